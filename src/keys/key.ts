@@ -1,0 +1,68 @@
+import { scryptSync, timingSafeEqual } from 'node:crypto';
+import { inspect } from 'node:util';
+
+/**
+ * An encryption key that refuses to print or serialise itself: whatever formats it sees `[key <id>]`.
+ * `text` is what the application's configuration holds; `bytes` are the raw key, or the UTF-8 of a text key.
+ */
+export class Key {
+  readonly #bytes: Buffer;
+  readonly #text: string | undefined;
+  /** Whether the key is a text of the application's own, rather than raw bytes. */
+  readonly isText: boolean;
+  #id: string | undefined;
+
+  private constructor(bytes: Buffer, isText: boolean, text?: string) {
+    this.#bytes = bytes;
+    this.#text = text;
+    this.isText = isText;
+  }
+
+  static fromText(text: string): Key {
+    return new Key(Buffer.from(text, 'utf8'), true, text);
+  }
+
+  /** @param text how the application's configuration writes these bytes; default base64. */
+  static fromBytes(bytes: Uint8Array, text?: string): Key {
+    return new Key(Buffer.from(bytes), false, text);
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  /** The text form; of a raw key, what it was written as, else its base64. */
+  get text(): string {
+    return this.#text ?? this.#bytes.toString('base64');
+  }
+
+  /**
+   * Public fingerprint, safe to log: first 8 bytes, hex, of scrypt(bytes, `keyturn/key-id/v1`, N=2^15, r=8, p=1).
+   * Slow on purpose (about 80 ms): some systems use human-chosen keys. Computed at first use, then kept.
+   */
+  get id(): string {
+    this.#id ??= scryptSync(this.#bytes, 'keyturn/key-id/v1', 8, {
+      N: 2 ** 15,
+      r: 8,
+      p: 1,
+      maxmem: 64 * 1024 * 1024,
+    }).toString('hex');
+    return this.#id;
+  }
+
+  equals(other: Key): boolean {
+    return this.#bytes.length === other.#bytes.length && timingSafeEqual(this.#bytes, other.#bytes);
+  }
+
+  toString(): string {
+    return `[key ${this.id}]`;
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+}

@@ -1,0 +1,295 @@
+import * as fs from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { KeyturnError } from '../../src/error.ts';
+import { Key } from '../../src/keys/key.ts';
+import { generateKey, parseKey, readKeyFile, writeKeyFile } from '../../src/keys/key-file.ts';
+import type { KeyShape } from '../../src/keys/key-shape.ts';
+
+const n8n: KeyShape = { form: 'text', trim: 'quotes', generate: { bytes: 24, as: 'base64' } };
+const octopus: KeyShape = {
+  form: 'base64',
+  trim: 'space',
+  bytes: [16, 32],
+  generate: { bytes: 16, as: 'base64' },
+};
+const hex: KeyShape = { form: 'hex', trim: 'space', bytes: [32], generate: { bytes: 32, as: 'hex' } };
+const secret = 'aVerySecretKeyThatMayNotShow';
+const fixture = new URL('../fixtures/n8n/legacy-sqlite/', import.meta.url);
+let folder: string;
+let path: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'keyturn-key-'));
+  path = join(folder, 'new.masterkey');
+});
+afterEach(() => {
+  jest.restoreAllMocks();
+  rmSync(folder, { recursive: true });
+});
+
+function refusal(work: () => unknown): KeyturnError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof KeyturnError) return error;
+    throw error;
+  }
+  throw new Error('nothing was refused');
+}
+
+function stored(content: string | Uint8Array, mode = 0o600): string {
+  writeFileSync(path, content, { mode });
+  chmodSync(path, mode);
+  return path;
+}
+
+describe('reading a key file', () => {
+  test.each([
+    ['a plain key', secret],
+    ['a final newline', `${secret}\n`],
+    ['Windows line ends', `${secret}\r\n`],
+    ['white space around', ` \t${secret} \n\n`],
+    ['a byte order mark', `\uFEFF${secret}\n`],
+    ['double quotes', `"${secret}"\n`],
+    ['single quotes', `'${secret}'\n`],
+  ])('n8n strips %s', (_what, content) => {
+    expect(readKeyFile(stored(content), n8n).key.text).toBe(secret);
+  });
+
+  test.each([
+    ['only one pair of quotes', `""${secret}""`, `"${secret}"`],
+    ['no unpaired quote', `"${secret}`, `"${secret}`],
+    ['no quotes that differ', `"${secret}'`, `"${secret}'`],
+    ['no white space inside quotes', `" ${secret} "`, ` ${secret} `],
+    ['not a lone quote', '"', '"'],
+  ])('n8n strips %s', (_what, content, expected) => {
+    expect(readKeyFile(stored(content), n8n).key.text).toBe(expected);
+  });
+
+  test('a system that strips nothing gets the newline as well', () => {
+    expect(readKeyFile(stored(`${secret}\n`), { ...n8n, trim: 'none' }).key.text).toBe(`${secret}\n`);
+    expect(readKeyFile(stored(`"${secret}"\n`), { ...n8n, trim: 'space' }).key.text).toBe(`"${secret}"`);
+  });
+
+  test('the key of the fixture has its id', () => {
+    const read = readKeyFile(new URL('encryption.key', fixture).pathname, n8n);
+    expect(read.key.id).toBe('5c49fd02b77ed2c2');
+  });
+
+  test('a missing file', () => {
+    expect(refusal(() => readKeyFile(path, n8n)).code).toBe('key-file-missing');
+    stored(secret);
+    expect(refusal(() => readKeyFile(join(path, 'key'), n8n)).code).toBe('key-file-missing');
+  });
+
+  test('a folder', () => {
+    mkdirSync(path);
+    expect(refusal(() => readKeyFile(path, n8n)).code).toBe('key-file-unreadable');
+  });
+
+  test.each(['', '\n', ' \t\r\n', '""', '"  "\n', '\uFEFF'])('an empty file: %j', (content) => {
+    expect(refusal(() => readKeyFile(stored(content), n8n)).code).toBe('key-file-empty');
+  });
+
+  test.each<[string, KeyShape, string | Uint8Array]>([
+    ['bytes that are not UTF-8', n8n, Uint8Array.from([0x41, 0xff, 0xfe])],
+    ['a file too large for a key', n8n, 'x'.repeat(70_000)],
+    ['base64 without its padding', octopus, 'AAAAAAAAAAAAAAAAAAAAAA'],
+    ['base64 with bits to spare', octopus, 'AAAAAAAAAAAAAAAAAAAAAB=='],
+    ['base64 of the URL kind', octopus, '-_8AAAAAAAAAAAAAAAAAAA=='],
+    ['base64 of a wrong length', octopus, Buffer.alloc(15).toString('base64')],
+    ['white space inside base64', octopus, 'AAAAAAAAAAA AAAAAAAAAAA=='],
+    ['hex of an odd length', hex, '0'.repeat(63)],
+    ['hex with another letter', hex, `${'0'.repeat(63)}g`],
+    ['hex of a wrong length', hex, '00'.repeat(16)],
+  ])('%s is refused, and not quoted', (_what, shape, content) => {
+    const error = refusal(() => readKeyFile(stored(content), shape));
+    expect(error.code).toBe('key-shape');
+    const shown = inspect(error, { depth: Infinity }) + error.hint;
+    expect(shown).not.toContain(
+      Buffer.from(content as string)
+        .toString('utf8')
+        .slice(0, 12),
+    );
+  });
+
+  test("n8n's config is refused with the way out, and its key does not show", () => {
+    const error = refusal(() => readKeyFile(new URL('config', fixture).pathname, n8n));
+    expect(error.code).toBe('key-shape');
+    expect(error.hint).toContain('--config');
+    expect(inspect(error, { depth: Infinity })).not.toContain('Zk3yLegacy');
+  });
+
+  test('a text key may begin with a brace', () => {
+    expect(readKeyFile(stored('{not json'), n8n).key.text).toBe('{not json');
+    expect(readKeyFile(stored('{"a":1}'), n8n).key.text).toBe('{"a":1}');
+  });
+
+  test.each([0o644, 0o640, 0o604, 0o666])('mode %o is a warning that names file and mode', (mode) => {
+    const { key, warnings } = readKeyFile(stored(secret, mode), n8n);
+    expect(key.text).toBe(secret);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain(`${path} is open to other users (mode 0${mode.toString(8)})`);
+  });
+
+  test.each([0o600, 0o400])('mode %o is none', (mode) => {
+    expect(readKeyFile(stored(secret, mode), n8n).warnings).toEqual([]);
+  });
+
+  test('more than one line is a warning without the lines', () => {
+    const { warnings } = readKeyFile(stored(`${secret}\nsecond`), n8n);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).not.toContain(secret);
+  });
+});
+
+describe('a key of bytes', () => {
+  test('is decoded, and is written as it was', () => {
+    const raw = Buffer.alloc(32, 0xa5);
+    for (const [shape, text] of [
+      [octopus, raw.toString('base64')],
+      [hex, raw.toString('hex')],
+      [hex, raw.toString('hex').toUpperCase()],
+    ] as const) {
+      const key = parseKey(text, shape);
+      expect(key.bytes.equals(raw)).toBe(true);
+      expect(key.text).toBe(text);
+    }
+  });
+});
+
+describe('a generated key', () => {
+  test.each([n8n, octopus, hex])('has the shape %j and is new every time', (shape) => {
+    const key = generateKey(shape);
+    expect(parseKey(key.text, shape).equals(key)).toBe(true);
+    expect(generateKey(shape).equals(key)).toBe(false);
+    expect(Buffer.from(key.text, shape.generate.as)).toHaveLength(shape.generate.bytes);
+  });
+
+  test("of n8n is 32 characters of base64, as n8n's own", () => {
+    expect(generateKey(n8n).text).toMatch(/^[A-Za-z0-9+/]{32}$/);
+  });
+});
+
+describe('writing a key file', () => {
+  const key = Key.fromText(secret);
+
+  test('writes the text form and nothing else, readable by its owner alone', () => {
+    writeKeyFile(path, key);
+    expect(readFileSync(path, 'utf8')).toBe(secret);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readKeyFile(path, n8n)).toMatchObject({ warnings: [] });
+  });
+
+  test('a hex key is written as hex', () => {
+    const generated = generateKey(hex);
+    writeKeyFile(path, generated);
+    expect(readKeyFile(path, hex).key.equals(generated)).toBe(true);
+  });
+
+  test.each(['', secret, 'other'])('never overwrites, not even %j', (content) => {
+    stored(content);
+    expect(refusal(() => writeKeyFile(path, key)).code).toBe('key-file-differs');
+    expect(readFileSync(path, 'utf8')).toBe(content);
+  });
+
+  test('does not write through a link that leads nowhere', () => {
+    symlinkSync(join(folder, 'elsewhere'), path);
+    expect(refusal(() => writeKeyFile(path, key)).code).toBe('key-file-differs');
+    expect(existsSync(join(folder, 'elsewhere'))).toBe(false);
+  });
+
+  test('a folder that is not there is told', () => {
+    const error = refusal(() => writeKeyFile(join(folder, 'no', 'key'), key));
+    expect(error.code).toBe('key-file-unwritten');
+    expect(error.message).toContain('there is no such folder');
+  });
+});
+
+/** A disk that fails: node:fs with one function replaced, under a fresh copy of the module. */
+async function withFaultyDisk(fault: Partial<typeof fs>): Promise<typeof writeKeyFile> {
+  jest.resetModules();
+  jest.unstable_mockModule('node:fs', () => ({ ...fs, ...fault }));
+  return (await import('../../src/keys/key-file.ts')).writeKeyFile;
+}
+
+describe('a disk that fails', () => {
+  const key = Key.fromText(secret);
+  const errno = (code: string) => Object.assign(new Error(`${code}: simulated`), { code });
+
+  afterEach(() => {
+    jest.unstable_unmockModule('node:fs');
+  });
+
+  const halfWritten = (fd: unknown) => {
+    fs.writeSync(fd as number, secret.slice(0, 5));
+    throw errno('ENOSPC');
+  };
+  test.each<[string, Partial<typeof fs>, string]>([
+    ['is full half-way', { writeFileSync: halfWritten }, 'the disk is full'],
+    [
+      'does not take the file',
+      {
+        fsyncSync: () => {
+          throw errno('EIO');
+        },
+      },
+      'EIO',
+    ],
+    [
+      'reads back something else',
+      { readFileSync: (() => Buffer.from('other')) as unknown as typeof readFileSync },
+      'reads back differently',
+    ],
+  ])('and %s leaves no partial key', async (_how, fault, reason) => {
+    const write = await withFaultyDisk(fault);
+    let caught: unknown;
+    try {
+      write(path, key);
+    } catch (error) {
+      caught = error;
+    }
+    expect(caught).toMatchObject({ code: 'key-file-unwritten', message: expect.stringContaining(reason) });
+    expect(inspect(caught, { depth: Infinity })).not.toContain(secret);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test('syncs the file, then the folder that holds it', async () => {
+    const synced: string[] = [];
+    const write = await withFaultyDisk({
+      fsyncSync: (fd) => {
+        synced.push(fs.fstatSync(fd).isDirectory() ? 'folder' : 'file');
+        fs.fsyncSync(fd);
+      },
+    });
+    write(path, key);
+    expect(synced).toEqual(['file', 'folder']);
+  });
+
+  test('and cannot remove the partial key says that it is there', async () => {
+    const write = await withFaultyDisk({
+      writeFileSync: halfWritten,
+      unlinkSync: () => {
+        throw errno('EIO');
+      },
+    });
+    expect(() => write(path, key)).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining(`remove ${path}`) }),
+    );
+  });
+});

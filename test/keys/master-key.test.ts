@@ -1,0 +1,179 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { KeyturnError } from '../../src/error.ts';
+import { Key } from '../../src/keys/key.ts';
+import type { KeyShape } from '../../src/keys/key-shape.ts';
+import { currentKey, type NewKeySources, newKey } from '../../src/keys/master-key.ts';
+
+const n8n: KeyShape = { form: 'text', trim: 'quotes', generate: { bytes: 24, as: 'base64' } };
+const old = Key.fromText('theOldKeyOfTheInstance');
+const wanted = Key.fromText('theNewKeyOfTheInstance');
+const other = Key.fromText('anotherKeyAltogether');
+let folder: string;
+let path: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'keyturn-master-'));
+  path = join(folder, 'new.masterkey');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function stored(key: Key, at = path): string {
+  writeFileSync(at, `${key.text}\n`, { mode: 0o600 });
+  return at;
+}
+
+function plan(sources: Partial<NewKeySources>) {
+  return newKey({ current: old, retired: [], ...sources }, n8n);
+}
+
+/** The refusal of newKey, which shows none of the keys. */
+function refusal(sources: Partial<NewKeySources>): KeyturnError {
+  try {
+    plan(sources);
+  } catch (error) {
+    if (!(error instanceof KeyturnError)) throw error;
+    for (const key of [old, wanted, other]) expect(inspect(error) + error.hint).not.toContain(key.text);
+    return error;
+  }
+  throw new Error('nothing was refused');
+}
+
+describe('the current key', () => {
+  const prompt = async () => 'fromPrompt';
+  const configured = Key.fromText('fromConfig');
+
+  test.each([
+    ['the file', { env: 'fromEnv', configured, prompt }, true, old.text, 'file'],
+    ['the environment', { env: ' "fromEnv" ', configured, prompt }, false, 'fromEnv', 'environment'],
+    [
+      'the configuration, as the environment is empty',
+      { env: '', configured, prompt },
+      false,
+      'fromConfig',
+      'configuration',
+    ],
+    ['the prompt', { prompt }, false, 'fromPrompt', 'prompt'],
+  ] as const)('comes from %s', async (_where, sources, withFile, text, from) => {
+    const found = await currentKey({ ...sources, file: withFile ? stored(old) : undefined }, n8n);
+    expect([found.key.text, found.from]).toEqual([text, from]);
+  });
+
+  test('a file that is missing is an error, not a reason to look elsewhere', async () => {
+    await expect(currentKey({ file: path, env: 'fromEnv', prompt }, n8n)).rejects.toMatchObject({
+      code: 'key-file-missing',
+    });
+  });
+
+  test('an empty answer to the prompt is refused', async () => {
+    await expect(currentKey({ prompt: async () => ' ' }, n8n)).rejects.toMatchObject({ code: 'key-shape' });
+  });
+
+  test('without any source the ways to give it are told', async () => {
+    await expect(currentKey({}, n8n)).rejects.toMatchObject({
+      code: 'no-current-key',
+      hint: expect.stringMatching(/--current-key-file.*KEYTURN_CURRENT_MASTER_KEY/),
+    });
+  });
+});
+
+describe('the new key', () => {
+  const terminal = () => ({ folder, name: 'n8n' });
+
+  test('is generated for a file that does not exist, and nothing is written yet', () => {
+    const planned = plan({ file: path });
+    expect(planned).toMatchObject({ path, mustWrite: true, warnings: [] });
+    expect(planned.key.text).toMatch(/^[A-Za-z0-9+/]{32}$/);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test('is the one in a file that exists, with the warnings about it', () => {
+    stored(wanted);
+    const planned = plan({ file: path });
+    expect([planned.key.equals(wanted), planned.mustWrite]).toEqual([true, false]);
+    writeFileSync(`${path}2`, wanted.text, { mode: 0o644 });
+    expect(plan({ file: `${path}2` }).warnings).toHaveLength(1);
+  });
+
+  test('is --masterKey, to be written', () => {
+    const planned = plan({ file: path, masterKey: ` ${wanted.text}\n` });
+    expect([planned.key.text, planned.mustWrite]).toEqual([wanted.text, true]);
+  });
+
+  test('may be both in the file and --masterKey when they agree', () => {
+    expect(plan({ file: stored(wanted), masterKey: wanted.text }).mustWrite).toBe(false);
+  });
+
+  test('a file with another key than --masterKey is refused', () => {
+    const error = refusal({ file: stored(other), masterKey: wanted.text });
+    expect(error.code).toBe('key-file-differs');
+    expect(error.message).toContain(other.id);
+  });
+
+  test('a file that exists and holds no key is refused', () => {
+    writeFileSync(path, '\n');
+    expect(refusal({ file: path }).code).toBe('key-file-empty');
+  });
+
+  test('the current key is refused, from a file and as --masterKey', () => {
+    expect(refusal({ file: stored(old) }).code).toBe('same-key');
+    expect(refusal({ file: `${path}2`, masterKey: old.text }).code).toBe('same-key');
+  });
+
+  test('a key that an earlier run has retired is refused, from a file and as --masterKey', () => {
+    const retired = [other.id, wanted.id];
+    expect(refusal({ file: stored(wanted), retired }).code).toBe('key-retired');
+    expect(refusal({ file: `${path}2`, masterKey: wanted.text, retired }).code).toBe('key-retired');
+  });
+
+  describe('of an unfinished run', () => {
+    test('is taken from its file', () => {
+      expect(plan({ file: stored(wanted), unfinished: wanted.id }).key.equals(wanted)).toBe(true);
+    });
+
+    test('is never generated anew', () => {
+      const error = refusal({ file: path, unfinished: wanted.id });
+      expect(error.code).toBe('other-keys');
+      expect(error.message).toContain(wanted.id);
+      expect(error.message).toContain(path);
+    });
+
+    test('is no other key, neither from a file nor as --masterKey', () => {
+      for (const sources of [{ file: stored(other) }, { file: `${path}2`, masterKey: other.text }]) {
+        const error = refusal({ ...sources, unfinished: wanted.id });
+        expect(error.code).toBe('other-keys');
+        expect(error.facts).toEqual({ keyId: wanted.id });
+      }
+    });
+
+    test('given as --masterKey is written to its file again', () => {
+      expect(plan({ file: path, masterKey: wanted.text, unfinished: wanted.id }).mustWrite).toBe(true);
+    });
+
+    test('is found on a terminal in the default file of that run', () => {
+      stored(wanted, join(folder, `n8n-${wanted.id}.masterkey`));
+      expect(plan({ terminal: terminal(), unfinished: wanted.id }).key.equals(wanted)).toBe(true);
+    });
+  });
+
+  test('on a terminal goes to a file with the name of the job and the id of the key', () => {
+    const planned = plan({ terminal: terminal() });
+    expect(planned.path).toBe(join(folder, `n8n-${planned.key.id}.masterkey`));
+    expect(planned.mustWrite).toBe(true);
+  });
+
+  test('without a terminal needs a named file', () => {
+    expect(refusal({})).toMatchObject({
+      code: 'bad-option',
+      message: expect.stringContaining('--new-key-file'),
+    });
+    expect(refusal({ masterKey: wanted.text }).code).toBe('bad-option');
+  });
+
+  test('a named file wins over the default of a terminal', () => {
+    expect(plan({ file: path, terminal: terminal() }).path).toBe(path);
+  });
+});
