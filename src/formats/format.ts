@@ -1,0 +1,33 @@
+import type { Key } from '../keys/key.ts';
+import type { Keyring } from '../keys/keyring.ts';
+
+/**
+ * The three outcomes of opening a value (never a guess between them):
+ * - `{plain, key}`: it opened, with that key;
+ * - `'foreign'`: it is not of this format at all;
+ * - `'closed'`: it is of this format, and does not open with this ring.
+ */
+export type Opening = { readonly plain: Buffer; readonly key: Key } | 'foreign' | 'closed';
+
+/**
+ * One system's stored ciphertext layout and cipher. Knows no tables and no documents.
+ * Opens and seals batches, so that an implementation can share work between values.
+ */
+export interface Format {
+  readonly name: string;
+  /** False: a wrong key can seem to open a value (1 in 255 for CBC padding), so plaintexts are checked (invariant 6). */
+  readonly authenticated: boolean;
+  /** One outcome per value, in order. Never throws for bad data. */
+  open(sealed: readonly string[], ring: Keyring): Opening[];
+  /** Seals under the ring's keys; `like[i]` is the ciphertext that `plain[i]` came from: its generation is kept. */
+  seal(plain: readonly Buffer[], ring: Keyring, like: readonly string[]): string[];
+  /** The stored form of the application's "nothing here" (n8n: input of fewer than 16 bytes): left as it is. */
+  isEmpty(text: string): boolean;
+  /** Characters that `seal` stores for so many bytes of plaintext; for column widths. */
+  sealedLength(plainBytes: number): number;
+  /**
+   * Literal beginnings of every ciphertext of this format, for finding candidates in text that no field declares.
+   * Empty: this format cannot be searched for. Depends on the ring where values name their key.
+   */
+  prefixes(ring: Keyring): readonly string[];
+}

@@ -1,0 +1,78 @@
+import { isUtf8 } from 'node:buffer';
+import { createCipheriv, createDecipheriv, hash } from 'node:crypto';
+import { base64Length, canonicalBase64 } from './base64.ts';
+
+/**
+ * n8n's older ciphertext, which is that of CryptoJS and of `openssl enc -aes-256-cbc -md md5`:
+ * base64("Salted__" ‖ salt(8) ‖ AES-256-CBC/PKCS7), not authenticated.
+ */
+
+const magic = Buffer.from('Salted__', 'latin1');
+const headerBytes = 16;
+const blockBytes = 16;
+export const cbcSaltBytes = 8;
+
+/** What every one begins with. The eleventh character already holds bits of the salt. */
+export const cbcPrefix = 'U2FsdGVkX1';
+
+/** `'malformed'`: it begins like one, and is none. `'foreign'`: it does not even begin so. */
+export function parseCbc(text: string): Buffer | 'malformed' | 'foreign' {
+  if (!text.startsWith(cbcPrefix)) return 'foreign';
+  const bytes = canonicalBase64(text);
+  if (bytes === undefined || bytes.length < headerBytes + blockBytes || bytes.length % blockBytes !== 0) {
+    return 'malformed';
+  }
+  return bytes.compare(magic, 0, magic.length, 0, magic.length) === 0 ? bytes : 'malformed';
+}
+
+export function cbcLength(plainBytes: number): number {
+  const padded = (Math.floor(plainBytes / blockBytes) + 1) * blockBytes;
+  return base64Length(headerBytes + padded);
+}
+
+/** One password, ready for many values: the buffer that is hashed is laid out once and only its salt changes. */
+export class CbcCipher {
+  /** previous hash(16) ‖ password ‖ salt(8) */
+  readonly #hashed: Buffer;
+  /** The same without the previous hash. */
+  readonly #first: Buffer;
+
+  /** @param password n8n takes its key text as latin1: one byte per UTF-16 unit, the low 8 bits. */
+  constructor(password: string) {
+    const bytes = Buffer.from(password, 'latin1');
+    this.#hashed = Buffer.alloc(16 + bytes.length + cbcSaltBytes);
+    bytes.copy(this.#hashed, 16);
+    this.#first = this.#hashed.subarray(16);
+  }
+
+  /**
+   * The plaintext, or undefined when it does not open. n8n encrypts UTF-8 only: asking for it takes the chance of a
+   * wrong key from 1 in 255 (padding alone) to next to nothing, but for plaintexts of a few bytes.
+   */
+  open(sealed: Buffer): Buffer | undefined {
+    const { key, iv } = this.#derive(sealed.subarray(magic.length, headerBytes));
+    const decipher = createDecipheriv('aes-256-cbc', key, iv);
+    try {
+      const plain = Buffer.concat([decipher.update(sealed.subarray(headerBytes)), decipher.final()]);
+      return isUtf8(plain) ? plain : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  seal(plain: Buffer, salt: Buffer): string {
+    const { key, iv } = this.#derive(salt);
+    const cipher = createCipheriv('aes-256-cbc', key, iv);
+    return Buffer.concat([magic, salt, cipher.update(plain), cipher.final()]).toString('base64');
+  }
+
+  /** OpenSSL's EVP_BytesToKey with MD5 and one iteration: 32 bytes of key, 16 of IV. */
+  #derive(salt: Buffer): { key: Buffer; iv: Buffer } {
+    salt.copy(this.#first, this.#first.length - cbcSaltBytes);
+    const one = hash('md5', this.#first, 'buffer');
+    one.copy(this.#hashed);
+    const two = hash('md5', this.#hashed, 'buffer');
+    two.copy(this.#hashed);
+    return { key: Buffer.concat([one, two]), iv: hash('md5', this.#hashed, 'buffer') };
+  }
+}

@@ -1,0 +1,60 @@
+import { hash, randomBytes } from 'node:crypto';
+import type { Keyring } from '../keys/keyring.ts';
+import type { Format, Opening } from './format.ts';
+import { CbcCipher, cbcPrefix, cbcSaltBytes, parseCbc } from './n8n-cbc.ts';
+import { GcmCipher, gcmLength, gcmSaltBytes, parseGcm } from './n8n-gcm.ts';
+
+/**
+ * The keys and secrets that n8n wraps with its instance key, in `deployment_key.value`:
+ * - the GCM layout without a prefix;
+ * - as n8n 2.19 wrote them: the CBC of its values, under the instance key.
+ * Some versions left them in clear: those are foreign, whatever they look like.
+ */
+export const n8nWrapped: Format = {
+  name: 'n8n-wrapped',
+  // The GCM form is; the older one is not, and one format has one answer.
+  authenticated: false,
+
+  open(sealed, ring) {
+    const gcm = gcmCipher(ring);
+    const cbc = new CbcCipher(ring.primary.text);
+    return sealed.map((text) => {
+      const newer = parseGcm(text);
+      if (newer !== undefined) return opening(gcm.open(newer), ring);
+      const older = parseCbc(text);
+      if (older === 'foreign') return 'foreign';
+      return opening(older === 'malformed' ? undefined : cbc.open(older), ring);
+    });
+  },
+
+  seal(plain, ring, like) {
+    const gcm = gcmCipher(ring);
+    const cbc = new CbcCipher(ring.primary.text);
+    return plain.map((bytes, i) =>
+      like[i]?.startsWith(cbcPrefix)
+        ? cbc.seal(bytes, randomBytes(cbcSaltBytes))
+        : gcm.seal(bytes, randomBytes(gcmSaltBytes)),
+    );
+  },
+
+  isEmpty(text) {
+    return text === '';
+  },
+
+  /** Of the GCM form, which is the longer one for every length. */
+  sealedLength: gcmLength,
+
+  // The GCM form begins with nothing of its own, and format n8n searches for the older one.
+  prefixes() {
+    return [];
+  },
+};
+
+function opening(plain: Buffer | undefined, ring: Keyring): Opening {
+  return plain === undefined ? 'closed' : { plain, key: ring.primary };
+}
+
+/** The input key is SHA-256 of the instance key's UTF-8 (UTF-8 here, latin1 for values). */
+function gcmCipher(ring: Keyring): GcmCipher {
+  return new GcmCipher(hash('sha256', Buffer.from(ring.primary.text, 'utf8'), 'buffer'));
+}

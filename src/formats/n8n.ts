@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import { KeyturnError } from '../error.ts';
+import type { Key } from '../keys/key.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { canonicalBase64 } from './base64.ts';
+import type { Format, Opening } from './format.ts';
+import { CbcCipher, cbcLength, cbcPrefix, cbcSaltBytes, parseCbc } from './n8n-cbc.ts';
+import { GcmCipher, gcmSaltBytes, parseGcm } from './n8n-gcm.ts';
+
+/**
+ * The values of n8n, both generations side by side:
+ * - legacy: CBC without a prefix, under the key that the ring names `legacy`, else the master key;
+ * - `<id>:` and the GCM layout, under the data key that the ring names `data:<id>`.
+ */
+export const n8n: Format = {
+  name: 'n8n',
+  // The legacy generation is not, and one format has one answer.
+  authenticated: false,
+
+  open(sealed, ring) {
+    const ciphers = new Ciphers(ring);
+    return sealed.map((text) => {
+      const id = prefixOf(text);
+      return id === undefined ? openLegacy(text, ciphers) : openTagged(text, id, ciphers);
+    });
+  },
+
+  seal(plain, ring, like) {
+    const ciphers = new Ciphers(ring);
+    // One fill for the whole batch; the legacy generation uses the first bytes of its slice.
+    const random = randomBytes(plain.length * gcmSaltBytes);
+    return plain.map((bytes, i) => {
+      const at = i * gcmSaltBytes;
+      const id = prefixOf(like[i] ?? '');
+      if (id === undefined) return ciphers.legacy.cipher.seal(bytes, random.subarray(at, at + cbcSaltBytes));
+      const data = ciphers.data(id);
+      if (data === undefined) {
+        throw new KeyturnError(
+          'source-key',
+          `a value names the data key "${id}", which the target keys lack`,
+        );
+      }
+      return `${id}:${data.cipher.seal(bytes, random.subarray(at, at + gcmSaltBytes))}`;
+    });
+  },
+
+  /** n8n reads whatever decodes to fewer than 16 bytes as ''. Text that is no base64 at all is not taken for that. */
+  isEmpty(text) {
+    return text.length < 24 && (canonicalBase64(text)?.length ?? 16) < 16;
+  },
+
+  /** Of the legacy generation: the other one's depends on the length of the key's id, which no rotation changes. */
+  sealedLength: cbcLength,
+
+  prefixes(ring) {
+    return [
+      cbcPrefix,
+      ...ring.names.filter((name) => name.startsWith('data:')).map((name) => `${name.slice(5)}:`),
+    ];
+  },
+};
+
+const longestId = 36;
+const idShape = /^[A-Za-z0-9_-]{1,36}$/;
+
+/** What stands before the first colon, when it is short enough for the id of a data key; its shape is not looked at. */
+function prefixOf(text: string): string | undefined {
+  const colon = text.indexOf(':');
+  return colon < 1 || colon > longestId ? undefined : text.slice(0, colon);
+}
+
+function openLegacy(text: string, ciphers: Ciphers): Opening {
+  const bytes = parseCbc(text);
+  if (bytes === 'foreign') return 'foreign';
+  if (bytes === 'malformed') return 'closed';
+  const { key, cipher } = ciphers.legacy;
+  const plain = cipher.open(bytes);
+  return plain === undefined ? 'closed' : { plain, key };
+}
+
+/** A known id is proof enough that the value is ours; an unknown one needs the whole layout behind it. */
+function openTagged(text: string, id: string, ciphers: Ciphers): Opening {
+  const data = ciphers.data(id);
+  if (data === undefined && !idShape.test(id)) return 'foreign';
+  const bytes = parseGcm(text.slice(id.length + 1));
+  if (data === undefined) return bytes === undefined ? 'foreign' : 'closed';
+  const plain = bytes && data.cipher.open(bytes);
+  return plain === undefined ? 'closed' : { plain, key: data.key };
+}
+
+/** The ciphers of one ring, each made once per batch and only when a value needs it. */
+class Ciphers {
+  readonly #ring: Keyring;
+  #legacy: { readonly key: Key; readonly cipher: CbcCipher } | undefined;
+  readonly #data = new Map<string, { readonly key: Key; readonly cipher: GcmCipher }>();
+
+  constructor(ring: Keyring) {
+    this.#ring = ring;
+  }
+
+  get legacy(): { readonly key: Key; readonly cipher: CbcCipher } {
+    if (this.#legacy === undefined) {
+      const key = this.#ring.named('legacy') ?? this.#ring.primary;
+      this.#legacy = { key, cipher: new CbcCipher(key.text) };
+    }
+    return this.#legacy;
+  }
+
+  data(id: string): { readonly key: Key; readonly cipher: GcmCipher } | undefined {
+    let made = this.#data.get(id);
+    if (made === undefined) {
+      const key = this.#ring.named(`data:${id}`);
+      if (key === undefined) return undefined;
+      made = { key, cipher: new GcmCipher(key.bytes) };
+      this.#data.set(id, made);
+    }
+    return made;
+  }
+}
