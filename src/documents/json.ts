@@ -1,0 +1,32 @@
+import type { Document, Leaf } from './document.ts';
+import { readJson } from './json-reader.ts';
+import { JsonScanner } from './json-scanner.ts';
+import { anyString, namedStrings, type Track } from './json-track.ts';
+import { splice } from './splice.ts';
+
+/**
+ * JSON text whose string leaves carry ciphertext: those at the given paths, or any at any depth. Keys are no leaves.
+ * A path that a text holds twice (duplicate keys) is two leaves.
+ */
+export function json(paths: readonly string[] | 'any'): Document {
+  const leaves = paths === 'any' ? scanner(anyString) : scanner(namedStrings(paths));
+  return {
+    name: 'json',
+    leaves,
+    edit(value, edits) {
+      return splice(value, edits, escaped);
+    },
+    read(value) {
+      return readJson(value, paths);
+    },
+  };
+}
+
+function scanner<Place>(track: Track<Place>): (value: string) => Leaf[] {
+  return (value) => new JsonScanner(value, track).leaves();
+}
+
+/** The inside of a JSON string: only quotes, backslashes, control characters and lone surrogates are escaped. */
+function escaped(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}

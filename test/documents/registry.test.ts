@@ -1,0 +1,28 @@
+import { expect, test } from '@jest/globals';
+import { documentOf } from '../../src/documents/registry.ts';
+import { text } from '../../src/documents/text.ts';
+
+test('a text is one leaf, whatever is in it, and an edit replaces it whole', () => {
+  for (const value of ['', 'a,b', '{"a":"b"}', ' \n']) {
+    expect(text.leaves(value)).toEqual([{ path: '', text: value, start: 0, end: value.length }]);
+    expect([...text.read(value)]).toEqual([{ path: '', text: value }]);
+    expect(
+      text.edit(
+        value,
+        text.leaves(value).map((leaf) => ({ leaf, text: '"new",\n' })),
+      ),
+    ).toBe('"new",\n');
+  }
+});
+
+test('what a job declares is what it gets', () => {
+  const value = '{"a":"1","b":"2,3"}';
+  const texts = (declared: Parameters<typeof documentOf>[0]) =>
+    documentOf(declared)
+      .leaves(value)
+      .map((leaf) => leaf.text);
+  expect(texts('text')).toEqual([value]);
+  expect(texts('list')).toEqual(['{"a":"1"', '"b":"2', '3"}']);
+  expect(texts({ json: 'any' })).toEqual(['1', '2,3']);
+  expect(texts({ json: ['.b'] })).toEqual(['2,3']);
+});
