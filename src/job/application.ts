@@ -1,0 +1,47 @@
+import type { Table } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import type { JobFile } from './schema.ts';
+
+/** The refusal of a database that lacks what every version of the application has, with the likeliest way out. */
+export function wrongApplication(
+  file: JobFile,
+  catalog: readonly Table[],
+  prefix: string,
+  missing: readonly string[],
+): KeyturnError {
+  const noun = missing.length === 1 ? 'table' : 'tables';
+  const names = missing.map((name) => prefix + name).join(', ');
+  return new KeyturnError(
+    'wrong-application',
+    `this is not a database of ${file.title}: it has no ${noun} ${names}`,
+    {
+      hint: hint(
+        file,
+        catalog.map(({ name }) => name),
+        prefix,
+        missing,
+      ),
+    },
+  );
+}
+
+function hint(file: JobFile, names: readonly string[], prefix: string, missing: readonly string[]): string {
+  const schema = 'on PostgreSQL the tables may be in another schema: add ?schema=NAME to the database URL';
+  if (names.length === 0) return `it has no tables at all; ${schema}`;
+  const found = file.prefixable ? prefixesOf(missing, names) : [];
+  const other = found.filter((candidate) => candidate !== prefix);
+  if (other.includes('')) return 'its tables have no prefix: leave out --table-prefix';
+  if (other.length > 0)
+    return `its tables have a prefix: add ${other.map((found) => `--table-prefix ${found}`).join(' or ')}`;
+  return `look at --database and --job; ${schema}`;
+}
+
+/** Prefixes under which every missing table is there. */
+function prefixesOf(missing: readonly string[], names: readonly string[]): string[] {
+  const [first = '', ...rest] = missing;
+  return names
+    .filter((name) => name.endsWith(first))
+    .map((name) => name.slice(0, name.length - first.length))
+    .filter((prefix) => rest.every((table) => names.includes(prefix + table)))
+    .sort();
+}

@@ -1,0 +1,179 @@
+import { derivation } from '../keys/derived.ts';
+import type { Problem } from './problem.ts';
+import type { FieldFile, JobFile, TargetFile } from './schema.ts';
+
+/** What no schema can say about a job file. Returns every problem, in the order of the file's parts. */
+export function checkJob(job: JobFile, formatNames: readonly string[]): Problem[] {
+  return [
+    ...checkKey(job),
+    ...checkFormats(job, formatNames),
+    ...checkSourceKeys(job),
+    ...checkPhases(job),
+    ...checkExclusions(job),
+    ...checkDerived(job),
+    ...checkSteps(job),
+  ];
+}
+
+interface Placed {
+  readonly target: TargetFile;
+  readonly phase: number;
+  readonly path: readonly PropertyKey[];
+}
+
+function placedTargets(job: JobFile): Placed[] {
+  return job.phases.flatMap((phase, p) =>
+    phase.targets.map((target, t) => ({ target, phase: p, path: ['phases', p, 'targets', t] })),
+  );
+}
+
+function checkKey(job: JobFile): Problem[] {
+  const { form, bytes, generate } = job.key;
+  if (form === 'text') {
+    return bytes === undefined
+      ? []
+      : [{ path: ['key', 'bytes'], message: 'only a base64 or hex key has a length in bytes' }];
+  }
+  const problems: Problem[] = [];
+  if (generate.as !== form) {
+    problems.push({ path: ['key', 'generate', 'as'], message: `must be ${form}, as the key's form is` });
+  }
+  if (bytes !== undefined && !bytes.includes(generate.bytes)) {
+    problems.push({
+      path: ['key', 'generate', 'bytes'],
+      message: `must be one of the key's lengths: ${bytes.join(', ')}`,
+    });
+  }
+  return problems;
+}
+
+function checkFormats(job: JobFile, names: readonly string[]): Problem[] {
+  const uses = [
+    ...job.sourceKeys.map(({ format }, i) => ({ format, path: ['sourceKeys', i, 'format'] })),
+    ...job.canary.map(({ format }, i) => ({ format, path: ['canary', i, 'format'] })),
+    ...placedTargets(job).flatMap(({ target, path }) =>
+      target.fields.map(({ format }, f) => ({ format, path: [...path, 'fields', f, 'format'] })),
+    ),
+  ];
+  return uses
+    .filter(({ format }) => !names.includes(format))
+    .map(({ format, path }) => ({
+      path,
+      message: `no such format: ${format} (there are ${names.join(', ')})`,
+    }));
+}
+
+function checkSourceKeys(job: JobFile): Problem[] {
+  const last = job.phases.length - 1;
+  const early = new Set(
+    placedTargets(job).flatMap(({ target, phase }) => (phase < last ? [target.table] : [])),
+  );
+  return job.sourceKeys.flatMap((source, i) => {
+    const problems: Problem[] = [];
+    if (early.has(source.table)) {
+      problems.push({
+        path: ['sourceKeys', i, 'table'],
+        message: `${source.table} holds keys, so its target belongs to the last phase`,
+      });
+    }
+    if (job.sourceKeys.findIndex(({ name }) => name === source.name) < i) {
+      problems.push({ path: ['sourceKeys', i, 'name'], message: `the key ${source.name} is declared twice` });
+    }
+    return problems;
+  });
+}
+
+function checkPhases(job: JobFile): Problem[] {
+  const last = job.phases.length - 1;
+  const tables = new Set<string>();
+  const names = job.phases.map(({ name }) => name);
+  const repeated = names.flatMap((name, p) =>
+    names.indexOf(name) < p
+      ? [{ path: ['phases', p, 'name'], message: `the phase ${name} is declared twice` }]
+      : [],
+  );
+  return [
+    ...repeated,
+    ...placedTargets(job).flatMap(({ target, phase, path }) => {
+      const problems = target.fields.flatMap((field, f) =>
+        checkField(target, field, f, phase === last, path),
+      );
+      if (tables.has(target.table)) {
+        problems.unshift({
+          path: [...path, 'table'],
+          message: `${target.table} is declared twice; a row is written once`,
+        });
+      }
+      tables.add(target.table);
+      return problems;
+    }),
+  ];
+}
+
+function checkField(
+  target: TargetFile,
+  field: FieldFile,
+  f: number,
+  isLast: boolean,
+  base: readonly PropertyKey[],
+): Problem[] {
+  const path = [...base, 'fields', f];
+  const problems: Problem[] = [];
+  if (/\*(?!$)/.test(field.column) || field.column === '*') {
+    problems.push({ path: [...path, 'column'], message: 'a * stands only at the end of a column name' });
+  }
+  if (field.when !== undefined && Object.keys(field.when).length === 0) {
+    problems.push({ path: [...path, 'when'], message: 'names no column; leave it out to take every row' });
+  }
+  if (field.becomes !== undefined && !isLast) {
+    problems.push({
+      path: [...path, 'becomes'],
+      message: 'a field that holds the master key belongs to the last phase',
+    });
+  }
+  if (field.foreign === 'replace' && field.becomes === undefined) {
+    problems.push({ path: [...path, 'foreign'], message: 'replace goes with becomes: primary only' });
+  }
+  // The first field whose `when` fits applies: what comes after one without `when` would never be reached.
+  const shadow = target.fields
+    .slice(0, f)
+    .find((earlier) => earlier.column === field.column && earlier.when === undefined);
+  if (shadow !== undefined) {
+    problems.push({
+      path: [...path, 'column'],
+      message: `an earlier field takes every row of ${field.column}`,
+    });
+  }
+  return problems;
+}
+
+function checkExclusions(job: JobFile): Problem[] {
+  const targets = job.phases.flatMap((phase) => phase.targets);
+  return job.exclude.flatMap(({ table, column }, i) => {
+    const declared = targets.some(
+      (target) => target.table === table && target.fields.some((field) => field.column === column),
+    );
+    return declared ? [{ path: ['exclude', i], message: `${table}.${column} is also a field` }] : [];
+  });
+}
+
+function checkDerived(job: JobFile): Problem[] {
+  return job.derived.flatMap(({ secret }, i) => {
+    try {
+      derivation(secret);
+      return [];
+    } catch (error) {
+      return [{ path: ['derived', i, 'secret'], message: (error as Error).message }];
+    }
+  });
+}
+
+const placeholders = ['newKeyFile', 'newKeyId'];
+
+function checkSteps(job: JobFile): Problem[] {
+  return job.afterwards.flatMap((step, i) =>
+    [...step.matchAll(/\{(\w+)\}/g)]
+      .filter(([, name]) => !placeholders.includes(name ?? ''))
+      .map(([text]) => ({ path: ['afterwards', i], message: `no such placeholder: ${text}` })),
+  );
+}

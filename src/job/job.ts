@@ -1,0 +1,42 @@
+import type { RowShape } from '../databases/database.ts';
+import type { CanaryFile, FieldFile, JobFile, SourceKeyFile } from './schema.ts';
+
+/** A field with its place in the rows of its target: `index` and `when` point into RowShape.columns. */
+export interface Field extends Omit<FieldFile, 'when' | 'optional'> {
+  readonly index: number;
+  readonly when: readonly { readonly index: number; readonly values: readonly string[] }[];
+}
+
+/** One table of this very database, with every column that its fields need. Its name is its table's. */
+export interface Target {
+  readonly shape: RowShape;
+  readonly phase: number;
+  readonly fields: readonly Field[];
+}
+
+/**
+ * A job resolved against one database: table names with their prefix, absent tables dropped, id columns known.
+ * Plain data: it is stored in the run's row, and a resume uses that copy whatever became of the file.
+ */
+export interface Job {
+  readonly name: string;
+  readonly title: string;
+  /** Hex SHA-256 of the job file's bytes. */
+  readonly hash: string;
+  readonly key: JobFile['key'];
+  readonly phases: readonly string[];
+  readonly targets: readonly Target[];
+  /** Declared tables that this database lacks. */
+  readonly absent: readonly string[];
+  /** With real table names, absent tables dropped. */
+  readonly sourceKeys: readonly SourceKeyFile[];
+  readonly canary: readonly CanaryFile[];
+  readonly exclude: JobFile['exclude'];
+  /** `unless` of a table that does not exist is dropped: the secret is then always kept. */
+  readonly derived: readonly {
+    readonly secret: string;
+    readonly setting: string;
+    readonly unless?: JobFile['derived'][number]['unless'];
+  }[];
+  readonly afterwards: readonly string[];
+}

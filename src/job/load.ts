@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { LineCounter, parseDocument } from 'yaml';
+import { type ErrorCode, KeyturnError } from '../error.ts';
+import { checkJob } from './check.ts';
+import { lineOf, type Problem, pathText, problemsOf } from './problem.ts';
+import { type JobFile, jobSchema } from './schema.ts';
+
+export interface LoadedJob {
+  readonly file: JobFile;
+  /** Hex SHA-256 of the file's bytes. */
+  readonly hash: string;
+  readonly path: string;
+}
+
+/** The package's own jobs: two folders up both from src/job and from dist/job. */
+const folder = fileURLToPath(new URL('../../jobs/', import.meta.url));
+
+/** Names of the jobs that come with keyturn, sorted. */
+export function builtInJobs(): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.yaml'))
+    .map((name) => name.slice(0, -'.yaml'.length))
+    .sort();
+}
+
+/**
+ * Reads and checks a job: a built-in name, or the path of a YAML file (a built-in name wins over a file).
+ *
+ * @param formatNames the ciphertext formats that exist; a job may name no other.
+ * @throws KeyturnError `job-unknown`; `job-invalid` with one line per problem: `file:line: field: what is wrong`.
+ */
+export function loadJob(nameOrFile: string, formatNames: readonly string[]): LoadedJob {
+  const { path, shown } = find(nameOrFile);
+  const bytes = read(path, shown);
+  return {
+    file: parse(decode(bytes, shown), shown, formatNames),
+    hash: createHash('sha256').update(bytes).digest('hex'),
+    path,
+  };
+}
+
+function find(nameOrFile: string): { path: string; shown: string } {
+  const names = builtInJobs();
+  if (names.includes(nameOrFile))
+    return { path: `${folder}${nameOrFile}.yaml`, shown: `jobs/${nameOrFile}.yaml` };
+  if (existsSync(nameOrFile)) return { path: nameOrFile, shown: nameOrFile };
+  throw new KeyturnError('job-unknown', `there is no job "${nameOrFile}", and no file of that name`, {
+    hint: `built-in jobs: ${names.join(', ')}; for your own system, give the path of a YAML file`,
+  });
+}
+
+function read(path: string, shown: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw failed('job-unknown', `cannot read the job file ${shown}`, cause);
+  }
+}
+
+function decode(bytes: Buffer, shown: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw failed('job-invalid', `${shown}: not UTF-8 text`, cause);
+  }
+}
+
+function failed(code: ErrorCode, message: string, cause: unknown): KeyturnError {
+  return new KeyturnError(code, message, {
+    cause,
+    hint: 'a job is a YAML file in UTF-8 that this user may read',
+  });
+}
+
+function parse(text: string, shown: string, formatNames: readonly string[]): JobFile {
+  const lines = new LineCounter();
+  // A warning is an unresolved tag, say, which would silently mean something else: as wrong as an error.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' });
+  const faults = [...document.errors, ...document.warnings];
+  if (faults.length > 0) {
+    throw invalid(
+      shown,
+      faults.map((fault) => `${lines.linePos(fault.pos[0]).line}: ${decapitalise(fault.message)}`),
+    );
+  }
+  const placed = (problems: readonly Problem[]) =>
+    invalid(
+      shown,
+      problems.map(({ path, message }) => {
+        const line = lineOf(document, lines, path);
+        return path.length === 0 ? `${line}: ${message}` : `${line}: ${pathText(path)}: ${message}`;
+      }),
+    );
+  const parsed = jobSchema.safeParse(document.toJS());
+  if (!parsed.success) throw placed(problemsOf(parsed.error.issues));
+  const problems = checkJob(parsed.data, formatNames);
+  if (problems.length > 0) throw placed(problems);
+  return parsed.data;
+}
+
+function invalid(shown: string, problems: readonly string[]): KeyturnError {
+  return new KeyturnError('job-invalid', problems.map((problem) => `${shown}:${problem}`).join('\n'), {
+    hint: 'jobs/README.md explains every field',
+  });
+}
+
+function decapitalise(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -1,0 +1,82 @@
+import { type Document, isCollection, isMap, isScalar, type LineCounter, type Node } from 'yaml';
+import type { z } from 'zod';
+
+/** One thing wrong with a job file: where in its structure, and what. */
+export interface Problem {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** `phases[0].targets[2].fields[0].format`; empty for the whole file. */
+export function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`;
+    const name = String(step);
+    if (!/^[\w$-]+$/.test(name)) return `${text}[${JSON.stringify(name)}]`;
+    return text === '' ? name : `${text}.${name}`;
+  }, '');
+}
+
+/**
+ * The line, from 1, of the deepest part of the path that the file has; for a map's entry the line of its name.
+ * A missing field is thus reported where its owner begins.
+ */
+export function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
+  let node: unknown = document.contents;
+  let offset = startOf(node) ?? 0;
+  for (const step of path) {
+    if (!isCollection(node)) break;
+    if (isMap(node)) {
+      const pair = node.items.find((item) => (isScalar(item.key) ? item.key.value : item.key) === step);
+      if (pair === undefined) break;
+      offset = startOf(pair.key) ?? offset;
+      node = pair.value;
+    } else {
+      node = node.items[Number(step)];
+      offset = startOf(node) ?? offset;
+    }
+  }
+  return lines.linePos(offset).line;
+}
+
+function startOf(node: unknown): number | undefined {
+  return (node as Node | null | undefined)?.range?.[0];
+}
+
+/** zod's issues as problems: one per unknown field, and of a union the branch that the author meant. */
+export function problemsOf(
+  issues: readonly z.core.$ZodIssue[],
+  base: readonly PropertyKey[] = [],
+): Problem[] {
+  return issues.flatMap((issue) => {
+    const path = [...base, ...issue.path];
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({ path: [...path, key], message: 'no such field' }));
+    }
+    if (
+      issue.code === 'invalid_type' &&
+      issue.input === undefined &&
+      issue.message.endsWith('received undefined')
+    ) {
+      return [{ path, message: `missing, expected ${issue.expected}` }];
+    }
+    if (issue.code !== 'invalid_union') return [{ path, message: plain(issue.message) }];
+    // A branch that fails at its very root was not meant; when all do, the author sees all alternatives.
+    const meant = issue.errors.find((branch) => !branch.some(isOtherShape));
+    if (meant !== undefined) return problemsOf(meant, path);
+    const wanted = issue.errors.flatMap((branch) =>
+      problemsOf(branch, path).map((problem) => problem.message),
+    );
+    return [{ path, message: [...new Set(wanted)].join(', or ') }];
+  });
+}
+
+function isOtherShape(issue: z.core.$ZodIssue): boolean {
+  return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
+}
+
+function plain(message: string): string {
+  return message
+    .replace(/^(Invalid input|Invalid option|Invalid string): /, '')
+    .replace(/^[A-Z]/, (first) => first.toLowerCase());
+}

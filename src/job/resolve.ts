@@ -1,0 +1,187 @@
+import type { Table } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import { wrongApplication } from './application.ts';
+import type { Field, Job, Target } from './job.ts';
+import type { LoadedJob } from './load.ts';
+import type { FieldFile, JobFile, TargetFile, Where } from './schema.ts';
+
+export interface ResolveOptions {
+  /** What this installation puts before every table name; default nothing. */
+  readonly tablePrefix?: string;
+}
+
+interface Schema {
+  readonly tables: ReadonlyMap<string, Table>;
+  readonly prefix: string;
+}
+
+/**
+ * Fits a job to one database. Nothing is read but the catalog.
+ *
+ * @throws KeyturnError `wrong-application` when a table or column is missing that every version of the application has,
+ * `no-row-id` when a table has no key to walk it by, `bad-option` for a prefix where the job allows none.
+ */
+export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options: ResolveOptions = {}): Job {
+  const { file } = loaded;
+  const prefix = options.tablePrefix ?? '';
+  if (prefix !== '' && !file.prefixable) {
+    throw new KeyturnError('bad-option', `tables of ${file.title} have no prefix`, {
+      hint: 'leave out --table-prefix',
+    });
+  }
+  const schema: Schema = { tables: new Map(catalog.map((table) => [table.name, table])), prefix };
+  const missing = requiredTables(file).filter((name) => !schema.tables.has(prefix + name));
+  if (missing.length > 0) throw wrongApplication(file, catalog, prefix, missing);
+
+  const { targets, absent } = resolveTargets(file, schema);
+  return {
+    name: file.job,
+    title: file.title,
+    hash: loaded.hash,
+    key: file.key,
+    phases: file.phases.map(({ name }) => name),
+    targets,
+    absent,
+    sourceKeys: present(file.sourceKeys, schema).map((source) => {
+      needColumns(schema, source.table, [source.column, ...Object.keys(source.where)]);
+      return source;
+    }),
+    canary: present(file.canary, schema).filter(({ table, column, where }) =>
+      hasColumns(schema, table, [column, ...Object.keys(where ?? {})]),
+    ),
+    exclude: present(file.exclude, schema),
+    derived: file.derived.map(({ secret, setting, unless }) => ({
+      secret,
+      setting,
+      ...(schema.tables.has(prefix + unless.table) && {
+        unless: { ...unless, table: prefix + unless.table },
+      }),
+    })),
+    afterwards: file.afterwards,
+  };
+}
+
+/** Tables without which this is another application: the named ones, and every target that is not optional. */
+export function requiredTables(file: JobFile): string[] {
+  const targets = file.phases.flatMap((phase) => phase.targets.filter(({ optional }) => !optional));
+  return unique([...file.requires, ...targets.map(({ table }) => table)]);
+}
+
+function resolveTargets(file: JobFile, schema: Schema): { targets: Target[]; absent: string[] } {
+  const targets: Target[] = [];
+  const absent: string[] = [];
+  file.phases.forEach((phase, number) => {
+    for (const declared of phase.targets) {
+      const table = schema.tables.get(schema.prefix + declared.table);
+      const target = table && resolveTarget(declared, table, number);
+      if (target === undefined) absent.push(schema.prefix + declared.table);
+      else targets.push(target);
+    }
+  });
+  return { targets, absent };
+}
+
+/** Undefined when this version of the table has none of the fields' columns. */
+function resolveTarget(declared: TargetFile, table: Table, phase: number): Target | undefined {
+  const found = declared.fields.flatMap((field) => expand(field, declared, table));
+  if (found.length === 0) return undefined;
+  const id = rowId(declared, table);
+  const clash = found.find(({ column }) => id.includes(column));
+  if (clash !== undefined) {
+    throw new KeyturnError(
+      'no-row-id',
+      `${table.name}.${clash.column} is both a field and a part of the row id`,
+      {
+        hint: 'a row id must not change; name other id columns for this table in the job',
+      },
+    );
+  }
+  const written = unique(found.map(({ column }) => column));
+  const columns = unique([...written, ...found.flatMap(({ when }) => Object.keys(when ?? {}))]);
+  return {
+    shape: { table: table.name, id, columns, written: written.length },
+    phase,
+    fields: found.map((field) => placed(field, columns)),
+  };
+}
+
+function unique(names: readonly string[]): string[] {
+  return [...new Set(names)];
+}
+
+/** The field once per column that it stands for: none when an optional one is absent. */
+function expand(field: FieldFile, declared: TargetFile, table: Table): FieldFile[] {
+  const names = field.column.endsWith('*')
+    ? matching(field.column.slice(0, -1), declared, table)
+    : [field.column];
+  const needed = [...names, ...Object.keys(field.when ?? {})];
+  const lacking = needed.find((name) => !table.columns.some((column) => column.name === name));
+  if (names.length > 0 && lacking === undefined) return names.map((column) => ({ ...field, column }));
+  if (field.optional) return [];
+  throw noColumn(table.name, lacking ?? field.column);
+}
+
+/** Text columns that begin so and that no other field of the table names. */
+function matching(beginning: string, declared: TargetFile, table: Table): string[] {
+  const named = new Set(declared.fields.map(({ column }) => column));
+  return table.columns
+    .filter(({ name, text }) => text && name.startsWith(beginning) && !named.has(name))
+    .map(({ name }) => name);
+}
+
+function rowId(declared: TargetFile, table: Table): readonly string[] {
+  const wanted = declared.id;
+  if (table.rowId.length === 0) {
+    throw new KeyturnError(
+      'no-row-id',
+      `the table ${table.name} has no primary key and no unique index over NOT NULL columns`,
+      {
+        hint: 'keyturn walks a table by its key; add a unique index over NOT NULL columns',
+        facts: { table: table.name },
+      },
+    );
+  }
+  const isKey =
+    wanted === undefined ||
+    (wanted.length === table.rowId.length && wanted.every((name) => table.rowId.includes(name)));
+  if (isKey) return table.rowId;
+  throw new KeyturnError('no-row-id', `the table ${table.name} is not keyed by ${wanted.join(', ')}`, {
+    hint: `its key is ${table.rowId.join(', ')}; leave out id in the job to take that`,
+    facts: { table: table.name },
+  });
+}
+
+function placed({ optional: _, when, ...field }: FieldFile, columns: readonly string[]): Field {
+  return {
+    ...field,
+    index: columns.indexOf(field.column),
+    when: Object.entries(when ?? ({} as Where)).map(([column, values]) => ({
+      index: columns.indexOf(column),
+      values: typeof values === 'string' ? [values] : values,
+    })),
+  };
+}
+
+/** Those whose table exists, under its real name. */
+function present<T extends { readonly table: string }>(parts: readonly T[], { tables, prefix }: Schema): T[] {
+  return parts
+    .filter(({ table }) => tables.has(prefix + table))
+    .map((part) => ({ ...part, table: prefix + part.table }));
+}
+
+function hasColumns({ tables }: Schema, table: string, names: readonly string[]): boolean {
+  const columns = new Set(tables.get(table)?.columns.map(({ name }) => name));
+  return names.every((name) => columns.has(name));
+}
+
+function needColumns(schema: Schema, table: string, names: readonly string[]): void {
+  const lacking = names.find((name) => !hasColumns(schema, table, [name]));
+  if (lacking !== undefined) throw noColumn(table, lacking);
+}
+
+function noColumn(table: string, column: string): KeyturnError {
+  return new KeyturnError('wrong-application', `the table ${table} has no column ${column}`, {
+    hint: 'a version that this job does not know; where versions differ, a job says optional: true',
+    facts: { table, column },
+  });
+}

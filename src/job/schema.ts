@@ -1,0 +1,141 @@
+import { z } from 'zod';
+
+/** Rows a field, source key or canary applies to: every named column holds (one of) the given values, exactly. */
+const where = z.record(z.string(), z.union([z.string(), z.array(z.string()).min(1)]));
+
+const jsonPath = z
+  .string()
+  .regex(/^(\.[A-Za-z0-9_$-]+|\[\d+\])+$/, 'a path such as .clientSecret or .a.b[0]')
+  .describe('Path of a string leaf, such as .clientSecret or .a.b[0]');
+
+const document = z
+  .union([
+    z.literal('text').describe('The whole value is one ciphertext'),
+    z.literal('list').describe('Ciphertexts joined by commas, each on its own'),
+    z
+      .strictObject({ json: z.union([z.array(jsonPath).min(1), z.literal('any')]) })
+      .describe('JSON text: the string leaves at these paths, or any string leaf at any depth'),
+  ])
+  .describe('How the column carries ciphertext; default text');
+
+const field = z.strictObject({
+  column: z.string().min(1).describe('Column name; a trailing * takes every text column that begins so'),
+  optional: z.boolean().default(false).describe('True: some versions of the application lack this column'),
+  when: where.optional().describe('Only rows where these columns hold these values'),
+  document: document.default('text'),
+  format: z.string().describe('Name of the ciphertext format'),
+  plaintext: z
+    .enum(['any', 'utf8', 'json'])
+    .default('any')
+    .describe(
+      'What the plaintext must look like; for formats without authentication this catches a wrong key',
+    ),
+  foreign: z
+    .enum(['exception', 'leave', 'replace'])
+    .default('exception')
+    .describe(
+      'A value that is not of this format at all: an exception, a clear value that is left as it is, ' +
+        'or (with `becomes` only) the old master key in clear, replaced by the new one in clear; any other clear value is then an exception',
+    ),
+  closed: z
+    .enum(['exception', 'look-alike'])
+    .default('exception')
+    .describe(
+      'A value of this shape that does not open: an exception, or a look-alike made by somebody else',
+    ),
+  becomes: z
+    .literal('primary')
+    .optional()
+    .describe('The plaintext is the master key itself: it is replaced by the new one'),
+});
+
+const target = z.strictObject({
+  table: z.string().min(1),
+  optional: z.boolean().default(false).describe('True: some versions of the application lack this table'),
+  id: z.array(z.string()).min(1).optional().describe('Row id columns; default: the primary key'),
+  fields: z.array(field).min(1).describe('The first field of a column whose `when` fits a row applies'),
+});
+
+const sourceKey = z.strictObject({
+  name: z.string().describe('Name in the keyring; {column} is replaced by that column of the row'),
+  table: z.string(),
+  where,
+  column: z.string(),
+  format: z.string(),
+  form: z
+    .enum(['text', 'hex', 'base64'])
+    .default('text')
+    .describe('How the key bytes are written in the plaintext'),
+  clear: z
+    .enum(['refuse', 'primary', 'any'])
+    .default('refuse')
+    .describe('A key that stands unwrapped: refused, accepted when it equals the master key, or accepted'),
+  becomes: z
+    .literal('primary')
+    .optional()
+    .describe('This run replaces it by the new master key (a field with `becomes` writes it)'),
+});
+
+const canary = z.strictObject({
+  table: z.string(),
+  column: z.string(),
+  where: where.optional(),
+  format: z.string(),
+  plaintext: z.enum(['any', 'utf8', 'json']).default('any'),
+});
+
+const derived = z.strictObject({
+  secret: z.string().describe('Name of the derivation, built in'),
+  setting: z.string().describe('Setting of the application that keeps the old value alive'),
+  unless: z.strictObject({ table: z.string(), where }).describe('Nothing to keep when such a row exists'),
+});
+
+export const jobSchema = z.strictObject({
+  job: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'lower case letters, digits and hyphens'),
+  title: z.string(),
+  about: z.string().optional(),
+  key: z
+    .strictObject({
+      form: z.enum(['text', 'base64', 'hex']).default('text').describe('How the key is written in its file'),
+      trim: z
+        .enum(['none', 'space', 'quotes'])
+        .default('space')
+        .describe('What the application itself strips from a key: white space, also one pair of quotes'),
+      bytes: z
+        .array(z.number().int().positive())
+        .optional()
+        .describe('Allowed lengths of a raw key, in bytes'),
+      generate: z.strictObject({ bytes: z.number().int().min(16), as: z.enum(['base64', 'hex']) }),
+    })
+    .describe('Shape of the master key'),
+  requires: z.array(z.string()).default([]).describe('Tables without which this is not the application'),
+  prefixable: z.boolean().default(false).describe('Table names may carry a prefix (--table-prefix)'),
+  sourceKeys: z.array(sourceKey).default([]).describe('Keys in the database that open values'),
+  canary: z.array(canary).min(1).describe('Values that tell the right key: the first that has rows decides'),
+  phases: z
+    .array(z.strictObject({ name: z.string(), targets: z.array(target).min(1) }))
+    .min(1)
+    .describe('One after the other; targets that hold keys come last'),
+  exclude: z
+    .array(z.strictObject({ table: z.string(), column: z.string(), reason: z.string().min(1) }))
+    .default([])
+    .describe('Columns whose ciphertext is knowingly left alone; the reason lands in the report'),
+  derived: z.array(derived).default([]).describe('Secrets the application derives from the master key'),
+  afterwards: z
+    .array(z.string())
+    .default([])
+    .describe('Steps for the operator after the run; {newKeyFile} and {newKeyId} are replaced'),
+});
+
+/** The JSON Schema of a job file as an author writes it (defaults may be left out), for editors: jobs/job.schema.json. */
+export function jobJsonSchema(): object {
+  return { title: 'keyturn job', ...z.toJSONSchema(jobSchema, { io: 'input' }) };
+}
+
+/** A job file as written (defaults filled in). */
+export type JobFile = z.infer<typeof jobSchema>;
+export type FieldFile = z.infer<typeof field>;
+export type TargetFile = z.infer<typeof target>;
+export type SourceKeyFile = z.infer<typeof sourceKey>;
+export type CanaryFile = z.infer<typeof canary>;
+export type Where = z.infer<typeof where>;

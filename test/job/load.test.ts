@@ -1,0 +1,254 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { KeyturnError } from '../../src/error.ts';
+import { builtInJobs, loadJob } from '../../src/job/load.ts';
+
+const formats = ['n8n', 'n8n-wrapped'];
+const valid = `job: shop
+title: Shop
+key:
+  form: text
+  generate: { bytes: 24, as: base64 }
+canary:
+  - { table: customers, column: iban, format: n8n }
+phases:
+  - name: values
+    targets:
+      - table: customers
+        fields:
+          - column: iban
+            format: n8n
+  - name: keys
+    targets:
+      - table: vault
+        fields:
+          - column: value
+            format: n8n-wrapped
+            becomes: primary
+`;
+let folder: string;
+let file: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'keyturn-load-'));
+  file = join(folder, 'shop.yaml');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function load(text: string | Uint8Array) {
+  writeFileSync(file, text);
+  return loadJob(file, formats);
+}
+
+/** The job with one piece of its text replaced; the piece must be there. */
+function edited(from: string, to: string): string {
+  if (!valid.includes(from)) throw new Error(`the test's job has no ${from}`);
+  return valid.replace(from, to);
+}
+
+function refusal(work: () => unknown): KeyturnError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof KeyturnError) return error;
+    throw error;
+  }
+  throw new Error('nothing was refused');
+}
+
+/** The problems of the message, each without the file's path. */
+function problems(text: string): string[] {
+  const error = refusal(() => load(text));
+  expect(error.code).toBe('job-invalid');
+  const lines = error.message.split('\n');
+  for (const line of lines) expect(line.startsWith(`${file}:`)).toBe(true);
+  return lines.map((line) => line.slice(file.length + 1));
+}
+
+test('a job of your own is loaded by its path, with its defaults and the digest of its bytes', () => {
+  const loaded = load(valid);
+  expect(loaded.path).toBe(file);
+  expect(loaded.hash).toBe(createHash('sha256').update(readFileSync(file)).digest('hex'));
+  expect(loaded.file.key.trim).toBe('space');
+  expect(loaded.file.phases[0]?.targets[0]?.fields[0]).toMatchObject({
+    document: 'text',
+    plaintext: 'any',
+    foreign: 'exception',
+    closed: 'exception',
+    optional: false,
+  });
+});
+
+test('n8n is built in, and its job is valid', () => {
+  expect(builtInJobs()).toContain('n8n');
+  expect(loadJob('n8n', formats).file.title).toBe('n8n');
+});
+
+test('an unknown job is refused with the names of the built-in ones', () => {
+  const error = refusal(() => loadJob('n9n', formats));
+  expect(error.code).toBe('job-unknown');
+  expect(error.message).toContain('n9n');
+  expect(error.hint).toContain('n8n');
+});
+
+test('a folder is no job', () => {
+  mkdirSync(join(folder, 'jobs'), { recursive: true });
+  expect(refusal(() => loadJob(join(folder, 'jobs'), formats)).code).toBe('job-unknown');
+});
+
+test('bytes that are not UTF-8 are refused', () => {
+  expect(refusal(() => load(Buffer.from([0x6a, 0xff, 0xfe]))).code).toBe('job-invalid');
+});
+
+describe('every error names line and field', () => {
+  test.each<[string, string, string, string]>([
+    [
+      'an unknown format',
+      'format: n8n\n',
+      'format: n9n\n',
+      '14: phases[0].targets[0].fields[0].format: no such format: n9n',
+    ],
+    ['an unknown field', 'title: Shop', 'title: Shop\ntilte: Shop', '3: tilte: no such field'],
+    ['a missing field', 'title: Shop\n', '', '1: title: missing, expected string'],
+    ['a wrong choice', 'form: text', 'form: utf8', '4: key.form: expected one of "text"|"base64"|"hex"'],
+    [
+      'a wrong document',
+      'format: n8n\n',
+      'format: n8n\n            document: blob\n',
+      '15: phases[0].targets[0].fields[0].document: expected',
+    ],
+    [
+      'a wrong path',
+      'format: n8n\n',
+      'format: n8n\n            document: { json: [secret] }\n',
+      '15: phases[0].targets[0].fields[0].document.json[0]: a path such as',
+    ],
+    [
+      'a condition that is no text',
+      'format: n8n\n',
+      'format: n8n\n            when: { kind: 3 }\n',
+      '15: phases[0].targets[0].fields[0].when.kind: expected string',
+    ],
+    [
+      'an empty condition',
+      'format: n8n\n',
+      'format: n8n\n            when: {}\n',
+      '15: phases[0].targets[0].fields[0].when: names no column',
+    ],
+    [
+      'a * inside a name',
+      'column: iban\n',
+      'column: i*n\n',
+      '13: phases[0].targets[0].fields[0].column: a * stands only at the end',
+    ],
+    [
+      'a field that is never reached',
+      'format: n8n\n',
+      'format: n8n\n          - { column: iban, format: n8n }\n',
+      '15: phases[0].targets[0].fields[1].column: an earlier field takes every row of iban',
+    ],
+    [
+      'the master key before the last phase',
+      'format: n8n\n',
+      'format: n8n\n            becomes: primary\n',
+      '15: phases[0].targets[0].fields[0].becomes: a field that holds the master key belongs to the last phase',
+    ],
+    [
+      'replace without becomes',
+      'format: n8n\n',
+      'format: n8n\n            foreign: replace\n',
+      '15: phases[0].targets[0].fields[0].foreign: replace goes with becomes',
+    ],
+    [
+      'a table declared twice',
+      'table: vault',
+      'table: customers',
+      '17: phases[1].targets[0].table: customers is declared twice',
+    ],
+    [
+      'a phase declared twice',
+      'name: keys',
+      'name: values',
+      '15: phases[1].name: the phase values is declared twice',
+    ],
+    [
+      'a source key in an early phase',
+      'canary:',
+      'sourceKeys: [{ name: a, table: customers, where: { k: v }, column: iban, format: n8n }]\ncanary:',
+      '6: sourceKeys[0].table: customers holds keys',
+    ],
+    [
+      'an exclusion of a field',
+      'canary:',
+      'exclude: [{ table: customers, column: iban, reason: none }]\ncanary:',
+      '6: exclude[0]: customers.iban is also a field',
+    ],
+    [
+      'an unknown derivation',
+      'canary:',
+      'derived: [{ secret: n9n, setting: A, unless: { table: t, where: { k: v } } }]\ncanary:',
+      '6: derived[0].secret: unknown derived secret',
+    ],
+    [
+      'an unknown placeholder',
+      'canary:',
+      'afterwards: ["copy {newKey}"]\ncanary:',
+      '6: afterwards[0]: no such placeholder: {newKey}',
+    ],
+    ['a generated key of another form', 'form: text', 'form: hex', '5: key.generate.as: must be hex'],
+    [
+      'a length of a text key',
+      'form: text',
+      'form: text\n  bytes: [32]',
+      '5: key.bytes: only a base64 or hex key',
+    ],
+  ])('%s', (_what, from, to, expected) => {
+    const found = problems(edited(from, to));
+    expect(found).toHaveLength(1);
+    expect(found[0]?.startsWith(expected)).toBe(true);
+  });
+
+  test('a block below its name is found by the name', () => {
+    expect(problems(edited('title: Shop', 'title: Shop\ntitles:\n  en: Shop'))).toEqual([
+      '3: titles: no such field',
+    ]);
+  });
+
+  test('of two allowed shapes, the one that the author meant', () => {
+    const text = edited('format: n8n\n', 'format: n8n\n            document: { jsn: any }\n');
+    expect(problems(text)).toEqual([
+      expect.stringMatching(/^15: phases\[0\]\.targets\[0\]\.fields\[0\]\.document\.json: .*array.*"any"/),
+      '15: phases[0].targets[0].fields[0].document.jsn: no such field',
+    ]);
+  });
+
+  test('a duplicate name in the YAML', () => {
+    expect(problems(edited('title: Shop', 'title: Shop\ntitle: Other'))[0]).toMatch(
+      /^3: map keys must be unique/,
+    );
+  });
+
+  test('broken YAML', () => {
+    expect(problems(edited('bytes: 24, as', 'bytes: [24, as'))[0]).toMatch(/^[56]: /);
+  });
+
+  test('a tag that YAML does not resolve', () => {
+    expect(problems(edited('title: Shop', 'title: !secret Shop'))[0]).toMatch(/^2: unresolved tag/);
+  });
+
+  test('all problems are told at once', () => {
+    const text = edited('title: Shop\n', '').replace('column: iban\n', 'colunm: iban\n');
+    expect(problems(text)).toEqual([
+      '1: title: missing, expected string',
+      '12: phases[0].targets[0].fields[0].column: missing, expected string',
+      '12: phases[0].targets[0].fields[0].colunm: no such field',
+    ]);
+  });
+
+  test('an empty file', () => {
+    expect(problems('')[0]).toMatch(/^1: /);
+  });
+});
