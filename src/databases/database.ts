@@ -1,0 +1,119 @@
+import type { Knex } from 'knex';
+
+/** One text per id column, as the engine itself writes the value; compared only in SQL (invariant 10). */
+export type RowId = readonly string[];
+
+export interface Column {
+  readonly name: string;
+  /** The engine's own type name, e.g. `character varying`. */
+  readonly type: string;
+  /** Holds text that may carry ciphertext (char, text, json…). */
+  readonly text: boolean;
+  /** In characters; null: unlimited or not applicable. */
+  readonly maxLength: number | null;
+  readonly nullable: boolean;
+}
+
+export interface Table {
+  readonly name: string;
+  readonly columns: readonly Column[];
+  /** Columns of the primary key in key order, else of the first unique index over NOT NULL columns; empty: none. */
+  readonly rowId: readonly string[];
+  /** Columns that some index covers (updating them costs more). */
+  readonly indexed: readonly string[];
+}
+
+/** What is read of a table's row: its id and some columns, all as text. */
+export interface RowShape {
+  readonly table: string;
+  readonly id: readonly string[];
+  readonly columns: readonly string[];
+  /** How many of `columns`, from the first, `write` may set. It compares all of them. */
+  readonly written: number;
+}
+
+export interface Row {
+  readonly id: RowId;
+  /** In the order of RowShape.columns. */
+  readonly values: readonly (string | null)[];
+}
+
+/** `(after, upTo]`; null is an open end. */
+export interface Range {
+  readonly after: RowId | null;
+  readonly upTo: RowId | null;
+}
+
+/** Compare-and-set of one row: `old` are the exact values last read, `new` what to store (columns in RowShape order). */
+export interface Change {
+  readonly id: RowId;
+  readonly old: readonly (string | null)[];
+  readonly new: readonly (string | null)[];
+}
+
+/** What the login may do to a table; 'unknown' where the engine does not tell (never assume "none"). */
+export interface Privileges {
+  readonly createTable: 'yes' | 'no' | 'unknown';
+  readonly update: ReadonlyMap<string, 'yes' | 'no' | 'unknown'>;
+}
+
+/** Held by one coordinator for the life of its run; dies with its process. */
+export interface RunLock {
+  /** Rejects when the lock is lost; never resolves. */
+  readonly lost: Promise<never>;
+  release(): Promise<void>;
+}
+
+export type Transaction = Knex.Transaction;
+
+/**
+ * A database engine, written from the rotation's need. Knows no keys and no formats.
+ * Every implementation passes test/contract/database.ts.
+ */
+export interface Database {
+  readonly engine: 'postgres' | 'sqlite';
+  /** Where it is, for people: no password. */
+  readonly place: string;
+  /** For the checkpoint tables; not for the application's tables. */
+  readonly knex: Knex;
+  /** Base tables (no views) of the schema, keyturn's own left out. */
+  catalog(): Promise<readonly Table[]>;
+  /** All rows; those with NULL in their row id, which SQLite lets a primary key hold, are in no chunk. */
+  count(table: string): Promise<number>;
+  /** Length in characters of the longest value of a column; 0 for an empty table. */
+  longest(table: string, column: string): Promise<number>;
+  /**
+   * The id of the last row of the next chunk after `after`: at most `rows` rows and about `bytes` bytes of the
+   * shape's columns, at least one row. Null when no row is left.
+   */
+  boundAfter(
+    shape: RowShape,
+    after: RowId | null,
+    limit: { rows: number; bytes: number },
+  ): Promise<RowId | null>;
+  /** Rows in id order. With `limit`, the first so many (the verifier pages with it). */
+  readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]>;
+  /** Those of the given rows that exist, in no particular order; with `trx` they are locked against writers. */
+  readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]>;
+  /**
+   * Compare-and-set, null-safe and binary whatever the collation (invariant 3).
+   * Returns the indexes of changes that were NOT written, because the row changed or is gone.
+   */
+  write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]>;
+  /**
+   * One short transaction, writing from its first statement (SQLite: BEGIN IMMEDIATE, and `busy` is waited for there).
+   * SQLite has one connection: whatever `work` does must go through `trx`, or it waits for its own transaction.
+   */
+  transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * The rows (id and column text) whose column contains one of the literal strings, paged after `after`.
+   * A shape without id columns gives the first `limit` rows, with empty ids, and no further page.
+   */
+  search(shape: RowShape, needles: readonly string[], after: RowId | null, limit: number): Promise<Row[]>;
+  /** Throws KeyturnError `run-lock` when another process holds it. */
+  lockRun(): Promise<RunLock>;
+  privileges(tables: readonly string[]): Promise<Privileges>;
+  /** Deadlock, lock wait, lost connection, serialization failure: the whole transaction may be tried again. */
+  isTransient(error: unknown): boolean;
+  close(): Promise<void>;
+}

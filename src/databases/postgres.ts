@@ -1,0 +1,280 @@
+import knex, { type Knex } from 'knex';
+import type pg from 'pg';
+import { KeyturnError } from '../error.ts';
+import type {
+  Change,
+  Database,
+  Privileges,
+  Range,
+  Row,
+  RowId,
+  RowShape,
+  RunLock,
+  Table,
+  Transaction,
+} from './database.ts';
+import { describeUrl, type PostgresUrl } from './database-url.ts';
+import { type PostgresTable, readCatalog } from './postgres-catalog.ts';
+import { lockPostgres } from './postgres-lock.ts';
+import { connectable, type Login, sessionSql } from './postgres-session.ts';
+import {
+  compare,
+  idColumn,
+  predicates,
+  source,
+  type Texts,
+  texts,
+  toRows,
+  value,
+  where,
+  wholeNumber,
+  writeStatement,
+  written,
+} from './postgres-statement.ts';
+import { isTransientPostgres } from './postgres-transience.ts';
+
+type Answer = 'yes' | 'no' | 'unknown';
+
+export async function openPostgres(url: PostgresUrl, login: Login): Promise<Database> {
+  return new PostgresDatabase(await connectable(url, login), url);
+}
+
+/**
+ * Statements go to the driver itself and not through `knex.raw`: there a `?` in an identifier is a binding, and an error's
+ * message repeats the bindings, which are ciphertexts (invariant 9).
+ */
+class PostgresDatabase implements Database {
+  readonly engine = 'postgres';
+  readonly place: string;
+  readonly knex: Knex;
+  readonly #config: pg.ClientConfig;
+  readonly #schema: string;
+  #tables: Promise<Map<string, PostgresTable>> | undefined;
+
+  constructor(config: pg.ClientConfig, url: PostgresUrl) {
+    this.place = describeUrl(url);
+    this.#config = config;
+    this.#schema = url.schema;
+    this.knex = knex({
+      client: 'pg',
+      connection: config as Knex.PgConnectionConfig,
+      searchPath: [url.schema],
+      compileSqlOnError: false,
+      acquireConnectionTimeout: 30_000,
+      pool: { min: 0, max: 4, afterCreate: prepareSession },
+      log: {
+        warn: () => undefined,
+        error: () => undefined,
+        debug: () => undefined,
+        deprecate: () => undefined,
+      },
+    });
+    this.knex.on('query-error', withoutRow);
+  }
+
+  async catalog(): Promise<readonly Table[]> {
+    this.#tables = undefined;
+    return [...(await this.#catalog()).values()].map(({ name, columns, rowId, indexed }) => ({
+      name,
+      columns,
+      rowId,
+      indexed,
+    }));
+  }
+
+  async count(table: string): Promise<number> {
+    const [row] = await this.#rows(`select count(*)::text from ${source(await this.#table(table))}`, []);
+    return Number(row?.[0]);
+  }
+
+  async longest(table: string, column: string): Promise<number> {
+    const sql = `select coalesce(max(length(${value(column)})), 0) from ${source(await this.#table(table))}`;
+    const [row] = await this.#rows(sql, []);
+    return Number(row?.[0]);
+  }
+
+  async boundAfter(
+    shape: RowShape,
+    after: RowId | null,
+    limit: { rows: number; bytes: number },
+  ): Promise<RowId | null> {
+    const table = await this.#table(shape.table);
+    const id = shape.id.map((column) => idColumn(table, column));
+    const keys = id.map((_, place) => `k${place}`);
+    const size =
+      shape.columns.map((column) => `coalesce(octet_length(${value(column)}), 0)`).join(' + ') || '0';
+    // The row limit comes first: the window functions never see more rows, however large the table
+    const sql = `select ${keys.map((key) => `${key}::text`)} from (
+      select ${keys}, row_number() over w as n, sum(size) over w as bytes from (
+        select ${id.map((column, place) => `${column} as k${place}`)}, (${size})::bigint as size
+        from ${source(table)} ${where(predicates(table, shape, { after, upTo: null }))}
+        order by ${id} limit ${wholeNumber(limit.rows)}) chunk
+      window w as (order by ${keys} rows unbounded preceding)) bounded
+      where n = 1 or bytes <= ${wholeNumber(limit.bytes)} order by n desc limit 1`;
+    const [row] = await this.#rows(sql, [...(after ?? [])]);
+    return row === undefined ? null : (row as string[]);
+  }
+
+  async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
+    const table = await this.#table(shape.table);
+    const sql = `select ${texts(shape)} from ${source(table)} ${where(predicates(table, shape, range))}
+      order by ${shape.id.map((column) => idColumn(table, column))} ${limit === undefined ? '' : `limit ${wholeNumber(limit)}`}`;
+    return toRows(shape, await this.#rows(sql, [...(range.after ?? []), ...(range.upTo ?? [])]));
+  }
+
+  async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
+    if (ids.length === 0) return [];
+    const table = await this.#table(shape.table);
+    const wanted = shape.id.map((_, place) => `$${place + 1}::text[]`);
+    const same = shape.id.map((column, place) => compare(table, column, `w.i${place}`)('='));
+    // In id order, so that two lockers cannot meet head-on
+    const sql = `select ${texts(shape)} from ${source(table)}
+      join unnest(${wanted}) as w(${shape.id.map((_, place) => `i${place}`)}) on ${same.join(' and ')}
+      order by ${shape.id.map((column) => idColumn(table, column))} ${trx ? 'for update of t' : ''}`;
+    return toRows(
+      shape,
+      await this.#rows(
+        sql,
+        shape.id.map((_, place) => ids.map((id) => id[place])),
+        trx,
+      ),
+    );
+  }
+
+  async write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]> {
+    if (changes.length === 0) return [];
+    const { sql, name } = writeStatement(await this.#table(shape.table), shape);
+    const values = [
+      ...shape.id.map((_, place) => changes.map((change) => change.id[place])),
+      ...shape.columns.map((_, place) => changes.map((change) => change.old[place])),
+      ...written(shape).map((_, place) => changes.map((change) => change.new[place])),
+    ];
+    const done = new Set((await this.#rows(sql, values, trx, name)).map((row) => Number(row[0]) - 1));
+    return changes.map((_, index) => index).filter((index) => !done.has(index));
+  }
+
+  transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
+    return this.knex.transaction(async (trx) => {
+      const result = await work(trx);
+      // After an error that `work` swallowed, COMMIT would roll back and yet succeed; this fails instead
+      await this.#rows('select 1', [], trx);
+      return result;
+    });
+  }
+
+  async search(
+    shape: RowShape,
+    needles: readonly string[],
+    after: RowId | null,
+    limit: number,
+  ): Promise<Row[]> {
+    const table = await this.#table(shape.table);
+    const bounds = shape.id.length === 0 ? [] : predicates(table, shape, { after, upTo: null });
+    const first = shape.id.length === 0 ? 1 : (after?.length ?? 0) + 1;
+    // "C": a nondeterministic collation has no substring search before PostgreSQL 18, and a needle is bytes anyway
+    const hits = shape.columns.flatMap((column) =>
+      needles.map((_, place) => `strpos(${value(column)} collate "C", $${first + place}) > 0`),
+    );
+    const order =
+      shape.id.length === 0 ? '' : `order by ${shape.id.map((column) => idColumn(table, column))}`;
+    const sql = `select ${texts(shape)} from ${source(table)} ${where([...bounds, `(${hits.join(' or ') || 'false'})`])} ${order} limit ${wholeNumber(limit)}`;
+    return toRows(
+      shape,
+      await this.#rows(sql, [
+        ...(shape.id.length === 0 ? [] : (after ?? [])),
+        ...(hits.length === 0 ? [] : needles),
+      ]),
+    );
+  }
+
+  lockRun(): Promise<RunLock> {
+    return lockPostgres(this.#config, this.#schema, this.place);
+  }
+
+  async privileges(tables: readonly string[]): Promise<Privileges> {
+    // A grant on some columns only may suffice or not: unknown. A standby takes no writes, whatever was granted.
+    const sql = `select c.relname, case
+        when pg_is_in_recovery() then 'no'
+        when has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'UPDATE') then 'yes'
+        when has_any_column_privilege(c.oid, 'SELECT') and has_any_column_privilege(c.oid, 'UPDATE') then 'unknown'
+        else 'no' end
+      from pg_class c where c.relnamespace = (select oid from pg_namespace where nspname = $1) and c.relname = any ($2)`;
+    const schema = `select case when has_schema_privilege($1, 'CREATE') and not pg_is_in_recovery() then 'yes' else 'no' end`;
+    const granted = await this.#rows(sql, [this.#schema, [...tables]]).catch(() => []);
+    const [create] = await this.#rows(schema, [this.#schema]).catch(() => []);
+    const update = new Map(granted.map((row) => [String(row[0]), row[1] as Answer]));
+    return {
+      createTable: (create?.[0] ?? 'unknown') as Answer,
+      update: new Map(tables.map((table) => [table, update.get(table) ?? 'unknown'])),
+    };
+  }
+
+  isTransient(error: unknown): boolean {
+    return isTransientPostgres(error);
+  }
+
+  async close(): Promise<void> {
+    await this.knex.destroy();
+  }
+
+  #catalog(): Promise<Map<string, PostgresTable>> {
+    const reading = this.#tables ?? this.#session(undefined, (client) => readCatalog(client, this.#schema));
+    this.#tables = reading;
+    reading.catch(() => {
+      if (this.#tables === reading) this.#tables = undefined;
+    });
+    return reading;
+  }
+
+  async #table(name: string): Promise<PostgresTable> {
+    const table = (await this.#catalog()).get(name);
+    if (table === undefined)
+      throw new KeyturnError('database-missing', `there is no table ${name} in ${this.place}`, {
+        facts: { table: name },
+      });
+    return table;
+  }
+
+  /** @param name of the prepared statement, where one is worth keeping on its connection */
+  async #rows(text: string, values: readonly unknown[], trx?: Transaction, name?: string): Promise<Texts[]> {
+    const query = {
+      text,
+      values: [...values],
+      rowMode: 'array' as const,
+      ...(name === undefined ? {} : { name }),
+    };
+    return (await this.#session(trx, (client) => client.query<Texts>(query))).rows;
+  }
+
+  async #session<T>(trx: Transaction | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {
+    // knex calls a transaction's work even after a failed BEGIN; a statement would then run, and commit, on its own
+    if (trx?.isCompleted()) throw new Error('the transaction is over, or never began');
+    const client = (trx ?? this.knex).client;
+    const connection = await client.acquireConnection();
+    try {
+      return await work(connection);
+    } catch (error) {
+      throw withoutRow(error);
+    } finally {
+      if (trx === undefined) client.releaseConnection(connection);
+    }
+  }
+}
+
+function prepareSession(
+  connection: pg.Client,
+  done: (error: Error | null, connection: pg.Client) => void,
+): void {
+  connection.query(sessionSql).then(
+    () => done(null, connection),
+    (error) => done(error, connection),
+  );
+}
+
+/** PostgreSQL's detail and context quote the row that failed (invariant 9). */
+function withoutRow(error: unknown): unknown {
+  if (error instanceof Error)
+    for (const field of ['detail', 'where', 'internalQuery'])
+      delete (error as unknown as Record<string, unknown>)[field];
+  return error;
+}

@@ -1,0 +1,34 @@
+import { realpath, stat, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import SqliteConnection from 'better-sqlite3';
+import { KeyturnError } from '../error.ts';
+
+/** Resolved, so that the run lock beside it is one, whatever symbolic link the user came by. */
+export async function existingFile(path: string, create: boolean): Promise<string> {
+  if (create) await writeFile(path, '', { flag: 'a', mode: 0o600 });
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isFile()) return realpath(path);
+  throw new KeyturnError('database-missing', `there is no file ${resolve(path)}`, {
+    hint: 'check the path after sqlite:',
+  });
+}
+
+export function fileRefusal(cause: unknown, place: string): unknown {
+  const code = cause instanceof SqliteConnection.SqliteError ? cause.code : '';
+  if (code.startsWith('SQLITE_BUSY'))
+    return new KeyturnError('database-locked', `another process has locked ${place}`, {
+      hint: 'stop the application first',
+      cause,
+    });
+  if (code === 'SQLITE_NOTADB')
+    return new KeyturnError('database-missing', `${place} is not a SQLite database`, {
+      hint: 'check the path after sqlite:',
+      cause,
+    });
+  if (/^SQLITE_(CANTOPEN|READONLY|PERM)/.test(code))
+    return new KeyturnError('no-grant', `${place} cannot be opened for writing`, {
+      hint: 'file and folder must be writable by this user',
+      cause,
+    });
+  return cause;
+}

@@ -1,0 +1,82 @@
+import type { Range, Row, RowId, RowShape } from './database.ts';
+import { type Comparison, isAfter, isUpTo } from './keyset.ts';
+import type { SqliteTable } from './sqlite-catalog.ts';
+import { idText, idValue, type SqliteValue } from './sqlite-id.ts';
+
+export function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** @param alias where the column goes by another name */
+export function idColumn(table: SqliteTable, column: string, alias = `t.${quote(column)}`): string {
+  const collation = table.collations.get(column);
+  return collation === undefined ? alias : `${alias} collate ${quote(collation)}`;
+}
+
+export function order(table: SqliteTable, shape: RowShape, aliases?: readonly string[]): string {
+  return shape.id.map((column, place) => idColumn(table, column, aliases?.[place])).join(', ');
+}
+
+/** A blob's bytes are read as text too; what is no UTF-8 comes out changed, and the compare-and-set then refuses it. */
+export function textOf(column: string): string {
+  return `cast(t.${quote(column)} as text)`;
+}
+
+export function selected(shape: RowShape): string {
+  return (
+    [...shape.id.map((column) => `t.${quote(column)}`), ...shape.columns.map(textOf)].join(', ') || 'null'
+  );
+}
+
+/** A blob stays a blob: an application that stored bytes reads bytes. */
+export function writeSql(table: SqliteTable, shape: RowShape): string {
+  const set = shape.columns
+    .slice(0, shape.written)
+    .map(
+      (column) =>
+        `${quote(column)} = case typeof(${quote(column)}) when 'blob' then cast(? as blob) else ? end`,
+    );
+  const id = shape.id.map((column) => `${idColumn(table, column)} = ?`);
+  const unchanged = shape.columns.map((column) => `${textOf(column)} collate binary is ?`);
+  return `update ${quote(table.name)} as t set ${set} ${where([...id, ...unchanged])}`;
+}
+
+/** NULL in a primary key is no row id: such a row is in no chunk, and the count tells. */
+export function predicates(table: SqliteTable, shape: RowShape, range: Range): string[] {
+  const against = (name: string): Comparison[] =>
+    shape.id.map((column, place) => (operator) => `${idColumn(table, column)} ${operator} @${name}${place}`);
+  return [
+    ...shape.id.map((column) => `t.${quote(column)} is not null`),
+    ...(range.after === null ? [] : [isAfter(against('after'))]),
+    ...(range.upTo === null ? [] : [isUpTo(against('upTo'))]),
+  ];
+}
+
+export function bound(table: SqliteTable, shape: RowShape, range: Range): Record<string, SqliteValue> {
+  const named = (name: string, id: RowId | null): [string, SqliteValue][] =>
+    id === null ? [] : values(table, shape, id).map((value, place) => [`${name}${place}`, value]);
+  return Object.fromEntries([...named('after', range.after), ...named('upTo', range.upTo)]);
+}
+
+export function values(table: SqliteTable, shape: RowShape, id: RowId): SqliteValue[] {
+  return shape.id.map((column, place) => idValue(id[place] ?? '', table.affinities.get(column) ?? 'none'));
+}
+
+export function where(conditions: readonly string[]): string {
+  return conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;
+}
+
+export function atLeastOne(limit: number): number {
+  return Math.max(1, Math.floor(limit));
+}
+
+export function idOf(table: SqliteTable, shape: RowShape, row: readonly SqliteValue[]): string[] {
+  return shape.id.map((column, place) => idText(row[place] ?? null, table.affinities.get(column) ?? 'none'));
+}
+
+export function toRow(table: SqliteTable, shape: RowShape, row: readonly SqliteValue[]): Row {
+  return {
+    id: idOf(table, shape, row),
+    values: row.slice(shape.id.length, shape.id.length + shape.columns.length) as (string | null)[],
+  };
+}

@@ -1,0 +1,593 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Database, Row, RowId, RowShape, Transaction } from '../../src/databases/database.ts';
+import { openDatabase } from '../../src/databases/open.ts';
+
+/** An empty database, and a way to its SQL that is not the code under test. */
+export interface Fixture {
+  readonly url: string;
+  exec(sql: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  close(): Promise<void>;
+}
+
+/** A table whose row ids are hard to page through: `columns` and the rows' SQL literals, in no order. */
+export interface IdCase {
+  readonly name: string;
+  readonly columns: Readonly<Record<string, string>>;
+  readonly rows: readonly string[];
+}
+
+export interface Dialect {
+  /** A text column's type that compares case-insensitively. */
+  readonly caseInsensitive: string;
+  readonly idCases: readonly IdCase[];
+}
+
+const q = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+const product = (...lists: (readonly string[])[]): string[] =>
+  lists.reduce<string[]>(
+    (all, list) => all.flatMap((one) => list.map((next) => (one === '' ? next : `${one}, ${next}`))),
+    [''],
+  );
+
+const commonCases: readonly IdCase[] = [
+  { name: 'integers', columns: { a: 'integer' }, rows: ['10', '9', '-1', '0', '100', '2', '11', '1'] },
+  {
+    name: 'integers beyond 2^53',
+    columns: { a: 'bigint' },
+    rows: [
+      '9007199254740993',
+      '9007199254740992',
+      '9007199254740994',
+      '9223372036854775807',
+      '-9223372036854775807',
+      '1',
+    ],
+  },
+  {
+    name: 'text',
+    columns: { a: 'varchar(40)' },
+    rows: ["''", "'a'", "'B'", "'b '", "'b'", "'ä'", "'10'", "'9'", "'it''s'", "'a\nb'", "'😀'", "'t:x'"],
+  },
+  {
+    name: 'two columns',
+    columns: { a: 'integer', b: 'varchar(10)' },
+    rows: product(['1', '2', '3', '10'], ["'a'", "'b'", "'c'"]),
+  },
+  {
+    name: 'three columns',
+    columns: { a: 'integer', b: 'varchar(10)', c: 'bigint' },
+    rows: product(['1', '2', '10'], ["'a'", "'b'"], ['9007199254740993', '9007199254740992']),
+  },
+  {
+    name: 'four columns',
+    columns: { a: 'integer', b: 'integer', c: 'varchar(10)', d: 'integer' },
+    rows: product(['1', '2'], ['10', '9'], ["'a'", "'b'", "'c'"], ['1', '2']),
+  },
+];
+
+export function describeDatabase(name: string, fixture: () => Promise<Fixture>, dialect: Dialect): void {
+  describe(name, () => {
+    let world: Fixture;
+    let database: Database;
+
+    beforeAll(async () => {
+      world = await fixture();
+      database = await openDatabase(world.url);
+    });
+
+    afterAll(async () => {
+      await database?.close();
+      await world?.close();
+    });
+
+    describeCatalog(() => [world, database]);
+    describeReading(() => [world, database], dialect);
+    describeWriting(() => [world, database], dialect);
+    describeSearch(() => [world, database], dialect);
+    describeTransactions(() => [world, database]);
+    describeRunLock(() => [world, database]);
+  });
+}
+
+type Both = () => readonly [Fixture, Database];
+
+function describeCatalog(both: Both): void {
+  describe('catalog', () => {
+    beforeAll(async () => {
+      const [world] = both();
+      await world.exec(
+        'create table catalog_pair (b integer not null, v varchar(20), a integer not null, primary key (a, b))',
+      );
+      await world.exec(
+        'create table catalog_unique (v text not null, u varchar(9) not null, n integer unique, constraint u unique (u))',
+      );
+      await world.exec("create unique index catalog_partial on catalog_unique (v) where v <> ''");
+      await world.exec('create unique index catalog_expression on catalog_unique (lower(v))');
+      await world.exec('create table catalog_none (v text)');
+      await world.exec('create table catalog_useless (v text not null, n integer unique)');
+      await world.exec("create unique index useless_partial on catalog_useless (v) where v <> ''");
+      await world.exec('create unique index useless_expression on catalog_useless (lower(v))');
+      await world.exec('create unique index useless_mixed on catalog_useless (v, lower(v))');
+      await world.exec('create view catalog_view as select * from catalog_pair');
+      await world.exec('create table keyturn_mine (id integer primary key)');
+      await world.exec('create table keyturner (id integer primary key)');
+    });
+
+    const table = async (name: string) => (await both()[1].catalog()).find((each) => each.name === name);
+
+    test("lists base tables, without views and keyturn's own", async () => {
+      const names = (await both()[1].catalog()).map(({ name }) => name);
+      expect(names).toEqual(
+        expect.arrayContaining(['catalog_pair', 'catalog_unique', 'catalog_none', 'keyturner']),
+      );
+      expect(names).not.toContain('catalog_view');
+      expect(names).not.toContain('keyturn_mine');
+    });
+
+    test('gives a primary key in key order', async () => {
+      expect((await table('catalog_pair'))?.rowId).toEqual(['a', 'b']);
+      expect(
+        (await table('catalog_pair'))?.columns.map(({ name, text, nullable }) => [name, text, nullable]),
+      ).toEqual([
+        ['b', false, false],
+        ['v', true, true],
+        ['a', false, false],
+      ]);
+    });
+
+    test('falls back to a whole unique index over NOT NULL columns', async () => {
+      expect((await table('catalog_unique'))?.rowId).toEqual(['u']);
+      expect((await table('catalog_unique'))?.indexed).toEqual(expect.arrayContaining(['u', 'n', 'v']));
+    });
+
+    test('says so when there is no row id', async () => {
+      expect((await table('catalog_none'))?.rowId).toEqual([]);
+      expect((await table('catalog_none'))?.indexed).toEqual([]);
+    });
+
+    test('takes no unique index that leaves rows out: nullable, partial, over an expression', async () => {
+      expect((await table('catalog_useless'))?.rowId).toEqual([]);
+    });
+
+    test('refuses a table that is not there', async () => {
+      await expect(both()[1].count('catalog_view')).rejects.toMatchObject({ code: 'database-missing' });
+    });
+  });
+}
+
+/** All chunks of a table, as the planner makes them and a worker reads them. */
+async function walk(
+  database: Database,
+  shape: RowShape,
+  limit: { rows: number; bytes: number },
+): Promise<Row[][]> {
+  const chunks: Row[][] = [];
+  for (let after: RowId | null = null; chunks.length < 1_000; ) {
+    const upTo = await database.boundAfter(shape, after, limit);
+    if (upTo === null) return chunks;
+    chunks.push(await database.readRange(shape, { after, upTo }));
+    after = upTo;
+  }
+  throw new Error('the walk does not end');
+}
+
+const whole = { rows: 3, bytes: 1_000_000 };
+
+function describeReading(both: Both, dialect: Dialect): void {
+  describe('reading', () => {
+    test.each([...commonCases, ...dialect.idCases].map((each, index) => [each.name, index, each] as const))(
+      'pages through row ids: %s',
+      async (_, index, each) => {
+        const [world, database] = both();
+        const table = `page_${index}`;
+        const id = Object.keys(each.columns);
+        const columns = Object.entries(each.columns).map(([column, type]) => `${q(column)} ${type} not null`);
+        await world.exec(`create table ${table} (${columns}, v text, primary key (${id.map(q)}))`);
+        for (const [place, row] of each.rows.entries())
+          await world.exec(`insert into ${table} values (${row}, 'v${place}')`);
+        await database.catalog();
+        const ordered = await world.exec(`select v from ${table} order by ${id.map(q)}`);
+        const shape: RowShape = { table, id, columns: ['v'], written: 1 };
+
+        const chunks = await walk(database, shape, whole);
+        expect(chunks.flat().map((row) => row.values[0])).toEqual(ordered.map((row) => row.v));
+        expect(chunks.slice(0, -1).every((chunk) => chunk.length === 3)).toBe(true);
+        expect(await database.count(table)).toBe(each.rows.length);
+
+        const all = chunks.flat();
+        expect(await database.readRange(shape, { after: null, upTo: null })).toEqual(all);
+        expect(await database.readRange(shape, { after: all[1]!.id, upTo: null }, 2)).toEqual(
+          all.slice(2, 4),
+        );
+        const found = await database.readRows(
+          shape,
+          all.map((row) => row.id),
+        );
+        expect(new Set(found.map((row) => row.values[0]))).toEqual(new Set(all.map((row) => row.values[0])));
+        expect(new Set(found.map((row) => row.id.join('\0'))).size).toBe(all.length);
+        const unwritten = await database.transaction((trx) =>
+          database.write(
+            trx,
+            shape,
+            all.map((row) => ({ id: row.id, old: row.values, new: [`new ${row.values[0]}`] })),
+          ),
+        );
+        expect(unwritten).toEqual([]);
+        expect(
+          (await world.exec(`select v from ${table} order by ${id.map(q)}`)).map((row) => row.v),
+        ).toEqual(ordered.map((row) => `new ${row.v}`));
+      },
+    );
+
+    test('bounds a chunk by bytes, but never below one row', async () => {
+      const [world, database] = both();
+      await world.exec('create table heavy (id integer primary key, v text, w text)');
+      for (const [id, size] of [5, 5, 500, 5, 5, 5].entries())
+        await world.exec(`insert into heavy values (${id}, '${'x'.repeat(size)}', null)`);
+      await database.catalog();
+      const shape: RowShape = { table: 'heavy', id: ['id'], columns: ['v', 'w'], written: 2 };
+      const sizes = async (rows: number, bytes: number) =>
+        (await walk(database, shape, { rows, bytes })).map((chunk) => chunk.length);
+      expect(await sizes(100, 10)).toEqual([2, 1, 2, 1]);
+      expect(await sizes(100, 1)).toEqual([1, 1, 1, 1, 1, 1]);
+      expect(await sizes(100, 1_000)).toEqual([6]);
+      expect(await sizes(4, 1_000)).toEqual([4, 2]);
+      expect(await database.boundAfter({ ...shape, columns: [] }, null, { rows: 100, bytes: 1 })).toEqual([
+        '5',
+      ]);
+    });
+
+    test('measures the longest value in characters', async () => {
+      const [world, database] = both();
+      await world.exec('create table measured (id integer primary key, v varchar(9), w text)');
+      await database.catalog();
+      expect(await database.longest('measured', 'v')).toBe(0);
+      await world.exec("insert into measured values (1, 'äöü😀', null), (2, 'abc', null)");
+      expect(await database.longest('measured', 'v')).toBe(4);
+      expect(await database.longest('measured', 'w')).toBe(0);
+    });
+
+    test('finds no bound in an empty table', async () => {
+      const [world, database] = both();
+      await world.exec('create table empty (id integer primary key, v text)');
+      await database.catalog();
+      const shape: RowShape = { table: 'empty', id: ['id'], columns: ['v'], written: 1 };
+      expect(await database.boundAfter(shape, null, whole)).toBeNull();
+      expect(await database.readRange(shape, { after: null, upTo: null })).toEqual([]);
+      expect(await database.readRows(shape, [['1']])).toEqual([]);
+      expect(await database.readRows(shape, [])).toEqual([]);
+    });
+
+    test('is at home with any identifier', async () => {
+      const [world, database] = both();
+      for (const table of [
+        'quote"d',
+        'two  words',
+        'a?b',
+        'a\\?b',
+        'user',
+        'a$1',
+        'b[1]',
+        ':c',
+        "d'e",
+        'ünï',
+      ]) {
+        await world.exec(
+          `create table ${q(table)} (${q('id?')} integer not null, ${q('select "x"')} varchar(5) not null, ${q(table)} text, ${q('@v')} text, primary key (${q('id?')}, ${q('select "x"')}))`,
+        );
+        for (let row = 0; row < 5; row++)
+          await world.exec(`insert into ${q(table)} values (${row}, 'x?', 'value ${row}', null)`);
+        expect((await database.catalog()).map((each) => each.name)).toContain(table);
+        const shape: RowShape = { table, id: ['id?', 'select "x"'], columns: [table, '@v'], written: 2 };
+        const rows = (await walk(database, shape, whole)).flat();
+        expect(rows.map((row) => row.values)).toEqual([0, 1, 2, 3, 4].map((row) => [`value ${row}`, null]));
+        expect(await database.readRows(shape, [rows[1]!.id])).toEqual([rows[1]]);
+        expect(await database.search(shape, ['e 3'], null, 10)).toEqual([rows[3]]);
+        expect(
+          await database.transaction((trx) =>
+            database.write(trx, shape, [{ ...rows[0]!, old: rows[0]!.values, new: ['?', '$1'] }]),
+          ),
+        ).toEqual([]);
+        expect((await database.readRows(shape, [rows[0]!.id]))[0]!.values).toEqual(['?', '$1']);
+        expect((await database.privileges([table])).update.get(table)).toBe('yes');
+      }
+    });
+  });
+}
+
+function describeWriting(both: Both, dialect: Dialect): void {
+  describe('writing', () => {
+    const shape: RowShape = { table: 'written', id: ['id'], columns: ['a', 'b', 'c'], written: 2 };
+
+    beforeAll(async () => {
+      const [world] = both();
+      await world.exec(
+        `create table written (id integer primary key, a ${dialect.caseInsensitive}, b text, c text)`,
+      );
+    });
+
+    /** Writes with these old values over one row (id 1), and tells what is stored then. */
+    async function attempt(stored: readonly (string | null)[], old: readonly (string | null)[], id = '1') {
+      const [world, database] = both();
+      const literal = (value: string | null | undefined): string =>
+        value == null ? 'null' : `'${value.replaceAll("'", "''")}'`;
+      await world.exec('delete from written');
+      await world.exec(`insert into written values (1, ${stored.map(literal)})`);
+      await database.catalog();
+      const unwritten = await database.transaction((trx) =>
+        database.write(trx, shape, [{ id: [id], old, new: ['new a', null, 'never written'] }]),
+      );
+      const [row] = await world.exec('select a, b, c from written where id = 1');
+      return { unwritten, row: [row?.a, row?.b, row?.c] };
+    }
+
+    const done = (c: string | null) => ({ unwritten: [], row: ['new a', null, c] });
+
+    test.each([
+      ['equal values', ['x', 'y', 'z']],
+      ['NULL for NULL', [null, 'y', null]],
+      ['empty texts', ['', '', '']],
+      ['what looks like syntax', ['{"a": [null]}', `\\ " ' , { } NULL`, '?']],
+      ['characters of all sizes', ['äß', '😀\u0301', '\t\r\n']],
+    ] as const)('writes over %s', async (_, stored) => {
+      expect(await attempt(stored, stored)).toEqual(done(stored[2]));
+    });
+
+    test.each([
+      ['a changed value', ['x', 'y', 'z'], ['x', 'y2', 'z'], '1'],
+      ['a changed column that it would not write', ['x', 'y', 'z'], ['x', 'y', 'z2'], '1'],
+      ['NULL for a value', ['x', 'y', 'z'], ['x', null, 'z'], '1'],
+      ['a value for NULL', ['x', null, 'z'], ['x', '', 'z'], '1'],
+      ['another case, though the column ignores case', ['Secret', 'y', 'z'], ['sECRET', 'y', 'z'], '1'],
+      ['a trailing space', ['x', 'y', 'z'], ['x', 'y ', 'z'], '1'],
+      ['a composed accent for a decomposed one', ['e\u0301', 'y', 'z'], ['é', 'y', 'z'], '1'],
+      ['a row that is gone', ['x', 'y', 'z'], ['x', 'y', 'z'], '2'],
+    ] as const)('does not write over %s', async (_, stored, old, id) => {
+      expect(await attempt(stored, old, id)).toEqual({ unwritten: [0], row: [...stored] });
+    });
+
+    test('tells which of many were not written', async () => {
+      const [world, database] = both();
+      await world.exec('delete from written');
+      for (let id = 1; id <= 6; id++)
+        await world.exec(`insert into written values (${id}, 'a${id}', 'b', 'c')`);
+      await world.exec("update written set b = 'other' where id in (2, 5)");
+      await database.catalog();
+      const changes = [1, 2, 3, 9, 5, 6].map((id) => ({
+        id: [String(id)],
+        old: [`a${id}`, 'b', 'c'],
+        new: [`n${id}`, 'b', 'c'],
+      }));
+      expect(await database.transaction((trx) => database.write(trx, shape, changes))).toEqual([1, 3, 4]);
+      expect((await world.exec('select a from written order by id')).map((row) => row.a)).toEqual([
+        'n1',
+        'a2',
+        'n3',
+        'a4',
+        'a5',
+        'n6',
+      ]);
+      expect(await database.transaction((trx) => database.write(trx, shape, []))).toEqual([]);
+    });
+
+    test('rolls back with its transaction', async () => {
+      const [world, database] = both();
+      await world.exec('delete from written');
+      await world.exec("insert into written values (1, 'x', 'y', 'z')");
+      await database.catalog();
+      const failing = database.transaction(async (trx) => {
+        await database.write(trx, shape, [{ id: ['1'], old: ['x', 'y', 'z'], new: ['n', 'n', 'n'] }]);
+        throw new Error('after the write');
+      });
+      await expect(failing).rejects.toThrow('after the write');
+      expect((await world.exec('select a from written'))[0]!.a).toBe('x');
+    });
+  });
+}
+
+function describeSearch(both: Both, dialect: Dialect): void {
+  describe('search', () => {
+    beforeAll(async () => {
+      const [world] = both();
+      await world.exec(`create table sought (id integer primary key, v ${dialect.caseInsensitive}, w text)`);
+      await world.exec('create table sought_without_id (v text)');
+      const values = ['plain', 'a%b', 'a_b', 'axb', 'CBC|one', 'cbc|two', "it's", 'back\\slash'];
+      for (const [id, value] of values.entries())
+        await world.exec(
+          `insert into sought values (${id}, '${value.replaceAll("'", "''")}', ${id === 0 ? "'CBC|in w'" : 'null'})`,
+        );
+      for (let row = 0; row < 4; row++) await world.exec("insert into sought_without_id values ('CBC|x')");
+    });
+
+    const shape: RowShape = { table: 'sought', id: ['id'], columns: ['v', 'w'], written: 0 };
+    const found = async (...needles: string[]) =>
+      (await both()[1].search(shape, needles, null, 100)).map((row) => Number(row.id[0]));
+
+    test('takes needles literally, case and wildcards too', async () => {
+      await both()[1].catalog();
+      expect(await found('a%b')).toEqual([1]);
+      expect(await found('a_b')).toEqual([2]);
+      expect(await found('CBC|')).toEqual([0, 4]);
+      expect(await found("it's", '\\')).toEqual([6, 7]);
+      expect(await found('absent')).toEqual([]);
+      expect(await found()).toEqual([]);
+    });
+
+    test('pages after a row id', async () => {
+      const [, database] = both();
+      const first = await database.search(shape, ['a', 'CBC'], null, 3);
+      const next = await database.search(shape, ['a', 'CBC'], first.at(-1)!.id, 3);
+      expect([...first, ...next].map((row) => Number(row.id[0]))).toEqual([0, 1, 2, 3, 4, 7]);
+      expect(first[0]!.values).toEqual(['plain', 'CBC|in w']);
+    });
+
+    test('needs no row id', async () => {
+      const rows = await both()[1].search(
+        { table: 'sought_without_id', id: [], columns: ['v'], written: 0 },
+        ['CBC|'],
+        null,
+        3,
+      );
+      expect(rows).toEqual(Array.from({ length: 3 }, () => ({ id: [], values: ['CBC|x'] })));
+    });
+  });
+}
+
+function describeTransactions(both: Both): void {
+  describe('transactions', () => {
+    const shape: RowShape = { table: 'locked', id: ['id'], columns: ['v'], written: 1 };
+
+    beforeAll(async () => {
+      const [world] = both();
+      await world.exec('create table locked (id integer primary key, v text)');
+      await world.exec("insert into locked values (1, 'x'), (2, 'x')");
+    });
+
+    test('hold the rows they read against writers', async () => {
+      const [world, database] = both();
+      await database.catalog();
+      let writer: Promise<unknown> = Promise.resolve();
+      const order: string[] = [];
+      await database.transaction(async (trx) => {
+        const [row] = await database.readRows(shape, [['1']], trx);
+        const other = await openDatabase(world.url);
+        await other.catalog();
+        await other.knex.raw(
+          other.engine === 'postgres' ? "set lock_timeout = '200ms'" : 'pragma busy_timeout = 200',
+        );
+        writer = other
+          .transaction((theirs) => other.write(theirs, shape, [{ id: ['1'], old: ['x'], new: ['theirs'] }]))
+          .catch((error) => {
+            order.push(other.isTransient(error) ? 'refused' : String(error));
+          })
+          .finally(() => other.close());
+        await writer;
+        await database.write(trx, shape, [{ id: row!.id, old: row!.values, new: ['ours'] }]);
+        order.push('written');
+      });
+      expect(order).toEqual(['refused', 'written']);
+      expect((await world.exec('select v from locked where id = 1'))[0]!.v).toBe('ours');
+    });
+
+    test('that are over take no further statement', async () => {
+      const [world, database] = both();
+      let late: Transaction | undefined;
+      await database.transaction(async (trx) => {
+        late = trx;
+      });
+      await expect(database.write(late!, shape, [{ id: ['2'], old: ['x'], new: ['late'] }])).rejects.toThrow(
+        'the transaction is over',
+      );
+      expect((await world.exec('select v from locked where id = 2'))[0]!.v).toBe('x');
+    });
+
+    test('fail for other reasons than transient ones', async () => {
+      const [world, database] = both();
+      await world.exec('create table strict_one (id integer primary key, v text unique)');
+      await world.exec("insert into strict_one values (1, 'TOP-SECRET-1'), (2, 'TOP-SECRET-2')");
+      await database.catalog();
+      const clash = { table: 'strict_one', id: ['id'], columns: ['v'], written: 1 };
+      const change = { id: ['1'], old: ['TOP-SECRET-1'], new: ['TOP-SECRET-2'] };
+      const error = await database
+        .transaction((trx) => database.write(trx, clash, [change]))
+        .catch((failure) => failure);
+      const builder = await database
+        .knex('strict_one')
+        .insert({ id: 3, v: 'TOP-SECRET-2' })
+        .catch((failure) => failure);
+      for (const failure of [error, builder]) {
+        expect(failure).toBeInstanceOf(Error);
+        expect(database.isTransient(failure)).toBe(false);
+        expect(`${failure.message} ${failure.stack} ${JSON.stringify(failure)}`).not.toContain('TOP-SECRET');
+      }
+    });
+
+    test('work through knex too', async () => {
+      const { knex } = both()[1];
+      await knex.schema.createTable('keyturn_contract', (table) => {
+        table.integer('id').primary();
+        table.binary('digest');
+      });
+      await knex('keyturn_contract').insert({ id: 1, digest: Buffer.from([0, 255]) });
+      const trx = await both()[1].transaction(async (inside) =>
+        inside('keyturn_contract').where({ id: 1 }).first(),
+      );
+      expect(trx.digest).toEqual(Buffer.from([0, 255]));
+    });
+  });
+}
+
+function describeRunLock(both: Both): void {
+  describe('the run lock', () => {
+    test('is held by one, until released', async () => {
+      const [world, database] = both();
+      const other = await openDatabase(world.url);
+      try {
+        const lock = await database.lockRun();
+        await expect(other.lockRun()).rejects.toMatchObject({
+          code: 'run-lock',
+          exitCode: 4,
+          hint: expect.any(String),
+        });
+        await expect(database.lockRun()).rejects.toMatchObject({ code: 'run-lock' });
+        await lock.release();
+        const next = await other.lockRun();
+        await expect(database.lockRun()).rejects.toMatchObject({ code: 'run-lock' });
+        await next.release();
+      } finally {
+        await other.close();
+      }
+    });
+
+    test('does not stand in the way of reading and writing', async () => {
+      const [, database] = both();
+      const lock = await database.lockRun();
+      await expect(
+        database.transaction((trx) =>
+          database.readRows({ table: 'locked', id: ['id'], columns: [], written: 0 }, [['1']], trx),
+        ),
+      ).resolves.toHaveLength(1);
+      await lock.release();
+    });
+
+    test('of another process dies with it, killed', async () => {
+      const [world, database] = both();
+      const holder = await lockHolder(world.url);
+      await expect(database.lockRun()).rejects.toMatchObject({ code: 'run-lock' });
+      holder.kill('SIGKILL');
+      await once(holder, 'exit');
+      const lock = await eventually(() => database.lockRun());
+      await lock.release();
+    });
+  });
+}
+
+async function lockHolder(url: string): Promise<ChildProcessWithoutNullStreams> {
+  const path = (file: string): string => fileURLToPath(new URL(`../support/${file}`, import.meta.url));
+  const child = spawn(process.execPath, ['--import', path('typescript.mjs'), path('hold-lock.ts'), url], {
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
+  let errors = '';
+  child.stderr.on('data', (text) => {
+    errors += text;
+  });
+  const said = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
+  if (String(said[0]) !== 'locked\n') throw new Error(`the lock's holder failed: ${errors}`);
+  return child;
+}
+
+/** A server notices a dead client when it reads from it, which no client can wait for. */
+export async function eventually<T>(attempt: () => Promise<T>, withinMs = 10_000): Promise<T> {
+  for (const until = Date.now() + withinMs; ; ) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}

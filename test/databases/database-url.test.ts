@@ -1,0 +1,73 @@
+import { expect, test } from '@jest/globals';
+import { describeUrl, parseDatabaseUrl } from '../../src/databases/database-url.ts';
+
+test.each([
+  ['sqlite:relative/file.db', 'relative/file.db'],
+  ['sqlite:/abs/file.db', '/abs/file.db'],
+  ['sqlite:///abs/file.db', '/abs/file.db'],
+  ['SQLite:C:\\data\\file.db', 'C:\\data\\file.db'],
+  ['sqlite:with space?#%20', 'with space?#%20'],
+])('%s is a file', (url, path) => {
+  expect(parseDatabaseUrl(url)).toEqual({ engine: 'sqlite', path });
+});
+
+test('a postgres URL, in full and at its shortest', () => {
+  expect(
+    parseDatabaseUrl(
+      'postgresql://us%40er:p%2Fw@[::1]:6543/my%20db?schema=s&sslmode=verify-ca&sslrootcert=/ca.pem',
+    ),
+  ).toEqual({
+    engine: 'postgres',
+    host: '::1',
+    port: 6543,
+    user: 'us@er',
+    password: 'p/w',
+    database: 'my db',
+    schema: 's',
+    sslMode: 'verify-ca',
+    sslFiles: { ca: '/ca.pem' },
+  });
+  expect(parseDatabaseUrl('postgres:///db?host=/var/run/postgresql')).toMatchObject({
+    host: '/var/run/postgresql',
+    port: 5432,
+    user: undefined,
+    password: undefined,
+    database: 'db',
+    schema: 'public',
+  });
+});
+
+test.each([
+  'postgres://u:SECRET@h:5432/db?schema=x',
+  'postgres://u:SECRET@[::1]/db',
+  'postgres:///db?password=SECRET',
+])('describing %s leaves the password out, and gives a URL again', (url) => {
+  const described = describeUrl(parseDatabaseUrl(url));
+  expect(described).not.toContain('SECRET');
+  expect(parseDatabaseUrl(described)).toEqual({ ...parseDatabaseUrl(url), password: undefined });
+});
+
+test.each([
+  ['', /no scheme/],
+  ['/just/a/path', /no scheme/],
+  ['oracle://u:SECRET@h/db', /no database engine oracle/],
+  ['postgres://u:SECRET@h:port/db', /malformed/],
+  ['postgres://u:SECRET%@h/db', /stray %/],
+  ['postgres://u:SECRET@h/db?sslmode=SECRET', /sslmode/],
+  ['sqlite:', /names no file/],
+  ['sqlite::memory:', /names no file/],
+  ['mysql://u:SECRET@h/db', /mysql is not built yet/],
+  ['mariadb://u:SECRET@h/db', /mariadb is not built yet/],
+  ['mssql://u:SECRET@h/db', /mssql is not built yet/],
+  ['Server=h;Database=d;User Id=u;Password=SECRET', /mssql is not built yet/],
+])('%s is refused, with a hint and without its password', (url, message) => {
+  const parse = (): unknown => parseDatabaseUrl(url);
+  expect(parse).toThrow(
+    expect.objectContaining({
+      code: 'database-url',
+      message: expect.stringMatching(message),
+      hint: expect.not.stringContaining('SECRET'),
+    }),
+  );
+  expect(parse).not.toThrow(/SECRET/);
+});
