@@ -1,0 +1,89 @@
+import { openDatabase } from '../../src/databases/open.ts';
+import { formatNames } from '../../src/formats/registry.ts';
+import { loadJob } from '../../src/job/load.ts';
+import { resolveJob } from '../../src/job/resolve.ts';
+import { Key } from '../../src/keys/key.ts';
+import { ChunkTable, type TargetTotals } from '../../src/rotation/chunk-table.ts';
+import { ExceptionTable, type RecordedException } from '../../src/rotation/exception-table.ts';
+import { assertDeclared, preflight } from '../../src/rotation/preflight.ts';
+import { createRun, finishRun, type Site } from '../../src/rotation/rotation.ts';
+import type { Run, RunOptions } from '../../src/rotation/run.ts';
+import { RunTable } from '../../src/rotation/run-table.ts';
+import type { Place } from './n8n/store.ts';
+
+export interface Outcome {
+  readonly run: Run;
+  readonly totals: ReadonlyMap<string, TargetTotals>;
+  readonly exceptions: readonly RecordedException[];
+  /** What the rotation threw, if it did. */
+  readonly error: unknown;
+}
+
+export interface Rotating {
+  readonly options?: Partial<RunOptions>;
+  readonly signal?: AbortSignal;
+  readonly workers?: number;
+  readonly job?: string;
+  /** Runs between the preflight and the first chunk. */
+  readonly before?: () => Promise<void>;
+}
+
+/** The library's way from keys to a finished run, in this process; worker threads run the built code. */
+export async function rotate(
+  place: Place,
+  current: string,
+  next: string,
+  rotating: Rotating = {},
+): Promise<Outcome> {
+  const schema = place.schema === undefined ? '' : `?schema=${place.schema}`;
+  const url = place.url + schema;
+  const database = await openDatabase(url);
+  const lock = await database.lockRun();
+  lock.lost.catch(() => {});
+  try {
+    const keys = { current: Key.fromText(current), next: Key.fromText(next) };
+    const site: Site = {
+      database,
+      databaseUrl: url,
+      databasePassword: null,
+      workers: rotating.workers ?? 2,
+      workerEntry: new URL('../../dist/worker-thread.js', import.meta.url),
+      signal: rotating.signal ?? new AbortController().signal,
+      progress: () => {},
+      toolVersion: 'test',
+    };
+    const runs = new RunTable(database.knex);
+    const tables = await database.knex.schema.hasTable('keyturn_run');
+    let run = tables ? await runs.unfinished() : undefined;
+    if (run === undefined) {
+      const catalog = await database.catalog();
+      const prefix = place.prefix === undefined ? {} : { tablePrefix: place.prefix };
+      const job = resolveJob(loadJob(rotating.job ?? 'n8n', formatNames), catalog, prefix);
+      const found = await preflight(database, catalog, job, keys);
+      assertDeclared(found.inventory.undeclared);
+      const options: RunOptions = {
+        onException: 'stop',
+        maxExceptions: 100,
+        chunkRows: 10,
+        ...rotating.options,
+      };
+      run = await createRun(site, { job, options, authority: { operator: 'a test' } }, keys, found);
+    }
+    await rotating.before?.();
+    let error: unknown;
+    try {
+      await finishRun(site, lock, run, keys);
+    } catch (thrown) {
+      error = thrown;
+    }
+    return {
+      run: await runs.get(run.id),
+      totals: await new ChunkTable(database.knex, run.id).totals(),
+      exceptions: await new ExceptionTable(database.knex, run.id).open(1000),
+      error,
+    };
+  } finally {
+    await lock.release();
+    await database.close();
+  }
+}
