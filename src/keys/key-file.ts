@@ -92,31 +92,36 @@ export function generateKey(shape: KeyShape): Key {
  * @throws KeyturnError `key-file-differs` when the path exists, `key-file-unwritten` for everything else.
  */
 export function writeKeyFile(path: string, key: Key): void {
-  const fd = create(path);
+  writeSecretFile(path, key.text, 'the new key');
+}
+
+/** As writeKeyFile, for whatever else must be kept beside the key. */
+export function writeSecretFile(path: string, text: string, what: string): void {
+  const fd = create(path, what);
   try {
     try {
-      writeFileSync(fd, key.text, 'utf8');
+      writeFileSync(fd, text, 'utf8');
       fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
     syncFolder(dirname(path));
-    if (!readFileSync(path).equals(Buffer.from(key.text, 'utf8')))
-      throw new Error('it reads back differently');
+    if (!readFileSync(path).equals(Buffer.from(text, 'utf8'))) throw new Error('it reads back differently');
   } catch (cause) {
     // Ours for sure: it was created exclusively. A partial key left behind would be taken for the new key by the next run.
     const left = remove(path) ? 'nothing is left there' : `remove ${path} before you try again`;
-    throw unwritten(path, cause, `${left}; choose a place on a local disk with --new-key-file`);
+    throw unwritten(path, what, cause, `${left}; choose a place on a local disk with --new-key-file`);
   }
 }
 
-function create(path: string): number {
+function create(path: string, what: string): number {
   try {
     return openSync(path, 'wx', 0o600);
   } catch (cause) {
     if (codeOf(cause) === 'EEXIST') throw existing(path, cause);
     throw unwritten(
       path,
+      what,
       cause,
       'name a file in an existing folder that this user may write, with --new-key-file',
     );
@@ -130,8 +135,8 @@ function existing(path: string, cause: unknown): KeyturnError {
   });
 }
 
-function unwritten(path: string, cause: unknown, hint: string): KeyturnError {
-  const message = `the new key could not be written to ${path}: ${reason(cause)}`;
+function unwritten(path: string, what: string, cause: unknown, hint: string): KeyturnError {
+  const message = `${what} could not be written to ${path}: ${reason(cause)}`;
   return new KeyturnError('key-file-unwritten', message, { cause, hint });
 }
 

@@ -1,0 +1,144 @@
+import type { Knex } from 'knex';
+import { KeyturnError } from '../error.ts';
+
+/**
+ * The checkpoint tables, as versioned migrations. knex's own migrator is not used: its lock table stays locked
+ * when a process dies, and nothing of ours may stick (design section 5). These run under the run lock.
+ */
+const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
+  async (trx) => {
+    await trx.schema.createTable('keyturn_run', (t) => {
+      t.string('id', 40).primary();
+      t.string('kind', 20).notNullable();
+      t.string('state', 30).notNullable();
+      t.text('reason');
+      t.text('job').notNullable();
+      t.string('from_key_id', 16).notNullable();
+      t.string('to_key_id', 16).notNullable();
+      t.integer('fence').notNullable();
+      t.integer('round').notNullable();
+      t.text('pinned').notNullable();
+      t.text('options').notNullable();
+      t.text('authority').notNullable();
+      t.text('inventory').notNullable();
+      t.string('tool_version', 40).notNullable();
+      t.text('place').notNullable();
+      t.string('created_at', 30).notNullable();
+      t.string('finished_at', 30);
+    });
+    await trx.schema.createTable('keyturn_chunk', (t) => {
+      t.string('run', 40).notNullable();
+      t.integer('chunk').notNullable();
+      t.string('target', 300).notNullable();
+      t.integer('phase').notNullable();
+      t.integer('parent');
+      t.text('after');
+      t.text('up_to');
+      t.text('row_ids');
+      t.text('late');
+      t.string('state', 20).notNullable();
+      t.integer('generation').notNullable();
+      t.integer('attempts').notNullable();
+      t.string('error_code', 60);
+      t.text('error');
+      for (const name of tallyColumns) t.integer(name).notNullable().defaultTo(0);
+      t.integer('ms').notNullable().defaultTo(0);
+      t.binary('digests');
+      t.string('rotated_at', 30);
+      t.integer('verified_round').notNullable().defaultTo(0);
+      for (const name of verificationColumns) t.integer(name).notNullable().defaultTo(0);
+      t.string('verified_at', 30);
+      t.primary(['run', 'chunk']);
+      t.index(['run', 'state'], 'keyturn_chunk_state');
+      t.index(['run', 'target', 'chunk'], 'keyturn_chunk_target');
+      t.index(['run', 'parent'], 'keyturn_chunk_parent');
+    });
+    await trx.schema.createTable('keyturn_exception', (t) => {
+      t.string('run', 40).notNullable();
+      t.integer('chunk').notNullable();
+      t.string('target', 300).notNullable();
+      t.text('row_id').notNullable();
+      t.string('field', 300).notNullable();
+      t.text('path').notNullable();
+      t.string('reason', 60).notNullable();
+      t.string('state', 20).notNullable();
+      t.string('at', 30).notNullable();
+      t.index(['run', 'state'], 'keyturn_exception_state');
+    });
+    await trx.schema.createTable('keyturn_event', (t) => {
+      t.string('run', 40).notNullable();
+      t.integer('seq').notNullable();
+      t.string('at', 30).notNullable();
+      t.string('event', 40).notNullable();
+      t.text('detail').notNullable();
+      t.primary(['run', 'seq']);
+    });
+  },
+];
+
+/** Tally columns of keyturn_chunk, in the order of tallyFields. */
+export const tallyColumns = [
+  'row_count',
+  'filtered',
+  'value_count',
+  'rotated',
+  'current_count',
+  'empty_count',
+  'look_alikes',
+  'undecided',
+  'exceptions',
+] as const;
+
+export const verificationColumns = [
+  'v_rows',
+  'v_values',
+  'v_proven',
+  'v_new',
+  'v_changed',
+  'v_late',
+  'v_gone',
+  'v_exceptions',
+] as const;
+
+export const checkpointVersion = migrations.length;
+const tables = ['keyturn_event', 'keyturn_exception', 'keyturn_chunk', 'keyturn_run', 'keyturn_version'];
+
+/** Version of the checkpoint tables in this database; 0: there are none. */
+export async function readCheckpointVersion(knex: Knex): Promise<number> {
+  if (!(await knex.schema.hasTable('keyturn_version'))) return 0;
+  const row = await knex('keyturn_version').first<{ version: number } | undefined>('version');
+  return row?.version ?? 0;
+}
+
+/** Refuses tables of another version; an older one is mended by `migrate` once the user consents. */
+export function assertVersion(version: number): void {
+  if (version === 0 || version === checkpointVersion) return;
+  throw new KeyturnError(
+    'checkpoint-version',
+    `the checkpoint tables in this database have version ${version}, this keyturn works with ${checkpointVersion}`,
+    {
+      hint:
+        version > checkpointVersion
+          ? 'go on with the keyturn that made them, or a newer one'
+          : 'add --upgradeDatabase to bring them up to date',
+    },
+  );
+}
+
+/** Creates or upgrades the tables, each version in its own transaction. Callers hold the run lock. */
+export async function migrate(knex: Knex): Promise<void> {
+  for (let version = await readCheckpointVersion(knex); version < checkpointVersion; version++) {
+    await knex.transaction(async (trx) => {
+      if (version === 0) {
+        await trx.schema.createTable('keyturn_version', (t) => t.integer('version').notNullable());
+        await trx('keyturn_version').insert({ version: 0 });
+      }
+      await migrations[version]?.(trx);
+      await trx('keyturn_version').update({ version: version + 1 });
+    });
+  }
+}
+
+export async function dropCheckpointTables(knex: Knex): Promise<void> {
+  for (const table of tables) await knex.schema.dropTableIfExists(table);
+}

@@ -1,0 +1,381 @@
+import type { Knex } from 'knex';
+import type { Range, RowId, Transaction } from '../databases/database.ts';
+import { tallyColumns, verificationColumns } from './checkpoint-schema.ts';
+import { type Tally, tallyFields } from './tally.ts';
+
+export type ChunkState = 'planned' | 'rotated' | 'verified' | 'failed';
+
+/** A bounded range of one target's rows, or (a sweep) a short explicit list of row ids found in the range of `parent`. */
+export interface Chunk {
+  readonly chunk: number;
+  readonly target: string;
+  readonly phase: number;
+  readonly parent: number | null;
+  readonly range: Range;
+  readonly rowIds: readonly RowId[] | null;
+  readonly state: ChunkState;
+  readonly attempts: number;
+  readonly error: { readonly code: string; readonly text: string } | null;
+  readonly verifiedRound: number;
+}
+
+/** What the verifier found in a range. */
+export interface Verification {
+  rows: number;
+  values: number;
+  /** Rows whose digest equals the one taken when they were rotated. */
+  proven: number;
+  /** Rows that no digest is known of, all values open under the new key. */
+  new: number;
+  /** Rows that open under the new key with another content than at rotation. */
+  changed: number;
+  /** Rows with values under the old key. */
+  late: number;
+  /** Rows that were rotated and no longer exist. */
+  gone: number;
+  /** Values that do not open, known and listed. */
+  exceptions: number;
+}
+
+const verificationFields = [
+  'rows',
+  'values',
+  'proven',
+  'new',
+  'changed',
+  'late',
+  'gone',
+  'exceptions',
+] as const satisfies readonly (keyof Verification)[];
+
+// biome-ignore lint/suspicious/noExplicitAny: a row as knex gives it, taken apart right below
+type ChunkRow = Record<string, any>;
+
+const plain = [
+  'chunk',
+  'target',
+  'phase',
+  'parent',
+  'after',
+  'up_to',
+  'row_ids',
+  'state',
+  'attempts',
+  'error_code',
+  'error',
+  'verified_round',
+];
+
+function fromRow(row: ChunkRow): Chunk {
+  return {
+    chunk: row.chunk,
+    target: row.target,
+    phase: row.phase,
+    parent: row.parent,
+    range: {
+      after: row.after === null ? null : JSON.parse(row.after),
+      upTo: row.up_to === null ? null : JSON.parse(row.up_to),
+    },
+    rowIds: row.row_ids === null ? null : JSON.parse(row.row_ids),
+    state: row.state,
+    attempts: row.attempts,
+    error: row.error_code === null ? null : { code: row.error_code, text: row.error },
+    verifiedRound: row.verified_round,
+  };
+}
+
+export type NewChunk = Pick<Chunk, 'target' | 'phase' | 'parent' | 'range' | 'rowIds'>;
+
+/** The checkpoint of one run: a row per chunk, committed together with the chunk's data (invariant 2). */
+export class ChunkTable {
+  readonly #knex: Knex;
+  readonly #run: string;
+
+  constructor(knex: Knex, run: string) {
+    this.#knex = knex;
+    this.#run = run;
+  }
+
+  #rows(trx?: Transaction): Knex.QueryBuilder<ChunkRow> {
+    return (trx ?? this.#knex)('keyturn_chunk').where({ run: this.#run });
+  }
+
+  async find(chunk: number): Promise<Chunk | undefined> {
+    const row = await this.#rows().where({ chunk }).first(plain);
+    return row === undefined ? undefined : fromRow(row);
+  }
+
+  /** Callers are the coordinator (one at a time) or hold the parent's row. */
+  async insert(chunks: readonly NewChunk[], trx?: Transaction): Promise<void> {
+    if (chunks.length === 0) return;
+    const last = await this.#rows(trx).max<{ n: number | null }>('chunk as n').first();
+    await (trx ?? this.#knex)('keyturn_chunk').insert(
+      chunks.map((chunk, i) => ({
+        run: this.#run,
+        chunk: (last?.n ?? 0) + 1 + i,
+        target: chunk.target,
+        phase: chunk.phase,
+        parent: chunk.parent,
+        after: chunk.range.after === null ? null : JSON.stringify(chunk.range.after),
+        up_to: chunk.range.upTo === null ? null : JSON.stringify(chunk.range.upTo),
+        row_ids: chunk.rowIds === null ? null : JSON.stringify(chunk.rowIds),
+        state: 'planned',
+        generation: 1,
+        attempts: 0,
+      })),
+    );
+  }
+
+  /** The last planned range of a target; its open upper end says that the target is planned to the end. */
+  async lastRange(target: string): Promise<Range | undefined> {
+    const row = await this.#rows()
+      .where({ target })
+      .whereNull('row_ids')
+      .orderBy('chunk', 'desc')
+      .first(plain);
+    return row === undefined ? undefined : fromRow(row).range;
+  }
+
+  /** Milliseconds per row over the target's last few rotated ranges; null: not known yet. */
+  async recentPace(target: string): Promise<number | null> {
+    const rows: ChunkRow[] = await this.#rows()
+      .where({ target })
+      .whereNotNull('rotated_at')
+      .where('row_count', '>', 0)
+      .orderBy('chunk', 'desc')
+      .limit(4)
+      .select('ms', 'row_count');
+    const count = rows.reduce((sum, row) => sum + row.row_count, 0);
+    return count === 0
+      ? null
+      : Math.max(
+          1,
+          rows.reduce((sum, row) => sum + row.ms, 0),
+        ) / count;
+  }
+
+  async numbers(filter: { state: ChunkState; phase?: number }, limit: number): Promise<number[]> {
+    const rows = await this.#rows().where(filter).orderBy('chunk').limit(limit).select('chunk');
+    return rows.map((row: ChunkRow) => row.chunk);
+  }
+
+  /** Range chunks that the given verification scan has not read yet. */
+  async unverified(round: number, limit: number): Promise<number[]> {
+    const rows = await this.#rows()
+      .whereNull('row_ids')
+      .where('verified_round', '<', round)
+      .whereNot('state', 'failed')
+      .orderBy('chunk')
+      .limit(limit)
+      .select('chunk');
+    return rows.map((row: ChunkRow) => row.chunk);
+  }
+
+  /** All range chunks in order, read in pages. */
+  async *ranges(): AsyncGenerator<Chunk> {
+    let after = 0;
+    for (;;) {
+      const rows: ChunkRow[] = await this.#rows()
+        .whereNull('row_ids')
+        .where('chunk', '>', after)
+        .orderBy('chunk')
+        .limit(500)
+        .select(plain);
+      yield* rows.map(fromRow);
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      after = last.chunk;
+    }
+  }
+
+  async failed(): Promise<Chunk | undefined> {
+    const row = await this.#rows().where({ state: 'failed' }).orderBy('chunk').first(plain);
+    return row === undefined ? undefined : fromRow(row);
+  }
+
+  /** Chunks that failed are planned again (a resume); their attempts stay counted. */
+  async replan(): Promise<void> {
+    await this.#rows().where({ state: 'failed' }).whereNull('rotated_at').update(planned);
+    await this.#rows()
+      .where({ state: 'failed' })
+      .whereNotNull('rotated_at')
+      .update({ ...planned, state: 'rotated' });
+  }
+
+  /**
+   * Takes the chunk for this transaction: its row is locked by the very first statement, a write, so that SQLite
+   * takes its write lock at once. False: somebody else did it, and there is nothing to do.
+   */
+  async claim(trx: Transaction, chunk: number): Promise<boolean> {
+    const claimed = await this.#rows(trx).where({ chunk, state: 'planned' }).increment('attempts', 1);
+    return Number(claimed) === 1;
+  }
+
+  async completeRotation(
+    trx: Transaction,
+    chunk: number,
+    tally: Tally,
+    digests: Buffer,
+    ms: number,
+  ): Promise<void> {
+    const counts = Object.fromEntries(
+      tallyColumns.map((column, i) => [column, tally[tallyFields[i] ?? 'rows']]),
+    );
+    await this.#rows(trx)
+      .where({ chunk })
+      .update({
+        ...counts,
+        state: 'rotated',
+        digests,
+        ms,
+        rotated_at: new Date().toISOString(),
+        error_code: null,
+        error: null,
+      });
+  }
+
+  /** False: another worker verified it in this round already. */
+  async claimVerification(trx: Transaction, chunk: number, round: number): Promise<boolean> {
+    const claimed = await this.#rows(trx)
+      .where({ chunk })
+      .where('verified_round', '<', round)
+      .update({ verified_round: round });
+    return Number(claimed) === 1;
+  }
+
+  /** `late`: rows found under the old key, which the coordinator turns into a sweep. */
+  async completeVerification(
+    trx: Transaction,
+    chunk: number,
+    found: Verification,
+    late: readonly RowId[],
+  ): Promise<void> {
+    const counts = Object.fromEntries(
+      verificationColumns.map((column, i) => [column, found[verificationFields[i] ?? 'rows']]),
+    );
+    await this.#rows(trx)
+      .where({ chunk })
+      .update({
+        ...counts,
+        state: 'verified',
+        late: late.length === 0 ? null : JSON.stringify(late),
+        verified_at: new Date().toISOString(),
+      });
+  }
+
+  /** Turns the late rows that the verifier found into sweep chunks; how many there are. */
+  async planSweeps(): Promise<number> {
+    const rows: ChunkRow[] = await this.#rows()
+      .whereNotNull('late')
+      .orderBy('chunk')
+      .select('chunk', 'target', 'phase', 'late');
+    for (const { chunk, target, phase, late } of rows) {
+      await this.#knex.transaction(async (trx) => {
+        await this.#rows(trx).where({ chunk }).update({ late: null });
+        const sweep = {
+          target,
+          phase,
+          parent: chunk,
+          range: { after: null, upTo: null },
+          rowIds: JSON.parse(late),
+        };
+        await this.insert([sweep], trx);
+      });
+    }
+    return rows.length;
+  }
+
+  async fail(chunk: number, code: string, text: string): Promise<void> {
+    await this.#rows()
+      .where({ chunk })
+      .whereIn('state', ['planned', 'rotated', 'verified'])
+      .update({ state: 'failed', error_code: code, error: text.slice(0, 2000) })
+      .increment('attempts', 1);
+  }
+
+  /** Packed digests of a range and, newer ones later, of the sweeps of rows in it. */
+  async digests(chunk: number): Promise<Buffer[]> {
+    const rows = await this.#rows()
+      .where((where) => where.where({ chunk }).orWhere({ parent: chunk }))
+      .whereNotNull('digests')
+      .orderBy('chunk')
+      .select('digests');
+    return rows.map((row: ChunkRow) => row.digests);
+  }
+
+  /** Sweeps rotated since the last full scan: the scan has to be taken again. */
+  async hasUnverifiedSweeps(): Promise<boolean> {
+    const row = await this.#rows().whereNotNull('row_ids').where({ state: 'rotated' }).first('chunk');
+    return row !== undefined;
+  }
+
+  async closeSweeps(round: number): Promise<void> {
+    await this.#rows()
+      .whereNotNull('row_ids')
+      .where({ state: 'rotated' })
+      .update({ state: 'verified', verified_round: round, verified_at: new Date().toISOString() });
+  }
+
+  /** Totals per target; `sweeps` count rows a second time, so they stand apart. */
+  async totals(): Promise<Map<string, TargetTotals>> {
+    const sums = [...tallyColumns, ...verificationColumns].map((column) =>
+      this.#knex.raw('sum(??) as ??', [column, column]),
+    );
+    const rows: ChunkRow[] = await this.#rows()
+      .groupBy('target', this.#knex.raw('case when row_ids is null then 0 else 1 end'))
+      .select('target', this.#knex.raw('case when row_ids is null then 0 else 1 end as sweep'))
+      .select(this.#knex.raw('count(*) as chunks, sum(ms) as ms, min(phase) as phase'))
+      .select(this.#knex.raw("sum(case when state = 'planned' then 1 else 0 end) as open"))
+      .select(this.#knex.raw("sum(case when state = 'failed' then 1 else 0 end) as failed"))
+      .select(
+        this.#knex.raw('sum(case when row_ids is null and up_to is null then 1 else 0 end) as planned_out'),
+      )
+      .select(sums);
+    const totals = new Map<string, TargetTotals>();
+    for (const row of rows) {
+      const part: ChunkTotals = {
+        chunks: Number(row.chunks),
+        open: Number(row.open),
+        failed: Number(row.failed),
+        ms: Number(row.ms),
+        tally: Object.fromEntries(
+          tallyFields.map((name, i) => [name, Number(row[tallyColumns[i] ?? ''])]),
+        ) as unknown as Tally,
+        verification: Object.fromEntries(
+          verificationFields.map((name, i) => [name, Number(row[verificationColumns[i] ?? ''])]),
+        ) as unknown as Verification,
+      };
+      const held = totals.get(row.target) ?? {
+        phase: Number(row.phase),
+        plannedOut: false,
+        ranges: null,
+        sweeps: null,
+      };
+      totals.set(row.target, {
+        ...held,
+        plannedOut: held.plannedOut || Number(row.planned_out) > 0,
+        ...(Number(row.sweep) === 0 ? { ranges: part } : { sweeps: part }),
+      });
+    }
+    return totals;
+  }
+}
+
+const planned = { state: 'planned', error_code: null, error: null };
+
+export interface ChunkTotals {
+  readonly chunks: number;
+  readonly open: number;
+  readonly failed: number;
+  readonly ms: number;
+  readonly tally: Tally;
+  readonly verification: Verification;
+}
+
+export interface TargetTotals {
+  readonly phase: number;
+  /** No range of it is left to plan. */
+  readonly plannedOut: boolean;
+  readonly ranges: ChunkTotals | null;
+  readonly sweeps: ChunkTotals | null;
+}

@@ -1,0 +1,248 @@
+import type { Knex } from 'knex';
+import type { Database, RunLock } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import type { Target } from '../job/job.ts';
+import type { Queue } from '../queue/queue.ts';
+import { ChunkTable, type TargetTotals } from './chunk-table.ts';
+import { ExceptionTable } from './exception-table.ts';
+import { Planner } from './planner.ts';
+import type { Run } from './run.ts';
+import { RunTable } from './run-table.ts';
+
+/** A scan that finds late rows is taken again after they are swept; this often, then somebody is still writing. */
+const mostRounds = 10;
+const progressMs = 500;
+
+export interface Coordination {
+  readonly database: Database;
+  readonly checkpoint: Knex;
+  readonly queue: Queue;
+  /** Held for the whole run; null for runs that write nothing. */
+  readonly lock: RunLock | null;
+  /** Asks to stop: the chunks in flight finish, the run pauses. Its reason is told. */
+  readonly signal: AbortSignal;
+  /** Told about twice a second where the run stands. */
+  readonly progress: (state: Progress) => void;
+}
+
+export interface Progress {
+  readonly run: Run;
+  readonly totals: ReadonlyMap<string, TargetTotals>;
+}
+
+/** Plans and paces one run from where it stands to its end. */
+export class Coordinator {
+  readonly #with: Coordination;
+  readonly #runs: RunTable;
+  readonly #chunks: ChunkTable;
+  readonly #exceptions: ExceptionTable;
+  #run: Run;
+  /** The last scan ended in doubt: what it read does not count. */
+  #rescan: boolean;
+  #lastProgress = 0;
+
+  constructor(coordination: Coordination, run: Run) {
+    this.#with = coordination;
+    this.#run = run;
+    this.#rescan = run.reason?.code === 'verification-failed' || run.reason?.code === 'late-rows';
+    this.#runs = new RunTable(coordination.checkpoint);
+    this.#chunks = new ChunkTable(coordination.checkpoint, run.id);
+    this.#exceptions = new ExceptionTable(coordination.checkpoint, run.id);
+  }
+
+  /**
+   * Takes the run, in state `planned`, `rotating`, `rotated` or `verifying`, to its end. When it cannot get there it
+   * pauses or fails, resumable, and throws why.
+   */
+  async finish(): Promise<Run> {
+    try {
+      if (this.#run.kind !== 'verification') await this.#rotate();
+      if (this.#run.kind === 'dry-run') return this.#run;
+      await this.#verifyUntilNothingIsLate();
+      await this.#tell(true);
+      return this.#run;
+    } catch (error) {
+      await this.#with.queue.drain().catch(() => {});
+      await this.#giveUp(error);
+      throw error;
+    }
+  }
+
+  async #rotate(): Promise<void> {
+    await this.#become('rotating');
+    const { job } = this.#run;
+    for (const [phase] of job.phases.entries()) {
+      await this.#drive(
+        job.targets.filter((target) => target.phase === phase),
+        (limit) => this.#chunks.numbers({ state: 'planned', phase }, limit),
+      );
+    }
+    await this.#become('rotated');
+  }
+
+  async #verifyUntilNothingIsLate(): Promise<void> {
+    for (;;) {
+      await this.#verify();
+      const sweeps = await this.#chunks.planSweeps();
+      if (sweeps === 0) break;
+      await this.#runs.record(this.#run.id, 'swept', { round: this.#run.round, sweeps });
+      if (this.#run.round >= mostRounds) throw stillWriting(this.#run);
+      await this.#rotate();
+    }
+    await this.#conclude();
+  }
+
+  /** One full scan; a scan that was interrupted goes on where it was. */
+  async #verify(): Promise<void> {
+    const fresh = this.#rescan || this.#run.round === 0 || (await this.#chunks.hasUnverifiedSweeps());
+    await this.#become('verifying');
+    if (fresh) {
+      this.#rescan = false;
+      await this.#exceptions.forgetDifferences();
+      this.#run = await this.#runs.update(this.#run, { round: this.#run.round + 1 });
+      await this.#chunks.closeSweeps(this.#run.round);
+    }
+    const plannable = this.#run.kind === 'verification' ? this.#run.job.targets : [];
+    await this.#drive(plannable, (limit) => this.#chunks.unverified(this.#run.round, limit));
+  }
+
+  /** Verified, or why not: every row was read once, and says what it said before. */
+  async #conclude(): Promise<void> {
+    const totals = await this.#chunks.totals();
+    const changed = sum(totals, ({ changed: n }) => n);
+    if (changed > 0 && this.#run.kind === 'rotation') throw await this.#differs(changed);
+    for (const target of this.#run.job.targets) await this.#reconcile(target, totals.get(target.shape.table));
+    if (sum(totals, ({ values }) => values) === 0) {
+      throw new KeyturnError('verification-failed', 'not one value was found', {
+        hint: 'this is hardly the database that was meant; look at keyturn plan',
+      });
+    }
+    const clean = (await this.#exceptions.countOpen()) === 0;
+    await this.#become(clean ? 'verified' : 'verified-with-exceptions');
+  }
+
+  async #differs(count: number): Promise<KeyturnError> {
+    const rows = (await this.#exceptions.open(1000))
+      .filter(({ reason }) => reason === 'digest-differs')
+      .slice(0, 5);
+    const named = rows.map(({ target, rowId }) => `${target} ${rowId.join(',')}`).join('; ');
+    return new KeyturnError(
+      'verification-failed',
+      `${count} rows are not what they were before the rotation: ${named}`,
+      {
+        hint: 'somebody wrote them under the new key, or they are damaged: compare them with the backup',
+      },
+    );
+  }
+
+  async #reconcile({ shape }: Target, totals: TargetTotals | undefined): Promise<void> {
+    const read = totals?.ranges?.verification.rows ?? 0;
+    const counted = await this.#with.database.count(shape.table);
+    if (read === counted) return;
+    throw new KeyturnError('late-rows', `${shape.table} has ${counted} rows, ${read} were read`, {
+      hint: 'rows come or go while it is verified: stop the application, then keyturn resume',
+      facts: { target: shape.table },
+    });
+  }
+
+  /** Keeps the queue filled with what `pending` tells, planning ahead, until nothing is pending or left to plan. */
+  async #drive(plannable: readonly Target[], pending: (limit: number) => Promise<number[]>): Promise<void> {
+    const { queue, lock, signal } = this.#with;
+    const planner = new Planner(this.#with.database, this.#chunks, this.#run.options.chunkRows);
+    let unplanned = [...plannable];
+    for (;;) {
+      if (signal.aborted)
+        throw new KeyturnError('stopped', `stopped by ${String(signal.reason)}`, {
+          hint: 'go on with keyturn resume',
+        });
+      await this.#checkHealth();
+      let open = await pending(queue.backlog);
+      while (open.length < queue.backlog && unplanned.length > 0) {
+        unplanned = await planRound(planner, unplanned);
+        open = await pending(queue.backlog);
+      }
+      await this.#tell(false);
+      if (open.length === 0) return;
+      await queue.offer(open.map((chunk) => ({ run: this.#run.id, chunk, generation: 1 })));
+      const waited = queue.settled(progressMs);
+      await (lock === null ? waited : Promise.race([waited, lock.lost]));
+    }
+  }
+
+  /** What ends the run early: a chunk that nothing mends, or values that do not open. */
+  async #checkHealth(): Promise<void> {
+    const failed = await this.#chunks.failed();
+    if (failed !== undefined) {
+      throw new KeyturnError(
+        'chunk-failed',
+        `chunk ${failed.chunk} of ${failed.target} failed: ${failed.error?.text ?? ''}`,
+        {
+          hint: 'mend the cause, then keyturn resume',
+          facts: { target: failed.target, chunk: failed.chunk },
+        },
+      );
+    }
+    if (this.#run.state !== 'rotating') return;
+    const { onException, maxExceptions } = this.#run.options;
+    const open = await this.#exceptions.countOpen();
+    if (open > (onException === 'stop' ? 0 : maxExceptions)) throw this.#tooMany(open);
+  }
+
+  #tooMany(open: number): KeyturnError {
+    const { onException, maxExceptions } = this.#run.options;
+    const allowed = onException === 'stop' ? '' : `, ${maxExceptions} are allowed`;
+    return new KeyturnError(
+      'exceptions',
+      `${open} value${open === 1 ? '' : 's'} could not be opened${allowed}`,
+      {
+        hint: 'see keyturn exceptions list; mend them and keyturn resume, or resume with --on-exception skip',
+      },
+    );
+  }
+
+  async #become(state: Run['state'], reason: Run['reason'] = null): Promise<void> {
+    if (this.#run.state === state) return;
+    this.#run = await this.#runs.become(this.#run, state, reason);
+    await this.#runs.record(this.#run.id, state, reason === null ? {} : { code: reason.code });
+    await this.#tell(true);
+  }
+
+  async #giveUp(error: unknown): Promise<void> {
+    const code = error instanceof KeyturnError ? error.code : 'unexpected';
+    const text = error instanceof KeyturnError ? error.message : 'an unexpected error';
+    if (code === 'run-lock') return;
+    await this.#become(code === 'stopped' ? 'paused' : 'failed', { code, text }).catch(() => {});
+  }
+
+  async #tell(now: boolean): Promise<void> {
+    if (!now && performance.now() - this.#lastProgress < progressMs) return;
+    this.#lastProgress = performance.now();
+    this.#with.progress({ run: this.#run, totals: await this.#chunks.totals() });
+  }
+}
+
+/** Plans one more range of each target, in turn; those that are planned to their end fall out. */
+async function planRound(planner: Planner, targets: readonly Target[]): Promise<Target[]> {
+  const left: Target[] = [];
+  for (const target of targets) if (await planner.planNext(target)) left.push(target);
+  return left;
+}
+
+function sum(
+  totals: ReadonlyMap<string, TargetTotals>,
+  of: (v: { values: number; changed: number }) => number,
+): number {
+  let n = 0;
+  for (const { ranges } of totals.values()) if (ranges !== null) n += of(ranges.verification);
+  return n;
+}
+
+function stillWriting(run: Run): KeyturnError {
+  return new KeyturnError(
+    'late-rows',
+    `after ${run.round} scans there are still new rows under the old key`,
+    {
+      hint: 'something writes with the old key: stop the application, then keyturn resume',
+    },
+  );
+}

@@ -1,0 +1,128 @@
+import { createCipheriv, hkdfSync } from 'node:crypto';
+import type { Key } from '../keys/key.ts';
+
+/**
+ * A keyed digest per row (invariant 8): AES-256-CBC-MAC over a length-prefixed, hence prefix-free, encoding
+ * (Bellare, Kilian, Rogaway, "The security of the cipher block chaining message authentication code": secure as a
+ * PRF for prefix-free messages), cut to 8 bytes. Keyed by HKDF from the new master key and the run, so that a
+ * low-entropy secret cannot be guessed from it.
+ * All rows of a chunk advance together, one ECB call per block position: about 0.3 µs a row of 100 bytes
+ * (bench/digest.ts).
+ */
+export const digestBytes = 8;
+/** What a chunk stores per row: a digest of the row id, then the row's digest. */
+export const entryBytes = 2 * digestBytes;
+
+const block = 16;
+/** A longer message is digested on its own: one CBC call costs less than so many lane steps. */
+const laneBlocks = 64;
+
+export function digestKey(newKey: Key, runId: string, target: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', newKey.bytes, runId, `keyturn/row-digest/v1/${target}`, 32));
+}
+
+/** Messages side by side in one buffer: each begins with a block that holds its length. */
+export class Messages {
+  #bytes = Buffer.alloc(64 * 1024);
+  #end = 0;
+  #start = 0;
+  readonly starts: number[] = [];
+  readonly ends: number[] = [];
+
+  begin(): void {
+    this.#start = this.#end;
+    this.#reserve(block);
+    this.#bytes.fill(0, this.#end, this.#end + block);
+    this.#end += block;
+  }
+
+  /** One part of a message: its length and its bytes. */
+  add(part: string | Buffer): void {
+    const bound = typeof part === 'string' ? part.length * 3 : part.length;
+    this.#reserve(4 + bound);
+    const at = this.#end + 4;
+    const length = typeof part === 'string' ? this.#bytes.write(part, at) : part.copy(this.#bytes, at);
+    this.#bytes.writeUInt32LE(length, this.#end);
+    this.#end = at + length;
+  }
+
+  finish(): void {
+    const length = this.#end - this.#start - block;
+    this.#bytes.writeUInt32LE(length, this.#start);
+    const padded = this.#start + Math.ceil((this.#end - this.#start) / block) * block;
+    this.#reserve(padded - this.#end);
+    this.#bytes.fill(0, this.#end, padded);
+    this.#end = padded;
+    this.starts.push(this.#start);
+    this.ends.push(padded);
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#end);
+  }
+
+  #reserve(more: number): void {
+    if (this.#end + more <= this.#bytes.length) return;
+    const grown = Buffer.alloc(Math.max(this.#bytes.length * 2, this.#end + more));
+    this.#bytes.copy(grown, 0, 0, this.#end);
+    this.#bytes = grown;
+  }
+}
+
+/** The digests of all messages, 8 bytes each, in order. */
+export function digestAll(key: Buffer, messages: Messages): Buffer {
+  const { starts, ends, bytes } = messages;
+  const digests = Buffer.alloc(starts.length * digestBytes);
+  const lanes: number[] = [];
+  for (let i = 0; i < starts.length; i++) {
+    const start = starts[i] ?? 0;
+    const end = ends[i] ?? 0;
+    if (end - start <= laneBlocks * block) lanes.push(i);
+    else digestLong(key, bytes.subarray(start, end)).copy(digests, i * digestBytes, 0, digestBytes);
+  }
+  digestLanes(key, bytes, starts, ends, lanes, digests);
+  return digests;
+}
+
+function digestLong(key: Buffer, message: Buffer): Buffer {
+  const cipher = createCipheriv('aes-256-cbc', key, Buffer.alloc(block)).setAutoPadding(false);
+  return cipher.update(message).subarray(-block);
+}
+
+function digestLanes(
+  key: Buffer,
+  bytes: Buffer,
+  starts: readonly number[],
+  ends: readonly number[],
+  lanes: number[],
+  digests: Buffer,
+): void {
+  const blocks = (i: number): number => ((ends[i] ?? 0) - (starts[i] ?? 0)) / block;
+  lanes.sort((a, b) => blocks(b) - blocks(a));
+  const cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false);
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+  let state: Buffer = Buffer.alloc(lanes.length * block);
+  let active = lanes.length;
+  for (let position = 0; active > 0; position++) {
+    const view = new Int32Array(state.buffer, state.byteOffset, active * 4);
+    for (let lane = 0; lane < active; lane++) {
+      const at = ((starts[lanes[lane] ?? 0] ?? 0) >> 2) + position * 4;
+      for (let word = 0; word < 4; word++) {
+        view[lane * 4 + word] = (view[lane * 4 + word] ?? 0) ^ (words[at + word] ?? 0);
+      }
+    }
+    state = aligned(cipher.update(state.subarray(0, active * block)));
+    while (active > 0 && blocks(lanes[active - 1] ?? 0) === position + 1) {
+      active--;
+      state.copy(digests, (lanes[active] ?? 0) * digestBytes, active * block, active * block + digestBytes);
+    }
+  }
+}
+
+/** Typed arrays of words need an aligned start, which a pooled buffer does not promise. */
+function aligned(bytes: Buffer): Buffer {
+  if (bytes.byteOffset % 4 === 0) return bytes;
+  const copy = Buffer.alloc(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}

@@ -1,0 +1,103 @@
+import type { Knex } from 'knex';
+import type { RowId, Transaction } from '../databases/database.ts';
+
+export type ExceptionReason =
+  | 'does-not-open'
+  | 'not-ciphertext'
+  | 'malformed-document'
+  | 'undecided'
+  | 'implausible'
+  | 'digest-differs';
+
+/** A value that should have been rotated and could not be: where it is and why, never what it holds. */
+export interface Exception {
+  readonly target: string;
+  readonly rowId: RowId;
+  readonly field: string;
+  readonly path: string;
+  readonly reason: ExceptionReason;
+}
+
+export interface RecordedException extends Exception {
+  readonly chunk: number;
+  readonly state: 'open' | 'resolved';
+  readonly at: string;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a row as knex gives it, taken apart right below
+type Row = Record<string, any>;
+
+export class ExceptionTable {
+  readonly #knex: Knex;
+  readonly #run: string;
+
+  constructor(knex: Knex, run: string) {
+    this.#knex = knex;
+    this.#run = run;
+  }
+
+  async insert(trx: Transaction, chunk: number, exceptions: readonly Exception[]): Promise<void> {
+    const at = new Date().toISOString();
+    for (let i = 0; i < exceptions.length; i += 200) {
+      await trx('keyturn_exception').insert(
+        exceptions.slice(i, i + 200).map((exception) => ({
+          run: this.#run,
+          chunk,
+          target: exception.target,
+          row_id: JSON.stringify(exception.rowId),
+          field: exception.field,
+          path: exception.path,
+          reason: exception.reason,
+          state: 'open',
+          at,
+        })),
+      );
+    }
+  }
+
+  /** A row is read again: what was wrong with it before no longer counts. */
+  async resolve(trx: Transaction, target: string, rowIds: readonly RowId[]): Promise<void> {
+    for (let i = 0; i < rowIds.length; i += 200) {
+      await trx('keyturn_exception')
+        .where({ run: this.#run, target, state: 'open' })
+        .whereIn(
+          'row_id',
+          rowIds.slice(i, i + 200).map((id) => JSON.stringify(id)),
+        )
+        .update({ state: 'resolved' });
+    }
+  }
+
+  /** What a verification scan found is found again by the next one, or is mended. */
+  async forgetDifferences(): Promise<void> {
+    await this.#knex('keyturn_exception')
+      .where({ run: this.#run, state: 'open', reason: 'digest-differs' })
+      .update({ state: 'resolved' });
+  }
+
+  async countOpen(): Promise<number> {
+    const row = await this.#knex('keyturn_exception')
+      .where({ run: this.#run, state: 'open' })
+      .count<{ n: number }[]>('* as n');
+    return Number(row[0]?.n ?? 0);
+  }
+
+  /** In the order they were found; pages of `limit`. */
+  async open(limit: number, offset = 0): Promise<RecordedException[]> {
+    const rows: Row[] = await this.#knex('keyturn_exception')
+      .where({ run: this.#run, state: 'open' })
+      .orderBy(['at', 'target', 'row_id', 'field', 'path'])
+      .limit(limit)
+      .offset(offset);
+    return rows.map((row) => ({
+      target: row.target,
+      rowId: JSON.parse(row.row_id),
+      field: row.field,
+      path: row.path,
+      reason: row.reason,
+      chunk: row.chunk,
+      state: row.state,
+      at: row.at,
+    }));
+  }
+}

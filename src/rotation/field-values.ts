@@ -1,0 +1,62 @@
+import type { Row } from '../databases/database.ts';
+import type { Document } from '../documents/document.ts';
+import { documentOf } from '../documents/registry.ts';
+import type { Format } from '../formats/format.ts';
+import { formatNamed } from '../formats/registry.ts';
+import type { Field, Target } from '../job/job.ts';
+
+/** A target ready for work: every field with its document and format at hand. */
+export interface PreparedField {
+  readonly field: Field;
+  readonly document: Document;
+  readonly format: Format;
+  /** Any string of the document may be ciphertext, and those that are not are nothing: they are not counted. */
+  readonly searching: boolean;
+}
+
+export interface PreparedTarget {
+  readonly target: Target;
+  readonly fields: readonly PreparedField[];
+}
+
+export function prepareTarget(target: Target): PreparedTarget {
+  return {
+    target,
+    fields: target.fields.map((field) => ({
+      field,
+      document: documentOf(field.document),
+      format: formatNamed(field.format),
+      searching: typeof field.document === 'object' && field.document.json === 'any',
+    })),
+  };
+}
+
+/** The fields that apply to a row: of each column the first whose `when` fits. */
+export function fieldsOf(prepared: PreparedTarget, row: Row): PreparedField[] {
+  const taken = new Set<number>();
+  const fields: PreparedField[] = [];
+  for (const candidate of prepared.fields) {
+    const { index, when } = candidate.field;
+    if (taken.has(index) || !when.every((w) => fits(w.values, row.values[w.index] ?? null))) continue;
+    taken.add(index);
+    fields.push(candidate);
+  }
+  return fields;
+}
+
+function fits(values: readonly string[], held: string | null): boolean {
+  return held !== null && values.includes(held);
+}
+
+/** Groups values by format, so that each format sees one batch. */
+export function byFormat<T extends { readonly prepared: PreparedField }>(
+  values: readonly T[],
+): Map<Format, T[]> {
+  const groups = new Map<Format, T[]>();
+  for (const value of values) {
+    const group = groups.get(value.prepared.format);
+    if (group === undefined) groups.set(value.prepared.format, [value]);
+    else group.push(value);
+  }
+  return groups;
+}

@@ -1,0 +1,122 @@
+import type { Database, Row, RowShape, Table } from '../databases/database.ts';
+import type { Format } from '../formats/format.ts';
+import { formatNamed } from '../formats/registry.ts';
+import type { Job } from '../job/job.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { fieldsOf, type PreparedTarget, prepareTarget } from './field-values.ts';
+import type { Finding } from './run.ts';
+import { traces } from './traces.ts';
+
+const page = 200;
+
+/** One column to look through: `declared` blanks out what the job's own fields cover in a row. */
+interface Search {
+  readonly table: Table;
+  readonly columns: readonly string[];
+  readonly prepared: PreparedTarget | null;
+}
+
+/**
+ * Looks for the job's formats in every text column of every table: ciphertext that no field declares would be lost
+ * with the old key (invariant 12 reads only what is declared). Only rows with a literal beginning of ciphertext
+ * leave the database.
+ */
+export async function findUndeclared(
+  database: Database,
+  catalog: readonly Table[],
+  job: Job,
+  ring: Keyring,
+): Promise<Finding[]> {
+  const formats = [
+    ...new Set(job.targets.flatMap((target) => target.fields.map((field) => field.format))),
+  ].map(formatNamed);
+  const findings: Finding[] = [];
+  for (const table of catalog) {
+    for (const search of searchesOf(table, job)) {
+      findings.push(...(await searchTable(database, search, formats, ring)));
+    }
+  }
+  return findings.map((finding) => {
+    const excluded = job.exclude.find(
+      ({ table, column }) => table === finding.table && column === finding.column,
+    );
+    return excluded === undefined ? finding : { ...finding, excluded: excluded.reason };
+  });
+}
+
+/** Undeclared columns as they are; declared ones again, where a field covers a part of the value only. */
+function searchesOf(table: Table, job: Job): Search[] {
+  const target = job.targets.find(({ shape }) => shape.table === table.name);
+  const text = table.columns.filter((column) => column.text).map(({ name }) => name);
+  if (target === undefined) return text.length === 0 ? [] : [{ table, columns: text, prepared: null }];
+  const declared = new Set(target.fields.map(({ column }) => column));
+  const whole = new Set(
+    target.fields
+      .filter(
+        ({ when, document }) =>
+          when.length === 0 && !(typeof document === 'object' && document.json !== 'any'),
+      )
+      .map(({ column }) => column),
+  );
+  const undeclared = text.filter((name) => !declared.has(name));
+  const partly = target.shape.columns.filter((name) => declared.has(name) && !whole.has(name));
+  return [
+    ...(undeclared.length === 0 ? [] : [{ table, columns: undeclared, prepared: null }]),
+    ...(partly.length === 0 ? [] : [{ table, columns: partly, prepared: prepareTarget(target) }]),
+  ];
+}
+
+async function searchTable(
+  database: Database,
+  search: Search,
+  formats: readonly Format[],
+  ring: Keyring,
+): Promise<Finding[]> {
+  const { table, columns, prepared } = search;
+  const needles = [...new Set(formats.flatMap((format) => format.prefixes(ring)))];
+  if (needles.length === 0) return [];
+  const found = new Map(columns.map((column) => [column, { values: 0, lookAlikes: 0 }]));
+  const shape: RowShape = prepared?.target.shape ?? {
+    table: table.name,
+    id: table.rowId,
+    columns,
+    written: 0,
+  };
+  let after: Row['id'] | null = null;
+  for (;;) {
+    const rows: Row[] = await database.search(shape, needles, after, page);
+    for (const row of rows) {
+      columns.forEach((column) => {
+        const text = undeclaredText(row, shape.columns.indexOf(column), prepared);
+        const counts = found.get(column);
+        if (text === '' || counts === undefined) return;
+        for (const format of formats) {
+          for (const opening of format.open(traces(text, format.prefixes(ring)), ring)) {
+            if (opening === 'closed') counts.lookAlikes++;
+            else if (opening !== 'foreign') counts.values++;
+          }
+        }
+      });
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < page || shape.id.length === 0) break;
+    after = last.id;
+  }
+  return [...found]
+    .filter(([, { values, lookAlikes }]) => values + lookAlikes > 0)
+    .map(([column, counts]) => ({ table: table.name, column, ...counts }));
+}
+
+/** The text of a column without what a field of the job covers. */
+function undeclaredText(row: Row, index: number, prepared: PreparedTarget | null): string {
+  const text = row.values[index] ?? '';
+  if (prepared === null) return text;
+  const field = fieldsOf(prepared, row).find(({ field: { index: at } }) => at === index);
+  if (field === undefined) return text;
+  try {
+    const edits = field.document.leaves(text).map((leaf) => ({ leaf, text: '' }));
+    return field.document.edit(text, edits);
+  } catch {
+    return text;
+  }
+}

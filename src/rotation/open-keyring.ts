@@ -1,0 +1,30 @@
+import type { Database, Table } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import type { Job } from '../job/job.ts';
+import type { Key } from '../keys/key.ts';
+import { Keyring } from '../keys/keyring.ts';
+import { tryCanary, wrongKey } from './canary.ts';
+import { findKeyring } from './source-keys.ts';
+
+/**
+ * The keyring of this database under a master key that the canary accepts.
+ * Throws `wrong-current-key`; or `source-key` when the key is right and a key in the database does not open with it.
+ */
+export async function openKeyring(
+  database: Database,
+  catalog: readonly Table[],
+  job: Job,
+  master: Key,
+): Promise<{ ring: Keyring; verdict: 'right' | 'unknown' }> {
+  let ring: Keyring;
+  try {
+    ring = await findKeyring(database, catalog, job, master);
+  } catch (error) {
+    if (!(error instanceof KeyturnError) || error.code !== 'source-key') throw error;
+    if ((await tryCanary(database, catalog, job, new Keyring(master))) === 'wrong') throw wrongKey(job);
+    throw error;
+  }
+  const verdict = await tryCanary(database, catalog, job, ring);
+  if (verdict === 'wrong') throw wrongKey(job);
+  return { ring, verdict };
+}

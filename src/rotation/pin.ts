@@ -1,0 +1,59 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { KeyturnError } from '../error.ts';
+import { Key } from '../keys/key.ts';
+import type { Keyring } from '../keys/keyring.ts';
+
+/**
+ * Source keys wrapped under the new key for the run's row (invariant 4): a key that this run overwrites in the
+ * database survives there until the run is forgotten. AES-256-GCM, key by HKDF-SHA256 from the new key and run id.
+ * Wrapped form: base64(nonce(12) ‖ tag(16) ‖ ciphertext); the name is authenticated with it.
+ */
+export function pin(ring: Keyring, newKey: Key, runId: string): Record<string, string> {
+  const pinned: Record<string, string> = {};
+  for (const name of ring.names) {
+    const key = ring.named(name);
+    if (key !== undefined) pinned[name] = wrap(key, name, newKey, runId);
+  }
+  return pinned;
+}
+
+export function unpin(pinned: Readonly<Record<string, string>>, newKey: Key, runId: string): [string, Key][] {
+  return Object.entries(pinned).map(([name, wrapped]) => [name, unwrap(wrapped, name, newKey, runId)]);
+}
+
+function wrappingKey(newKey: Key, runId: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', newKey.bytes, runId, 'keyturn/pinned-key/v1', 32));
+}
+
+function wrap(key: Key, name: string, newKey: Key, runId: string): string {
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', wrappingKey(newKey, runId), nonce);
+  cipher.setAAD(Buffer.from(name));
+  // Text keys keep every UTF-16 unit (n8n reads a key as latin1, and an unpaired surrogate has no UTF-8).
+  const sealed = Buffer.concat([
+    cipher.update(key.isText ? `t${key.text}` : `b${key.bytes.toString('base64')}`, 'utf16le'),
+    cipher.final(),
+  ]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
+}
+
+function unwrap(wrapped: string, name: string, newKey: Key, runId: string): Key {
+  const bytes = Buffer.from(wrapped, 'base64');
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', wrappingKey(newKey, runId), bytes.subarray(0, 12));
+    decipher.setAAD(Buffer.from(name));
+    decipher.setAuthTag(bytes.subarray(12, 28));
+    const text = Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf16le');
+    return text.startsWith('t')
+      ? Key.fromText(text.slice(1))
+      : Key.fromBytes(Buffer.from(text.slice(1), 'base64'));
+  } catch {
+    throw new KeyturnError(
+      'source-key',
+      `the key "${name}" that this run keeps does not unwrap with the new key`,
+      {
+        hint: 'use the new key file that this run was started with',
+      },
+    );
+  }
+}

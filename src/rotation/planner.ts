@@ -1,0 +1,54 @@
+import type { Database } from '../databases/database.ts';
+import type { Target } from '../job/job.ts';
+import type { ChunkTable } from './chunk-table.ts';
+
+const smallest = 200;
+const largest = 2000;
+const first = 500;
+/** A chunk takes about so long: engines.md section 2, chunks of 0.5–1 s. */
+const targetMs = 700;
+/** Text of one chunk's rows in memory; documents can be megabytes. */
+const largestBytes = 16 * 1024 * 1024;
+
+/**
+ * Lays out a target's rows in ranges, one at a time, as the database orders them. Bounds that are planned never
+ * change. The last range has an open upper end, so that rows inserted after planning are in it.
+ */
+export class Planner {
+  readonly #database: Database;
+  readonly #chunks: ChunkTable;
+  readonly #fixedRows: number | null;
+  readonly #done = new Set<string>();
+
+  /** @param fixedRows rows per chunk; null: by the time that the target's last chunks took. */
+  constructor(database: Database, chunks: ChunkTable, fixedRows: number | null) {
+    this.#database = database;
+    this.#chunks = chunks;
+    this.#fixedRows = fixedRows;
+  }
+
+  /** Plans the target's next range; false when it is planned to its end. */
+  async planNext(target: Target): Promise<boolean> {
+    const { table } = target.shape;
+    if (this.#done.has(table)) return false;
+    const last = await this.#chunks.lastRange(table);
+    if (last !== undefined && last.upTo === null) {
+      this.#done.add(table);
+      return false;
+    }
+    const after = last?.upTo ?? null;
+    const limit = { rows: await this.#rows(table), bytes: largestBytes };
+    const upTo = await this.#database.boundAfter(target.shape, after, limit);
+    await this.#chunks.insert([
+      { target: table, phase: target.phase, parent: null, range: { after, upTo }, rowIds: null },
+    ]);
+    return true;
+  }
+
+  async #rows(table: string): Promise<number> {
+    if (this.#fixedRows !== null) return this.#fixedRows;
+    const pace = await this.#chunks.recentPace(table);
+    if (pace === null) return first;
+    return Math.max(smallest, Math.min(largest, Math.round(targetMs / pace)));
+  }
+}

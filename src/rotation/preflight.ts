@@ -1,0 +1,163 @@
+import type { Database, Table } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import type { Job, Target } from '../job/job.ts';
+import type { Key } from '../keys/key.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { prepareTarget } from './field-values.ts';
+import { findUndeclared } from './inventory.ts';
+import { openKeyring } from './open-keyring.ts';
+import { rotateRows } from './rotate-rows.ts';
+import type { Finding, Inventory } from './run.ts';
+import { keyringAfter } from './source-keys.ts';
+
+const sampledRows = 20;
+
+/** Everything that is known before the first change; nothing was written. */
+export interface Preflight {
+  readonly from: Keyring;
+  readonly to: Keyring;
+  readonly inventory: Inventory;
+  /** For the operator: what to know before going on. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Whether this job can be run on this database with these keys (invariant 6): canary, source keys, a sample of every
+ * target, column widths, grants, and ciphertext that no field declares. Refuses with the first thing that is wrong.
+ */
+export async function preflight(
+  database: Database,
+  catalog: readonly Table[],
+  job: Job,
+  keys: { readonly current: Key; readonly next: Key },
+): Promise<Preflight> {
+  if (keys.current.equals(keys.next)) {
+    throw new KeyturnError('same-key', 'the new key is the current key', {
+      hint: 'name another --new-key-file',
+    });
+  }
+  const { ring: from, verdict } = await openKeyring(database, catalog, job, keys.current);
+  const to = keyringAfter(job, from, keys.next);
+  const privileges = await checkPrivileges(database, job);
+  const values = await sampleTargets(database, catalog, job, from, to);
+  const targets = [];
+  for (const { shape } of job.targets)
+    targets.push({ target: shape.table, rows: await database.count(shape.table) });
+  if (values === 0 && (verdict === 'unknown' || targets.every(({ rows }) => rows === 0))) {
+    throw new KeyturnError('no-values', `this ${job.title} database holds no encrypted value`, {
+      hint: 'check --database, its schema and --table-prefix',
+    });
+  }
+  const undeclared = await findUndeclared(database, catalog, job, from);
+  return {
+    from,
+    to,
+    inventory: { targets, absent: job.absent, undeclared },
+    warnings: [...privileges, ...indexWarnings(catalog, job)],
+  };
+}
+
+/** Refuses when ciphertext was found that no field declares and no reason excludes. */
+export function assertDeclared(findings: readonly Finding[]): void {
+  const lost = findings.filter(({ values, excluded }) => values > 0 && excluded === undefined);
+  if (lost.length === 0) return;
+  const places = lost.map(({ table, column, values }) => `${table}.${column} (${values})`).join(', ');
+  throw new KeyturnError(
+    'undeclared-ciphertext',
+    `ciphertext under the current key stands where no field of the job declares it: ${places}`,
+    {
+      hint: 'it would be lost with the old key: declare the field in a copy of the job, or --exclude table.column=reason',
+    },
+  );
+}
+
+async function checkPrivileges(database: Database, job: Job): Promise<string[]> {
+  const tables = job.targets.map(({ shape }) => shape.table);
+  const { createTable, update } = await database.privileges(tables);
+  const denied = tables.filter((table) => update.get(table) === 'no');
+  if (createTable === 'no' || denied.length > 0) {
+    const missing = [
+      ...(createTable === 'no' ? ["CREATE TABLE for keyturn's checkpoint"] : []),
+      ...denied.map((table) => `UPDATE on ${table}`),
+    ];
+    throw new KeyturnError('no-grant', `this login lacks ${missing.join(', ')}`, {
+      hint: 'grant it, or use the login that owns the tables',
+    });
+  }
+  const unknown = tables.filter((table) => update.get(table) !== 'yes');
+  return [
+    ...(createTable === 'unknown' ? ['whether this login may create tables is unknown'] : []),
+    ...(unknown.length > 0 ? [`whether this login may update ${unknown.join(', ')} is unknown`] : []),
+  ];
+}
+
+/** Opens and seals the first rows of every target, and writes nothing. Returns how many values opened. */
+async function sampleTargets(
+  database: Database,
+  catalog: readonly Table[],
+  job: Job,
+  from: Keyring,
+  to: Keyring,
+): Promise<number> {
+  let total = 0;
+  for (const target of job.targets) {
+    const rows = await database.readRange(target.shape, { after: null, upTo: null }, sampledRows);
+    const outcome = rotateRows(prepareTarget(target), rows, { from, to, mode: 'chunk' });
+    const opened = outcome.rows.reduce((sum, { tally }) => sum + tally.rotated + tally.current, 0);
+    const failed = outcome.rows.reduce((sum, { tally }) => sum + tally.exceptions, 0);
+    if (failed >= 4 && failed > opened) throw mostlyClosed(target, failed, opened + failed);
+    const changes = outcome.rows.flatMap(({ change }) => change ?? []);
+    await checkWidths(database, catalog, target, changes);
+    total += opened;
+  }
+  return total;
+}
+
+function mostlyClosed({ shape }: Target, failed: number, of: number): KeyturnError {
+  return new KeyturnError(
+    'wrong-current-key',
+    `${failed} of ${of} sampled values in ${shape.table} do not open with this key`,
+    {
+      hint: 'stray damage does not look like this: check the key and the job; nothing was changed',
+      facts: { target: shape.table },
+    },
+  );
+}
+
+/** The longest stored value plus what a value grows by must fit its column. */
+async function checkWidths(
+  database: Database,
+  catalog: readonly Table[],
+  { shape, fields }: Target,
+  changes: readonly { old: readonly (string | null)[]; new: readonly (string | null)[] }[],
+): Promise<void> {
+  const table = catalog.find(({ name }) => name === shape.table);
+  for (const { column, index } of fields) {
+    const width = table?.columns.find(({ name }) => name === column)?.maxLength ?? null;
+    if (width === null) continue;
+    const growth = Math.max(
+      0,
+      ...changes.map((c) => (c.new[index]?.length ?? 0) - (c.old[index]?.length ?? 0)),
+    );
+    const longest = await database.longest(shape.table, column);
+    if (longest + growth <= width) continue;
+    throw new KeyturnError(
+      'column-too-narrow',
+      `${shape.table}.${column} holds ${width} characters, the new ciphertext needs ${longest + growth}`,
+      {
+        hint: 'widen the column first, as the application allows',
+        facts: { target: shape.table, column },
+      },
+    );
+  }
+}
+
+function indexWarnings(catalog: readonly Table[], job: Job): string[] {
+  return job.targets.flatMap(({ shape, fields }) => {
+    const indexed = catalog.find(({ name }) => name === shape.table)?.indexed ?? [];
+    const covered = [...new Set(fields.map(({ column }) => column))].filter((column) =>
+      indexed.includes(column),
+    );
+    return covered.map((column) => `an index covers ${shape.table}.${column}: every row written costs more`);
+  });
+}

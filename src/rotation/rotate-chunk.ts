@@ -1,0 +1,152 @@
+import type { Change, Row, Transaction } from '../databases/database.ts';
+import { publishStep } from './chunk-step.ts';
+import { type Chunk, ChunkTable } from './chunk-table.ts';
+import type { Rotation } from './classify.ts';
+import { digestKey } from './digest.ts';
+import { ExceptionTable } from './exception-table.ts';
+import type { PreparedTarget } from './field-values.ts';
+import { type RotatedRows, rotateRows } from './rotate-rows.ts';
+import type { Run } from './run.ts';
+import { holdsRun } from './run-table.ts';
+import { addTally, emptyTally } from './tally.ts';
+import { Contended, type WorkerContext } from './worker-context.ts';
+
+/** The chunk is no longer this worker's: done by another, or the run was stopped or taken over. */
+class Stale extends Error {}
+
+/** Rows that were rotated together, and which of them count: a row that a writer changed meanwhile does not. */
+interface Part {
+  readonly rotated: RotatedRows;
+  readonly counts: (index: number) => boolean;
+}
+
+/**
+ * Rotates one chunk: reads its rows, opens and seals, then one short transaction that holds the writes and the
+ * checkpoint (invariant 2). A duplicate delivery, a stale worker or a stopped run end as 'nothing'.
+ */
+export async function rotateChunk(
+  context: WorkerContext,
+  run: Run,
+  prepared: ReadonlyMap<string, PreparedTarget>,
+  number: number,
+): Promise<'rotated' | 'nothing'> {
+  const chunks = new ChunkTable(context.checkpoint, run.id);
+  publishStep('find', run.id, number);
+  const chunk = await chunks.find(number);
+  const target = chunk && prepared.get(chunk.target);
+  if (context.from === null || chunk?.state !== 'planned' || target === undefined) return 'nothing';
+
+  const started = performance.now();
+  const rotation: Rotation = {
+    from: context.from,
+    to: context.to,
+    mode: chunk.rowIds === null ? 'chunk' : 'sweep',
+  };
+  publishStep('read', run.id, number);
+  const rows = await readChunk(context, target, chunk);
+  publishStep('open', run.id, number);
+  const rotated = rotateRows(target, rows, rotation);
+  try {
+    await transact(context, run, async (trx) => {
+      publishStep('claim', run.id, number);
+      const claimed = await chunks.claim(trx, number);
+      if (!claimed || !(await holdsRun(trx, run, 'rotating'))) throw new Stale();
+      publishStep('write', run.id, number);
+      const parts =
+        run.kind === 'rotation'
+          ? await writeParts(context, trx, target, rotated, rotation)
+          : rehearse(rotated);
+      publishStep('complete', run.id, number);
+      await record(context, trx, run, chunk, parts, performance.now() - started);
+      publishStep('commit', run.id, number);
+    });
+  } catch (error) {
+    if (error instanceof Stale) return 'nothing';
+    throw error;
+  }
+  publishStep('acknowledge', run.id, number);
+  return 'rotated';
+}
+
+/** The data and its checkpoint in one transaction; a dry run has only the checkpoint, elsewhere. */
+function transact<T>(
+  { database, checkpoint }: WorkerContext,
+  run: Run,
+  work: (trx: Transaction) => Promise<T>,
+): Promise<T> {
+  return run.kind === 'rotation' ? database.transaction(work) : checkpoint.transaction(work);
+}
+
+function readChunk({ database }: WorkerContext, { target }: PreparedTarget, chunk: Chunk): Promise<Row[]> {
+  return chunk.rowIds === null
+    ? database.readRange(target.shape, chunk.range)
+    : database.readRows(target.shape, chunk.rowIds);
+}
+
+/** A dry run: what was sealed must open again under the new keys, and say the same. */
+function rehearse(rotated: RotatedRows): Part[] {
+  rotated.assertReadable();
+  return [{ rotated, counts: () => true }];
+}
+
+/** Compare-and-set; what a concurrent writer changed is read again under its lock, and redone (invariant 3). */
+async function writeParts(
+  { database }: WorkerContext,
+  trx: Transaction,
+  prepared: PreparedTarget,
+  rotated: RotatedRows,
+  rotation: Rotation,
+): Promise<Part[]> {
+  const { shape } = prepared.target;
+  const lost = await write(rotated);
+  if (lost.size === 0) return [{ rotated, counts: () => true }];
+  const ids = rotated.rows.flatMap(({ change }, index) =>
+    change !== null && lost.has(index) ? [change.id] : [],
+  );
+  const again = rotateRows(prepared, await database.readRows(shape, ids, trx), rotation);
+  if ((await write(again)).size > 0) throw new Contended();
+  return [
+    { rotated, counts: (index) => !lost.has(index) },
+    { rotated: again, counts: () => true },
+  ];
+
+  async function write(part: RotatedRows): Promise<Set<number>> {
+    const indexes: number[] = [];
+    const changes: Change[] = [];
+    part.rows.forEach(({ change }, index) => {
+      if (change === null) return;
+      indexes.push(index);
+      changes.push(change);
+    });
+    if (changes.length === 0) return new Set();
+    const unwritten = await database.write(trx, shape, changes);
+    return new Set(unwritten.map((position) => indexes[position] ?? -1));
+  }
+}
+
+async function record(
+  context: WorkerContext,
+  trx: Transaction,
+  run: Run,
+  chunk: Chunk,
+  parts: readonly Part[],
+  ms: number,
+): Promise<void> {
+  const exceptions = new ExceptionTable(context.checkpoint, run.id);
+  const key = digestKey(context.to.primary, run.id, chunk.target);
+  const tally = emptyTally();
+  const digests: Buffer[] = [];
+  if (chunk.rowIds !== null) await exceptions.resolve(trx, chunk.target, chunk.rowIds);
+  for (const { rotated, counts } of parts) {
+    const rows = rotated.rows.filter((_, index) => counts(index));
+    for (const row of rows) addTally(tally, row.tally);
+    await exceptions.insert(
+      trx,
+      chunk.chunk,
+      rows.flatMap((row) => row.exceptions),
+    );
+    digests.push(rotated.digests(key, counts));
+  }
+  const chunks = new ChunkTable(context.checkpoint, run.id);
+  await chunks.completeRotation(trx, chunk.chunk, tally, Buffer.concat(digests), Math.round(ms));
+}

@@ -1,0 +1,180 @@
+import type { Knex } from 'knex';
+import type { Transaction } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import { assertMayBecome, isFinished, type Run, type RunState } from './run.ts';
+
+interface RunRow {
+  id: string;
+  kind: string;
+  state: string;
+  reason: string | null;
+  job: string;
+  from_key_id: string;
+  to_key_id: string;
+  fence: number;
+  round: number;
+  pinned: string;
+  options: string;
+  authority: string;
+  inventory: string;
+  tool_version: string;
+  place: string;
+  created_at: string;
+  finished_at: string | null;
+}
+
+export interface RunEvent {
+  readonly seq: number;
+  readonly at: string;
+  readonly event: string;
+  readonly detail: Readonly<Record<string, string | number>>;
+}
+
+function now(): string {
+  return new Date().toISOString();
+}
+
+function fromRow(row: RunRow): Run {
+  return {
+    id: row.id,
+    kind: row.kind as Run['kind'],
+    state: row.state as RunState,
+    reason: row.reason === null ? null : JSON.parse(row.reason),
+    job: JSON.parse(row.job),
+    fromKeyId: row.from_key_id,
+    toKeyId: row.to_key_id,
+    fence: row.fence,
+    round: row.round,
+    pinned: JSON.parse(row.pinned),
+    options: JSON.parse(row.options),
+    authority: JSON.parse(row.authority),
+    inventory: JSON.parse(row.inventory),
+    toolVersion: row.tool_version,
+    place: row.place,
+    createdAt: row.created_at,
+    finishedAt: row.finished_at,
+  };
+}
+
+/** The runs of one database: who turns which key into which, and where it stands. */
+export class RunTable {
+  readonly #knex: Knex;
+
+  constructor(knex: Knex) {
+    this.#knex = knex;
+  }
+
+  async insert(run: Omit<Run, 'createdAt' | 'finishedAt'>): Promise<void> {
+    await this.#knex<RunRow>('keyturn_run').insert({
+      id: run.id,
+      kind: run.kind,
+      state: run.state,
+      reason: null,
+      job: JSON.stringify(run.job),
+      from_key_id: run.fromKeyId,
+      to_key_id: run.toKeyId,
+      fence: run.fence,
+      round: run.round,
+      pinned: JSON.stringify(run.pinned),
+      options: JSON.stringify(run.options),
+      authority: JSON.stringify(run.authority),
+      inventory: JSON.stringify(run.inventory),
+      tool_version: run.toolVersion,
+      place: run.place,
+      created_at: now(),
+      finished_at: null,
+    });
+  }
+
+  async find(id: string): Promise<Run | undefined> {
+    const row = await this.#knex<RunRow>('keyturn_run').where({ id }).first();
+    return row === undefined ? undefined : fromRow(row as RunRow);
+  }
+
+  async get(id: string): Promise<Run> {
+    const run = await this.find(id);
+    if (run !== undefined) return run;
+    throw new KeyturnError('run-unknown', `there is no run ${id} in this database`, {
+      hint: 'keyturn status lists its runs',
+    });
+  }
+
+  /** Newest first. */
+  async list(): Promise<Run[]> {
+    const rows = await this.#knex<RunRow>('keyturn_run').orderBy('created_at', 'desc').orderBy('id', 'desc');
+    return rows.map((row) => fromRow(row as RunRow));
+  }
+
+  async unfinished(): Promise<Run | undefined> {
+    return (await this.list()).find((run) => run.kind === 'rotation' && !isFinished(run.state));
+  }
+
+  /** Moves the run along the transition table; refused when another coordinator raised the fence meanwhile. */
+  async become(run: Run, to: RunState, reason: Run['reason'] = null): Promise<Run> {
+    assertMayBecome(run, to);
+    const written = await this.#knex<RunRow>('keyturn_run')
+      .where({ id: run.id, fence: run.fence, state: run.state })
+      .update({
+        state: to,
+        reason: reason === null ? null : JSON.stringify(reason),
+        finished_at: isFinished(to) ? now() : null,
+      });
+    if (written !== 1) throw takenOver(run);
+    return { ...run, state: to, reason, finishedAt: isFinished(to) ? now() : null };
+  }
+
+  /** A new coordinator takes over: transactions of workers that started before it do nothing from now on. */
+  async takeOver(run: Run): Promise<Run> {
+    await this.#knex<RunRow>('keyturn_run').where({ id: run.id }).increment('fence', 1);
+    return this.get(run.id);
+  }
+
+  async update(run: Run, part: { round?: number; options?: Run['options'] }): Promise<Run> {
+    const next = { ...run, ...part };
+    const written = await this.#knex<RunRow>('keyturn_run')
+      .where({ id: run.id, fence: run.fence })
+      .update({ round: next.round, options: JSON.stringify(next.options) });
+    if (written !== 1) throw takenOver(run);
+    return next;
+  }
+
+  /** Appends to the run's history, which the report tells. Only the coordinator writes it. */
+  async record(run: string, event: string, detail: RunEvent['detail'] = {}): Promise<void> {
+    const last = await this.#knex('keyturn_event')
+      .where({ run })
+      .max<{ seq: number | null }>('seq as seq')
+      .first();
+    await this.#knex('keyturn_event').insert({
+      run,
+      seq: (last?.seq ?? 0) + 1,
+      at: now(),
+      event,
+      detail: JSON.stringify(detail),
+    });
+  }
+
+  async events(run: string): Promise<RunEvent[]> {
+    const rows = await this.#knex('keyturn_event').where({ run }).orderBy('seq');
+    return rows.map((row) => ({
+      seq: row.seq,
+      at: row.at,
+      event: row.event,
+      detail: JSON.parse(row.detail),
+    }));
+  }
+}
+
+/**
+ * Whether the run is still in this state under the fence that the worker saw; its row is share-locked, so that a
+ * stop or a take-over waits for the transaction that asks (invariant 2). SQLite has one writer, and no row locks.
+ */
+export async function holdsRun(trx: Transaction, run: Run, state: RunState): Promise<boolean> {
+  const row = await trx<RunRow>('keyturn_run').where({ id: run.id }).forShare().first('state', 'fence');
+  return row?.state === state && row.fence === run.fence;
+}
+
+function takenOver(run: Run): KeyturnError {
+  return new KeyturnError('run-lock', `run ${run.id} was taken over by another coordinator`, {
+    hint: 'keyturn status shows where it stands',
+  });
+}

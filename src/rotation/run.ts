@@ -1,0 +1,111 @@
+import { KeyturnError } from '../error.ts';
+import type { Job } from '../job/job.ts';
+
+export type RunKind = 'rotation' | 'dry-run' | 'verification';
+
+export type RunState =
+  | 'planned'
+  | 'rotating'
+  | 'rotated'
+  | 'verifying'
+  | 'verified'
+  | 'verified-with-exceptions'
+  | 'paused'
+  | 'failed';
+
+/** The whole life of a run: every arrow, and why it exists. */
+const transitions: readonly (readonly [from: RunState, to: RunState, why: string])[] = [
+  ['planned', 'rotating', 'the keys are durable and the run row stands: the first chunk may be planned'],
+  ['planned', 'verifying', 'a verification has nothing to rotate'],
+  ['rotating', 'rotated', 'no range is left to plan and no chunk is open'],
+  ['rotating', 'paused', 'somebody asked it to stop; the chunks in flight were finished'],
+  ['rotating', 'failed', 'an exception, or something that no retry mends; resumable'],
+  ['rotated', 'verifying', 'everything is read again'],
+  ['rotated', 'rotating', 'a resumed run looks for open chunks before it verifies'],
+  ['verifying', 'rotating', 'rows were found under the old key: they are swept'],
+  ['verifying', 'verified', 'a full scan found every value under the new key, with its digest'],
+  ['verifying', 'verified-with-exceptions', 'the same, but for the values on the list of exceptions'],
+  ['verifying', 'paused', 'somebody asked it to stop'],
+  ['verifying', 'failed', 'a value is not what it was, or something that no retry mends'],
+  ['paused', 'rotating', 'resumed'],
+  ['failed', 'rotating', 'resumed'],
+  ['verified-with-exceptions', 'rotating', 'its exceptions are tried again'],
+];
+
+export function mayBecome(from: RunState, to: RunState): boolean {
+  return transitions.some(([a, b]) => a === from && b === to);
+}
+
+/** States that a run ends in; every other one can be resumed. */
+export function isFinished(state: RunState): boolean {
+  return state === 'verified' || state === 'verified-with-exceptions';
+}
+
+/** Who ordered the run and why; for the report only. */
+export interface Authority {
+  readonly operator: string;
+  readonly approver?: string | undefined;
+  readonly ticket?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+/** How the run was told to behave; a resume may change it. */
+export interface RunOptions {
+  readonly onException: 'stop' | 'skip';
+  /** With `skip`: the run pauses when it has more exceptions than this. */
+  readonly maxExceptions: number;
+  /** Rows per chunk; null: sized by time. */
+  readonly chunkRows: number | null;
+}
+
+/** What was found in the database before the first change; counts only. */
+export interface Inventory {
+  readonly targets: readonly { readonly target: string; readonly rows: number }[];
+  readonly absent: readonly string[];
+  readonly undeclared: readonly Finding[];
+}
+
+/** Ciphertext, or what looks like it, where no field declares any. */
+export interface Finding {
+  readonly table: string;
+  readonly column: string;
+  /** Values that open under a key of this run. */
+  readonly values: number;
+  /** Strings of ciphertext's shape that do not. */
+  readonly lookAlikes: number;
+  /** Why the column is knowingly left alone. */
+  readonly excluded?: string | undefined;
+}
+
+/** The run's row. */
+export interface Run {
+  readonly id: string;
+  readonly kind: RunKind;
+  readonly state: RunState;
+  /** Why it is paused or failed: an error code and a sentence. */
+  readonly reason: { readonly code: string; readonly text: string } | null;
+  readonly job: Job;
+  readonly fromKeyId: string;
+  readonly toKeyId: string;
+  /** Rises when a coordinator takes over: transactions of older workers then do nothing. */
+  readonly fence: number;
+  /** Number of the full verification scan that runs or ran last; 0: none yet. */
+  readonly round: number;
+  /** Source keys wrapped under the new key (invariant 4): name → base64. */
+  readonly pinned: Readonly<Record<string, string>>;
+  readonly options: RunOptions;
+  readonly authority: Authority;
+  readonly inventory: Inventory;
+  readonly toolVersion: string;
+  /** The database, without a password. */
+  readonly place: string;
+  readonly createdAt: string;
+  readonly finishedAt: string | null;
+}
+
+export function assertMayBecome(run: Run, to: RunState): void {
+  if (mayBecome(run.state, to)) return;
+  throw new KeyturnError('run-state', `run ${run.id} is ${run.state} and cannot become ${to}`, {
+    facts: { run: run.id },
+  });
+}

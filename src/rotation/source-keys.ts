@@ -1,0 +1,73 @@
+import type { Database, Row, Table } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import { formatNamed } from '../formats/registry.ts';
+import type { Job } from '../job/job.ts';
+import type { SourceKeyFile } from '../job/schema.ts';
+import { Key } from '../keys/key.ts';
+import { Keyring } from '../keys/keyring.ts';
+import { rowsWhere } from './rows-where.ts';
+
+/** The keyring that the database itself tells, given the master key: what the application would read with now. */
+export async function findKeyring(
+  database: Database,
+  catalog: readonly Table[],
+  job: Job,
+  master: Key,
+): Promise<Keyring> {
+  const bare = new Keyring(master);
+  const named: [string, Key][] = [];
+  for (const source of job.sourceKeys) {
+    const nameColumns = [...source.name.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '');
+    const rows = rowsWhere(database, catalog, source.table, source.column, source.where, nameColumns);
+    for await (const { row, columns } of rows) {
+      const text = row.values[0] ?? null;
+      if (text === null || text === '') continue;
+      named.push([nameOf(source, row, columns), unwrap(source, text, bare, row)]);
+    }
+  }
+  return new Keyring(master, named);
+}
+
+/** The keyring after the run: the new master key, and every source key that the run does not replace. */
+export function keyringAfter(job: Job, from: Keyring, newKey: Key): Keyring {
+  const replaced = new Set(
+    job.sourceKeys.filter((source) => source.becomes === 'primary').map((source) => source.name),
+  );
+  const kept = from.names
+    .filter((name) => !replaced.has(name))
+    .map((name) => [name, from.named(name)] as const);
+  return new Keyring(
+    newKey,
+    kept.filter((entry): entry is readonly [string, Key] => entry[1] !== undefined),
+  );
+}
+
+function nameOf(source: SourceKeyFile, row: Row, columns: readonly string[]): string {
+  return source.name.replace(/\{(\w+)\}/g, (_, column: string) => row.values[columns.indexOf(column)] ?? '');
+}
+
+function unwrap(source: SourceKeyFile, text: string, bare: Keyring, row: Row): Key {
+  const [opening] = formatNamed(source.format).open([text], bare);
+  const at = `${source.table}.${source.column} of row ${row.id.join(', ')}`;
+  if (opening === 'foreign' || opening === undefined) {
+    if (source.clear === 'any') return parse(source, text, at);
+    if (source.clear === 'primary' && text === bare.primary.text) return bare.primary;
+  }
+  if (opening === undefined || typeof opening === 'string') {
+    throw new KeyturnError('source-key', `the key in ${at} does not open with the current key`, {
+      hint: 'values may depend on it, so nothing can be rotated before it is restored',
+      facts: { table: source.table, row: row.id.join(',') },
+    });
+  }
+  return parse(source, opening.plain.toString('utf8'), at);
+}
+
+function parse(source: SourceKeyFile, text: string, at: string): Key {
+  if (source.form === 'text') return Key.fromText(text);
+  const bytes = Buffer.from(text, source.form);
+  if (bytes.length > 0 && bytes.toString(source.form).toLowerCase() === text.toLowerCase())
+    return Key.fromBytes(bytes);
+  throw new KeyturnError('source-key', `the key in ${at} is not written in ${source.form}`, {
+    hint: 'the job file says how the key is written (sourceKeys, form)',
+  });
+}

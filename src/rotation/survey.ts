@@ -1,0 +1,41 @@
+import type { Database, Table } from '../databases/database.ts';
+import type { Job } from '../job/job.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { findUndeclared } from './inventory.ts';
+import type { Inventory } from './run.ts';
+
+/** A limited column that is written, and the longest value in it. */
+export interface Width {
+  readonly column: string;
+  readonly width: number;
+  readonly longest: number;
+}
+
+/** Counts only; reads, and changes nothing. Without a keyring, ciphertext that no field declares cannot be told. */
+export async function takeInventory(
+  database: Database,
+  catalog: readonly Table[],
+  job: Job,
+  ring: Keyring | null,
+): Promise<Inventory> {
+  const targets = [];
+  for (const { shape } of job.targets) {
+    targets.push({ target: shape.table, rows: await database.count(shape.table) });
+  }
+  const undeclared = ring === null ? [] : await findUndeclared(database, catalog, job, ring);
+  return { targets, absent: job.absent, undeclared };
+}
+
+export async function widthsOf(
+  database: Database,
+  catalog: readonly Table[],
+  { shape }: Job['targets'][number],
+): Promise<Width[]> {
+  const table = catalog.find(({ name }) => name === shape.table);
+  const widths: Width[] = [];
+  for (const column of shape.columns.slice(0, shape.written)) {
+    const width = table?.columns.find(({ name }) => name === column)?.maxLength ?? null;
+    if (width !== null) widths.push({ column, width, longest: await database.longest(shape.table, column) });
+  }
+  return widths;
+}

@@ -1,0 +1,50 @@
+/**
+ * What became of the rows and values of a chunk. Reconciles:
+ * rows = table's rows; values = rotated + current + empty + lookAlikes + undecided + exceptions;
+ * filtered = rows without any value.
+ */
+export interface Tally {
+  rows: number;
+  filtered: number;
+  values: number;
+  rotated: number;
+  current: number;
+  empty: number;
+  lookAlikes: number;
+  undecided: number;
+  exceptions: number;
+}
+
+export const tallyFields = [
+  'rows',
+  'filtered',
+  'values',
+  'rotated',
+  'current',
+  'empty',
+  'lookAlikes',
+  'undecided',
+  'exceptions',
+] as const satisfies readonly (keyof Tally)[];
+
+export function emptyTally(): Tally {
+  return {
+    rows: 0,
+    filtered: 0,
+    values: 0,
+    rotated: 0,
+    current: 0,
+    empty: 0,
+    lookAlikes: 0,
+    undecided: 0,
+    exceptions: 0,
+  };
+}
+
+export function addTally(sum: Tally, part: Tally): void {
+  for (const name of tallyFields) sum[name] += part[name];
+}
+
+export function reconciles(t: Tally): boolean {
+  return t.values === t.rotated + t.current + t.empty + t.lookAlikes + t.undecided + t.exceptions;
+}

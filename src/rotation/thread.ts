@@ -1,0 +1,42 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { Key } from '../keys/key.ts';
+import type { FromThread } from '../queue/local.ts';
+import type { Hint } from '../queue/queue.ts';
+import { ChunkWorker, type WorkerSettings } from './worker.ts';
+
+/** WorkerSettings as they travel between threads: a Key does not. */
+export type ThreadData = Omit<WorkerSettings, 'oldKey' | 'newKey'> & {
+  readonly oldKey: SentKey | null;
+  readonly newKey: SentKey;
+};
+
+type SentKey = { readonly text: string } | { readonly bytes: Uint8Array };
+
+export function sendKey(key: Key): SentKey {
+  return key.isText ? { text: key.text } : { bytes: key.bytes };
+}
+
+function receiveKey(sent: SentKey): Key {
+  return 'text' in sent ? Key.fromText(sent.text) : Key.fromBytes(sent.bytes);
+}
+
+/** The life of a worker thread: serves hints until it is ended. Keys arrive in memory, from the same process. */
+export async function serve(): Promise<void> {
+  const port = parentPort;
+  if (port === null) throw new Error('this module is the entry of a worker thread');
+  const send = (message: FromThread): void => port.postMessage(message);
+  const data = workerData as ThreadData;
+  try {
+    const keys = { oldKey: data.oldKey && receiveKey(data.oldKey), newKey: receiveKey(data.newKey) };
+    const worker = await ChunkWorker.open({ ...data, ...keys });
+    port.on('message', (hint: Hint) => {
+      worker.take(hint.chunk).then(
+        () => send({ settled: hint.chunk }),
+        (error: Error) => send({ broken: error.message }),
+      );
+    });
+    send({ ready: true });
+  } catch (error) {
+    send({ broken: (error as Error).message });
+  }
+}

@@ -1,0 +1,52 @@
+import type { Row } from '../databases/database.ts';
+import { type Leaf, MalformedDocument } from '../documents/document.ts';
+import type { ExceptionReason } from './exception-table.ts';
+import { fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
+
+/** What becomes of a value; every outcome is one field of the tally. */
+export type Outcome = 'rotated' | 'current' | 'empty' | 'lookAlikes' | 'undecided' | 'exceptions' | 'nothing';
+
+export interface Value {
+  readonly prepared: PreparedField;
+  readonly row: number;
+  readonly text: string;
+  readonly path: string;
+  readonly leaf: Leaf | null;
+  outcome: Outcome;
+  reason: ExceptionReason | null;
+  plain: Buffer | null;
+  sealed: string | null;
+}
+
+/** Every place of a row that may carry ciphertext; what is empty or malformed is settled here. */
+export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Value[] {
+  const values: Value[] = [];
+  for (const field of fieldsOf(prepared, row)) {
+    const stored = row.values[field.field.index] ?? null;
+    const value = (leaf: Leaf | null, outcome: Outcome, reason: ExceptionReason | null = null): Value => ({
+      prepared: field,
+      row: index,
+      text: leaf?.text ?? stored ?? '',
+      path: leaf?.path ?? '',
+      leaf,
+      outcome,
+      reason,
+      plain: null,
+      sealed: null,
+    });
+    if (stored === null || stored === '') {
+      values.push(value(null, 'empty'));
+      continue;
+    }
+    try {
+      for (const leaf of field.document.leaves(stored)) {
+        const empty = !field.searching && field.format.isEmpty(leaf.text);
+        values.push(value(leaf, empty ? 'empty' : 'nothing'));
+      }
+    } catch (error) {
+      if (!(error instanceof MalformedDocument)) throw error;
+      values.push(value(null, 'exceptions', 'malformed-document'));
+    }
+  }
+  return values;
+}

@@ -1,0 +1,131 @@
+import type { Row, RowId } from '../databases/database.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { publishStep } from './chunk-step.ts';
+import { type Chunk, ChunkTable, type Verification } from './chunk-table.ts';
+import { digestBytes, digestKey, entryBytes } from './digest.ts';
+import { type Exception, ExceptionTable } from './exception-table.ts';
+import type { PreparedTarget } from './field-values.ts';
+import type { Run } from './run.ts';
+import { holdsRun } from './run-table.ts';
+import { type VerifiedRow, verifyRows } from './verify-rows.ts';
+import type { WorkerContext } from './worker-context.ts';
+
+const page = 500;
+
+/** What was found in one chunk's range, and the rows that need attention. */
+interface Findings {
+  readonly counts: Verification;
+  readonly late: RowId[];
+  readonly exceptions: Exception[];
+}
+
+/**
+ * Reads a range again, unfiltered, under the keys that the database itself tells with the new master key, and
+ * compares every row with the digest taken when it was rotated (invariants 8 and 12).
+ */
+export async function verifyChunk(
+  context: WorkerContext,
+  run: Run,
+  prepared: ReadonlyMap<string, PreparedTarget>,
+  number: number,
+): Promise<'verified' | 'nothing'> {
+  const chunks = new ChunkTable(context.checkpoint, run.id);
+  const chunk = await chunks.find(number);
+  const target = chunk && prepared.get(chunk.target);
+  if (chunk === undefined || target === undefined || chunk.verifiedRound >= run.round) return 'nothing';
+  publishStep('verify', run.id, number);
+  const found = await readRange(context, run, target, chunk);
+  publishStep('confirm', run.id, number);
+  const exceptions = new ExceptionTable(context.checkpoint, run.id);
+  return context.checkpoint.transaction(async (trx) => {
+    if (!(await chunks.claimVerification(trx, number, run.round))) return 'nothing';
+    if (!(await holdsRun(trx, run, 'verifying'))) throw new Error('the run was stopped or taken over');
+    const rows = [...new Map(found.exceptions.map(({ rowId }) => [JSON.stringify(rowId), rowId])).values()];
+    await exceptions.resolve(trx, chunk.target, rows);
+    await exceptions.insert(trx, number, found.exceptions);
+    await chunks.completeVerification(trx, number, found.counts, found.late);
+    return 'verified';
+  });
+}
+
+async function readRange(
+  context: WorkerContext,
+  run: Run,
+  prepared: PreparedTarget,
+  chunk: Chunk,
+): Promise<Findings> {
+  const { shape } = prepared.target;
+  const ring = await context.verifying(run.round);
+  const known = await knownDigests(context, run, chunk);
+  const key = digestKey(ring.primary, context.reference?.run ?? run.id, chunk.target);
+  const found: Findings = {
+    counts: { rows: 0, values: 0, proven: 0, new: 0, changed: 0, late: 0, gone: 0, exceptions: 0 },
+    late: [],
+    exceptions: [],
+  };
+  let after = chunk.range.after;
+  for (;;) {
+    const rows: Row[] = await context.database.readRange(shape, { after, upTo: chunk.range.upTo }, page);
+    for (const verified of verifyRows(prepared, rows, ring, key)) {
+      judge(verified, known, context.from, run, shape.table, found);
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < page) break;
+    after = last.id;
+  }
+  found.counts.gone = known.size;
+  return found;
+}
+
+/** Digest of the row id → digest of the row; a sweep's is newer than the range's. Rows that are met are taken out. */
+async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Promise<Map<string, string>> {
+  const known = new Map<string, string>();
+  const packed =
+    run.kind !== 'verification'
+      ? await new ChunkTable(context.checkpoint, run.id).digests(chunk.chunk)
+      : context.reference !== null && chunk.parent !== null
+        ? await new ChunkTable(context.reference.checkpoint, context.reference.run).digests(chunk.parent)
+        : [];
+  for (const digests of packed) {
+    for (let at = 0; at < digests.length; at += entryBytes) {
+      known.set(
+        digests.toString('latin1', at, at + digestBytes),
+        digests.toString('latin1', at + digestBytes, at + entryBytes),
+      );
+    }
+  }
+  return known;
+}
+
+function judge(
+  verified: VerifiedRow,
+  known: Map<string, string>,
+  old: Keyring | null,
+  run: Run,
+  target: string,
+  found: Findings,
+): void {
+  const { counts } = found;
+  const recorded = known.get(verified.id);
+  known.delete(verified.id);
+  counts.rows++;
+  counts.values += verified.values;
+  const except = (reason: Exception['reason'], field: string, path: string): void => {
+    found.exceptions.push({ target, rowId: verified.row.id, field, path, reason });
+  };
+  if (recorded === verified.digest) {
+    counts.proven++;
+    counts.exceptions += verified.closed.length;
+  } else if (old !== null && verified.dependsOn(old)) {
+    counts.late++;
+    found.late.push(verified.row.id);
+  } else if (recorded !== undefined && run.kind === 'rotation') {
+    counts.changed++;
+    except('digest-differs', '', '');
+  } else {
+    if (recorded === undefined) counts.new++;
+    else counts.changed++;
+    counts.exceptions += verified.closed.length;
+    for (const { field, path } of verified.closed) except('does-not-open', field, path);
+  }
+}

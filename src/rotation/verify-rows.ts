@@ -1,0 +1,141 @@
+import type { Row } from '../databases/database.ts';
+import { MalformedDocument } from '../documents/document.ts';
+import type { Opening } from '../formats/format.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
+import { addRow, type Evidence } from './evidence.ts';
+import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
+import { isPlausible } from './plausible.ts';
+
+/** A value as the verifier reads it, by the documents' other road and one ring. */
+interface Reading {
+  readonly prepared: PreparedField;
+  readonly path: string;
+  readonly text: string;
+  readonly malformed: boolean;
+  plain: Buffer | null;
+  /** A candidate that does not open; not so a look-alike's place, an empty or a clear value. */
+  closed: boolean;
+  /** Not of the format, in a document that is searched: it is no value at all. */
+  foreign: boolean;
+}
+
+export interface VerifiedRow {
+  readonly row: Row;
+  readonly values: number;
+  /** Values that do not open under the ring, where the job expects ciphertext. */
+  readonly closed: readonly { readonly field: string; readonly path: string }[];
+  /** Whether some value opens with a key of `old` that the ring no longer holds. */
+  readonly dependsOn: (old: Keyring) => boolean;
+  /** (digest of the row id, digest of the row), as binary text. */
+  readonly id: string;
+  readonly digest: string;
+}
+
+/** Reads rows under one ring, without anything of what the rotation saw or decided. */
+export function verifyRows(
+  prepared: PreparedTarget,
+  rows: readonly Row[],
+  ring: Keyring,
+  key: Buffer,
+): VerifiedRow[] {
+  const readings = rows.map((row) => readRow(prepared, row));
+  openAll(readings.flat(), ring);
+  const messages = new Messages();
+  const kept = readings.map((all) => all.filter((reading) => !reading.foreign));
+  rows.forEach((row, i) => {
+    addRow(messages, row, (kept[i] ?? []).filter(isDigested).map(evidence));
+  });
+  const digests = digestAll(key, messages);
+  return rows.map((row, i) => {
+    const all = kept[i] ?? [];
+    const closed = all.filter((reading) => reading.closed);
+    return {
+      row,
+      values: all.length,
+      closed: closed
+        .filter(({ prepared: { field } }) => field.closed === 'exception')
+        .map(({ prepared: { field }, path }) => ({ field: field.column, path })),
+      dependsOn: (old) => anyOpens(all, old, ring),
+      id: digests.toString('latin1', i * entryBytes, i * entryBytes + digestBytes),
+      digest: digests.toString('latin1', i * entryBytes + digestBytes, (i + 1) * entryBytes),
+    };
+  });
+}
+
+function readRow(prepared: PreparedTarget, row: Row): Reading[] {
+  return fieldsOf(prepared, row).flatMap((field) => {
+    const stored = row.values[field.field.index] ?? '';
+    const reading = (path: string, text: string, malformed = false): Reading => ({
+      prepared: field,
+      path,
+      text,
+      malformed,
+      plain: null,
+      closed: malformed,
+      foreign: false,
+    });
+    if (stored === '') return [reading('', '')];
+    try {
+      return [...field.document.read(stored)].map(({ path, text }) => reading(path, text));
+    } catch (error) {
+      if (!(error instanceof MalformedDocument)) throw error;
+      return [reading('', stored, true)];
+    }
+  });
+}
+
+function openAll(readings: readonly Reading[], ring: Keyring): void {
+  for (const [format, batch] of byFormat(readings.filter(isCandidate))) {
+    const openings = format.open(
+      batch.map((reading) => reading.text),
+      ring,
+    );
+    batch.forEach((reading, i) => {
+      settle(reading, openings[i] ?? 'closed', ring);
+    });
+  }
+}
+
+function isCandidate({ prepared, text, malformed }: Reading): boolean {
+  return !malformed && text !== '' && (prepared.searching || !prepared.format.isEmpty(text));
+}
+
+function settle(reading: Reading, opening: Opening, ring: Keyring): void {
+  const { field, searching } = reading.prepared;
+  if (opening === 'foreign') {
+    reading.foreign = searching;
+    if (field.foreign === 'exception') reading.closed = !searching;
+    else if (field.foreign === 'replace') reading.closed = reading.text !== ring.primary.text;
+  } else if (opening === 'closed' || !isPlausible(opening.plain, field.plaintext)) reading.closed = true;
+  else if (field.becomes === 'primary' && opening.plain.toString('utf8') !== ring.primary.text)
+    reading.closed = true;
+  else reading.plain = opening.plain;
+}
+
+function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring): boolean {
+  for (const [format, batch] of byFormat(readings.filter(isCandidate))) {
+    const openings = format.open(
+      batch.map((reading) => reading.text),
+      old,
+    );
+    const opened = batch.some((reading, i) => {
+      const opening = openings[i];
+      if (typeof opening !== 'object' || ring.holds(opening.key)) return false;
+      return isPlausible(opening.plain, reading.prepared.field.plaintext);
+    });
+    if (opened) return true;
+  }
+  return false;
+}
+
+function isDigested(reading: Reading): boolean {
+  return reading.prepared.field.becomes === undefined;
+}
+
+function evidence({ prepared, path, text, plain }: Reading): Evidence {
+  const { column } = prepared.field;
+  return plain === null
+    ? { kind: 'stored', column, path, bytes: text }
+    : { kind: 'plaintext', column, path, bytes: plain };
+}

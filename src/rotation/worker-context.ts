@@ -1,0 +1,22 @@
+import type { Knex } from 'knex';
+import type { Database } from '../databases/database.ts';
+import type { Keyring } from '../keys/keyring.ts';
+
+/** What a worker needs to rotate or verify any chunk of one run. */
+export interface WorkerContext {
+  /** The application's database. */
+  readonly database: Database;
+  /** Where the checkpoint tables are: the same database, or a local file for runs that must not write. */
+  readonly checkpoint: Knex;
+  readonly run: string;
+  /** The keys before the run; none for a verification, which knows one key only. */
+  readonly from: Keyring | null;
+  readonly to: Keyring;
+  /** The keyring that the database itself tells under the new key, read once per verification scan. */
+  readonly verifying: (round: number) => Promise<Keyring>;
+  /** The rotation whose digests a verification compares with. */
+  readonly reference: { readonly checkpoint: Knex; readonly run: string } | null;
+}
+
+/** A row changed between two reads under its lock: the whole transaction is tried again. */
+export class Contended extends Error {}
