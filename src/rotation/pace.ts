@@ -1,0 +1,35 @@
+/** What a pace decides from. */
+export interface PaceFacts {
+  readonly now: Date;
+  /** 95th percentile of the milliseconds that recent chunks took; null: none is done yet. */
+  readonly chunkMs: number | null;
+}
+
+/**
+ * Why no chunk is offered now: `wait` for a while and ask again, or `end` the session, resumable.
+ * The reason is told to the operator as it stands.
+ */
+export interface Hold {
+  readonly kind: 'wait' | 'end';
+  readonly reason: string;
+}
+
+/** Something that holds a run back: a window, a throttle, an operator's request. Asked between chunks. */
+export interface Pace {
+  check(facts: PaceFacts): Promise<Hold | null>;
+}
+
+/** The first that holds decides; what ends the session goes before what only waits. */
+export function paceOf(paces: readonly Pace[]): Pace {
+  return {
+    async check(facts) {
+      let waiting: Hold | null = null;
+      for (const pace of paces) {
+        const hold = await pace.check(facts);
+        if (hold?.kind === 'end') return hold;
+        waiting ??= hold;
+      }
+      return waiting;
+    },
+  };
+}

@@ -1,0 +1,101 @@
+import { DateTime, IANAZone } from 'luxon';
+import ms, { type StringValue } from 'ms';
+import { KeyturnError } from '../error.ts';
+import type { Hold, Pace, PaceFacts } from './pace.ts';
+
+/** A daily maintenance window in a time zone; may cross midnight. Both ends are wall-clock times. */
+export interface Window {
+  readonly from: WallClock;
+  readonly to: WallClock;
+  /** IANA name, or 'local'. */
+  readonly zone: string;
+}
+
+interface WallClock {
+  readonly hour: number;
+  readonly minute: number;
+}
+
+/** `HH:MM-HH:MM`, as of --window. Throws `bad-option`. */
+export function parseWindow(text: string, zone = 'local'): Window {
+  const match = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/.exec(text);
+  if (match === null || text.slice(0, 5) === text.slice(6)) {
+    throw new KeyturnError('bad-option', `--window ${text} is no window`, {
+      hint: 'write it as 22:00-06:00',
+    });
+  }
+  if (zone !== 'local' && !IANAZone.isValidZone(zone)) {
+    throw new KeyturnError('bad-option', `--time-zone ${zone} is unknown`, {
+      hint: 'write it as Europe/Berlin or UTC',
+    });
+  }
+  const [, fromHour, fromMinute, toHour, toMinute] = match.map(Number);
+  return {
+    from: { hour: fromHour ?? 0, minute: fromMinute ?? 0 },
+    to: { hour: toHour ?? 0, minute: toMinute ?? 0 },
+    zone,
+  };
+}
+
+/** A length of time such as 3h, 90m or 45s, in milliseconds. Throws `bad-option`. */
+export function parseDuration(text: string, option: string): number {
+  const length = /^\d+(\.\d+)? ?[a-z]+$/i.test(text) ? ms(text as StringValue) : undefined;
+  if (length !== undefined && length > 0) return length;
+  throw new KeyturnError('bad-option', `${option} ${text} is no length of time`, {
+    hint: 'write it as 3h, 90m or 45s',
+  });
+}
+
+/** The end of the window that is open at `now`; null when it is closed. */
+export function windowEnd(window: Window, now: Date): Date | null {
+  const today = DateTime.fromJSDate(now, { zone: window.zone });
+  // A window that crosses midnight may have opened yesterday
+  for (const day of [today.minus({ days: 1 }), today]) {
+    const opens = at(day, window.from);
+    const closes = at(day, window.to);
+    const end = closes > opens ? closes : at(day.plus({ days: 1 }), window.to);
+    if (opens <= today && today < end) return end.toJSDate();
+  }
+  return null;
+}
+
+export function windowOpens(window: Window, now: Date): Date {
+  const today = DateTime.fromJSDate(now, { zone: window.zone });
+  const opens = at(today, window.from);
+  return (opens > today ? opens : at(today.plus({ days: 1 }), window.from)).toJSDate();
+}
+
+/** A wall-clock time that a change to summer time skips is taken as much later as the clock jumps. */
+function at(day: DateTime, { hour, minute }: WallClock): DateTime {
+  return day.startOf('day').set({ hour, minute });
+}
+
+/** Ends the session when the window's end is nearer than a chunk takes. */
+export class WindowPace implements Pace {
+  readonly #window: Window;
+
+  constructor(window: Window) {
+    this.#window = window;
+  }
+
+  async check({ now, chunkMs }: PaceFacts): Promise<Hold | null> {
+    const end = windowEnd(this.#window, now);
+    if (end !== null && end.getTime() - now.getTime() > (chunkMs ?? 0)) return null;
+    const opens = DateTime.fromJSDate(windowOpens(this.#window, now), { zone: this.#window.zone });
+    return { kind: 'end', reason: `window closed, it opens ${opens.toFormat('yyyy-MM-dd HH:mm ZZZZ')}` };
+  }
+}
+
+/** Ends the session when its time is nearly over: --max-duration, counted from the session's start. */
+export class DurationPace implements Pace {
+  readonly #until: number;
+
+  constructor(started: Date, lengthMs: number) {
+    this.#until = started.getTime() + lengthMs;
+  }
+
+  async check({ now, chunkMs }: PaceFacts): Promise<Hold | null> {
+    if (this.#until - now.getTime() > (chunkMs ?? 0)) return null;
+    return { kind: 'end', reason: 'the time of --max-duration is over' };
+  }
+}

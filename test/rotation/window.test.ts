@@ -1,0 +1,85 @@
+import { describe, expect, test } from '@jest/globals';
+import {
+  DurationPace,
+  parseDuration,
+  parseWindow,
+  WindowPace,
+  windowEnd,
+  windowOpens,
+} from '../../src/rotation/window.ts';
+
+const night = parseWindow('22:00-06:00', 'Europe/Berlin');
+const at = (time: string): Date => new Date(time);
+
+describe('a window that crosses midnight', () => {
+  test.each([
+    ['before it opens', '2026-06-10T21:59:59+02:00', null],
+    ['when it opens', '2026-06-10T22:00:00+02:00', '2026-06-11T06:00:00+02:00'],
+    ['after midnight', '2026-06-11T03:00:00+02:00', '2026-06-11T06:00:00+02:00'],
+    ['when it closes', '2026-06-11T06:00:00+02:00', null],
+  ])('%s', (_, now, end) => {
+    expect(windowEnd(night, at(now))).toEqual(end === null ? null : at(end));
+  });
+
+  test('says when it opens again', () => {
+    expect(windowOpens(night, at('2026-06-11T06:00:00+02:00'))).toEqual(at('2026-06-11T22:00:00+02:00'));
+    expect(windowOpens(night, at('2026-06-11T23:00:00+02:00'))).toEqual(at('2026-06-12T22:00:00+02:00'));
+  });
+
+  test('ends by the clock on the wall when summer time begins, an hour shorter', () => {
+    expect(windowEnd(night, at('2026-03-28T23:00:00+01:00'))).toEqual(at('2026-03-29T06:00:00+02:00'));
+  });
+
+  test('ends by the clock on the wall when summer time ends, an hour longer', () => {
+    expect(windowEnd(night, at('2026-10-24T23:00:00+02:00'))).toEqual(at('2026-10-25T06:00:00+01:00'));
+  });
+
+  test('that begins at a time which summer time skips opens when the clock has jumped', () => {
+    const skipped = parseWindow('02:30-05:00', 'Europe/Berlin');
+    expect(windowEnd(skipped, at('2026-03-29T01:59:00+01:00'))).toBeNull();
+    expect(windowEnd(skipped, at('2026-03-29T03:31:00+02:00'))).toEqual(at('2026-03-29T05:00:00+02:00'));
+  });
+});
+
+describe('the pace of a window', () => {
+  const pace = new WindowPace(parseWindow('01:00-02:00', 'UTC'));
+
+  test('holds nothing while a chunk still fits', async () => {
+    expect(await pace.check({ now: at('2026-06-10T01:59:00Z'), chunkMs: 59_000 })).toBeNull();
+  });
+
+  test('ends when the end is nearer than a chunk takes', async () => {
+    expect(await pace.check({ now: at('2026-06-10T01:59:01Z'), chunkMs: 59_000 })).toEqual({
+      kind: 'end',
+      reason: 'window closed, it opens 2026-06-11 01:00 UTC',
+    });
+  });
+
+  test('ends outside the window', async () => {
+    expect(await pace.check({ now: at('2026-06-10T00:59:59Z'), chunkMs: null })).toMatchObject({
+      kind: 'end',
+    });
+  });
+});
+
+test('the pace of a duration ends when a chunk no longer fits', async () => {
+  const pace = new DurationPace(at('2026-06-10T00:00:00Z'), parseDuration('3h', '--max-duration'));
+  expect(await pace.check({ now: at('2026-06-10T02:59:00Z'), chunkMs: 1000 })).toBeNull();
+  expect(await pace.check({ now: at('2026-06-10T02:59:59Z'), chunkMs: 1000 })).toMatchObject({ kind: 'end' });
+});
+
+test.each(['22:00', '24:00-06:00', '22:00-22:00', '2:00-6:00', 'night'])('%s is no window', (text) => {
+  expect(() => parseWindow(text)).toThrow(expect.objectContaining({ code: 'bad-option' }));
+});
+
+test('an unknown time zone is refused', () => {
+  expect(() => parseWindow('22:00-06:00', 'Mars/Olympus')).toThrow(
+    expect.objectContaining({ code: 'bad-option' }),
+  );
+});
+
+test.each(['', '3', 'soon', '-3h', '0h', '3 parsecs'])('"%s" is no length of time', (text) => {
+  expect(() => parseDuration(text, '--max-duration')).toThrow(
+    expect.objectContaining({ code: 'bad-option' }),
+  );
+});
