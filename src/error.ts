@@ -37,6 +37,8 @@ const exitCodes = {
   'run-state': 2,
   stopped: 3,
   exceptions: 3,
+  'report-unwritten': 3,
+  'window-closed': 3,
   'chunk-failed': 3,
   'late-rows': 3,
   'run-lock': 4,

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { Gauges } from './gauge.ts';
 
 /** One text per id column, as the engine itself writes the value; compared only in SQL (invariant 10). */
 export type RowId = readonly string[];
@@ -113,6 +114,10 @@ export interface Database {
   /** Throws KeyturnError `run-lock` when another process holds it. */
   lockRun(): Promise<RunLock>;
   privileges(tables: readonly string[]): Promise<Privileges>;
+  /** Load of the server that throttles can watch, by name. */
+  readonly gauges: Gauges;
+  /** Whether a query of the user's own says yes: its first column of its first row is true, or a number but 0. */
+  ask(sql: string): Promise<boolean>;
   /** Deadlock, lock wait, lost connection, serialization failure: the whole transaction may be tried again. */
   isTransient(error: unknown): boolean;
   close(): Promise<void>;

@@ -14,7 +14,9 @@ import type {
   Transaction,
 } from './database.ts';
 import { describeUrl, type PostgresUrl } from './database-url.ts';
+import { type Gauges, saysYes } from './gauge.ts';
 import { type PostgresTable, readCatalog } from './postgres-catalog.ts';
+import { postgresGauges } from './postgres-gauges.ts';
 import { lockPostgres } from './postgres-lock.ts';
 import { connectable, type Login, sessionSql } from './postgres-session.ts';
 import {
@@ -211,6 +213,15 @@ class PostgresDatabase implements Database {
 
   isTransient(error: unknown): boolean {
     return isTransientPostgres(error);
+  }
+
+  get gauges(): Gauges {
+    return postgresGauges(this.knex);
+  }
+
+  async ask(sql: string): Promise<boolean> {
+    const [row] = await this.#rows(sql, []);
+    return saysYes(row?.[0]);
   }
 
   async close(): Promise<void> {

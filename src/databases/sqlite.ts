@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type SqliteConnection from 'better-sqlite3';
 import type { Knex } from 'knex';
@@ -17,6 +17,7 @@ import type {
   Transaction,
 } from './database.ts';
 import { describeUrl, type SqliteUrl } from './database-url.ts';
+import { type Gauges, saysYes } from './gauge.ts';
 import { readCatalog, type SqliteTable } from './sqlite-catalog.ts';
 import { sqliteKnex } from './sqlite-connection.ts';
 import { existingFile, fileRefusal } from './sqlite-file.ts';
@@ -228,6 +229,24 @@ class SqliteDatabase implements Database {
       if (typeof message === 'string' && /^Knex: Timeout acquiring/.test(message)) return true;
     }
     return false;
+  }
+
+  readonly gauges: Gauges = {
+    wal: {
+      unit: 'bytes',
+      about: 'size of the write-ahead log',
+      read: async () => {
+        try {
+          return (await stat(`${this.#path}-wal`)).size;
+        } catch {
+          return 0;
+        }
+      },
+    },
+  };
+
+  async ask(sql: string): Promise<boolean> {
+    return this.#session(undefined, (connection) => saysYes(connection.prepare(sql).pluck().get()));
   }
 
   async close(): Promise<void> {

@@ -3,14 +3,16 @@ export interface PaceFacts {
   readonly now: Date;
   /** 95th percentile of the milliseconds that recent chunks took; null: none is done yet. */
   readonly chunkMs: number | null;
+  /** Rows done by this run so far. */
+  readonly rows: number;
 }
 
 /**
- * Why no chunk is offered now: `wait` for a while and ask again, or `end` the session, resumable.
- * The reason is told to the operator as it stands.
+ * Why no chunk is offered now: `wait` for a while and ask again, or `end` the session, resumable. `tell` holds
+ * nothing. The reason is told to the operator as it stands.
  */
 export interface Hold {
-  readonly kind: 'wait' | 'end';
+  readonly kind: 'wait' | 'end' | 'tell';
   readonly reason: string;
 }
 
@@ -23,13 +25,13 @@ export interface Pace {
 export function paceOf(paces: readonly Pace[]): Pace {
   return {
     async check(facts) {
-      let waiting: Hold | null = null;
+      let strongest: Hold | null = null;
       for (const pace of paces) {
         const hold = await pace.check(facts);
         if (hold?.kind === 'end') return hold;
-        waiting ??= hold;
+        if (strongest === null || (strongest.kind === 'tell' && hold?.kind === 'wait')) strongest = hold;
       }
-      return waiting;
+      return strongest;
     },
   };
 }

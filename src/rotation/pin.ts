@@ -47,13 +47,18 @@ function unwrap(wrapped: string, name: string, newKey: Key, runId: string): Key 
     return text.startsWith('t')
       ? Key.fromText(text.slice(1))
       : Key.fromBytes(Buffer.from(text.slice(1), 'base64'));
-  } catch {
-    throw new KeyturnError(
-      'source-key',
-      `the key "${name}" that this run keeps does not unwrap with the new key`,
-      {
-        hint: 'use the new key file that this run was started with',
-      },
-    );
+  } catch (cause) {
+    throw sealedOtherwise(name, cause);
   }
+}
+
+function sealedOtherwise(name: string, cause: unknown): KeyturnError {
+  return new KeyturnError(
+    'source-key',
+    `the key "${name}" that this run keeps does not unwrap with the new key`,
+    {
+      hint: 'use the new key file that this run was started with',
+      cause,
+    },
+  );
 }

@@ -1,0 +1,156 @@
+import type { ChunkTotals, TargetTotals, Verification } from '../rotation/chunk-table.ts';
+import type { Run } from '../rotation/run.ts';
+import { addTally, emptyTally, type Tally } from '../rotation/tally.ts';
+import type { ChunkAudit } from './chunk-audit.ts';
+
+/** What the chunks of one kind have done. */
+export interface Work {
+  readonly chunks: number;
+  /** Planned, not done. */
+  readonly open: number;
+  readonly failed: number;
+  /** Working time of all workers together. */
+  readonly ms: number;
+  readonly tally: Tally;
+}
+
+/** What the last verification scan found. */
+export interface Scan extends Verification {
+  /** The scan has read every range. Until then its numbers may be an earlier scan's. */
+  readonly complete: boolean;
+  /** Rows that the last scan itself has read so far. */
+  readonly rowsSoFar: number;
+}
+
+/** Whether the numbers agree with each other. Null: there is nothing to compare yet. */
+export interface Reconciliation {
+  /** In every chunk: values = rotated + current + empty + look-alikes + undecided + exceptions. */
+  readonly valuesAddUp: boolean;
+  /** Chunks where they do not. */
+  readonly unbalancedChunks: number;
+  /** Rows rotated (a verification: counted before it) = rows verified. False when rows came or went meanwhile. */
+  readonly rowsEqualVerified: boolean | null;
+  /** Rows verified = rows rotated + those that came - those that went; and each of them was judged. */
+  readonly rowsAccountedFor: boolean | null;
+}
+
+/** The numbers of one target, or of all. */
+export interface Figures {
+  /** Counted before the first change; null: not counted. */
+  readonly rowsAtStart: number | null;
+  /** No range is left to plan. */
+  readonly plannedOut: boolean;
+  /** Every row of the target's ranges, once. */
+  readonly ranges: Work;
+  /** Rows that were read again (written meanwhile under the old key, or retried): never to be added to `ranges`. */
+  readonly sweeps: Work;
+  readonly verification: Scan;
+  readonly reconciliation: Reconciliation;
+  /** Exceptions that are open now. */
+  readonly exceptions: number;
+}
+
+export function figuresOf(
+  run: Run,
+  rowsAtStart: number | null,
+  totals: TargetTotals | undefined,
+  audit: ChunkAudit,
+  exceptions: number,
+): Figures {
+  const ranges = workOf(totals?.ranges ?? null);
+  const sweeps = workOf(totals?.sweeps ?? null);
+  const verification: Scan = {
+    ...(totals?.ranges?.verification ?? emptyVerification()),
+    complete: run.round > 0 && totals?.plannedOut === true && audit.scanned === ranges.chunks,
+    rowsSoFar: audit.scannedRows,
+  };
+  const expected = run.kind === 'verification' ? rowsAtStart : ranges.tally.rows;
+  return {
+    rowsAtStart,
+    plannedOut: totals?.plannedOut === true,
+    ranges,
+    sweeps,
+    verification,
+    exceptions,
+    reconciliation: {
+      valuesAddUp: audit.unbalanced === 0,
+      unbalancedChunks: audit.unbalanced,
+      rowsEqualVerified: verification.complete && expected !== null ? expected === verification.rows : null,
+      rowsAccountedFor: verification.complete ? accountsFor(run, ranges, sweeps, verification) : null,
+    },
+  };
+}
+
+/**
+ * A row that came during the rotation is `new`, or was swept and has a digest since; how many of the swept rows came
+ * and how many were only changed, no checkpoint says, so they are the slack.
+ */
+function accountsFor(run: Run, ranges: Work, sweeps: Work, found: Verification): boolean {
+  if (found.rows !== found.proven + found.new + found.changed + found.late) return false;
+  if (run.kind === 'verification') return true;
+  const least = ranges.tally.rows - found.gone + found.new;
+  return found.rows >= least && found.rows <= least + sweeps.tally.rows + found.late;
+}
+
+export function sumFigures(all: readonly Figures[]): Figures {
+  const scans = all.map(({ verification }) => verification);
+  const checks = all.map(({ reconciliation }) => reconciliation);
+  return {
+    rowsAtStart: all.reduce<number | null>(
+      (sum, { rowsAtStart }) => (sum === null || rowsAtStart === null ? null : sum + rowsAtStart),
+      0,
+    ),
+    plannedOut: all.every(({ plannedOut }) => plannedOut),
+    ranges: sumWork(all.map(({ ranges }) => ranges)),
+    sweeps: sumWork(all.map(({ sweeps }) => sweeps)),
+    verification: {
+      ...sumVerification(scans),
+      complete: scans.every(({ complete }) => complete),
+      rowsSoFar: scans.reduce((sum, { rowsSoFar }) => sum + rowsSoFar, 0),
+    },
+    reconciliation: {
+      valuesAddUp: checks.every(({ valuesAddUp }) => valuesAddUp),
+      unbalancedChunks: checks.reduce((sum, { unbalancedChunks }) => sum + unbalancedChunks, 0),
+      rowsEqualVerified: conjunction(checks.map(({ rowsEqualVerified }) => rowsEqualVerified)),
+      rowsAccountedFor: conjunction(checks.map(({ rowsAccountedFor }) => rowsAccountedFor)),
+    },
+    exceptions: all.reduce((sum, { exceptions }) => sum + exceptions, 0),
+  };
+}
+
+/** One "no" is a no; without one, whatever is unknown leaves the whole unknown. */
+function conjunction(answers: readonly (boolean | null)[]): boolean | null {
+  if (answers.includes(false)) return false;
+  return answers.includes(null) ? null : true;
+}
+
+function workOf(totals: ChunkTotals | null): Work {
+  if (totals === null) return { chunks: 0, open: 0, failed: 0, ms: 0, tally: emptyTally() };
+  const { chunks, open, failed, ms, tally } = totals;
+  return { chunks, open, failed, ms, tally };
+}
+
+function sumWork(parts: readonly Work[]): Work {
+  const tally = emptyTally();
+  for (const part of parts) addTally(tally, part.tally);
+  const sum = (of: (part: Work) => number): number => parts.reduce((n, part) => n + of(part), 0);
+  return {
+    chunks: sum((part) => part.chunks),
+    open: sum((part) => part.open),
+    failed: sum((part) => part.failed),
+    ms: sum((part) => part.ms),
+    tally,
+  };
+}
+
+function emptyVerification(): Verification {
+  return { rows: 0, values: 0, proven: 0, new: 0, changed: 0, late: 0, gone: 0, exceptions: 0 };
+}
+
+function sumVerification(parts: readonly Verification[]): Verification {
+  const sum = emptyVerification();
+  for (const part of parts) {
+    for (const name of Object.keys(sum) as (keyof Verification)[]) sum[name] += part[name];
+  }
+  return sum;
+}

@@ -1,0 +1,279 @@
+import type { ExceptionReason } from '../rotation/exception-table.ts';
+import { count, thousands } from './count.ts';
+import type { Figures } from './figures.ts';
+import { bullets, labelled, table, wrap } from './layout.ts';
+import type { Report } from './report.ts';
+import { duration, moment } from './time.ts';
+
+/** The bodies of the report's sections, line by line; an empty one is left out. */
+
+export function runSection({ run, job, database, options, times }: Report): string[] {
+  const { created, finished, pauses } = times;
+  return [
+    ...labelled('Run', `${run.id} (${run.kind})`),
+    ...labelled(
+      'State',
+      run.reason === null ? run.state : `${run.state} (${run.reason.code}): ${run.reason.text}`,
+    ),
+    ...labelled('Database', database),
+    ...labelled('Job', `${job.name}: ${job.title}`),
+    ...labelled('Job sha-256', job.hash),
+    ...labelled('Tool', `keyturn ${run.toolVersion}`),
+    ...labelled('Options', optionsText(options)),
+    ...labelled('Started', `${moment(created)} UTC`),
+    ...pauses.flatMap((pause) => labelled('Paused', pauseText(pause))),
+    ...labelled(
+      'Ended',
+      finished === null ? 'not yet' : `${moment(finished)} UTC, after ${duration(created, finished)}`,
+    ),
+  ];
+}
+
+function optionsText({ onException, maxExceptions, chunkRows }: Report['options']): string {
+  const policy =
+    onException === 'stop' ? 'stop at an exception' : `skip up to ${count(maxExceptions, 'exception')}`;
+  return `${policy}; ${chunkRows === null ? 'chunks sized by time' : `${count(chunkRows, 'row')} per chunk`}`;
+}
+
+function pauseText({ from, to, why }: Report['times']['pauses'][number]): string {
+  if (from === null) return `until ${moment(to ?? '')} UTC: its process had died, when is not known`;
+  const span = to === null ? 'still' : `until ${moment(to)}, ${duration(from, to)}`;
+  return `${moment(from)} UTC ${span} (${why})`;
+}
+
+export function authoritySection({ authority: { operator, approver, ticket, reason } }: Report): string[] {
+  return [
+    ...labelled('Operator', operator),
+    ...labelled('Approver', approver ?? 'not stated'),
+    ...labelled('Ticket', ticket ?? 'not stated'),
+    ...labelled('Reason', reason ?? 'not stated'),
+  ];
+}
+
+export function keysSection({ keys: { from, to, sources }, run }: Report): string[] {
+  const rows =
+    run.kind === 'verification'
+      ? [['key', from.id, from.before, from.after]]
+      : [
+          ['old key', from.id, from.before, from.after],
+          ['new key', to.id, to.before, to.after],
+        ];
+  return [
+    ...table(['', 'key id', 'before', 'after'], rows, 'left'),
+    ...(sources.length === 0
+      ? []
+      : wrap(
+          `Keys found in the database (${sources.join(', ')}) are kept, wrapped under the new key, in the run's row until the run is forgotten.`,
+        )),
+  ];
+}
+
+export function inventorySection(report: Report): string[] {
+  const { inventory } = report;
+  const { declared, absent, undeclared, exclusions } = inventory;
+  const excluded = exclusions.filter(
+    ({ table: name, column }) => !undeclared.some((found) => found.table === name && found.column === column),
+  );
+  return [
+    ...table(['declared field', 'document', 'format', 'authenticated'], declaredRows(declared), 'left'),
+    '',
+    ...phases(report),
+    ...labelled('Absent', absent.length === 0 ? 'no declared table' : absent.join(', ')),
+    ...(undeclared.length === 0
+      ? labelled('Undeclared', 'no ciphertext was found outside declared fields')
+      : []),
+    ...undeclared.flatMap(({ table: name, column, values, lookAlikes, excluded: reason }) =>
+      labelled(
+        'Undeclared',
+        `${name}.${column}: ${count(values, 'value')}, ${count(lookAlikes, 'look-alike')}${reason === undefined ? '' : `; left alone: ${reason}`}`,
+      ),
+    ),
+    ...excluded.flatMap(({ table: name, column, reason }) =>
+      labelled('Excluded', `${name}.${column}: ${reason}`),
+    ),
+  ];
+}
+
+/** A column with several fields, for rows of several kinds, is told once. */
+function declaredRows(declared: Report['inventory']['declared']): string[][] {
+  const rows = declared.map(({ target, column, document, format, authenticated }) => [
+    `${target}.${column}`,
+    document,
+    format,
+    authenticated ? 'yes' : 'no',
+  ]);
+  return [...new Map(rows.map((row) => [row.join('\n'), row])).values()];
+}
+
+function phases({ targets }: Report): string[] {
+  const names = [...new Set(targets.map(({ phase }) => phase))];
+  return names.flatMap((name, i) => {
+    const inIt = targets.filter(({ phase }) => phase === name).map(({ target }) => target);
+    return labelled(i === 0 ? 'Phases' : '', `${name}: ${inIt.join(', ')}`);
+  });
+}
+
+type Named = Figures & { readonly target: string };
+
+function withTotal({ targets, totals }: Report): Named[] {
+  return [...targets, { target: 'all targets', ...totals }];
+}
+
+export function rowsSection(report: Report): string[] {
+  const all = withTotal(report);
+  const { valuesAddUp, unbalancedChunks, rowsAccountedFor } = report.totals.reconciliation;
+  return [
+    ...table(
+      ['target', 'chunks', 'at start', 'read', 'no value', 'verified', 'reconciles'],
+      all.map((figures) => [
+        figures.target,
+        thousands(figures.ranges.chunks),
+        figures.rowsAtStart === null ? '?' : thousands(figures.rowsAtStart),
+        report.run.kind === 'verification' ? '-' : thousands(figures.ranges.tally.rows),
+        report.run.kind === 'verification' ? '-' : thousands(figures.ranges.tally.filtered),
+        figures.verification.complete ? thousands(figures.verification.rows) : '-',
+        reconcilesText(report, figures),
+      ]),
+    ),
+    ...(valuesAddUp
+      ? []
+      : wrap(
+          `${count(unbalancedChunks, 'chunk')} whose values do not add up: some value was counted twice or not at all.`,
+        )),
+    ...(rowsAccountedFor === false
+      ? wrap('Rows verified are not the rows read plus those that came less those that went.')
+      : []),
+    ...(rowsAccountedFor === true ? all.slice(0, -1).flatMap(traffic) : []),
+  ];
+}
+
+/** Rows came or went during the run, and the numbers agree on how many. */
+function traffic({ target, reconciliation, verification: { gone, new: fresh }, sweeps }: Named): string[] {
+  if (reconciliation.rowsEqualVerified !== false) return [];
+  return wrap(
+    `${target}: rows came or went during the run (${thousands(fresh)} new, ${thousands(sweeps.tally.rows)} swept, ${thousands(gone)} deleted); all are accounted for.`,
+  );
+}
+
+function reconcilesText({ verdict }: Report, { reconciliation }: Figures): string {
+  const { valuesAddUp, rowsAccountedFor } = reconciliation;
+  if (!valuesAddUp || rowsAccountedFor === false) return 'NO';
+  // A dry run has no second reading to compare with.
+  return rowsAccountedFor === null && !verdict.result.startsWith('rehearsed') ? 'so far' : 'yes';
+}
+
+export function valuesSection(report: Report): string[] {
+  if (report.run.kind === 'verification') return [];
+  return tallyTable(withTotal(report), 'ranges');
+}
+
+export function sweepsSection(report: Report): string[] {
+  if (report.totals.sweeps.chunks === 0) return [];
+  return [
+    ...wrap('Rows that were rotated again, or came behind the plan; never to be added to the tables above.'),
+    ...tallyTable(
+      withTotal(report).filter(({ sweeps }) => sweeps.chunks > 0),
+      'sweeps',
+    ),
+  ];
+}
+
+/** What happens to be nowhere (look-alikes, say) has no column. */
+function tallyTable(all: readonly Named[], kind: 'ranges' | 'sweeps'): string[] {
+  const columns = [
+    ['values', 'values'],
+    ['rotated', 'rotated'],
+    ['current', 'current'],
+    ['empty', 'empty'],
+    ['look-alikes', 'lookAlikes'],
+    ['undecided', 'undecided'],
+    ['exceptions', 'exceptions'],
+  ] as const;
+  const always = ['values', 'rotated', 'exceptions'];
+  const shown = columns.filter(
+    ([, name]) => always.includes(name) || all.some((part) => part[kind].tally[name] > 0),
+  );
+  return table(
+    ['target', ...shown.map(([head]) => head)],
+    all.map((part) => [part.target, ...shown.map(([, name]) => thousands(part[kind].tally[name]))]),
+  );
+}
+
+export function verificationSection(report: Report): string[] {
+  const { proof, run } = report;
+  const exempt = proof.exempt.map(
+    ({ target, field, rows }) => `${target}.${field}${rows === '' ? '' : ` where ${rows}`}`,
+  );
+  return [
+    ...(report.proof.scans === 0 ? [] : verificationTable(report)),
+    ...bullets(proof.statement),
+    ...(run.kind === 'verification' || !report.totals.verification.complete
+      ? []
+      : ['', ...wrap('What "the old key opens nothing" means, format by format:')]),
+    ...(report.totals.verification.complete
+      ? bullets(proof.formats.map(({ format, meaning }) => `${format}: ${meaning}.`))
+      : []),
+    ...(exempt.length === 0 || run.kind !== 'rotation'
+      ? []
+      : [
+          '',
+          ...wrap('Exempt from the digest, since they hold the master key itself and must differ:'),
+          ...bullets(exempt),
+        ]),
+  ];
+}
+
+function verificationTable(report: Report): string[] {
+  return [
+    ...table(
+      ['target', 'rows', 'values', 'proven', 'new', 'changed', 'late', 'gone', 'except'],
+      withTotal(report).map(({ target, verification: found }) => {
+        const { rows, values, proven, changed, late, gone, exceptions } = found;
+        return [target, ...[rows, values, proven, found.new, changed, late, gone, exceptions].map(thousands)];
+      }),
+    ),
+    '',
+  ];
+}
+
+const reasons: Readonly<Record<ExceptionReason, string>> = {
+  'does-not-open': 'ciphertext that no key of the run opens',
+  'not-ciphertext': 'no ciphertext where the job expects one',
+  'malformed-document': 'its document cannot be read',
+  undecided: 'opens under the old and the new key: a person must decide',
+  implausible: 'opens, with a content that the job rules out',
+  'digest-differs': 'the row is not what it was before the rotation',
+};
+
+export function exceptionsSection({ exceptions: { count: all, listed }, run }: Report): string[] {
+  if (all === 0) return ['None.'];
+  const more = all - listed.length;
+  const used = [...new Set(listed.map(({ reason }) => reason))].sort();
+  const elsewhere =
+    run.kind === 'rotation'
+      ? 'keyturn exceptions list shows all of them'
+      : 'mend these, then take the run again to see the others';
+  return [
+    ...table(
+      ['table', 'row id', 'field', 'path', 'reason'],
+      listed.map(({ table: name, rowId, field, path, reason }) => [
+        name,
+        rowId.join(', '),
+        field,
+        path,
+        reason,
+      ]),
+      'left',
+    ),
+    ...(more <= 0 ? [] : wrap(`… and ${thousands(more)} more: ${elsewhere}.`)),
+    '',
+    ...bullets(used.map((reason) => `${reason}: ${reasons[reason] ?? ''}`)),
+  ];
+}
+
+export function historySection({ history }: Report): string[] {
+  return history.flatMap(({ at, event, detail }) => {
+    const facts = Object.entries(detail).map(([name, value]) => ` ${name}=${value}`);
+    return wrap(`${event}${facts.join('')}`, `${moment(at)}  `);
+  });
+}

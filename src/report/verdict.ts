@@ -1,0 +1,61 @@
+import { isFinished, type Run } from '../rotation/run.ts';
+import { count } from './count.ts';
+import type { Figures } from './figures.ts';
+
+export type Result =
+  | 'verified'
+  | 'verified-with-exceptions'
+  | 'verification-failed'
+  | 'does-not-reconcile'
+  | 'unfinished'
+  | 'rehearsed'
+  | 'rehearsed-with-exceptions';
+
+/** The report in one line. */
+export interface Verdict {
+  readonly result: Result;
+  readonly text: string;
+}
+
+export function verdictOf(run: Run, totals: Figures): Verdict {
+  const result = resultOf(run, totals);
+  return { result, text: sentence(result, run, totals) };
+}
+
+/** The run's own state, unless the numbers contradict it. */
+function resultOf(run: Run, totals: Figures): Result {
+  const { valuesAddUp, rowsAccountedFor } = totals.reconciliation;
+  if (!valuesAddUp || rowsAccountedFor === false) return 'does-not-reconcile';
+  if (run.state === 'failed' && run.reason?.code === 'verification-failed') return 'verification-failed';
+  const clean = totals.exceptions === 0;
+  if (run.kind === 'dry-run' && run.state === 'rotated')
+    return clean ? 'rehearsed' : 'rehearsed-with-exceptions';
+  if (!isFinished(run.state)) return 'unfinished';
+  if (!totals.verification.complete) return 'does-not-reconcile';
+  return run.state === 'verified' && clean ? 'verified' : 'verified-with-exceptions';
+}
+
+function sentence(result: Result, run: Run, { exceptions, ranges }: Figures): string {
+  const values = count(exceptions, 'value');
+  const did = exceptions === 1 ? 'does' : 'do';
+  switch (result) {
+    case 'verified':
+      return run.kind === 'verification'
+        ? 'VERIFIED: every value opens under the key'
+        : 'VERIFIED: every value opens under the new key, and none has changed';
+    case 'verified-with-exceptions':
+      return run.kind === 'verification'
+        ? `EXCEPTIONS: ${values} ${did} not open under the key, all others do`
+        : `VERIFIED WITH EXCEPTIONS: ${values} could not be rotated, all others are verified`;
+    case 'verification-failed':
+      return `VERIFICATION FAILED: ${run.reason?.text ?? ''}`;
+    case 'does-not-reconcile':
+      return 'DOES NOT RECONCILE: the numbers contradict each other, do not rely on this run';
+    case 'rehearsed':
+      return `DRY RUN PASSED: ${count(ranges.tally.rotated, 'value')} would be rotated; nothing was written`;
+    case 'rehearsed-with-exceptions':
+      return `DRY RUN WITH EXCEPTIONS: ${values} could not be rotated; nothing was written`;
+    case 'unfinished':
+      return `NOT FINISHED: ${run.state}${run.reason === null ? '' : `, ${run.reason.text}`}`;
+  }
+}

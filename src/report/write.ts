@@ -1,0 +1,72 @@
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { KeyturnError } from '../error.ts';
+import type { Report } from './report.ts';
+import { reportText } from './text.ts';
+
+/**
+ * Writes report.txt and report.json into a folder, made if need be. Both are whole on disk before either takes its
+ * name, so that a full disk or a crash leaves no half of a report, and the old one if there was one.
+ *
+ * @throws KeyturnError `report-unwritten`: the folder cannot be written to.
+ */
+export async function writeReport(dir: string, report: Report): Promise<{ text: string; json: string }> {
+  const files = [
+    { path: join(dir, 'report.txt'), content: reportText(report) },
+    { path: join(dir, 'report.json'), content: `${JSON.stringify(report, null, 2)}\n` },
+  ].map((file) => ({ ...file, temporary: `${file.path}.${process.pid}.tmp` }));
+  try {
+    await mkdir(dir, { recursive: true });
+    for (const { temporary, content } of files) await writeDurably(temporary, content);
+    for (const { temporary, path } of files) await rename(temporary, path);
+    await syncFolder(dir);
+  } catch (cause) {
+    for (const { temporary } of files) await rm(temporary, { force: true }).catch(() => {});
+    throw unwritten(dir, cause);
+  }
+  return { text: join(dir, 'report.txt'), json: join(dir, 'report.json') };
+}
+
+/** Never through what already stands there: a dead process's leftover, or somebody's link. */
+async function writeDurably(path: string, content: string): Promise<void> {
+  await rm(path, { force: true });
+  const file = await open(path, 'wx');
+  try {
+    await file.writeFile(content, 'utf8');
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** A rename is durable only once its folder's entry is (fsync(2)); Windows has no such call. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the quota is used up',
+  EFBIG: 'no more room is allowed for a file',
+  ENOTDIR: 'a part of the path is a file',
+  EEXIST: 'a file of that name is in the way',
+  EISDIR: 'a folder is in the way',
+};
+
+function unwritten(dir: string, cause: unknown): KeyturnError {
+  const code = (cause as NodeJS.ErrnoException).code ?? '';
+  const reason = reasons[code] ?? (cause instanceof Error ? cause.message : String(cause));
+  return new KeyturnError('report-unwritten', `the report could not be written to ${dir}: ${reason}`, {
+    hint: 'make room or name another --report-dir, then write it again with keyturn report; the run itself stands as it is',
+    cause,
+  });
+}

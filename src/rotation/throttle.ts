@@ -1,0 +1,154 @@
+import { stat, statfs } from 'node:fs/promises';
+import type { Database } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import type { Hold, Pace, PaceFacts } from './pace.ts';
+
+/**
+ * A limit that holds the run back while the machine has other things to do. A check that fails is 'unknown': the run
+ * goes on, and the reason says so; it never ends a run of ten hours.
+ */
+export interface Throttle {
+  readonly name: string;
+  /** What to wait for, in words; null: go on; 'unknown': it could not be told. */
+  check(facts: PaceFacts): Promise<string | null | 'unknown'>;
+}
+
+/** A throttle is asked at most so often: the answer costs a query, and load changes slowly. */
+const askEveryMs = 1000;
+
+/** The throttles of a session as one pace; asked once a second each. */
+export class ThrottlePace implements Pace {
+  readonly #throttles: readonly Throttle[];
+  #asked = Number.NEGATIVE_INFINITY;
+  #answer: Hold | null = null;
+
+  constructor(throttles: readonly Throttle[]) {
+    this.#throttles = throttles;
+  }
+
+  async check(facts: PaceFacts): Promise<Hold | null> {
+    const now = facts.now.getTime();
+    if (now - this.#asked < askEveryMs && now >= this.#asked) return this.#answer;
+    this.#asked = now;
+    this.#answer = await this.#ask(facts);
+    return this.#answer;
+  }
+
+  async #ask(facts: PaceFacts): Promise<Hold | null> {
+    const unknown: string[] = [];
+    for (const throttle of this.#throttles) {
+      const reason = await throttle.check(facts).catch(() => 'unknown' as const);
+      if (reason === 'unknown') unknown.push(throttle.name);
+      else if (reason !== null) return { kind: 'wait', reason: `${throttle.name}: ${reason}` };
+    }
+    return unknown.length === 0 ? null : { kind: 'tell', reason: `unknown: ${unknown.join(', ')}` };
+  }
+}
+
+const names = 'rows-per-second, file, sql, free-disk';
+
+/** `NAME=LIMIT` of --throttle; names of its own that the engine's gauges add. Throws `bad-option`. */
+export function parseThrottle(text: string, database: Database): Throttle {
+  const [name = '', limit = ''] = [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)];
+  if (!text.includes('=') || limit === '') throw noThrottle(text, database);
+  const gauge = database.gauges[name];
+  if (gauge !== undefined) {
+    const most = gauge.unit === 'bytes' ? bytesOf(limit, text) : numberOf(limit, text);
+    return {
+      name,
+      check: async () => {
+        const value = await gauge.read();
+        if (value === null) return 'unknown';
+        return value <= most ? null : `${tell(value, gauge.unit)}, ${tell(most, gauge.unit)} are allowed`;
+      },
+    };
+  }
+  if (name === 'rows-per-second') return rowsPerSecond(numberOf(limit, text));
+  if (name === 'file') return whileFileExists(limit);
+  if (name === 'sql') return whileTrue(limit, database);
+  if (name === 'free-disk') return freeDisk(limit, text);
+  throw noThrottle(text, database);
+}
+
+function rowsPerSecond(most: number): Throttle {
+  let started: { at: number; rows: number } | null = null;
+  return {
+    name: 'rows-per-second',
+    check: async ({ now, rows }) => {
+      started ??= { at: now.getTime(), rows };
+      const seconds = (now.getTime() - started.at) / 1000;
+      // One second's worth may be ahead, else the first chunk would have to wait for itself
+      return rows - started.rows <= most * (seconds + 1) ? null : `${most} rows a second are allowed`;
+    },
+  };
+}
+
+function whileFileExists(path: string): Throttle {
+  return {
+    name: 'file',
+    check: async () => {
+      try {
+        await stat(path);
+        return `${path} exists`;
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code === 'ENOENT' ? null : 'unknown';
+      }
+    },
+  };
+}
+
+/** Waits while the first column of the first row is true (or a number other than 0). */
+function whileTrue(sql: string, database: Database): Throttle {
+  return {
+    name: 'sql',
+    check: async () => ((await database.ask(sql)) ? 'its condition is true' : null),
+  };
+}
+
+function freeDisk(limit: string, text: string): Throttle {
+  const colon = limit.lastIndexOf(':');
+  const path = limit.slice(0, colon);
+  const least = bytesOf(limit.slice(colon + 1), text);
+  if (colon < 1)
+    throw new KeyturnError('bad-option', `--throttle ${text}: no folder`, {
+      hint: 'write free-disk=/path:5GB',
+    });
+  return {
+    name: 'free-disk',
+    check: async () => {
+      const { bavail, bsize } = await statfs(path);
+      const free = bavail * bsize;
+      return free >= least
+        ? null
+        : `${tell(free, 'bytes')} free on ${path}, ${tell(least, 'bytes')} are wanted`;
+    },
+  };
+}
+
+function numberOf(limit: string, text: string): number {
+  const value = Number(limit.replace(/s$/, ''));
+  if (limit !== '' && Number.isFinite(value) && value > 0) return value;
+  throw new KeyturnError('bad-option', `--throttle ${text}: ${limit} is no positive number`);
+}
+
+const units: Readonly<Record<string, number>> = { B: 1, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 };
+
+function bytesOf(limit: string, text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?) ?([KMGT]?B)$/i.exec(limit) ?? [];
+  const factor = units[unit?.toUpperCase() ?? ''];
+  if (number !== undefined && factor !== undefined) return Number(number) * factor;
+  throw new KeyturnError('bad-option', `--throttle ${text}: ${limit} is no size`, {
+    hint: 'write it as 500MB or 10GB',
+  });
+}
+
+function tell(value: number, unit: 'seconds' | 'bytes'): string {
+  return unit === 'bytes' ? `${(value / 2 ** 20).toFixed(0)} MB` : `${value.toFixed(1)} s`;
+}
+
+function noThrottle(text: string, database: Database): KeyturnError {
+  const own = Object.keys(database.gauges);
+  return new KeyturnError('bad-option', `--throttle ${text} is not understood`, {
+    hint: `write NAME=LIMIT with ${names}${own.length === 0 ? '' : ` or ${own.join(', ')}`}`,
+  });
+}

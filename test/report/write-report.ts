@@ -1,0 +1,13 @@
+/** `write-report.ts <folder> <report as json>`: a process of its own, so that its limits are too. */
+import { readFileSync } from 'node:fs';
+import { KeyturnError } from '../../src/error.ts';
+import { writeReport } from '../../src/report/write.ts';
+
+const [dir = '', data = ''] = process.argv.slice(2);
+try {
+  await writeReport(dir, JSON.parse(readFileSync(data, 'utf8')));
+  process.stdout.write('written');
+} catch (error) {
+  const known = error instanceof KeyturnError;
+  process.stdout.write(known ? `${error.code}: ${error.message.split(': ').at(-1)}` : String(error));
+}

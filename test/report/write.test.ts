@@ -1,0 +1,89 @@
+import { spawnSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { buildReport, type Report } from '../../src/report/report.ts';
+import { reportText } from '../../src/report/text.ts';
+import { writeReport } from '../../src/report/write.ts';
+import { verifiedRun } from './recorded-run.ts';
+
+let folder: string;
+let report: Report;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'keyturn-report-'));
+  const recorded = await verifiedRun();
+  report = await buildReport(recorded.database.knex, recorded.run.id);
+  await recorded.close();
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test('makes the folder and leaves two files, the same data in both', async () => {
+  const dir = join(folder, 'keyturn-reports', report.run.id);
+  const written = await writeReport(dir, report);
+  expect(written).toEqual({ text: join(dir, 'report.txt'), json: join(dir, 'report.json') });
+  expect((await readdir(dir)).sort()).toEqual(['report.json', 'report.txt']);
+  expect(JSON.parse(await readFile(written.json, 'utf8'))).toEqual(report);
+  expect(await readFile(written.text, 'utf8')).toBe(reportText(report));
+});
+
+test('replaces an older report', async () => {
+  const dir = join(folder, 'again');
+  await mkdir(dir);
+  await writeFile(join(dir, 'report.txt'), 'an older report');
+  const { text } = await writeReport(dir, report);
+  expect(await readFile(text, 'utf8')).toBe(reportText(report));
+});
+
+/** The kernel's file size limit stops a write half-way, as a full disk does; Node ignores its signal. */
+test('a write that fails half-way leaves the older report and nothing else', async () => {
+  const dir = join(folder, 'full');
+  await mkdir(dir);
+  await writeFile(join(dir, 'report.txt'), 'an older report');
+  const data = join(folder, 'data.json');
+  await writeFile(data, JSON.stringify(report));
+  const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+  const child = spawnSync(
+    'sh',
+    [
+      '-c',
+      'ulimit -f 1 && exec "$@"',
+      'sh',
+      process.execPath,
+      '--import',
+      path('../support/typescript.mjs'),
+      path('write-report.ts'),
+      dir,
+      data,
+    ],
+    { encoding: 'utf8' },
+  );
+  expect(child.stdout).toBe('report-unwritten: no more room is allowed for a file');
+  expect(await readFile(join(dir, 'report.txt'), 'utf8')).toBe('an older report');
+  expect(await readdir(dir)).toEqual(['report.txt']);
+});
+
+test('a folder that cannot be made or written to is told, with a hint', async () => {
+  const file = join(folder, 'a-file');
+  await writeFile(file, '');
+  await expect(writeReport(join(file, 'reports'), report)).rejects.toMatchObject({
+    code: 'report-unwritten',
+    message: expect.stringContaining('a part of the path is a file'),
+    hint: expect.stringContaining('keyturn report'),
+  });
+});
+
+// Root may write everywhere.
+(process.getuid?.() === 0 ? test.skip : test)('a folder without permission keeps its report', async () => {
+  const dir = join(folder, 'locked');
+  await writeReport(dir, report);
+  await chmod(dir, 0o500);
+  await expect(writeReport(dir, report)).rejects.toMatchObject({
+    message: expect.stringContaining('permission denied'),
+  });
+  await chmod(dir, 0o700);
+  expect((await readdir(dir)).sort()).toEqual(['report.json', 'report.txt']);
+});
