@@ -29,6 +29,8 @@ export const sessionSql = Object.entries(settings)
 export interface Login {
   readonly password?: string;
   readonly applicationName?: string;
+  /** A statement that takes longer is cut off; default no limit. Engines without such a limit leave it out. */
+  readonly statementTimeoutMs?: number;
 }
 
 /** A driver's configuration that is known to connect. */
@@ -60,6 +62,7 @@ function clientConfig(url: PostgresUrl, login: Login): pg.ClientConfig {
     ...(password === undefined ? {} : { password }),
     ...(url.database === undefined ? {} : { database: url.database }),
     application_name: login.applicationName ?? 'keyturn',
+    ...(login.statementTimeoutMs === undefined ? {} : { statement_timeout: login.statementTimeoutMs }),
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
   };

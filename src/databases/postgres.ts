@@ -215,6 +215,11 @@ class PostgresDatabase implements Database {
     return isTransientPostgres(error);
   }
 
+  /** 57014 query_canceled: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+  isTimeout(error: unknown): boolean {
+    return (error as { code?: unknown } | null)?.code === '57014';
+  }
+
   get gauges(): Gauges {
     return postgresGauges(this.knex);
   }

@@ -1,6 +1,5 @@
 import { realpath, stat, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import SqliteConnection from 'better-sqlite3';
 import { KeyturnError } from '../error.ts';
 
 /** Resolved, so that the run lock beside it is one, whatever symbolic link the user came by. */
@@ -13,8 +12,14 @@ export async function existingFile(path: string, create: boolean): Promise<strin
   });
 }
 
+/** The driver's class of errors belongs to whoever loaded it last in this process, so its code tells, not its class. */
+export function sqliteCode(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : '';
+}
+
 export function fileRefusal(cause: unknown, place: string): unknown {
-  const code = cause instanceof SqliteConnection.SqliteError ? cause.code : '';
+  const code = sqliteCode(cause);
   if (code.startsWith('SQLITE_BUSY'))
     return new KeyturnError('database-locked', `another process has locked ${place}`, {
       hint: 'stop the application first',

@@ -1,6 +1,7 @@
 import SqliteConnection from 'better-sqlite3';
 import { KeyturnError } from '../error.ts';
 import type { RunLock } from './database.ts';
+import { sqliteCode } from './sqlite-file.ts';
 
 /**
  * A file beside the database under SQLite's own exclusive lock: the operating system drops it with the process, so there is
@@ -30,7 +31,7 @@ function exclusively(path: string, place: string): SqliteConnection.Database {
 }
 
 function lockRefusal(cause: unknown, path: string, place: string): KeyturnError {
-  if (cause instanceof SqliteConnection.SqliteError && cause.code.startsWith('SQLITE_BUSY'))
+  if (sqliteCode(cause).startsWith('SQLITE_BUSY'))
     return new KeyturnError('run-lock', `another keyturn process is working on ${place}`, {
       hint: 'wait for it, or find it with keyturn status',
       cause,

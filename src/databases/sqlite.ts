@@ -231,6 +231,10 @@ class SqliteDatabase implements Database {
     return false;
   }
 
+  isTimeout(): boolean {
+    return false;
+  }
+
   readonly gauges: Gauges = {
     wal: {
       unit: 'bytes',

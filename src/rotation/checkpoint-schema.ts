@@ -12,6 +12,8 @@ const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
       t.string('kind', 20).notNullable();
       t.string('state', 30).notNullable();
       t.text('reason');
+      t.string('requested', 10);
+      t.text('waiting');
       t.text('job').notNullable();
       t.string('from_key_id', 16).notNullable();
       t.string('to_key_id', 16).notNullable();
@@ -41,6 +43,8 @@ const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
       t.integer('attempts').notNullable();
       t.string('error_code', 60);
       t.text('error');
+      t.string('worker', 120);
+      t.integer('split_of');
       for (const name of tallyColumns) t.integer(name).notNullable().defaultTo(0);
       t.integer('ms').notNullable().defaultTo(0);
       t.binary('digests');

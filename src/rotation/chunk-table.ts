@@ -3,7 +3,7 @@ import type { Range, RowId, Transaction } from '../databases/database.ts';
 import { tallyColumns, verificationColumns } from './checkpoint-schema.ts';
 import { type Tally, tallyFields } from './tally.ts';
 
-export type ChunkState = 'planned' | 'rotated' | 'verified' | 'failed';
+export type ChunkState = 'planned' | 'rotated' | 'verified' | 'split' | 'failed';
 
 /** A bounded range of one target's rows, or (a sweep) a short explicit list of row ids found in the range of `parent`. */
 export interface Chunk {
@@ -84,6 +84,9 @@ function fromRow(row: ChunkRow): Chunk {
   };
 }
 
+/** Error code of a chunk that the database cut off for taking too long. */
+export const chunkTimeout = 'chunk-timeout';
+
 export type NewChunk = Pick<Chunk, 'target' | 'phase' | 'parent' | 'range' | 'rowIds'>;
 
 /** The checkpoint of one run: a row per chunk, committed together with the chunk's data (invariant 2). */
@@ -105,8 +108,8 @@ export class ChunkTable {
     return row === undefined ? undefined : fromRow(row);
   }
 
-  /** Callers are the coordinator (one at a time) or hold the parent's row. */
-  async insert(chunks: readonly NewChunk[], trx?: Transaction): Promise<void> {
+  /** Only the coordinator plans, one at a time. */
+  async insert(chunks: readonly NewChunk[], trx?: Transaction, splitOf: number | null = null): Promise<void> {
     if (chunks.length === 0) return;
     const last = await this.#rows(trx).max<{ n: number | null }>('chunk as n').first();
     await (trx ?? this.#knex)('keyturn_chunk').insert(
@@ -119,6 +122,7 @@ export class ChunkTable {
         after: chunk.range.after === null ? null : JSON.stringify(chunk.range.after),
         up_to: chunk.range.upTo === null ? null : JSON.stringify(chunk.range.upTo),
         row_ids: chunk.rowIds === null ? null : JSON.stringify(chunk.rowIds),
+        split_of: splitOf,
         state: 'planned',
         generation: 1,
         attempts: 0,
@@ -131,6 +135,7 @@ export class ChunkTable {
     const row = await this.#rows()
       .where({ target })
       .whereNull('row_ids')
+      .whereNull('split_of')
       .orderBy('chunk', 'desc')
       .first(plain);
     return row === undefined ? undefined : fromRow(row).range;
@@ -154,6 +159,24 @@ export class ChunkTable {
         ) / count;
   }
 
+  /** 95th percentile of the milliseconds that the last hundred chunks took; null: none is done yet. */
+  async slowMs(): Promise<number | null> {
+    const rows: ChunkRow[] = await this.#rows()
+      .whereNotNull('rotated_at')
+      .where('row_count', '>', 0)
+      .orderBy('rotated_at', 'desc')
+      .limit(100)
+      .select('ms');
+    const sorted = rows.map((row): number => row.ms).sort((a, b) => a - b);
+    return sorted[Math.floor(sorted.length * 0.95)] ?? null;
+  }
+
+  /** Rows of ranges and sweeps that were rotated. */
+  async rowsDone(): Promise<number> {
+    const row = await this.#rows().sum<{ n: number | string | null }>('row_count as n').first();
+    return Number(row?.n ?? 0);
+  }
+
   async numbers(filter: { state: ChunkState; phase?: number }, limit: number): Promise<number[]> {
     const rows = await this.#rows().where(filter).orderBy('chunk').limit(limit).select('chunk');
     return rows.map((row: ChunkRow) => row.chunk);
@@ -164,7 +187,7 @@ export class ChunkTable {
     const rows = await this.#rows()
       .whereNull('row_ids')
       .where('verified_round', '<', round)
-      .whereNot('state', 'failed')
+      .whereNotIn('state', ['failed', 'split'])
       .orderBy('chunk')
       .limit(limit)
       .select('chunk');
@@ -177,6 +200,7 @@ export class ChunkTable {
     for (;;) {
       const rows: ChunkRow[] = await this.#rows()
         .whereNull('row_ids')
+        .whereNot('state', 'split')
         .where('chunk', '>', after)
         .orderBy('chunk')
         .limit(500)
@@ -191,6 +215,23 @@ export class ChunkTable {
   async failed(): Promise<Chunk | undefined> {
     const row = await this.#rows().where({ state: 'failed' }).orderBy('chunk').first(plain);
     return row === undefined ? undefined : fromRow(row);
+  }
+
+  /** A chunk that took too long, to be split. */
+  async timedOut(): Promise<Chunk | undefined> {
+    const row = await this.#rows()
+      .where({ state: 'failed', error_code: chunkTimeout })
+      .orderBy('chunk')
+      .first(plain);
+    return row === undefined ? undefined : fromRow(row);
+  }
+
+  /** Replaces a chunk by its halves, in one transaction: no row is in none of them, or in two. */
+  async split(chunk: Chunk, halves: readonly NewChunk[]): Promise<void> {
+    await this.#knex.transaction(async (trx) => {
+      await this.#rows(trx).where({ chunk: chunk.chunk }).update({ state: 'split' });
+      await this.insert(halves, trx, chunk.chunk);
+    });
   }
 
   /** Chunks that failed are planned again (a resume); their attempts stay counted. */
@@ -216,7 +257,7 @@ export class ChunkTable {
     chunk: number,
     tally: Tally,
     digests: Buffer,
-    ms: number,
+    by: { readonly worker: string; readonly ms: number },
   ): Promise<void> {
     const counts = Object.fromEntries(
       tallyColumns.map((column, i) => [column, tally[tallyFields[i] ?? 'rows']]),
@@ -227,7 +268,7 @@ export class ChunkTable {
         ...counts,
         state: 'rotated',
         digests,
-        ms,
+        ...by,
         rotated_at: new Date().toISOString(),
         error_code: null,
         error: null,
@@ -249,6 +290,7 @@ export class ChunkTable {
     chunk: number,
     found: Verification,
     late: readonly RowId[],
+    worker: string,
   ): Promise<void> {
     const counts = Object.fromEntries(
       verificationColumns.map((column, i) => [column, found[verificationFields[i] ?? 'rows']]),
@@ -259,6 +301,7 @@ export class ChunkTable {
         ...counts,
         state: 'verified',
         late: late.length === 0 ? null : JSON.stringify(late),
+        worker,
         verified_at: new Date().toISOString(),
       });
   }
@@ -316,12 +359,24 @@ export class ChunkTable {
       .update({ state: 'verified', verified_round: round, verified_at: new Date().toISOString() });
   }
 
+  /** Who worked on this run, and when a chunk of theirs was last committed. */
+  async workers(): Promise<{ worker: string; chunks: number; lastAt: string }[]> {
+    const rows: ChunkRow[] = await this.#rows()
+      .whereNotNull('worker')
+      .groupBy('worker')
+      .orderBy('worker')
+      .select('worker')
+      .select(this.#knex.raw('count(*) as chunks, max(coalesce(verified_at, rotated_at)) as last_at'));
+    return rows.map((row) => ({ worker: row.worker, chunks: Number(row.chunks), lastAt: row.last_at }));
+  }
+
   /** Totals per target; `sweeps` count rows a second time, so they stand apart. */
   async totals(): Promise<Map<string, TargetTotals>> {
     const sums = [...tallyColumns, ...verificationColumns].map((column) =>
       this.#knex.raw('sum(??) as ??', [column, column]),
     );
     const rows: ChunkRow[] = await this.#rows()
+      .whereNot('state', 'split')
       .groupBy('target', this.#knex.raw('case when row_ids is null then 0 else 1 end'))
       .select('target', this.#knex.raw('case when row_ids is null then 0 else 1 end as sweep'))
       .select(this.#knex.raw('count(*) as chunks, sum(ms) as ms, min(phase) as phase'))

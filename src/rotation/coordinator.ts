@@ -3,9 +3,10 @@ import type { Database, RunLock } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Target } from '../job/job.ts';
 import type { Queue } from '../queue/queue.ts';
-import { ChunkTable, type TargetTotals } from './chunk-table.ts';
+import { type Chunk, ChunkTable, chunkTimeout, type TargetTotals } from './chunk-table.ts';
 import { ExceptionTable } from './exception-table.ts';
-import { Planner } from './planner.ts';
+import type { Pace } from './pace.ts';
+import { halvesOf, Planner } from './planner.ts';
 import type { Run } from './run.ts';
 import { RunTable } from './run-table.ts';
 
@@ -21,6 +22,8 @@ export interface Coordination {
   readonly lock: RunLock | null;
   /** Asks to stop: the chunks in flight finish, the run pauses. Its reason is told. */
   readonly signal: AbortSignal;
+  /** Windows and throttles. */
+  readonly pace: Pace;
   /** Told about twice a second where the run stands. */
   readonly progress: (state: Progress) => void;
 }
@@ -147,45 +150,66 @@ export class Coordinator {
 
   /** Keeps the queue filled with what `pending` tells, planning ahead, until nothing is pending or left to plan. */
   async #drive(plannable: readonly Target[], pending: (limit: number) => Promise<number[]>): Promise<void> {
-    const { queue, lock, signal } = this.#with;
+    const { queue, lock } = this.#with;
     const planner = new Planner(this.#with.database, this.#chunks, this.#run.options.chunkRows);
     let unplanned = [...plannable];
     for (;;) {
-      if (signal.aborted)
-        throw new KeyturnError('stopped', `stopped by ${String(signal.reason)}`, {
-          hint: 'go on with keyturn resume',
-        });
       await this.#checkHealth();
+      const held = await this.#held();
       let open = await pending(queue.backlog);
-      while (open.length < queue.backlog && unplanned.length > 0) {
+      while (!held && open.length < queue.backlog && unplanned.length > 0) {
         unplanned = await planRound(planner, unplanned);
         open = await pending(queue.backlog);
       }
       await this.#tell(false);
-      if (open.length === 0) return;
-      await queue.offer(open.map((chunk) => ({ run: this.#run.id, chunk, generation: 1 })));
+      if (open.length === 0 && unplanned.length === 0) return;
+      if (!held) await queue.offer(open.map((chunk) => ({ run: this.#run.id, chunk, generation: 1 })));
       const waited = queue.settled(progressMs);
       await (lock === null ? waited : Promise.race([waited, lock.lost]));
     }
   }
 
+  /** True while something holds the run back; throws when it ends the session. */
+  async #held(): Promise<boolean> {
+    const { signal, pace } = this.#with;
+    if (signal.aborted) throw endOf('stopped', `stopped by ${String(signal.reason)}`);
+    const requested = await this.#runs.requested(this.#run);
+    if (requested === 'pause') throw endOf('stopped', 'paused by keyturn pause');
+    if (requested === 'cancel') throw endOf('cancelled', 'cancelled by keyturn cancel');
+    const chunkMs = await this.#chunks.slowMs();
+    const hold = await pace.check({ now: new Date(), chunkMs, rows: await this.#chunks.rowsDone() });
+    if (hold?.kind === 'end') throw endOf(hold.code ?? 'stopped', hold.reason);
+    const waiting = hold?.reason ?? null;
+    if (waiting !== this.#run.waiting) {
+      await this.#runs.tellWaiting(this.#run, waiting);
+      this.#run = { ...this.#run, waiting };
+    }
+    return hold?.kind === 'wait';
+  }
+
   /** What ends the run early: a chunk that nothing mends, or values that do not open. */
   async #checkHealth(): Promise<void> {
+    await this.#splitSlow();
     const failed = await this.#chunks.failed();
     if (failed !== undefined) {
-      throw new KeyturnError(
-        'chunk-failed',
-        `chunk ${failed.chunk} of ${failed.target} failed: ${failed.error?.text ?? ''}`,
-        {
-          hint: 'mend the cause, then keyturn resume',
-          facts: { target: failed.target, chunk: failed.chunk },
-        },
-      );
+      throw new KeyturnError('chunk-failed', `${nameOf(failed)} failed: ${failed.error?.text ?? ''}`, {
+        hint: 'mend the cause, then keyturn resume',
+        facts: { target: failed.target, chunk: failed.chunk },
+      });
     }
     if (this.#run.state !== 'rotating') return;
     const { onException, maxExceptions } = this.#run.options;
     const open = await this.#exceptions.countOpen();
     if (open > (onException === 'stop' ? 0 : maxExceptions)) throw this.#tooMany(open);
+  }
+
+  /** Halves what took too long, down to one row, which then fails by its name. */
+  async #splitSlow(): Promise<void> {
+    const slow = await this.#chunks.timedOut();
+    const target = this.#run.job.targets.find(({ shape }) => shape.table === slow?.target);
+    if (slow === undefined || target === undefined) return;
+    const halves = await halvesOf(this.#with.database, target, slow);
+    if (halves !== null) await this.#chunks.split(slow, halves);
   }
 
   #tooMany(open: number): KeyturnError {
@@ -211,7 +235,8 @@ export class Coordinator {
     const code = error instanceof KeyturnError ? error.code : 'unexpected';
     const text = error instanceof KeyturnError ? error.message : 'an unexpected error';
     if (code === 'run-lock') return;
-    await this.#become(code === 'stopped' ? 'paused' : 'failed', { code, text }).catch(() => {});
+    const state = code === 'cancelled' ? 'cancelled' : isPause(code) ? 'paused' : 'failed';
+    await this.#become(state, { code, text }).catch(() => {});
   }
 
   async #tell(now: boolean): Promise<void> {
@@ -219,6 +244,20 @@ export class Coordinator {
     this.#lastProgress = performance.now();
     this.#with.progress({ run: this.#run, totals: await this.#chunks.totals() });
   }
+}
+
+/** A chunk of one row is called by the row, so that the bad one is named. */
+function nameOf({ chunk, target, range, error, rowIds }: Chunk): string {
+  const row = error?.code === chunkTimeout ? (rowIds?.[0] ?? range.upTo) : null;
+  return row === null ? `chunk ${chunk} of ${target}` : `row ${row.join(', ')} of ${target}`;
+}
+
+function isPause(code: string): boolean {
+  return code === 'stopped' || code === 'window-closed';
+}
+
+function endOf(code: 'stopped' | 'window-closed' | 'cancelled', reason: string): KeyturnError {
+  return new KeyturnError(code, reason, { hint: 'go on with keyturn resume' });
 }
 
 /** Plans one more range of each target, in turn; those that are planned to their end fall out. */

@@ -13,6 +13,8 @@ export interface PaceFacts {
  */
 export interface Hold {
   readonly kind: 'wait' | 'end' | 'tell';
+  /** Of what ends the session: the error that it ends with. */
+  readonly code?: 'stopped' | 'window-closed' | 'cancelled';
   readonly reason: string;
 }
 

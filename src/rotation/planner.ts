@@ -1,6 +1,6 @@
 import type { Database } from '../databases/database.ts';
 import type { Target } from '../job/job.ts';
-import type { ChunkTable } from './chunk-table.ts';
+import type { Chunk, ChunkTable, NewChunk } from './chunk-table.ts';
 
 const smallest = 200;
 const largest = 2000;
@@ -51,4 +51,31 @@ export class Planner {
     if (pace === null) return first;
     return Math.max(smallest, Math.min(largest, Math.round(targetMs / pace)));
   }
+}
+
+/** The two halves of a chunk; null: it has one row, and cannot be smaller. */
+export async function halvesOf(
+  database: Database,
+  { shape }: Target,
+  chunk: Chunk,
+): Promise<NewChunk[] | null> {
+  const { target, phase, parent, range } = chunk;
+  if (chunk.rowIds !== null) {
+    const middle = Math.ceil(chunk.rowIds.length / 2);
+    if (chunk.rowIds.length < 2) return null;
+    return [chunk.rowIds.slice(0, middle), chunk.rowIds.slice(middle)].map((rowIds) => ({
+      target,
+      phase,
+      parent,
+      range,
+      rowIds,
+    }));
+  }
+  const ids = await database.readRange({ ...shape, columns: [], written: 0 }, range);
+  const middle = ids[Math.ceil(ids.length / 2) - 1]?.id;
+  if (ids.length < 2 || middle === undefined) return null;
+  return [
+    { target, phase, parent, range: { after: range.after, upTo: middle }, rowIds: null },
+    { target, phase, parent, range: { after: middle, upTo: range.upTo }, rowIds: null },
+  ];
 }

@@ -148,5 +148,8 @@ async function record(
     digests.push(rotated.digests(key, counts));
   }
   const chunks = new ChunkTable(context.checkpoint, run.id);
-  await chunks.completeRotation(trx, chunk.chunk, tally, Buffer.concat(digests), Math.round(ms));
+  await chunks.completeRotation(trx, chunk.chunk, tally, Buffer.concat(digests), {
+    worker: context.worker,
+    ms: Math.round(ms),
+  });
 }

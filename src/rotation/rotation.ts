@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Knex } from 'knex';
 import type { Database, RunLock } from '../databases/database.ts';
@@ -13,6 +13,7 @@ import { migrate } from './checkpoint-schema.ts';
 import { ChunkTable, type NewChunk } from './chunk-table.ts';
 import { Coordinator, type Progress } from './coordinator.ts';
 import { ExceptionTable } from './exception-table.ts';
+import { type Pace, paceOf } from './pace.ts';
 import { pin } from './pin.ts';
 import type { Preflight } from './preflight.ts';
 import type { Authority, Inventory, Run, RunKind, RunOptions } from './run.ts';
@@ -30,6 +31,8 @@ export interface Site {
   readonly workerEntry: URL;
   readonly signal: AbortSignal;
   readonly progress: (state: Progress) => void;
+  /** What holds the run back; default nothing. */
+  readonly pace?: Pace;
   readonly toolVersion: string;
 }
 
@@ -156,8 +159,9 @@ async function coordinate(
 ): Promise<Run> {
   const queue = await LocalQueue.start(site.workerEntry, data, site.workers);
   try {
-    const { database, signal, progress } = site;
-    return await new Coordinator({ database, checkpoint, queue, lock, signal, progress }, run).finish();
+    const { database, signal, progress, pace = paceOf([]) } = site;
+    const coordination = { database, checkpoint, queue, lock, signal, progress, pace };
+    return await new Coordinator(coordination, run).finish();
   } finally {
     await queue.close();
   }
@@ -176,6 +180,8 @@ function threadData(
     databasePassword,
     checkpointFile,
     run: run.id,
+    statementTimeoutMs: run.options.chunkTimeoutMs,
+    worker: `${hostname()}/${process.pid}`,
     oldKey: sendKey(keys.current),
     newKey: sendKey(keys.next),
     referenceRun,

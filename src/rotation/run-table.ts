@@ -1,13 +1,15 @@
 import type { Knex } from 'knex';
 import type { Transaction } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { assertMayBecome, isFinished, type Run, type RunState } from './run.ts';
+import { assertMayBecome, isFinished, type Request, type Run, type RunState } from './run.ts';
 
 interface RunRow {
   id: string;
   kind: string;
   state: string;
   reason: string | null;
+  requested: string | null;
+  waiting: string | null;
   job: string;
   from_key_id: string;
   to_key_id: string;
@@ -40,6 +42,8 @@ function fromRow(row: RunRow): Run {
     kind: row.kind as Run['kind'],
     state: row.state as RunState,
     reason: row.reason === null ? null : JSON.parse(row.reason),
+    requested: row.requested as Run['requested'],
+    waiting: row.waiting,
     job: JSON.parse(row.job),
     fromKeyId: row.from_key_id,
     toKeyId: row.to_key_id,
@@ -64,12 +68,14 @@ export class RunTable {
     this.#knex = knex;
   }
 
-  async insert(run: Omit<Run, 'createdAt' | 'finishedAt'>): Promise<void> {
+  async insert(run: Omit<Run, 'createdAt' | 'finishedAt' | 'requested' | 'waiting'>): Promise<void> {
     await this.#knex<RunRow>('keyturn_run').insert({
       id: run.id,
       kind: run.kind,
       state: run.state,
       reason: null,
+      requested: null,
+      waiting: null,
       job: JSON.stringify(run.job),
       from_key_id: run.fromKeyId,
       to_key_id: run.toKeyId,
@@ -116,16 +122,20 @@ export class RunTable {
       .where({ id: run.id, fence: run.fence, state: run.state })
       .update({
         state: to,
+        waiting: null,
         reason: reason === null ? null : JSON.stringify(reason),
         finished_at: isFinished(to) ? now() : null,
       });
     if (written !== 1) throw takenOver(run);
-    return { ...run, state: to, reason, finishedAt: isFinished(to) ? now() : null };
+    return { ...run, state: to, reason, waiting: null, finishedAt: isFinished(to) ? now() : null };
   }
 
   /** A new coordinator takes over: transactions of workers that started before it do nothing from now on. */
   async takeOver(run: Run): Promise<Run> {
-    await this.#knex<RunRow>('keyturn_run').where({ id: run.id }).increment('fence', 1);
+    await this.#knex<RunRow>('keyturn_run')
+      .where({ id: run.id })
+      .increment('fence', 1)
+      .update({ requested: null, waiting: null });
     return this.get(run.id);
   }
 
@@ -136,6 +146,21 @@ export class RunTable {
       .update({ round: next.round, options: JSON.stringify(next.options) });
     if (written !== 1) throw takenOver(run);
     return next;
+  }
+
+  /** Asks the coordinator, wherever it works, to stop between two chunks. */
+  async request(run: Run, request: Request): Promise<void> {
+    await this.#knex<RunRow>('keyturn_run').where({ id: run.id }).update({ requested: request });
+  }
+
+  /** For `keyturn status`: why nothing is handed out. */
+  async tellWaiting(run: Run, waiting: string | null): Promise<void> {
+    await this.#knex<RunRow>('keyturn_run').where({ id: run.id, fence: run.fence }).update({ waiting });
+  }
+
+  async requested(run: Run): Promise<Request | null> {
+    const row = await this.#knex<RunRow>('keyturn_run').where({ id: run.id }).first('requested');
+    return (row?.requested ?? null) as Request | null;
   }
 
   /** Appends to the run's history, which the report tells. Only the coordinator writes it. */

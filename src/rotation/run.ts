@@ -3,6 +3,9 @@ import type { Job } from '../job/job.ts';
 
 export type RunKind = 'rotation' | 'dry-run' | 'verification';
 
+/** Asked for through the run's row, acted on between chunks. */
+export type Request = 'pause' | 'cancel';
+
 export type RunState =
   | 'planned'
   | 'rotating'
@@ -11,6 +14,7 @@ export type RunState =
   | 'verified'
   | 'verified-with-exceptions'
   | 'paused'
+  | 'cancelled'
   | 'failed';
 
 /** The whole life of a run: every arrow, and why it exists. */
@@ -26,6 +30,12 @@ const transitions: readonly (readonly [from: RunState, to: RunState, why: string
   ['verifying', 'verified', 'a full scan found every value under the new key, with its digest'],
   ['verifying', 'verified-with-exceptions', 'the same, but for the values on the list of exceptions'],
   ['verifying', 'paused', 'somebody asked it to stop'],
+  ['rotating', 'cancelled', 'given up on; only a resume or a rollback may follow'],
+  ['verifying', 'cancelled', 'given up on while it was verified'],
+  ['rotated', 'cancelled', 'given up on before it was verified'],
+  ['paused', 'cancelled', 'given up on while nobody worked on it'],
+  ['failed', 'cancelled', 'given up on after a failure'],
+  ['cancelled', 'rotating', 'resumed after all'],
   ['verifying', 'failed', 'a value is not what it was, or something that no retry mends'],
   ['paused', 'rotating', 'resumed'],
   ['failed', 'rotating', 'resumed'],
@@ -56,6 +66,8 @@ export interface RunOptions {
   readonly maxExceptions: number;
   /** Rows per chunk; null: sized by time. */
   readonly chunkRows: number | null;
+  /** A chunk whose statement takes longer is split; null: no limit. */
+  readonly chunkTimeoutMs: number | null;
 }
 
 /** What was found in the database before the first change; counts only. */
@@ -84,6 +96,10 @@ export interface Run {
   readonly state: RunState;
   /** Why it is paused or failed: an error code and a sentence. */
   readonly reason: { readonly code: string; readonly text: string } | null;
+  /** What an operator asked for and the coordinator has not acted on yet. */
+  readonly requested: Request | null;
+  /** Why no chunk is handed out right now. */
+  readonly waiting: string | null;
   readonly job: Job;
   readonly fromKeyId: string;
   readonly toKeyId: string;

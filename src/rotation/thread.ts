@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Key } from '../keys/key.ts';
-import type { FromThread } from '../queue/local.ts';
 import type { Hint } from '../queue/queue.ts';
+import { type FromThread, sendError } from '../queue/thread-pool.ts';
 import { ChunkWorker, type WorkerSettings } from './worker.ts';
 
 /** WorkerSettings as they travel between threads: a Key does not. */
@@ -32,11 +32,11 @@ export async function serve(): Promise<void> {
     port.on('message', (hint: Hint) => {
       worker.take(hint.chunk).then(
         () => send({ settled: hint.chunk }),
-        (error: Error) => send({ broken: error.message }),
+        (error: unknown) => send({ broken: sendError(error) }),
       );
     });
     send({ ready: true });
   } catch (error) {
-    send({ broken: (error as Error).message });
+    send({ broken: sendError(error) });
   }
 }

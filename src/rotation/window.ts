@@ -82,7 +82,11 @@ export class WindowPace implements Pace {
     const end = windowEnd(this.#window, now);
     if (end !== null && end.getTime() - now.getTime() > (chunkMs ?? 0)) return null;
     const opens = DateTime.fromJSDate(windowOpens(this.#window, now), { zone: this.#window.zone });
-    return { kind: 'end', reason: `window closed, it opens ${opens.toFormat('yyyy-MM-dd HH:mm ZZZZ')}` };
+    return {
+      kind: 'end',
+      code: 'window-closed',
+      reason: `window closed, it opens ${opens.toFormat('yyyy-MM-dd HH:mm ZZZZ')}`,
+    };
   }
 }
 
@@ -96,6 +100,6 @@ export class DurationPace implements Pace {
 
   async check({ now, chunkMs }: PaceFacts): Promise<Hold | null> {
     if (this.#until - now.getTime() > (chunkMs ?? 0)) return null;
-    return { kind: 'end', reason: 'the time of --max-duration is over' };
+    return { kind: 'end', code: 'window-closed', reason: 'the time of --max-duration is over' };
   }
 }

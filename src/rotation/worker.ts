@@ -22,6 +22,9 @@ export interface WorkerSettings {
   /** A local SQLite file with the checkpoint tables, for runs that must not write; null: they are in the database. */
   readonly checkpointFile: string | null;
   readonly run: string;
+  readonly statementTimeoutMs: number | null;
+  /** Name for people: host and process. */
+  readonly worker: string;
   /** Null for a verification. */
   readonly oldKey: Key | null;
   readonly newKey: Key;
@@ -46,8 +49,11 @@ export class ChunkWorker {
   }
 
   static async open(settings: WorkerSettings): Promise<ChunkWorker> {
-    const password = settings.databasePassword === null ? {} : { password: settings.databasePassword };
-    const database = await openDatabase(settings.databaseUrl, password);
+    const { databasePassword: password, statementTimeoutMs } = settings;
+    const database = await openDatabase(settings.databaseUrl, {
+      ...(password !== null && { password }),
+      ...(statementTimeoutMs !== null && { statementTimeoutMs }),
+    });
     const local =
       settings.checkpointFile === null ? null : await openDatabase(`sqlite:${settings.checkpointFile}`);
     const databases = local === null ? [database] : [database, local];
@@ -69,6 +75,13 @@ export class ChunkWorker {
         await this.#takeOnce(chunk);
         return;
       } catch (error) {
+        if (this.#context.database.isTimeout(error)) {
+          await this.#fail(
+            chunk,
+            new KeyturnError('chunk-timeout', 'the database did not finish it in time'),
+          );
+          return;
+        }
         const transient = error instanceof Contended || this.#context.database.isTransient(error);
         if (!transient || attempt === attempts) {
           await this.#fail(chunk, error);
@@ -104,6 +117,7 @@ function contextOf(settings: WorkerSettings, run: Run, database: Database, check
     database,
     checkpoint,
     run: run.id,
+    worker: settings.worker,
     from,
     to: keyringAfter(run.job, from ?? new Keyring(newKey, pinned), newKey),
     verifying: (round) => {

@@ -69,7 +69,7 @@ const job: Job = {
   afterwards: [],
 };
 
-const planned: Omit<Run, 'createdAt' | 'finishedAt'> = {
+const planned: Parameters<RunTable['insert']>[0] = {
   id: '20260105-030405-a1b2c3',
   kind: 'rotation',
   state: 'planned',
@@ -80,7 +80,7 @@ const planned: Omit<Run, 'createdAt' | 'finishedAt'> = {
   fence: 1,
   round: 0,
   pinned: { legacy: pinnedSecret },
-  options: { onException: 'stop', maxExceptions: 0, chunkRows: null },
+  options: { onException: 'stop', maxExceptions: 0, chunkRows: null, chunkTimeoutMs: null },
   authority: { operator: 'ada', ticket: 'OPS-17', reason: 'scheduled' },
   inventory: {
     targets: [
@@ -155,7 +155,10 @@ export class RecordedRun {
     await this.database.transaction(async (trx) => {
       await this.chunks.claim(trx, chunk);
       await this.exceptions.insert(trx, chunk, exceptions);
-      await this.chunks.completeRotation(trx, chunk, { ...emptyTally(), ...tally }, digestSecret, 250);
+      await this.chunks.completeRotation(trx, chunk, { ...emptyTally(), ...tally }, digestSecret, {
+        worker: 'host/1',
+        ms: 250,
+      });
     });
   }
 
@@ -169,7 +172,7 @@ export class RecordedRun {
     const nothing = { rows: 0, values: 0, proven: 0, new: 0, changed: 0, late: 0, gone: 0, exceptions: 0 };
     await this.database.transaction(async (trx) => {
       await this.chunks.claimVerification(trx, chunk, this.run.round);
-      await this.chunks.completeVerification(trx, chunk, { ...nothing, ...found }, late);
+      await this.chunks.completeVerification(trx, chunk, { ...nothing, ...found }, late, 'host/1');
     });
   }
 
@@ -229,7 +232,7 @@ export async function verifiedRun(url?: string): Promise<RecordedRun> {
 export async function runWithExceptions(exceptions: readonly Exception[]): Promise<RecordedRun> {
   const recorded = await RecordedRun.start({
     place: 'sqlite:/srv/n8n/database.sqlite',
-    options: { onException: 'skip', maxExceptions: 5000, chunkRows: 500 },
+    options: { onException: 'skip', maxExceptions: 5000, chunkRows: 500, chunkTimeoutMs: null },
   });
   await recorded.become('rotating');
   const values = await recorded.plan('credentials_entity');

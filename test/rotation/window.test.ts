@@ -51,6 +51,7 @@ describe('the pace of a window', () => {
   test('ends when the end is nearer than a chunk takes', async () => {
     expect(await pace.check({ now: at('2026-06-10T01:59:01Z'), chunkMs: 59_000, rows: 0 })).toEqual({
       kind: 'end',
+      code: 'window-closed',
       reason: 'window closed, it opens 2026-06-11 01:00 UTC',
     });
   });

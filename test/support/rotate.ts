@@ -65,6 +65,7 @@ export async function rotate(
         onException: 'stop',
         maxExceptions: 100,
         chunkRows: 10,
+        chunkTimeoutMs: 60_000,
         ...rotating.options,
       };
       run = await createRun(site, { job, options, authority: { operator: 'a test' } }, keys, found);
