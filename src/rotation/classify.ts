@@ -53,7 +53,8 @@ function classifySweep(values: readonly Value[], { from, to }: Rotation): void {
         if (old === 'foreign') settleForeign(value, from, to);
         else settleClosed(value, 'does-not-open');
       } else if (typeof current === 'string') settleOpened(value, old as Exclude<Opening, string>, stays);
-      else if (typeof old !== 'string' && !stays(old.key) && !format.authenticated) settleUndecided(value);
+      else if (typeof old !== 'string' && !stays(old.key) && !format.authenticated)
+        settleUndecided(value, current.plain);
       else {
         value.outcome = 'current';
         value.plain = current.plain;
@@ -93,9 +94,11 @@ function settleClosed(value: Value, reason: ExceptionReason): void {
   }
 }
 
-function settleUndecided(value: Value): void {
+/** It is left as it is, and digested as what the new key reads: the verifier finds that, and does not sweep it again. */
+function settleUndecided(value: Value, plain: Buffer): void {
   value.outcome = 'undecided';
   value.reason = 'undecided';
+  value.plain = plain;
 }
 
 /** The stored text is no ciphertext of this format. */

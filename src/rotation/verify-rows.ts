@@ -12,7 +12,8 @@ interface Reading {
   readonly prepared: PreparedField;
   readonly path: string;
   readonly text: string;
-  readonly malformed: boolean;
+  /** Empty or malformed as a whole: there is nothing to open. */
+  readonly settled: boolean;
   plain: Buffer | null;
   /** A candidate that does not open; not so a look-alike's place, an empty or a clear value. */
   closed: boolean;
@@ -66,21 +67,21 @@ export function verifyRows(
 function readRow(prepared: PreparedTarget, row: Row): Reading[] {
   return fieldsOf(prepared, row).flatMap((field) => {
     const stored = row.values[field.field.index] ?? '';
-    const reading = (path: string, text: string, malformed = false): Reading => ({
+    const reading = (path: string, text: string): Reading => ({
       prepared: field,
       path,
       text,
-      malformed,
+      settled: false,
       plain: null,
-      closed: malformed,
+      closed: false,
       foreign: false,
     });
-    if (stored === '') return [reading('', '')];
+    if (stored === '') return [{ ...reading('', ''), settled: true }];
     try {
       return [...field.document.read(stored)].map(({ path, text }) => reading(path, text));
     } catch (error) {
       if (!(error instanceof MalformedDocument)) throw error;
-      return [reading('', stored, true)];
+      return [{ ...reading('', stored), settled: true, closed: true }];
     }
   });
 }
@@ -97,8 +98,8 @@ function openAll(readings: readonly Reading[], ring: Keyring): void {
   }
 }
 
-function isCandidate({ prepared, text, malformed }: Reading): boolean {
-  return !malformed && text !== '' && (prepared.searching || !prepared.format.isEmpty(text));
+function isCandidate({ prepared, text, settled }: Reading): boolean {
+  return !settled && (prepared.searching || (text !== '' && !prepared.format.isEmpty(text)));
 }
 
 function settle(reading: Reading, opening: Opening, ring: Keyring): void {

@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { availableParallelism, userInfo } from 'node:os';
+import type { Context, Outcome } from './commands/command.ts';
+import { type Chosen, parseCommandLine } from './commands/command-line.ts';
+import { failureOf } from './commands/failure.ts';
+import { Console } from './terminal/console.ts';
+import { type LogLevel, openLog } from './terminal/log.ts';
+
+/** Composition root: the environment, signals and the exit code are read and set here, and nowhere else. */
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+const terminal = new Console(process, speaksUnicode());
+const stop = new AbortController();
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => heed(signal));
+process.exitCode = await main(process.argv.slice(2));
+// A question or an input that was left alone must not keep the process.
+process.stdin.unref?.();
+
+async function main(words: readonly string[]): Promise<number> {
+  const json = words.includes('--json');
+  try {
+    const chosen = await parseCommandLine(words, version, process.stdout.columns ?? 100);
+    return chosen === null ? 0 : await run(chosen);
+  } catch (error) {
+    return fail(error, json);
+  }
+}
+
+async function run({ command, args }: Chosen): Promise<number> {
+  const log = openLog(args.logFile as string | undefined, args.logLevel as LogLevel | undefined);
+  const json = args.json === true;
+  const context: Context = {
+    environment: process.env,
+    terminal,
+    log,
+    signal: stop.signal,
+    workerEntry: new URL('./worker-thread.js', import.meta.url),
+    toolVersion: version,
+    folder: process.cwd(),
+    loginName: loginName(),
+    cores: availableParallelism(),
+  };
+  try {
+    const outcome: Outcome = await command.run(context, args as never);
+    terminal.out(json ? `${JSON.stringify(outcome.document, null, 2)}\n` : outcome.text);
+    log.info({ exitCode: outcome.exitCode }, 'done');
+    return outcome.exitCode;
+  } catch (error) {
+    const { error: told, trace } = failureOf(error);
+    log.error({ code: told.code, facts: told.facts }, told.message);
+    log.debug({ trace }, 'where');
+    return fail(error, json);
+  }
+}
+
+function fail(thrown: unknown, json: boolean): number {
+  const { error, document, exitCode } = failureOf(thrown);
+  terminal.say(`keyturn: error: ${error.message}`);
+  if (error.hint !== undefined) terminal.say(`keyturn: hint: ${error.hint}`);
+  if (json) terminal.out(`${JSON.stringify({ ...document, error }, null, 2)}\n`);
+  return exitCode;
+}
+
+/** The first signal asks; the second leaves at once, and the chunks in flight are rolled back by their database. */
+function heed(signal: NodeJS.Signals): void {
+  if (stop.signal.aborted) process.exit(3);
+  terminal.say(
+    `keyturn: ${signal}: stopping; the chunks in flight are being finished, a second signal leaves at once`,
+  );
+  stop.abort(signal);
+}
+
+function loginName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return process.env.USER ?? process.env.LOGNAME ?? 'unknown';
+  }
+}
+
+function speaksUnicode(): boolean {
+  const { LC_ALL, LC_CTYPE, LANG } = process.env;
+  return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || '');
+}

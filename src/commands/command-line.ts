@@ -1,0 +1,112 @@
+import yargs, { type Argv } from 'yargs';
+import { KeyturnError } from '../error.ts';
+import type { Command } from './command.ts';
+import { assertNumbers, commonOptions } from './options.ts';
+import { commands } from './registry.ts';
+
+const widest = 120;
+
+/** The command that was asked for, with its arguments. */
+export interface Chosen {
+  readonly command: Command;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Parses a command line. Null: it asked for help, the version or shell completion, which is on stdout by now.
+ *
+ * @throws KeyturnError `bad-option`.
+ */
+export async function parseCommandLine(
+  words: readonly string[],
+  version: string,
+  columns: number,
+): Promise<Chosen | null> {
+  const chosen: Chosen[] = [];
+  const parser = yargs([...words])
+    .scriptName('keyturn')
+    .usage('keyturn <command> [options]')
+    .parserConfiguration({ 'greedy-arrays': false })
+    .detectLocale(false)
+    .wrap(Math.min(columns, widest))
+    .version(version)
+    .completion('completion', 'a script for shell completion')
+    .strict()
+    .demandCommand(1, 1, 'which command is not said', 'one command at a time')
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .fail((message, error) => {
+      throw refused(message || error.message, words);
+    })
+    .epilogue(
+      'keyturn <command> --help tells more. Exit codes: 0 done and verified, 1 unexpected, 2 refused and nothing touched, 3 incomplete and resumable or finished with exceptions, 4 another run holds the lock, 5 verification failed.',
+    );
+  for (const [name, group] of grouped(commands)) {
+    const [only] = group;
+    if (only !== undefined && group.length === 1 && name === only.words[0])
+      add(parser, only.words, only, chosen);
+    else addGroup(parser, name, group, chosen);
+  }
+  await parser.parseAsync();
+  const [found] = chosen;
+  if (found !== undefined) {
+    refuseRepeated(found);
+    assertNumbers(found.args);
+  }
+  return found ?? null;
+}
+
+/** By the first word of their names. */
+function grouped(all: readonly Command[]): Map<string, Command[]> {
+  const groups = new Map<string, Command[]>();
+  for (const command of all) {
+    const first = (command.words[0] ?? '').split(' ')[0] ?? '';
+    groups.set(first, [...(groups.get(first) ?? []), command]);
+  }
+  return groups;
+}
+
+function addGroup(parser: Argv, name: string, group: readonly Command[], chosen: Chosen[]): void {
+  const names = group.map(({ words }) => (words[0] ?? '').slice(name.length + 1));
+  parser.command(name, names.join(', '), (inner) => {
+    group.forEach((command, i) => {
+      add(inner, [names[i] ?? ''], command, chosen);
+    });
+    inner.demandCommand(1, 1, `keyturn ${name} takes one of ${names.join(', ')}`, 'one command at a time');
+  });
+}
+
+function add(parser: Argv, words: readonly string[], command: Command, chosen: Chosen[]): void {
+  parser.command(
+    [...words],
+    command.describe,
+    (inner) =>
+      inner
+        .usage(`keyturn ${command.words[0]} [options]\n\n${command.describe}`)
+        .options({ ...command.options, ...commonOptions })
+        .epilogue(command.epilogue),
+    (args) => {
+      chosen.push({ command, args });
+    },
+  );
+}
+
+/** yargs makes a list of an option that is given twice; which of the two was meant is not ours to guess. */
+function refuseRepeated({ command, args }: Chosen): void {
+  for (const [name, option] of Object.entries({ ...command.options, ...commonOptions })) {
+    if (!Array.isArray(args[name]) || ('array' in option && option.array === true)) continue;
+    throw new KeyturnError('bad-option', `--${name} is given more than once`, { hint: 'give it once' });
+  }
+}
+
+function refused(message: string, words: readonly string[]): KeyturnError {
+  const named = words.find((word) => !word.startsWith('-'));
+  const known = commands.some((command) => command.words.some((word) => word.split(' ')[0] === named));
+  return new KeyturnError(
+    'bad-option',
+    message.replace(/\s*\n\s*/g, ' ').replace(/^./, (first) => first.toLowerCase()),
+    {
+      hint: known ? `keyturn ${named} --help lists its options` : 'keyturn --help lists the commands',
+    },
+  );
+}

@@ -1,0 +1,52 @@
+import type { RunLock } from '../databases/database.ts';
+import { writeKeyFile } from '../keys/key-file.ts';
+import { assertCurrentKey } from '../rotation/history.ts';
+import { finishRun, type RunKeys, type Site } from '../rotation/rotation.ts';
+import type { Run, RunOptions } from '../rotation/run.ts';
+import { RunTable } from '../rotation/run-table.ts';
+import type { Context, Outcome } from './command.ts';
+import { concludeRun } from './conclusion.ts';
+import { askCurrentKey, planNewKey } from './key-sources.ts';
+import type { Opened } from './opened.ts';
+import { withSite } from './run-site.ts';
+
+/** What the commands that go on with a run are told. */
+export interface ContinueArguments {
+  readonly currentKeyFile?: string | undefined;
+  readonly newKeyFile?: string | undefined;
+  readonly masterKey?: string | undefined;
+  readonly workers?: string | undefined;
+  readonly reportDir?: string | undefined;
+}
+
+type Finish = (site: Site, lock: RunLock, run: Run, keys: RunKeys) => Promise<Run>;
+
+/** Goes on with a run of the database: its own keys are asked for, its own job is used. */
+export async function continueRun(
+  context: Context,
+  opened: Opened,
+  lock: RunLock,
+  found: Run,
+  changed: Partial<RunOptions>,
+  args: ContinueArguments,
+  finish: Finish = finishRun,
+): Promise<Outcome> {
+  const { database } = opened;
+  const shape = found.job.key;
+  const current = await askCurrentKey(context, args, shape);
+  assertCurrentKey(found, current);
+  const known = { current, name: found.job.name, retired: [], unfinished: found.toKeyId };
+  const next = await planNewKey(context, args, known, shape);
+  if (next.mustWrite) writeKeyFile(next.path, next.key);
+  const options = { ...found.options, ...changed };
+  const run = await new RunTable(database.knex).update(found, { options });
+  const conclusion = {
+    database,
+    newKeyFile: next.path,
+    currentKeyFile: args.currentKeyFile,
+    reportDir: args.reportDir,
+  };
+  return concludeRun(context, conclusion, run, () =>
+    withSite(context, opened, args, (site) => finish(site, lock, run, { current, next: next.key })),
+  );
+}

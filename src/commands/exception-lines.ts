@@ -1,0 +1,13 @@
+import type { ListedException } from '../report/report.ts';
+
+/** `credentials_entity row abc, data: does-not-open`: where and why, never what. */
+export function exceptionLine({
+  table,
+  rowId,
+  field,
+  path,
+  reason,
+}: Pick<ListedException, 'table' | 'rowId' | 'field' | 'path' | 'reason'>): string {
+  const at = field === '' ? '' : `, ${field}${path}`;
+  return `${table} row ${rowId.join(', ')}${at}: ${reason}`;
+}

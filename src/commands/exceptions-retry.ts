@@ -1,0 +1,54 @@
+import { KeyturnError } from '../error.ts';
+import { readHistory, runNamed } from '../rotation/history.ts';
+import { retryExceptions } from '../rotation/rotation.ts';
+import type { Run } from '../rotation/run.ts';
+import { defineCommand } from './command.ts';
+import { continueRun } from './continue-run.ts';
+import { withDatabase, withRunLock } from './opened.ts';
+import {
+  currentKeyOptions,
+  databaseOptions,
+  newKeyOptions,
+  reportOptions,
+  runOptions,
+  workerOptions,
+} from './options.ts';
+
+export const exceptionsRetry = defineCommand({
+  words: ['exceptions retry'],
+  describe: 'try the exceptions of a finished run again, after they were mended',
+  epilogue: `Needs both keys of that run. An unfinished run takes its exceptions up with keyturn resume.
+
+Example:
+  keyturn exceptions retry --database sqlite:database.sqlite \\
+    --current-key-file old.key --new-key-file new.key`,
+  options: {
+    ...databaseOptions,
+    ...runOptions,
+    ...currentKeyOptions,
+    ...newKeyOptions,
+    ...workerOptions,
+    ...reportOptions,
+  },
+  async run(context, args) {
+    return withDatabase(context, args, (opened) =>
+      withRunLock(opened.database, async (lock) => {
+        const run = runNamed(await readHistory(opened.database.knex), args.run);
+        assertRetriable(run);
+        return continueRun(context, opened, lock, run, {}, args, retryExceptions);
+      }),
+    );
+  },
+});
+
+function assertRetriable({ id, state }: Run): void {
+  if (state === 'verified-with-exceptions') return;
+  const finished = state === 'verified';
+  throw new KeyturnError(
+    'run-state',
+    finished ? `run ${id} has no exceptions` : `run ${id} is not finished (${state})`,
+    {
+      hint: finished ? 'there is nothing to retry' : 'keyturn resume takes its exceptions up again',
+    },
+  );
+}

@@ -1,0 +1,65 @@
+import { KeyturnError } from '../error.ts';
+import { count } from '../report/count.ts';
+import { dropCheckpointTables } from '../rotation/checkpoint-schema.ts';
+import { readHistory, unfinishedRun } from '../rotation/history.ts';
+import type { Run } from '../rotation/run.ts';
+import { RunTable } from '../rotation/run-table.ts';
+import { defineCommand } from './command.ts';
+import { askConsent, assertConsent } from './consent.ts';
+import { withDatabase, withRunLock } from './opened.ts';
+import { databaseOptions } from './options.ts';
+
+const lost =
+  'the digests that later verifications compare with, the source keys kept wrapped, the lists of exceptions, and the history (also which keys were retired)';
+
+export const forget = defineCommand({
+  words: ['forget'],
+  describe: "drop keyturn's tables of finished runs, after their reports were written",
+  epilogue: `What is lost: ${lost}.
+
+Example:
+  keyturn forget --database sqlite:database.sqlite --yes`,
+  options: {
+    ...databaseOptions,
+    yes: { type: 'boolean', group: 'Consent (asked for on a terminal):', describe: "drop keyturn's tables" },
+  },
+  async run(context, args) {
+    assertConsent(context, [{ flag: '--yes', given: args.yes }]);
+    return withDatabase(context, args, ({ database }) =>
+      withRunLock(database, async () => {
+        const runs = await readHistory(database.knex);
+        if (runs.length === 0) {
+          return { exitCode: 0, document: { forgotten: [] }, text: `there is no run in ${database.place}\n` };
+        }
+        await assertForgettable(runs, new RunTable(database.knex));
+        context.terminal.say(`this forgets ${lost}`);
+        const question = `Drop keyturn's tables, with ${count(runs.length, 'run')}?`;
+        await askConsent(context, [{ flag: '--yes', given: args.yes, question }]);
+        await dropCheckpointTables(database.knex);
+        const forgotten = runs.map(({ id }) => id);
+        return { exitCode: 0, document: { forgotten }, text: `forgotten: ${forgotten.join(', ')}\n` };
+      }),
+    );
+  },
+});
+
+async function assertForgettable(runs: readonly Run[], table: RunTable): Promise<void> {
+  const unfinished = unfinishedRun(runs);
+  if (unfinished !== undefined) {
+    throw new KeyturnError(
+      'run-unfinished',
+      `run ${unfinished.id} is unfinished (${unfinished.state}): its tables are what it goes on from`,
+      {
+        hint: 'finish it with keyturn resume',
+        facts: { run: unfinished.id },
+      },
+    );
+  }
+  for (const { id } of runs) {
+    if ((await table.events(id)).some(({ event }) => event === 'reported')) continue;
+    throw new KeyturnError('run-state', `no report of run ${id} was written yet`, {
+      hint: `write it first: keyturn report --run ${id}`,
+      facts: { run: id },
+    });
+  }
+}

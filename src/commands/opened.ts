@@ -1,0 +1,63 @@
+import type { Database, RunLock } from '../databases/database.ts';
+import { openDatabase } from '../databases/open.ts';
+import { KeyturnError } from '../error.ts';
+import type { Context } from './command.ts';
+
+/** A database as the user named it; the password stays apart, for worker threads. */
+export interface Opened {
+  readonly database: Database;
+  readonly url: string;
+  readonly password: string | null;
+}
+
+/** Opens the database of --database or KEYTURN_DATABASE for the time of `work`. */
+export async function withDatabase<T>(
+  { environment }: Context,
+  args: { readonly database?: string | undefined },
+  work: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  const url = args.database ?? (environment.KEYTURN_DATABASE || undefined);
+  if (url === undefined) {
+    throw new KeyturnError('bad-option', 'which database is not said', {
+      hint: 'use --database URL or set KEYTURN_DATABASE, for example --database sqlite:path/to/database.sqlite',
+    });
+  }
+  const password = environment.KEYTURN_DATABASE_PASSWORD || null;
+  const database = await openDatabase(url, {
+    applicationName: 'keyturn',
+    ...(password !== null && { password }),
+  });
+  try {
+    return await work({ database, url, password });
+  } finally {
+    await database.close();
+  }
+}
+
+/** Holds the run lock for the time of `work`. */
+export async function withRunLock<T>(database: Database, work: (lock: RunLock) => Promise<T>): Promise<T> {
+  const lock = await database.lockRun();
+  try {
+    return await work(lock);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** What nothing was written by yet may be left at once when somebody asks to stop. */
+export async function unlessStopped<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  let leave: () => void = () => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    leave = () =>
+      reject(
+        new KeyturnError('stopped', `stopped by ${String(signal.reason)}`, { hint: 'nothing was touched' }),
+      );
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+  });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    signal.removeEventListener('abort', leave);
+  }
+}

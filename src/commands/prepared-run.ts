@@ -1,0 +1,53 @@
+import type { Database, Table } from '../databases/database.ts';
+import type { Job } from '../job/job.ts';
+import type { LoadedJob } from '../job/load.ts';
+import { resolveJob } from '../job/resolve.ts';
+import type { Key } from '../keys/key.ts';
+import type { NewKeyPlan } from '../keys/master-key.ts';
+import { assertDeclared, type Preflight, preflight } from '../rotation/preflight.ts';
+import type { Context } from './command.ts';
+import { withExclusions } from './exclude.ts';
+import { askCurrentKey, warn } from './key-sources.ts';
+import { previewLines } from './preview.ts';
+
+/** A job fitted to a database, both keys, and what was found: everything before the first change. */
+export interface PreparedRun {
+  readonly job: Job;
+  readonly current: Key;
+  readonly next: NewKeyPlan;
+  readonly found: Preflight;
+}
+
+export interface JobArguments {
+  readonly tablePrefix?: string | undefined;
+  readonly exclude?: readonly string[] | undefined;
+  readonly currentKeyFile?: string | undefined;
+}
+
+export function fitJob(loaded: LoadedJob, catalog: readonly Table[], args: JobArguments): Job {
+  const tablePrefix = args.tablePrefix ?? '';
+  return resolveJob(withExclusions(loaded, catalog, tablePrefix, args.exclude), catalog, { tablePrefix });
+}
+
+/** Looks at everything and says what it found; refuses what cannot be rotated. Nothing is written. */
+export async function prepareRun(
+  context: Context,
+  database: Database,
+  loaded: LoadedJob,
+  args: JobArguments,
+  planKey: (current: Key, job: Job) => Promise<NewKeyPlan>,
+  describeKey: (plan: NewKeyPlan) => string,
+): Promise<PreparedRun> {
+  const catalog = await database.catalog();
+  const job = fitJob(loaded, catalog, args);
+  const current = await askCurrentKey(context, args, job.key);
+  const next = await planKey(current, job);
+  const found = await preflight(database, catalog, job, { current, next: next.key });
+  const { terminal } = context;
+  terminal.say(`${job.title} database ${database.place}`);
+  terminal.say(`key ${current.id} becomes ${next.key.id}, ${describeKey(next)}`);
+  for (const line of previewLines(job, found.inventory)) terminal.say(line);
+  for (const warning of found.warnings) warn(context, warning);
+  assertDeclared(found.inventory.undeclared);
+  return { job, current, next, found };
+}

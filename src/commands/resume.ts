@@ -1,0 +1,61 @@
+import { KeyturnError } from '../error.ts';
+import { readHistory, runNamed, unfinishedRun } from '../rotation/history.ts';
+import { isFinished, type Run } from '../rotation/run.ts';
+import { defineCommand } from './command.ts';
+import { continueRun } from './continue-run.ts';
+import { withDatabase, withRunLock } from './opened.ts';
+import {
+  currentKeyOptions,
+  databaseOptions,
+  newKeyOptions,
+  paceOptions,
+  reportOptions,
+  runOptions,
+  upgradeOptions,
+} from './options.ts';
+import { givenOptions } from './run-options.ts';
+
+export const resume = defineCommand({
+  words: ['resume'],
+  describe: 'go on with an unfinished run, in a new process, on any host',
+  epilogue: `The run goes on with the job that is stored in it, and with the keys that it was started with. Options that are given replace those of the run.
+
+Example:
+  keyturn resume --database sqlite:database.sqlite \\
+    --current-key-file old.key --new-key-file new.key`,
+  options: {
+    ...databaseOptions,
+    ...runOptions,
+    ...currentKeyOptions,
+    ...newKeyOptions,
+    ...upgradeOptions,
+    ...paceOptions,
+    ...reportOptions,
+  },
+  async run(context, args) {
+    const changed = givenOptions(args);
+    return withDatabase(context, args, (opened) =>
+      withRunLock(opened.database, async (lock) => {
+        const runs = await readHistory(opened.database.knex, args.upgradeDatabase);
+        const run = unfinished(runs, args.run);
+        context.terminal.say(`going on with run ${run.id} (${run.state})`);
+        return continueRun(context, opened, lock, run, changed, args);
+      }),
+    );
+  },
+});
+
+function unfinished(runs: readonly Run[], id: string | undefined): Run {
+  if (id === undefined) {
+    const run = unfinishedRun(runs);
+    if (run !== undefined) return run;
+    throw new KeyturnError('run-unknown', 'this database has no unfinished run', {
+      hint: 'keyturn status shows its runs',
+    });
+  }
+  const run = runNamed(runs, id);
+  if (!isFinished(run.state)) return run;
+  throw new KeyturnError('run-state', `run ${id} is finished (${run.state})`, {
+    hint: 'keyturn exceptions retry takes up its exceptions, keyturn verify reads it again',
+  });
+}

@@ -1,0 +1,149 @@
+import type { RunLock } from '../databases/database.ts';
+import type { LoadedJob } from '../job/load.ts';
+import { writeKeyFile } from '../keys/key-file.ts';
+import { count } from '../report/count.ts';
+import { derivedSecretsPath, keepSecrets, unpinnedSecrets } from '../rotation/derived-secrets.ts';
+import { readHistory, retiredKeyIds, unfinishedRun } from '../rotation/history.ts';
+import { createRun, finishRun } from '../rotation/rotation.ts';
+import type { Run } from '../rotation/run.ts';
+import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
+import { concludeRun } from './conclusion.ts';
+import { askConsent, assertConsent, type Consent } from './consent.ts';
+import { continueRun } from './continue-run.ts';
+import { rotateDry } from './dry-run.ts';
+import { jobNamed } from './job-named.ts';
+import { planNewKey } from './key-sources.ts';
+import { type Opened, unlessStopped, withDatabase, withRunLock } from './opened.ts';
+import {
+  authorityOptions,
+  consentOptions,
+  currentKeyOptions,
+  databaseOptions,
+  dryRunOptions,
+  jobOptions,
+  masterKeyOptions,
+  newKeyOptions,
+  paceOptions,
+  reportOptions,
+  upgradeOptions,
+} from './options.ts';
+import { type PreparedRun, prepareRun } from './prepared-run.ts';
+import { assertReportFolder } from './report-files.ts';
+import { authorityOf, givenOptions, newRunOptions } from './run-options.ts';
+import { withSite } from './run-site.ts';
+
+const options = {
+  ...jobOptions,
+  ...databaseOptions,
+  ...currentKeyOptions,
+  ...newKeyOptions,
+  ...masterKeyOptions,
+  ...consentOptions,
+  ...upgradeOptions,
+  ...dryRunOptions,
+  ...paceOptions,
+  ...authorityOptions,
+  ...reportOptions,
+};
+
+type Given = Arguments<typeof options>;
+
+export const rotate = defineCommand({
+  words: ['rotate-master-key', 'rotate'],
+  describe: 're-encrypt everything under a new master key',
+  epilogue: `The application must be stopped. Everything is looked at first; the new key is on disk before the first change. A run that ends early goes on where it stood, with the same command or with keyturn resume. Key files hold the key as the application's own configuration does.
+
+Example:
+  keyturn rotate --job n8n --database sqlite:database.sqlite \\
+    --current-key-file old.key --new-key-file new.key`,
+  options,
+  async run(context, args) {
+    const loaded = jobNamed(args.job);
+    const order = { options: newRunOptions(args), authority: authorityOf(context, args) };
+    if (args.dryRun === true) {
+      return withDatabase(context, args, (opened) => rotateDry(context, opened, loaded, order, args));
+    }
+    assertConsent(context, consents(args));
+    return withDatabase(context, args, (opened) =>
+      withRunLock(opened.database, async (lock) => {
+        const runs = await readHistory(opened.database.knex, args.upgradeDatabase);
+        const unfinished = unfinishedRun(runs);
+        if (unfinished === undefined) return rotateAnew(context, opened, lock, loaded, runs, args);
+        context.terminal.say(
+          `run ${unfinished.id} is unfinished (${unfinished.state}): going on with it, and with its own job`,
+        );
+        await askConsent(context, consents(args));
+        return continueRun(context, opened, lock, unfinished, givenOptions(args), args);
+      }),
+    );
+  },
+});
+
+async function rotateAnew(
+  context: Context,
+  opened: Opened,
+  lock: RunLock,
+  loaded: LoadedJob,
+  runs: readonly Run[],
+  args: Given,
+): Promise<Outcome> {
+  const { database } = opened;
+  const { signal, terminal } = context;
+  const retired = retiredKeyIds(runs);
+  const prepared = await unlessStopped(
+    signal,
+    prepareRun(
+      context,
+      database,
+      loaded,
+      args,
+      (current, job) => planNewKey(context, args, { current, name: job.name, retired }, job.key),
+      ({ path, mustWrite }) => (mustWrite ? `to be written to ${path}` : `in ${path}`),
+    ),
+  );
+  const { job, current, next, found } = prepared;
+  if (terminal.interactive && loaded.file.about !== undefined)
+    terminal.say(`\n${loaded.file.about.trim()}\n`);
+  await askConsent(context, consents(args, prepared));
+  const secrets = await unlessStopped(
+    signal,
+    database.catalog().then((catalog) => unpinnedSecrets(database, catalog, job)),
+  );
+  await assertReportFolder(context, args.reportDir);
+  if (next.mustWrite) writeKeyFile(next.path, next.key);
+  if (secrets.length > 0) {
+    const path = derivedSecretsPath(next.path);
+    keepSecrets(path, secrets, current);
+    terminal.say(
+      `${path} keeps what ${job.title} derives from the old key: ${secrets.map(({ setting }) => setting).join(', ')}`,
+    );
+  }
+  const keys = { current, next: next.key };
+  const order = { job, options: newRunOptions(args), authority: authorityOf(context, args) };
+  const run = await withSite(context, opened, args, (site) => createRun(site, order, keys, found));
+  const { currentKeyFile, reportDir } = args;
+  const conclusion = { database, newKeyFile: next.path, currentKeyFile, reportDir };
+  return concludeRun(context, conclusion, run, () =>
+    withSite(context, opened, args, (site) => finishRun(site, lock, run, keys)),
+  );
+}
+
+function consents(args: Given, prepared?: PreparedRun): Consent[] {
+  const rows = prepared?.found.inventory.targets.reduce((sum, target) => sum + target.rows, 0);
+  const what =
+    prepared === undefined
+      ? 'Go on with this run'
+      : `Re-encrypt ${count(rows ?? 0, 'row')} under the key ${prepared.next.key.id}`;
+  return [
+    {
+      flag: '--iHaveBackedUpMyDatabase',
+      given: args.iHaveBackedUpMyDatabase,
+      question: 'Is there a backup of this database that can be restored, and is the application stopped?',
+    },
+    {
+      flag: '--iReallyWantToRotateMyMasterKey',
+      given: args.iReallyWantToRotateMyMasterKey,
+      question: `${what}? The old key will open nothing in this database any more`,
+    },
+  ];
+}

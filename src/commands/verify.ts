@@ -1,0 +1,131 @@
+import type { Database, Table } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import type { Job } from '../job/job.ts';
+import type { LoadedJob } from '../job/load.ts';
+import type { Key } from '../keys/key.ts';
+import { readHistory, unfinishedRun } from '../rotation/history.ts';
+import { openKeyring } from '../rotation/open-keyring.ts';
+import { verifyDatabase } from '../rotation/rotation.ts';
+import { isFinished, type Run } from '../rotation/run.ts';
+import { takeInventory } from '../rotation/survey.ts';
+import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
+import { concludeVerification } from './conclusion.ts';
+import { jobNamed } from './job-named.ts';
+import { askCurrentKey } from './key-sources.ts';
+import { type Opened, unlessStopped, withDatabase } from './opened.ts';
+import {
+  authorityOptions,
+  currentKeyOptions,
+  databaseOptions,
+  jobOptions,
+  reportOptions,
+  workerOptions,
+} from './options.ts';
+import { fitJob } from './prepared-run.ts';
+import { authorityOf } from './run-options.ts';
+import { withSite } from './run-site.ts';
+
+const options = {
+  ...jobOptions,
+  ...databaseOptions,
+  ...currentKeyOptions,
+  ...workerOptions,
+  ...authorityOptions,
+  ...reportOptions,
+};
+
+type Given = Arguments<typeof options>;
+
+export const verify = defineCommand({
+  words: ['verify'],
+  describe: 'read everything with one key; changes nothing',
+  epilogue: `--current-key-file is the key that the database is under now: after a rotation the new one. After a rotation the job is that of its run, and every row is compared with the digest taken then. A restored backup, or a database that was never rotated, needs --job.
+
+Example:
+  keyturn verify --database sqlite:database.sqlite --current-key-file new.key`,
+  options,
+  async run(context, args) {
+    const loaded = args.job === undefined ? null : jobNamed(args.job);
+    return withDatabase(context, args, (opened) => verifyOpened(context, opened, loaded, args));
+  },
+});
+
+/** What is read, and what it is compared with. */
+interface Subject {
+  readonly job: Job;
+  readonly key: Key;
+  readonly reference: Run | null;
+}
+
+async function verifyOpened(
+  context: Context,
+  opened: Opened,
+  loaded: LoadedJob | null,
+  args: Given,
+): Promise<Outcome> {
+  const { database } = opened;
+  const catalog = await database.catalog();
+  const { job, key, reference } = await subjectOf(context, database, catalog, loaded, args);
+  const inventory = await unlessStopped(
+    context.signal,
+    openKeyring(database, catalog, job, key).then(({ ring }) => takeInventory(database, catalog, job, ring)),
+  );
+  const order = {
+    job,
+    options: {
+      onException: 'skip',
+      maxExceptions: Number.MAX_SAFE_INTEGER,
+      chunkRows: null,
+      chunkTimeoutMs: null,
+    },
+    authority: authorityOf(context, args),
+  } as const;
+  const local = await withSite(context, opened, args, (site) =>
+    verifyDatabase(site, order, key, inventory, reference),
+  );
+  return concludeVerification(context, local, reference && { run: reference, database }, args.reportDir);
+}
+
+/** A rotation to this key tells the job and the digests, unless another job is named. */
+async function subjectOf(
+  context: Context,
+  database: Database,
+  catalog: readonly Table[],
+  loaded: LoadedJob | null,
+  args: Given,
+): Promise<Subject> {
+  const runs = await readHistory(database.knex);
+  const unfinished = unfinishedRun(runs);
+  if (unfinished !== undefined) {
+    throw new KeyturnError(
+      'run-unfinished',
+      `run ${unfinished.id} is unfinished: a part of the values is under each key`,
+      {
+        hint: 'finish it with keyturn resume, which verifies everything at its end',
+        facts: { run: unfinished.id },
+      },
+    );
+  }
+  const rotations = runs.filter(({ kind, state }) => kind === 'rotation' && isFinished(state));
+  const shape = loaded?.file.key ?? rotations[0]?.job.key;
+  const key = await askCurrentKey(context, args, shape ?? jobNamed(undefined).file.key);
+  const found = rotations.find(({ toKeyId }) => toKeyId === key.id) ?? null;
+  const reference = loaded === null || found?.job.hash === loaded.hash ? found : null;
+  if (reference !== null) {
+    context.terminal.say(`comparing with the digests of run ${reference.id}`);
+    return { job: reference.job, key, reference };
+  }
+  if (loaded === null) throw noRotation(key, rotations);
+  return { job: fitJob(loaded, catalog, args), key, reference: null };
+}
+
+function noRotation(key: Key, rotations: readonly Run[]): KeyturnError {
+  const [newest] = rotations;
+  return new KeyturnError('bad-option', `no run of this database rotated to the key ${key.id}`, {
+    hint:
+      newest === undefined
+        ? 'say with --job what to read'
+        : `the newest rotated to ${newest.toKeyId}: give its file, or say with --job what to read`,
+    facts: { keyId: key.id },
+  });
+}

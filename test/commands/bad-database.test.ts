@@ -1,0 +1,127 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import Sqlite from 'better-sqlite3';
+import { postgresFixture } from '../support/n8n/fixture.ts';
+import { truthOf } from '../support/n8n/truth.ts';
+import { createDatabase } from '../support/postgres.ts';
+import { consent, emptyFolder, type Folder, folderWith, keyturn, n8nFolder } from './keyturn.ts';
+import { isMissing, type Refusal, refuses, refusesRotation, withOption } from './refusal.ts';
+
+let folder: Folder;
+beforeEach(() => {
+  folder = n8nFolder();
+});
+afterEach(() => {
+  folder.remove();
+});
+
+describe('the database', () => {
+  test('is missing, or no database', async () => {
+    await refusesRotation(folder, withOption(folder, '--database', 'sqlite:nowhere.sqlite'), {
+      code: 'database-missing',
+      message: /there is no file/,
+    });
+    expect(isMissing(folder.file('nowhere.sqlite'))).toBe(true);
+    await refusesRotation(folder, withOption(folder, '--database', 'sqlite:old.key'), {
+      code: 'database-missing',
+      message: /is not a SQLite database/,
+    });
+    await refusesRotation(folder, withOption(folder, '--database', 'oracle://x'), {
+      code: 'database-url',
+      message: /no database engine oracle/,
+    });
+  });
+
+  test('is not that of n8n', async () => {
+    const { path } = emptyFolder();
+    new Sqlite(`${path}/database.sqlite`).exec('create table t (id integer primary key)').close();
+    const other = folderWith(path, 'a key');
+    await refusesRotation(other, other.rotation, {
+      code: 'wrong-application',
+      message: /is not a database of n8n: it has no tables /,
+    });
+    other.remove();
+  });
+
+  test('is locked', async () => {
+    const application = new Sqlite(folder.database);
+    application.pragma('journal_mode = delete');
+    application.exec('begin exclusive');
+    const { code, stderr } = await keyturn(['rotate', ...folder.rotation, ...consent], { cwd: folder.path });
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(
+        /^keyturn: error: another process has locked .*\nkeyturn: hint: stop the application first\n$/,
+      ),
+    });
+    application.exec('rollback');
+    application.close();
+  });
+
+  test('is worked on by another run', async () => {
+    const support = (name: string): string => fileURLToPath(new URL(`../support/${name}`, import.meta.url));
+    const holder = spawn(
+      process.execPath,
+      ['--import', support('typescript.mjs'), support('hold-lock.ts'), folder.url],
+      {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      },
+    );
+    await once(holder.stdout, 'data');
+    const locked: Refusal = { code: 'run-lock', exitCode: 4, message: /another keyturn process is working/ };
+    await refuses(folder, ['rotate', ...folder.rotation, ...consent], locked);
+    await refuses(folder, ['forget', '--database', folder.url, '--yes'], locked);
+    holder.stdin.end();
+    await once(holder, 'exit');
+  });
+
+  test('has a column that is too narrow for the new ciphertext, which grows with the key in it', async () => {
+    const database = await createDatabase();
+    try {
+      await postgresFixture(database.url);
+      const { instanceKey } = truthOf('legacy-postgres');
+      await database.exec('alter table deployment_key alter column value type varchar(160)');
+      const snapshot = 'select * from deployment_key order by id';
+      const before = await database.exec(snapshot);
+      writeFileSync(folder.file('old.key'), instanceKey, { mode: 0o600 });
+      await refuses(
+        folder,
+        [
+          'rotate',
+          ...withOption(folder, '--database', database.url),
+          ...consent,
+          '--masterKey',
+          'k'.repeat(120),
+        ],
+        {
+          code: 'column-too-narrow',
+          message: /^deployment_key\.value holds 160 characters, the new ciphertext needs \d+$/,
+        },
+      );
+      expect(await database.exec(snapshot)).toEqual(before);
+      expect(
+        await database.exec("select 1 from information_schema.tables where table_name like 'keyturn%'"),
+      ).toEqual([]);
+    } finally {
+      await database.close();
+    }
+  });
+
+  test('has checkpoint tables of another version', async () => {
+    folder.exec(
+      'create table keyturn_version (version integer not null); insert into keyturn_version values (99)',
+    );
+    const expected: Refusal = {
+      code: 'checkpoint-version',
+      message: /have version 99/,
+      hint: /the keyturn that made them/,
+    };
+    await refusesRotation(folder, folder.rotation, expected);
+    await refusesRotation(folder, [...folder.rotation, '--upgradeDatabase'], expected);
+    for (const command of ['status', 'report', 'resume'])
+      await refuses(folder, [command, '--database', folder.url], expected);
+  });
+});

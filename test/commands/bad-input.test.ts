@@ -1,0 +1,194 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import Sqlite from 'better-sqlite3';
+import { openLegacy } from '../support/n8n/decrypt.ts';
+import { manySqlite } from '../support/n8n/many.ts';
+import { consent, emptyFolder, type Folder, folderWith, keyturn, n8nFolder } from './keyturn.ts';
+import { isMissing, refuses, refusesRotation, withOption } from './refusal.ts';
+
+let folder: Folder;
+beforeEach(() => {
+  folder = n8nFolder();
+});
+afterEach(() => {
+  folder.remove();
+});
+
+test('without a terminal missing consent is listed, before anything else', async () => {
+  await refuses(folder, ['rotate', ...folder.rotation], {
+    code: 'missing-consent',
+    message: /missing: --iHaveBackedUpMyDatabase --iReallyWantToRotateMyMasterKey$/,
+  });
+  await refuses(
+    folder,
+    ['rotate', ...withOption(folder, '--database', 'sqlite:nowhere'), '--iHaveBackedUpMyDatabase'],
+    {
+      code: 'missing-consent',
+      message: /missing: --iReallyWantToRotateMyMasterKey$/,
+    },
+  );
+});
+
+describe('the current key', () => {
+  test('is another one', async () => {
+    writeFileSync(folder.file('other.key'), randomBytes(24).toString('base64'), { mode: 0o600 });
+    await refusesRotation(folder, withOption(folder, '--current-key-file', folder.file('other.key')), {
+      code: 'wrong-current-key',
+      message: 'this key does not open this n8n database',
+    });
+    expect(isMissing(folder.file('new.key'))).toBe(true);
+  });
+
+  test('is another one that passes the padding check of the only value', async () => {
+    const { path } = emptyFolder();
+    manySqlite(`${path}/database.sqlite`, { credentials: 1, instanceKey: 'the right key' });
+    const lucky = folderWith(path, 'the right key');
+    try {
+      lucky.exec('delete from deployment_key; delete from settings');
+      const database = new Sqlite(lucky.database, { readonly: true });
+      const sealed = database.prepare<[], string>('select data from credentials_entity').pluck().get() ?? '';
+      database.close();
+      writeFileSync(lucky.file('old.key'), passing(sealed));
+      await refusesRotation(lucky, lucky.rotation, { code: 'wrong-current-key', message: /does not open/ });
+    } finally {
+      lucky.remove();
+    }
+  });
+
+  test('is missing, unreadable, empty, or not said', async () => {
+    await refusesRotation(folder, withOption(folder, '--current-key-file', 'nowhere.key'), {
+      code: 'key-file-missing',
+      message: /nowhere\.key/,
+    });
+    mkdirSync(folder.file('folder.key'));
+    await refusesRotation(folder, withOption(folder, '--current-key-file', 'folder.key'), {
+      code: 'key-file-unreadable',
+      message: /it is a folder/,
+    });
+    writeFileSync(folder.file('empty.key'), '\n');
+    await refusesRotation(folder, withOption(folder, '--current-key-file', 'empty.key'), {
+      code: 'key-file-empty',
+      message: /empty\.key is empty/,
+    });
+    const unsaid = ['--job', 'n8n', '--database', folder.url, '--new-key-file', 'new.key'];
+    await refusesRotation(folder, unsaid, {
+      code: 'no-current-key',
+      message: /is needed/,
+      hint: /--current-key-file/,
+    });
+  });
+
+  test('is open to other users: a warning', async () => {
+    chmodSync(folder.file('old.key'), 0o644);
+    const { code, stderr } = await keyturn(['rotate', ...folder.rotation, '--dry-run'], { cwd: folder.path });
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /^keyturn: warning: .*old\.key is open to other users \(mode 0644\); chmod 600 it$/m,
+    );
+  });
+});
+
+describe('the new key', () => {
+  test('equals the old', async () => {
+    await refusesRotation(folder, withOption(folder, '--new-key-file', folder.file('old.key')), {
+      code: 'same-key',
+      message: /is the current key/,
+    });
+    await refusesRotation(folder, [...folder.rotation, '--masterKey', folder.oldKey], {
+      code: 'same-key',
+      message: /is the current key/,
+    });
+  });
+
+  test('differs from --masterKey', async () => {
+    writeFileSync(folder.file('new.key'), 'one', { mode: 0o600 });
+    await refusesRotation(folder, [...folder.rotation, '--masterKey', 'two'], {
+      code: 'key-file-differs',
+      message: /holds another key/,
+    });
+    expect(folder.read('new.key')).toBe('one');
+  });
+
+  test('was retired by an earlier run', async () => {
+    expect(await keyturn(['rotate', ...folder.rotation, ...consent], { cwd: folder.path })).toMatchObject({
+      code: 0,
+    });
+    const back = [
+      '--job',
+      'n8n',
+      '--database',
+      folder.url,
+      '--current-key-file',
+      'new.key',
+      '--new-key-file',
+      'old.key',
+    ];
+    await refusesRotation(folder, back, { code: 'key-retired', message: /an earlier run has retired/ });
+  });
+
+  test('has no file, or one that cannot be made', async () => {
+    const unsaid = ['--job', 'n8n', '--database', folder.url, '--current-key-file', 'old.key'];
+    await refusesRotation(folder, unsaid, { code: 'bad-option', message: /--new-key-file is required/ });
+    await refusesRotation(folder, withOption(folder, '--new-key-file', 'no/such/folder/new.key'), {
+      code: 'key-file-unwritten',
+      message: /there is no such folder/,
+    });
+  });
+});
+
+describe('the job', () => {
+  test('is unknown', async () => {
+    await refusesRotation(folder, withOption(folder, '--job', 'm8n'), {
+      code: 'job-unknown',
+      message: /there is no job "m8n"/,
+      hint: /built-in jobs: .*n8n/,
+    });
+  });
+
+  test('is wrong: line and field are named', async () => {
+    const yaml = readFileSync(new URL('../../jobs/n8n.yaml', import.meta.url), 'utf8');
+    writeFileSync(folder.file('mine.yaml'), yaml.replace('title: n8n', 'titel: n8n'));
+    await refusesRotation(folder, withOption(folder, '--job', 'mine.yaml'), {
+      code: 'job-invalid',
+      message: /mine\.yaml:\d+: titel/,
+    });
+  });
+
+  test('--exclude names what is not there, or gives no reason', async () => {
+    await refusesRotation(folder, [...folder.rotation, '--exclude', 'nowhere.x=why'], {
+      code: 'bad-option',
+      message: /nowhere\.x/,
+    });
+    await refusesRotation(folder, [...folder.rotation, '--exclude', 'settings.value'], {
+      code: 'bad-option',
+      message: /table\.column=reason/,
+    });
+  });
+});
+
+test('a log or a report that cannot be written', async () => {
+  await refusesRotation(folder, [...folder.rotation, '--log-file', 'no/such/folder/log'], {
+    code: 'bad-option',
+    message: /log cannot be written/,
+  });
+  await refusesRotation(folder, [...folder.rotation, '--report-dir', 'old.key/report'], {
+    code: 'bad-option',
+    message: /report could not be written/,
+  });
+  expect(isMissing(folder.file('new.key'))).toBe(true);
+  rmSync(folder.file('old.key'));
+});
+
+/** A wrong key under which the value's padding happens to be right. */
+function passing(sealed: string): string {
+  for (let i = 0; ; i++) {
+    const key = `wrong ${i}`;
+    try {
+      openLegacy(sealed, key);
+      return key;
+    } catch {
+      // The next one.
+    }
+  }
+}

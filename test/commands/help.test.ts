@@ -1,0 +1,86 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { expect, test } from '@jest/globals';
+import { keyturn } from './keyturn.ts';
+
+const commands = [
+  '',
+  'rotate-master-key',
+  'resume',
+  'plan',
+  'status',
+  'verify',
+  'report',
+  'exceptions',
+  'exceptions list',
+  'exceptions retry',
+  'forget',
+];
+
+/** KEYTURN_WRITE_TRANSCRIPTS=1 writes them anew. */
+function transcript(name: string, text: string): string {
+  const path = new URL(`transcripts/${name}.txt`, import.meta.url);
+  if (process.env.KEYTURN_WRITE_TRANSCRIPTS || !existsSync(path)) writeFileSync(path, text);
+  return readFileSync(path, 'utf8');
+}
+
+test.each(commands)('keyturn %s --help', async (command) => {
+  const words = command.split(' ').filter((word) => word !== '');
+  const { code, stdout, stderr } = await keyturn([...words, '--help']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toBe(transcript(['help', ...words].join('-'), stdout));
+});
+
+test('what is not built yet is not offered', async () => {
+  const { stdout } = await keyturn(['--help']);
+  expect(stdout).not.toMatch(/rollback|lost-master-key|worker|retire-key|scan|data-key/);
+});
+
+test('rotate is an alias', async () => {
+  const [alias, name] = await Promise.all([
+    keyturn(['rotate', '--help']),
+    keyturn(['rotate-master-key', '--help']),
+  ]);
+  expect(alias.stdout).toBe(name.stdout);
+});
+
+test('--version and completion', async () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  expect(await keyturn(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` });
+  const completion = await keyturn(['completion']);
+  expect(completion.code).toBe(0);
+  expect(completion.stdout).toContain('keyturn');
+});
+
+test.each([
+  [[], 'which command is not said'],
+  [['rotat'], 'unknown argument: rotat'],
+  [['status', '--bogus'], 'unknown argument: bogus'],
+  [['exceptions'], 'keyturn exceptions takes one of list, retry'],
+  [['status', '--database'], 'not enough arguments following: database'],
+  [['status', '--database', 'a', '--database', 'b'], '--database is given more than once'],
+  [['rotate', '--workers', '0'], '--workers takes a whole number from 1 up, not "0"'],
+  [['rotate', '--chunk-rows', '1e3'], '--chunk-rows takes a whole number from 1 up, not "1e3"'],
+  [['rotate', '--max-exceptions', 'many'], '--max-exceptions takes a whole number from 0 up, not "many"'],
+  [
+    ['rotate', '--on-exception', 'ignore'],
+    'invalid values: Argument: on-exception, Given: "ignore", Choices: "stop", "skip"',
+  ],
+  [['rotate'], 'which job is not said'],
+  [['status'], 'which database is not said'],
+])('%j is refused', async (args, message) => {
+  const { code, stdout, stderr } = await keyturn(args);
+  expect(code).toBe(2);
+  expect(stdout).toBe('');
+  const [error, hint, rest] = stderr.split('\n');
+  expect(error).toBe(`keyturn: error: ${message}`);
+  expect(hint).toMatch(/^keyturn: hint: \S/);
+  expect(rest).toBe('');
+});
+
+test('with --json an error is a document too', async () => {
+  const { code, stdout } = await keyturn(['rotate', '--json', '--bogus']);
+  expect(code).toBe(2);
+  expect(JSON.parse(stdout)).toEqual({
+    error: { code: 'bad-option', message: 'unknown argument: bogus', hint: expect.any(String), facts: {} },
+  });
+});

@@ -1,0 +1,196 @@
+import { existsSync, statSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { digestOfTheRest } from '../support/n8n/rest.ts';
+import { expectEverySecret, stillUnder, truthOf } from '../support/n8n/truth.ts';
+import { consent, type Folder, keyturn, n8nFolder, tablesOf } from './keyturn.ts';
+
+let folder: Folder;
+beforeEach(() => {
+  folder = n8nFolder();
+});
+afterEach(() => {
+  folder.remove();
+});
+
+const rotate = (...more: string[]) => keyturn(['rotate', ...folder.rotation, ...more], { cwd: folder.path });
+
+test('a database of the real n8n is rotated, verified and reported', async () => {
+  const truth = truthOf('legacy-sqlite');
+  const place = { url: folder.url };
+  const rest = await digestOfTheRest(place);
+  const { code, stdout, stderr } = await rotate(...consent);
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(stdout).toMatch(/^VERIFIED: /);
+  expect(stdout).toMatch(/What to do now:\n 1\. /);
+  expect(stdout).toContain(folder.file('new.key'));
+  expect(stderr).toMatch(/credentials_entity +67 rows/);
+  expect(stderr).toMatch(
+    /^run=\S+ state=rotating round=0 target=\S+ done=\d+ total=\d+ rows_per_s=\S+ eta=\S+$/m,
+  );
+  expect(statSync(folder.file('new.key')).mode & 0o777).toBe(0o600);
+  expect(await expectEverySecret(place, folder.read('new.key'), truth)).toEqual([]);
+  expect(await stillUnder(place, folder.oldKey, truth)).toEqual([]);
+  expect(await digestOfTheRest(place)).toEqual(rest);
+  const [text] = /\/.*report\.txt/.exec(stdout) ?? [''];
+  expect(existsSync(text)).toBe(true);
+});
+
+test('the keys never show', async () => {
+  const log = folder.file('keyturn.log');
+  const { stdout, stderr } = await rotate(...consent, '--json', '--log-file', log, '--log-level', 'debug');
+  const all = stdout + stderr + folder.read('keyturn.log');
+  for (const key of [folder.oldKey, folder.read('new.key')]) expect(all).not.toContain(key);
+});
+
+test('with --json stdout is one document', async () => {
+  const { code, stdout } = await rotate(
+    ...consent,
+    '--json',
+    '--operator',
+    'me',
+    '--ticket',
+    'T-1',
+    '--report-dir',
+    'here',
+  );
+  expect(code).toBe(0);
+  const document = JSON.parse(stdout);
+  expect(document).toMatchObject({
+    report: { verdict: { result: 'verified' }, authority: { operator: 'me', ticket: 'T-1', approver: null } },
+    files: { json: folder.file('here/report.json') },
+    newKeyFile: folder.file('new.key'),
+    derivedSecretsFile: null,
+  });
+  expect(document.afterwards.length).toBeGreaterThan(3);
+  expect(JSON.parse(folder.read('here/report.json'))).toEqual(document.report);
+});
+
+test('a second rotation right after the first', async () => {
+  expect((await rotate(...consent)).code).toBe(0);
+  const args = ['--job', 'n8n', '--database', folder.url, '--current-key-file', folder.file('new.key')];
+  const second = await keyturn(['rotate', ...args, '--new-key-file', folder.file('newer.key'), ...consent], {
+    cwd: folder.path,
+  });
+  expect(second).toMatchObject({ code: 0 });
+  expect(await expectEverySecret({ url: folder.url }, folder.read('newer.key'), 'legacy-sqlite')).toEqual([]);
+});
+
+test('a dry run changes nothing, and needs no consent', async () => {
+  const before = folder.hash();
+  const { code, stdout } = await rotate('--dry-run');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^DRY RUN PASSED: 96 values/);
+  expect(folder.hash()).toBe(before);
+  expect(existsSync(folder.file('new.key'))).toBe(false);
+});
+
+test('plan changes nothing, with a key and without', async () => {
+  const before = folder.hash();
+  const plan = ['plan', '--job', 'n8n', '--database', folder.url];
+  const bare = await keyturn(plan);
+  expect(bare.code).toBe(0);
+  expect(bare.stdout).toMatch(/phase values:\n {2}credentials_entity +67 rows/);
+  expect(bare.stdout).toContain('not in this database: git_connection');
+  expect(bare.stdout).toContain('without the current key it is unknown');
+  const full = await keyturn([...plan, '--current-key-file', folder.file('old.key'), '--json']);
+  expect(full.code).toBe(0);
+  expect(JSON.parse(full.stdout)).toMatchObject({
+    keyId: expect.stringMatching(/^[0-9a-f]{16}$/),
+    undeclared: [],
+    unknown: [],
+  });
+  expect(folder.hash()).toBe(before);
+  expect(tablesOf(folder.database).filter((name) => name.startsWith('keyturn_'))).toEqual([]);
+});
+
+describe('options', () => {
+  test('kebab-case and camelCase', async () => {
+    const kebab = ['--i-really-want-to-rotate-my-master-key', '--i-have-backed-up-my-database'];
+    const { rotation } = folder;
+    const camel = rotation.map((word) => (word === '--current-key-file' ? '--currentKeyFile' : word));
+    expect(await keyturn(['rotate-master-key', ...camel, ...kebab], { cwd: folder.path })).toMatchObject({
+      code: 0,
+    });
+  });
+
+  test('database and current key from the environment', async () => {
+    const env = { KEYTURN_DATABASE: folder.url, KEYTURN_CURRENT_MASTER_KEY: folder.oldKey };
+    const args = ['rotate', '--job', 'n8n', '--new-key-file', 'new.key', ...consent];
+    expect(await keyturn(args, { cwd: folder.path, env })).toMatchObject({ code: 0 });
+    expect(await expectEverySecret({ url: folder.url }, folder.read('new.key'), 'legacy-sqlite')).toEqual([]);
+  });
+
+  test('--masterKey - from stdin', async () => {
+    const input = 'a key of my own, from a pipe\n';
+    const { code, stderr } = await keyturn(['rotate', ...folder.rotation, ...consent, '--masterKey', '-'], {
+      cwd: folder.path,
+      input,
+    });
+    expect(code).toBe(0);
+    expect(stderr).not.toContain('visible to other users');
+    expect(folder.read('new.key')).toBe(input.trim());
+    expect(await expectEverySecret({ url: folder.url }, input.trim(), 'legacy-sqlite')).toEqual([]);
+  });
+
+  test('--masterKey VALUE is warned of', async () => {
+    const { code, stderr } = await rotate(...consent, '--masterKey', 'my own key');
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^keyturn: warning: a key given with --masterKey is visible to other users/m);
+    expect(folder.read('new.key')).toBe('my own key');
+  });
+
+  test('--chunk-rows and --workers', async () => {
+    const { code, stdout } = await rotate(...consent, '--chunk-rows', '10', '--workers', '3', '--json');
+    expect(code).toBe(0);
+    const { targets } = JSON.parse(stdout).report;
+    expect(
+      targets.find(({ target }: { target: string }) => target === 'credentials_entity').ranges.chunks,
+    ).toBe(8);
+  });
+
+  test('--exclude leaves a column alone, with its reason in the report', async () => {
+    folder.exec(
+      'create table notes (id integer primary key, text text); insert into notes (text) select data from credentials_entity limit 1',
+    );
+    const before = folder.hash();
+    const refused = await rotate(...consent);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('notes.text (1)') });
+    expect(folder.hash()).toBe(before);
+    const { code, stdout } = await rotate(...consent, '--exclude', 'notes.text=an old copy', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).report.inventory.undeclared).toEqual([
+      expect.objectContaining({ table: 'notes', excluded: 'an old copy' }),
+    ]);
+  });
+
+  test('--table-prefix', async () => {
+    for (const name of tablesOf(folder.database))
+      if (!name.startsWith('sqlite_')) folder.exec(`alter table "${name}" rename to "p_${name}"`);
+    expect(await rotate(...consent)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('add --table-prefix p_'),
+    });
+    expect(await rotate(...consent, '--table-prefix', 'p_')).toMatchObject({ code: 0 });
+    expect(
+      await expectEverySecret({ url: folder.url, prefix: 'p_' }, folder.read('new.key'), 'legacy-sqlite'),
+    ).toEqual([]);
+  });
+});
+
+test('derived secrets that no row keeps go into a file of their own', async () => {
+  folder.exec('delete from deployment_key');
+  const { code, stdout, stderr } = await rotate(...consent);
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  const file = folder.file('new.key.derived-secrets.env');
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  const lines = folder.read('new.key.derived-secrets.env').trimEnd().split('\n');
+  const settings = [
+    'N8N_INSTANCE_ID',
+    'N8N_HMAC_SIGNATURE_SECRET',
+    'N8N_USER_MANAGEMENT_JWT_SECRET',
+    'N8N_BINARY_DATA_SIGNING_SECRET',
+  ];
+  expect(lines.map((line) => line.split('=')[0])).toEqual(settings);
+  expect(stdout).toContain(file);
+  for (const line of lines) expect(stdout + stderr).not.toContain(line.slice(line.indexOf('=') + 1));
+});

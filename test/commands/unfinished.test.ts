@@ -1,0 +1,171 @@
+import { writeFileSync } from 'node:fs';
+import { afterEach, expect, test } from '@jest/globals';
+import Sqlite from 'better-sqlite3';
+import { expectMany, manyId, manySqlite } from '../support/n8n/many.ts';
+import { consent, type Ended, emptyFolder, type Folder, folderWith, keyturn, start } from './keyturn.ts';
+
+const credentials = 20_000;
+const instanceKey = 'the instance key of many';
+let folder: Folder | undefined;
+afterEach(() => {
+  folder?.remove();
+});
+
+function many(count = credentials): Folder {
+  const { path } = emptyFolder();
+  manySqlite(`${path}/database.sqlite`, { credentials: count, instanceKey });
+  folder = folderWith(path, instanceKey);
+  return folder;
+}
+
+const keysOf = ({ rotation }: Folder): string[] => rotation.slice(2);
+const small = ['--chunk-rows', '50', '--workers', '2'];
+
+/** Starts a rotation and sends a signal once it is under way. */
+async function stopped(of: Folder, signals: readonly NodeJS.Signals[]): Promise<Ended> {
+  const run = start(['rotate', ...of.rotation, ...consent, ...small], { cwd: of.path });
+  run.child.stdin.end();
+  await run.said(/state=rotating/);
+  for (const signal of signals) {
+    run.child.kill(signal);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return run.ended;
+}
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  '%s: the chunks in flight finish, and resume goes on',
+  async (signal) => {
+    const of = many();
+    const ended = await stopped(of, [signal]);
+    expect(ended).toMatchObject({ code: 3, stdout: '' });
+    expect(ended.stderr).toContain(`keyturn: ${signal}: stopping`);
+    expect(ended.stderr).toContain(`keyturn: error: stopped by ${signal}\n`);
+    const resume = /^go on with: keyturn (.*)$/m.exec(ended.stderr)?.[1] ?? '';
+    expect(resume).toBe(`resume ${keysOf(of).join(' ')}`);
+
+    const status = await keyturn(['status', '--database', of.url, '--json']);
+    const { report } = JSON.parse(status.stdout);
+    expect(report.run).toMatchObject({ state: 'paused', reason: { code: 'stopped' } });
+    expect(report.totals.ranges.tally.rows).toBeGreaterThan(0);
+    expect(report.totals.ranges.tally.rows).toBeLessThan(credentials);
+
+    const resumed = await keyturn([...resume.split(' '), '--chunk-rows', '1000'], { cwd: of.path });
+    expect({ code: resumed.code, stderr: resumed.stderr }).toMatchObject({ code: 0 });
+    expect(resumed.stdout).toMatch(/^VERIFIED: /);
+    expect(await expectMany({ url: of.url }, of.read('new.key'), { credentials })).toEqual([]);
+  },
+);
+
+test('a second Ctrl-C leaves at once; the same rotate command goes on', async () => {
+  const of = many();
+  const ended = await stopped(of, ['SIGINT', 'SIGINT']);
+  expect(ended).toMatchObject({ code: 3, stdout: '' });
+  const again = await keyturn(['rotate', ...of.rotation, ...consent], { cwd: of.path });
+  expect({ code: again.code, stderr: again.stderr }).toMatchObject({ code: 0 });
+  expect(again.stderr).toMatch(/^run \S+ is unfinished \(\w+\): going on with it/m);
+  expect(await expectMany({ url: of.url }, of.read('new.key'), { credentials })).toEqual([]);
+});
+
+test('stopped while everything is still being looked at, nothing is touched', async () => {
+  const of = many(10);
+  const before = of.hash();
+  const run = start(['rotate', ...of.rotation, ...consent, '--masterKey', '-', '--log-level', 'info'], {
+    cwd: of.path,
+  });
+  // It waits for the key on stdin, which stays open.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  run.child.kill('SIGINT');
+  expect(await run.ended).toMatchObject({
+    code: 3,
+    stdout: '',
+    stderr: expect.stringContaining('hint: nothing was touched'),
+  });
+  expect(of.hash()).toBe(before);
+});
+
+test('an unfinished run refuses other keys and names those it wants', async () => {
+  const of = many(3_000);
+  await stopped(of, ['SIGINT']);
+  const unfinished = JSON.parse((await keyturn(['status', '--database', of.url, '--json'])).stdout).report;
+  const { from, to } = unfinished.keys;
+  writeFileSync(of.file('other.key'), 'another key', { mode: 0o600 });
+  const before = of.hash();
+  const otherOld = keysOf(of).map((word) => (word === of.file('old.key') ? of.file('other.key') : word));
+  const otherNew = keysOf(of).map((word) => (word === of.file('new.key') ? of.file('other.key') : word));
+  for (const args of [
+    ['resume', ...otherOld],
+    ['rotate', '--job', 'n8n', ...otherOld, ...consent],
+  ]) {
+    const { code, stderr } = await keyturn(args, { cwd: of.path });
+    expect(code).toBe(2);
+    expect(stderr).toContain(
+      `give the file of the key ${from.id} with --current-key-file, and that of ${to.id} with --new-key-file`,
+    );
+  }
+  for (const args of [
+    ['resume', ...otherNew],
+    ['rotate', '--job', 'n8n', ...otherNew, ...consent],
+  ]) {
+    const { code, stderr } = await keyturn(args, { cwd: of.path });
+    expect(code).toBe(2);
+    expect(stderr).toContain(`give the file of the key ${to.id} with --new-key-file`);
+  }
+  for (const args of [
+    ['rotate', ...of.rotation, '--dry-run'],
+    ['verify', ...keysOf(of).slice(0, 4)],
+    ['forget', '--database', of.url, '--yes'],
+  ]) {
+    expect(await keyturn(args, { cwd: of.path })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('is unfinished'),
+    });
+  }
+  expect(of.hash()).toBe(before);
+});
+
+test('a damaged credential stops the run; skip goes on; retry mends it', async () => {
+  const of = many(300);
+  const database = new Sqlite(of.database);
+  const id = manyId(123);
+  const good =
+    database.prepare<[string], string>('select data from credentials_entity where id = ?').pluck().get(id) ??
+    '';
+  const damaged = `${good.slice(0, 20)}${good[20] === 'A' ? 'B' : 'A'}${good.slice(21, -8)}AAAAAAA=`;
+  const put = database.prepare('update credentials_entity set data = ? where id = ?');
+  put.run(damaged, id);
+
+  const first = await keyturn(['rotate', ...of.rotation, ...consent], { cwd: of.path });
+  expect(first).toMatchObject({ code: 3, stdout: '' });
+  expect(first.stderr).toMatch(new RegExp(`^ {2}credentials_entity row ${id}, data: \\S+$`, 'm'));
+  expect(first.stderr).toMatch(/^keyturn: error: 1 value could not be opened$/m);
+  expect(first.stderr).not.toContain(damaged);
+
+  const skipped = await keyturn(
+    ['resume', ...keysOf(of), '--on-exception', 'skip', '--max-exceptions', '1'],
+    { cwd: of.path },
+  );
+  expect({ code: skipped.code, stderr: skipped.stderr }).toMatchObject({ code: 3 });
+  expect(skipped.stdout).toMatch(/^VERIFIED WITH EXCEPTIONS: 1 value /);
+  expect(skipped.stdout).toContain(`credentials_entity row ${id}, data: `);
+
+  const list = await keyturn(['exceptions', 'list', '--database', of.url]);
+  expect(list).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(new RegExp(`^credentials_entity row ${id}, data: \\S+\n$`)),
+  });
+  const json = JSON.parse((await keyturn(['exceptions', 'list', '--database', of.url, '--json'])).stdout);
+  expect(json.exceptions).toEqual([
+    expect.objectContaining({ table: 'credentials_entity', rowId: [id], field: 'data' }),
+  ]);
+
+  const verify = ['verify', '--database', of.url, '--current-key-file', of.file('new.key')];
+  expect(await keyturn(verify, { cwd: of.path })).toMatchObject({ code: 3 });
+
+  put.run(good, id);
+  database.close();
+  const retried = await keyturn(['exceptions', 'retry', ...keysOf(of)], { cwd: of.path });
+  expect({ code: retried.code, stderr: retried.stderr }).toMatchObject({ code: 0 });
+  expect(await expectMany({ url: of.url }, of.read('new.key'), { credentials: 300 })).toEqual([]);
+  expect(await keyturn(['exceptions', 'retry', ...keysOf(of)], { cwd: of.path })).toMatchObject({ code: 2 });
+});
