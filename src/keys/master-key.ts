@@ -119,7 +119,7 @@ function refuse({ key, path, mustWrite }: NewKeyPlan, { current, unfinished, ret
   const source = mustWrite ? '--masterKey' : path;
   if (key.equals(current)) {
     throw new KeyturnError('same-key', 'the new key is the current key', {
-      hint: 'leave out --masterKey, or name another file',
+      hint: 'name a file that does not exist yet, and a key is generated',
       facts: { keyId: key.id },
     });
   }

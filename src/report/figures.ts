@@ -1,6 +1,7 @@
-import type { ChunkTotals, TargetTotals, Verification } from '../rotation/chunk-table.ts';
+import type { ChunkTotals, TargetTotals } from '../rotation/chunk-figures.ts';
 import type { Run } from '../rotation/run.ts';
 import { addTally, emptyTally, type Tally } from '../rotation/tally.ts';
+import type { Verification } from '../rotation/verification.ts';
 import type { ChunkAudit } from './chunk-audit.ts';
 
 /** What the chunks of one kind have done. */

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { formatNamed } from '../formats/registry.ts';
-import { ChunkTable } from '../rotation/chunk-table.ts';
+import { ChunkFigures } from '../rotation/chunk-figures.ts';
 import { type ExceptionReason, ExceptionTable, type RecordedException } from '../rotation/exception-table.ts';
 import type { Finding, Run, RunKind, RunOptions, RunState } from '../rotation/run.ts';
 import { type RunEvent, RunTable } from '../rotation/run-table.ts';
@@ -158,7 +158,7 @@ function isAuthenticated(format: string): boolean {
 }
 
 async function targetsOf(checkpoint: Knex, run: Run): Promise<TargetReport[]> {
-  const totals = await new ChunkTable(checkpoint, run.id).totals();
+  const totals = await new ChunkFigures(checkpoint, run.id).totals();
   const audits = await auditChunks(checkpoint, run);
   const exceptions = await openExceptions(checkpoint, run);
   return run.job.targets.map(({ shape: { table }, phase }) => {

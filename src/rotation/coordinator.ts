@@ -3,7 +3,8 @@ import type { Database, RunLock } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Target } from '../job/job.ts';
 import type { Queue } from '../queue/queue.ts';
-import { type Chunk, ChunkTable, chunkTimeout, type TargetTotals } from './chunk-table.ts';
+import { ChunkFigures, type TargetTotals } from './chunk-figures.ts';
+import { type Chunk, ChunkTable, chunkTimeout } from './chunk-table.ts';
 import { ExceptionTable } from './exception-table.ts';
 import type { Pace } from './pace.ts';
 import { halvesOf, Planner } from './planner.ts';
@@ -38,6 +39,7 @@ export class Coordinator {
   readonly #with: Coordination;
   readonly #runs: RunTable;
   readonly #chunks: ChunkTable;
+  readonly #figures: ChunkFigures;
   readonly #exceptions: ExceptionTable;
   #run: Run;
   /** The last scan ended in doubt: what it read does not count. */
@@ -50,6 +52,7 @@ export class Coordinator {
     this.#rescan = run.reason?.code === 'verification-failed' || run.reason?.code === 'late-rows';
     this.#runs = new RunTable(coordination.checkpoint);
     this.#chunks = new ChunkTable(coordination.checkpoint, run.id);
+    this.#figures = new ChunkFigures(coordination.checkpoint, run.id);
     this.#exceptions = new ExceptionTable(coordination.checkpoint, run.id);
   }
 
@@ -111,7 +114,7 @@ export class Coordinator {
 
   /** Verified, or why not: every row was read once, and says what it said before. */
   async #conclude(): Promise<void> {
-    const totals = await this.#chunks.totals();
+    const totals = await this.#figures.totals();
     const changed = sum(totals, ({ changed: n }) => n);
     if (changed > 0 && this.#run.kind === 'rotation') throw await this.#differs(changed);
     for (const target of this.#run.job.targets) await this.#reconcile(target, totals.get(target.shape.table));
@@ -151,7 +154,12 @@ export class Coordinator {
   /** Keeps the queue filled with what `pending` tells, planning ahead, until nothing is pending or left to plan. */
   async #drive(plannable: readonly Target[], pending: (limit: number) => Promise<number[]>): Promise<void> {
     const { queue, lock } = this.#with;
-    const planner = new Planner(this.#with.database, this.#chunks, this.#run.options.chunkRows);
+    const planner = new Planner(
+      this.#with.database,
+      this.#chunks,
+      this.#figures,
+      this.#run.options.chunkRows,
+    );
     let unplanned = [...plannable];
     for (;;) {
       await this.#checkHealth();
@@ -176,8 +184,8 @@ export class Coordinator {
     const requested = await this.#runs.requested(this.#run);
     if (requested === 'pause') throw endOf('stopped', 'paused by keyturn pause');
     if (requested === 'cancel') throw endOf('cancelled', 'cancelled by keyturn cancel');
-    const chunkMs = await this.#chunks.slowMs();
-    const hold = await pace.check({ now: new Date(), chunkMs, rows: await this.#chunks.rowsDone() });
+    const chunkMs = await this.#figures.slowMs();
+    const hold = await pace.check({ now: new Date(), chunkMs, rows: await this.#figures.rowsDone() });
     if (hold?.kind === 'end') throw endOf(hold.code ?? 'stopped', hold.reason);
     const waiting = hold?.reason ?? null;
     if (waiting !== this.#run.waiting) {
@@ -242,7 +250,7 @@ export class Coordinator {
   async #tell(now: boolean): Promise<void> {
     if (!now && performance.now() - this.#lastProgress < progressMs) return;
     this.#lastProgress = performance.now();
-    this.#with.progress({ run: this.#run, totals: await this.#chunks.totals() });
+    this.#with.progress({ run: this.#run, totals: await this.#figures.totals() });
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Database } from '../databases/database.ts';
 import type { Target } from '../job/job.ts';
+import type { ChunkFigures } from './chunk-figures.ts';
 import type { Chunk, ChunkTable, NewChunk } from './chunk-table.ts';
 
 const smallest = 200;
@@ -17,13 +18,15 @@ const largestBytes = 16 * 1024 * 1024;
 export class Planner {
   readonly #database: Database;
   readonly #chunks: ChunkTable;
+  readonly #figures: ChunkFigures;
   readonly #fixedRows: number | null;
   readonly #done = new Set<string>();
 
   /** @param fixedRows rows per chunk; null: by the time that the target's last chunks took. */
-  constructor(database: Database, chunks: ChunkTable, fixedRows: number | null) {
+  constructor(database: Database, chunks: ChunkTable, figures: ChunkFigures, fixedRows: number | null) {
     this.#database = database;
     this.#chunks = chunks;
+    this.#figures = figures;
     this.#fixedRows = fixedRows;
   }
 
@@ -47,7 +50,7 @@ export class Planner {
 
   async #rows(table: string): Promise<number> {
     if (this.#fixedRows !== null) return this.#fixedRows;
-    const pace = await this.#chunks.recentPace(table);
+    const pace = await this.#figures.recentPace(table);
     if (pace === null) return first;
     return Math.max(smallest, Math.min(largest, Math.round(targetMs / pace)));
   }

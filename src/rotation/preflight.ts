@@ -1,12 +1,12 @@
-import type { Database, Table } from '../databases/database.ts';
+import type { Database, Row, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Job, Target } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { prepareTarget } from './field-values.ts';
+import { fieldsOf, type PreparedTarget, prepareTarget } from './field-values.ts';
 import { findUndeclared } from './inventory.ts';
 import { openKeyring } from './open-keyring.ts';
-import { rotateRows } from './rotate-rows.ts';
+import { type RotatedRows, rotateRows } from './rotate-rows.ts';
 import type { Finding, Inventory } from './run.ts';
 import { keyringAfter } from './source-keys.ts';
 
@@ -33,7 +33,7 @@ export async function preflight(
 ): Promise<Preflight> {
   if (keys.current.equals(keys.next)) {
     throw new KeyturnError('same-key', 'the new key is the current key', {
-      hint: 'name another --new-key-file',
+      hint: 'name another new key',
     });
   }
   const { ring: from, verdict } = await openKeyring(database, catalog, job, keys.current);
@@ -102,12 +102,12 @@ async function sampleTargets(
   let total = 0;
   for (const target of job.targets) {
     const rows = await database.readRange(target.shape, { after: null, upTo: null }, sampledRows);
-    const outcome = rotateRows(prepareTarget(target), rows, { from, to, mode: 'chunk' });
+    const prepared = prepareTarget(target);
+    const outcome = rotateRows(prepared, rows, { from, to, mode: 'chunk' });
     const opened = outcome.rows.reduce((sum, { tally }) => sum + tally.rotated + tally.current, 0);
     const failed = outcome.rows.reduce((sum, { tally }) => sum + tally.exceptions, 0);
     if (failed >= 4 && failed > opened) throw mostlyClosed(target, failed, opened + failed);
-    const changes = outcome.rows.flatMap(({ change }) => change ?? []);
-    await checkWidths(database, catalog, target, changes);
+    await checkWidths(database, catalog, prepared, rows, outcome, to);
     total += opened;
   }
   return total;
@@ -124,32 +124,44 @@ function mostlyClosed({ shape }: Target, failed: number, of: number): KeyturnErr
   );
 }
 
-/** The longest stored value plus what a value grows by must fit its column. */
+/**
+ * What is stored must fit its column: the longest value there plus what values grow by; where the value is the master
+ * key itself, the new key sealed.
+ */
 async function checkWidths(
   database: Database,
   catalog: readonly Table[],
-  { shape, fields }: Target,
-  changes: readonly { old: readonly (string | null)[]; new: readonly (string | null)[] }[],
+  prepared: PreparedTarget,
+  rows: readonly Row[],
+  { rows: rotated }: RotatedRows,
+  to: Keyring,
 ): Promise<void> {
+  const { shape } = prepared.target;
   const table = catalog.find(({ name }) => name === shape.table);
-  for (const { column, index } of fields) {
+  for (const { field, format } of prepared.fields) {
+    const { column, index, becomes } = field;
     const width = table?.columns.find(({ name }) => name === column)?.maxLength ?? null;
     if (width === null) continue;
-    const growth = Math.max(
-      0,
-      ...changes.map((c) => (c.new[index]?.length ?? 0) - (c.old[index]?.length ?? 0)),
-    );
-    const longest = await database.longest(shape.table, column);
-    if (longest + growth <= width) continue;
-    throw new KeyturnError(
-      'column-too-narrow',
-      `${shape.table}.${column} holds ${width} characters, the new ciphertext needs ${longest + growth}`,
-      {
-        hint: 'widen the column first, as the application allows',
-        facts: { target: shape.table, column },
-      },
-    );
+    const growth = rotated.map(({ change }, i) => {
+      const applies = rows[i] !== undefined && fieldsOf(prepared, rows[i]).some((f) => f.field === field);
+      return applies && change !== null
+        ? (change.new[index]?.length ?? 0) - (change.old[index]?.length ?? 0)
+        : 0;
+    });
+    const needed =
+      becomes === 'primary'
+        ? format.sealedLength(Buffer.byteLength(to.primary.text))
+        : (await database.longest(shape.table, column)) + Math.max(0, ...growth);
+    if (needed > width) throw tooNarrow(shape.table, column, width, needed);
   }
+}
+
+function tooNarrow(table: string, column: string, width: number, needed: number): KeyturnError {
+  return new KeyturnError(
+    'column-too-narrow',
+    `${table}.${column} holds ${width} characters, the new ciphertext needs ${needed}`,
+    { hint: 'widen the column first, as the application allows', facts: { target: table, column } },
+  );
 }
 
 function indexWarnings(catalog: readonly Table[], job: Job): string[] {

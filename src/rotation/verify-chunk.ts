@@ -1,12 +1,13 @@
 import type { Row, RowId } from '../databases/database.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { publishStep } from './chunk-step.ts';
-import { type Chunk, ChunkTable, type Verification } from './chunk-table.ts';
+import { type Chunk, ChunkTable } from './chunk-table.ts';
 import { digestBytes, digestKey, entryBytes } from './digest.ts';
 import { type Exception, ExceptionTable } from './exception-table.ts';
 import type { PreparedTarget } from './field-values.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
+import type { Verification } from './verification.ts';
 import { type VerifiedRow, verifyRows } from './verify-rows.ts';
 import type { WorkerContext } from './worker-context.ts';
 
@@ -117,7 +118,8 @@ function judge(
     counts.proven++;
     counts.exceptions += verified.closed.length;
     // A rotation listed them when it met them; a later verification has a list of its own.
-    if (run.kind === 'verification') for (const { field, path } of verified.closed) except('does-not-open', field, path);
+    if (run.kind === 'verification')
+      for (const { field, path } of verified.closed) except('does-not-open', field, path);
   } else if (old !== null && verified.dependsOn(old)) {
     counts.late++;
     found.late.push(verified.row.id);

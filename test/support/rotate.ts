@@ -3,7 +3,7 @@ import { formatNames } from '../../src/formats/registry.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
 import { Key } from '../../src/keys/key.ts';
-import { ChunkTable, type TargetTotals } from '../../src/rotation/chunk-table.ts';
+import { ChunkFigures, type TargetTotals } from '../../src/rotation/chunk-figures.ts';
 import { ExceptionTable, type RecordedException } from '../../src/rotation/exception-table.ts';
 import { assertDeclared, preflight } from '../../src/rotation/preflight.ts';
 import { createRun, finishRun, type Site } from '../../src/rotation/rotation.ts';
@@ -79,7 +79,7 @@ export async function rotate(
     }
     return {
       run: await runs.get(run.id),
-      totals: await new ChunkTable(database.knex, run.id).totals(),
+      totals: await new ChunkFigures(database.knex, run.id).totals(),
       exceptions: await new ExceptionTable(database.knex, run.id).open(1000),
       error,
     };

@@ -1,0 +1,131 @@
+import type { Knex } from 'knex';
+import { tallyColumns, verificationColumns } from './checkpoint-schema.ts';
+import { type Tally, tallyFields } from './tally.ts';
+import { type Verification, verificationFields } from './verification.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: a row as knex gives it, taken apart right below
+type ChunkRow = Record<string, any>;
+
+export interface ChunkTotals {
+  readonly chunks: number;
+  readonly open: number;
+  readonly failed: number;
+  readonly ms: number;
+  readonly tally: Tally;
+  readonly verification: Verification;
+}
+
+export interface TargetTotals {
+  readonly phase: number;
+  /** No range of it is left to plan. */
+  readonly plannedOut: boolean;
+  readonly ranges: ChunkTotals | null;
+  readonly sweeps: ChunkTotals | null;
+}
+
+/** Sums and speeds over the chunks of one run. */
+export class ChunkFigures {
+  readonly #knex: Knex;
+  readonly #run: string;
+
+  constructor(knex: Knex, run: string) {
+    this.#knex = knex;
+    this.#run = run;
+  }
+
+  #rows(): Knex.QueryBuilder<ChunkRow> {
+    return this.#knex('keyturn_chunk').where({ run: this.#run });
+  }
+
+  /** Milliseconds per row over the target's last few rotated ranges; null: not known yet. */
+  async recentPace(target: string): Promise<number | null> {
+    const rows: ChunkRow[] = await this.#rows()
+      .where({ target })
+      .whereNotNull('rotated_at')
+      .where('row_count', '>', 0)
+      .orderBy('chunk', 'desc')
+      .limit(4)
+      .select('ms', 'row_count');
+    const count = rows.reduce((sum, row) => sum + row.row_count, 0);
+    return count === 0
+      ? null
+      : Math.max(
+          1,
+          rows.reduce((sum, row) => sum + row.ms, 0),
+        ) / count;
+  }
+
+  /** 95th percentile of the milliseconds that the last hundred chunks took; null: none is done yet. */
+  async slowMs(): Promise<number | null> {
+    const rows: ChunkRow[] = await this.#rows()
+      .whereNotNull('rotated_at')
+      .where('row_count', '>', 0)
+      .orderBy('rotated_at', 'desc')
+      .limit(100)
+      .select('ms');
+    const sorted = rows.map((row): number => row.ms).sort((a, b) => a - b);
+    return sorted[Math.floor(sorted.length * 0.95)] ?? null;
+  }
+
+  /** Rows of ranges and sweeps that were rotated. */
+  async rowsDone(): Promise<number> {
+    const row = await this.#rows().sum<{ n: number | string | null }>('row_count as n').first();
+    return Number(row?.n ?? 0);
+  }
+
+  /** Who worked on this run, and when a chunk of theirs was last committed. */
+  async workers(): Promise<{ worker: string; chunks: number; lastAt: string }[]> {
+    const rows: ChunkRow[] = await this.#rows()
+      .whereNotNull('worker')
+      .groupBy('worker')
+      .orderBy('worker')
+      .select('worker')
+      .select(this.#knex.raw('count(*) as chunks, max(coalesce(verified_at, rotated_at)) as last_at'));
+    return rows.map((row) => ({ worker: row.worker, chunks: Number(row.chunks), lastAt: row.last_at }));
+  }
+
+  /** Totals per target; `sweeps` count rows a second time, so they stand apart. */
+  async totals(): Promise<Map<string, TargetTotals>> {
+    const sums = [...tallyColumns, ...verificationColumns].map((column) =>
+      this.#knex.raw('sum(??) as ??', [column, column]),
+    );
+    const rows: ChunkRow[] = await this.#rows()
+      .whereNot('state', 'split')
+      .groupBy('target', this.#knex.raw('case when row_ids is null then 0 else 1 end'))
+      .select('target', this.#knex.raw('case when row_ids is null then 0 else 1 end as sweep'))
+      .select(this.#knex.raw('count(*) as chunks, sum(ms) as ms, min(phase) as phase'))
+      .select(this.#knex.raw("sum(case when state = 'planned' then 1 else 0 end) as open"))
+      .select(this.#knex.raw("sum(case when state = 'failed' then 1 else 0 end) as failed"))
+      .select(
+        this.#knex.raw('sum(case when row_ids is null and up_to is null then 1 else 0 end) as planned_out'),
+      )
+      .select(sums);
+    const totals = new Map<string, TargetTotals>();
+    for (const row of rows) {
+      const part: ChunkTotals = {
+        chunks: Number(row.chunks),
+        open: Number(row.open),
+        failed: Number(row.failed),
+        ms: Number(row.ms),
+        tally: Object.fromEntries(
+          tallyFields.map((name, i) => [name, Number(row[tallyColumns[i] ?? ''])]),
+        ) as unknown as Tally,
+        verification: Object.fromEntries(
+          verificationFields.map((name, i) => [name, Number(row[verificationColumns[i] ?? ''])]),
+        ) as unknown as Verification,
+      };
+      const held = totals.get(row.target) ?? {
+        phase: Number(row.phase),
+        plannedOut: false,
+        ranges: null,
+        sweeps: null,
+      };
+      totals.set(row.target, {
+        ...held,
+        plannedOut: held.plannedOut || Number(row.planned_out) > 0,
+        ...(Number(row.sweep) === 0 ? { ranges: part } : { sweeps: part }),
+      });
+    }
+    return totals;
+  }
+}
