@@ -120,6 +120,8 @@ export interface Database {
   ask(sql: string): Promise<boolean>;
   /** Deadlock, lock wait, lost connection, serialization failure: the whole transaction may be tried again. */
   isTransient(error: unknown): boolean;
+  /** This login lacks a right that the statement needs. */
+  isDenied(error: unknown): boolean;
   /** A statement took longer than `statementTimeoutMs`: less at once may do. */
   isTimeout(error: unknown): boolean;
   close(): Promise<void>;

@@ -215,6 +215,11 @@ class PostgresDatabase implements Database {
     return isTransientPostgres(error);
   }
 
+  /** 42501 insufficient_privilege; a row-level policy that would hide rows says so too (row_security is off). */
+  isDenied(error: unknown): boolean {
+    return (error as { code?: unknown } | null)?.code === '42501';
+  }
+
   /** 57014 query_canceled: https://www.postgresql.org/docs/current/errcodes-appendix.html */
   isTimeout(error: unknown): boolean {
     return (error as { code?: unknown } | null)?.code === '57014';

@@ -231,6 +231,10 @@ class SqliteDatabase implements Database {
     return false;
   }
 
+  isDenied(): boolean {
+    return false;
+  }
+
   isTimeout(): boolean {
     return false;
   }

@@ -221,7 +221,7 @@ function refuseConfig(text: string, path: string): void {
   }
   if (typeof value === 'object' && value !== null && 'encryptionKey' in value) {
     throw new KeyturnError('key-shape', `${path} is an application's configuration, not a key file`, {
-      hint: `use --config ${path}, or a file that holds the value of encryptionKey and nothing else`,
+      hint: 'make a file that holds the value of encryptionKey and nothing else',
     });
   }
 }

@@ -34,10 +34,12 @@ export class Keyring {
     return [...this.#named.keys()];
   }
 
-  /** Whether values sealed with this very key stay readable in this ring. */
+  /**
+   * Whether values sealed with this very key stay readable in this ring. A text and raw bytes are two keys even when
+   * their bytes agree: they are used in different places.
+   */
   holds(key: Key): boolean {
-    if (this.primary.equals(key)) return true;
-    for (const held of this.#named.values()) if (held.equals(key)) return true;
-    return false;
+    const same = (held: Key): boolean => held.isText === key.isText && held.equals(key);
+    return same(this.primary) || [...this.#named.values()].some(same);
   }
 }

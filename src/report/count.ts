@@ -9,3 +9,13 @@ export function thousands(n: number): string {
 export function count(n: number, noun: string): string {
   return `${thousands(n)} ${noun}${n === 1 ? '' : 's'}`;
 }
+
+const units = ['KB', 'MB', 'GB', 'TB'] as const;
+
+/** `12.3 MB`, by 1024; below a kilobyte the bytes themselves. */
+export function bytes(n: number): string {
+  const size = Math.abs(n);
+  if (size < 1024) return count(Math.round(n), 'byte');
+  const power = Math.min(units.length, Math.floor(Math.log2(size) / 10));
+  return `${thousands(n / 1024 ** power)} ${units[power - 1] ?? ''}`;
+}

@@ -14,8 +14,8 @@ export function pausesOf(events: readonly RunEvent[]): Pause[] {
   const pauses: Pause[] = [];
   let rest: { from: string; why: string } | null = null;
   for (const { event, at, detail } of events) {
-    if (event === 'paused' || event === 'failed') {
-      rest = { from: at, why: String(detail.code ?? event) };
+    if (event === 'paused' || event === 'failed' || event === 'cancelled') {
+      rest ??= { from: at, why: String(detail.code ?? event) };
     } else if (rest !== null) {
       pauses.push({ ...rest, to: at });
       rest = null;

@@ -51,6 +51,8 @@ export interface InventoryReport {
   readonly absent: readonly string[];
   /** Ciphertext, or what looks like it, where no field declares any; `excluded` says why that is left alone. */
   readonly undeclared: readonly Finding[];
+  /** Tables that the login may not read: what is in them is unknown. */
+  readonly unread: readonly string[];
   /** Columns that the job leaves alone, whether or not anything was found there. */
   readonly exclusions: readonly {
     readonly table: string;
@@ -213,6 +215,7 @@ function inventoryOf({ job, inventory }: Run): InventoryReport {
     targets: inventory.targets,
     absent: inventory.absent,
     undeclared: inventory.undeclared,
+    unread: inventory.unread,
     exclusions: job.exclude.map(({ table, column, reason }) => ({ table, column, reason })),
   };
 }

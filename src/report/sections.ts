@@ -70,7 +70,7 @@ export function keysSection({ keys: { from, to, sources }, run }: Report): strin
 
 export function inventorySection(report: Report): string[] {
   const { inventory } = report;
-  const { declared, absent, undeclared, exclusions } = inventory;
+  const { declared, absent, undeclared, unread, exclusions } = inventory;
   const excluded = exclusions.filter(
     ({ table: name, column }) => !undeclared.some((found) => found.table === name && found.column === column),
   );
@@ -88,6 +88,7 @@ export function inventorySection(report: Report): string[] {
         `${name}.${column}: ${count(values, 'value')}, ${count(lookAlikes, 'look-alike')}${reason === undefined ? '' : `; left alone: ${reason}`}`,
       ),
     ),
+    ...(unread.length === 0 ? [] : labelled('Unknown', `not readable for this login: ${unread.join(', ')}`)),
     ...excluded.flatMap(({ table: name, column, reason }) =>
       labelled('Excluded', `${name}.${column}: ${reason}`),
     ),

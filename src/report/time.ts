@@ -5,7 +5,11 @@ export function moment(iso: string): string {
 
 /** `1 h 02 min 03 s` between two ISO times. */
 export function duration(from: string, to: string): string {
-  const seconds = Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000));
+  return span(Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000)));
+}
+
+/** `1 h 02 min 03 s`. */
+export function span(seconds: number): string {
   const h = Math.floor(seconds / 3600);
   const min = Math.floor((seconds % 3600) / 60);
   const s = seconds % 60;

@@ -6,11 +6,11 @@ import { openDatabase } from '../../src/databases/open.ts';
 import type { Field, Job } from '../../src/job/job.ts';
 import { migrate } from '../../src/rotation/checkpoint-schema.ts';
 import { ChunkTable } from '../../src/rotation/chunk-table.ts';
-import type { Verification } from '../../src/rotation/verification.ts';
 import { type Exception, ExceptionTable } from '../../src/rotation/exception-table.ts';
 import type { Run, RunState } from '../../src/rotation/run.ts';
 import { RunTable } from '../../src/rotation/run-table.ts';
 import { emptyTally, type Tally } from '../../src/rotation/tally.ts';
+import type { Verification } from '../../src/rotation/verification.ts';
 
 /** What must never leave the checkpoint: a pinned key, as stored, and bytes that stand for digests. */
 export const pinnedSecret = 'cGlubmVkLXNlY3JldC1vZi10aGUtbGVnYWN5LWtleQ==';
@@ -89,6 +89,7 @@ const planned: Parameters<RunTable['insert']>[0] = {
       { target: 'deployment_key', rows: 5 },
     ],
     absent: ['promotion_provider'],
+    unread: [],
     undeclared: [
       {
         table: 'notes',
@@ -190,6 +191,12 @@ export class RecordedRun {
     await knex('keyturn_run').update({ created_at: at(0) });
     await knex('keyturn_run').whereNotNull('finished_at').update({ finished_at: end });
     await knex('keyturn_exception').update({ at: at(1) });
+    await knex('keyturn_chunk')
+      .whereNotNull('rotated_at')
+      .update({ rotated_at: at(1) });
+    await knex('keyturn_chunk')
+      .whereNotNull('verified_at')
+      .update({ verified_at: at(2) });
   }
 
   async close(): Promise<void> {

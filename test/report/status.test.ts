@@ -1,12 +1,13 @@
 import { expect, test } from '@jest/globals';
-import { buildReport } from '../../src/report/report.ts';
+import { readStanding } from '../../src/report/standing.ts';
 import { statusText } from '../../src/report/status.ts';
+import { ChunkFigures } from '../../src/rotation/chunk-figures.ts';
 import { damaged, RecordedRun, verifiedRun } from './recorded-run.ts';
 import { expectTranscript } from './transcript.ts';
 
 async function statusOf(recorded: RecordedRun): Promise<string> {
   try {
-    return statusText(await buildReport(recorded.database.knex, recorded.run.id));
+    return statusText(await readStanding(recorded.database.knex, recorded.run.id, false));
   } finally {
     await recorded.close();
   }
@@ -35,5 +36,35 @@ test('a second scan counts its own rows only', async () => {
 
 test('a finished run is done to the last row, whatever came or went', async () => {
   const text = await statusOf(await verifiedRun());
-  expect(text).toMatch(/^all targets +1,205 +1,205 +100% +1,207 +100% +0$/m);
+  expect(text).toMatch(/^all targets +1,205 +1,205 +100% +1,207 +100% +0 +#{10}$/m);
+});
+
+test('the speed of the last minute, and what went wrong on the way', async () => {
+  const recorded = await RecordedRun.start();
+  await recorded.become('rotating');
+  const knex = recorded.database.knex;
+  const figures = new ChunkFigures(knex, recorded.run.id);
+  expect(await figures.rowsPerSecond(null, new Date())).toBeNull();
+  const now = new Date('2026-01-05T03:10:00.000Z');
+  const times = ['03:08:00', '03:09:40', '03:09:45', '03:09:55'];
+  for (const [i, time] of times.entries()) {
+    const chunk = await recorded.plan('credentials_entity', null, [String(i)]);
+    await recorded.rotate(chunk, { rows: 100, values: 100, rotated: 100 });
+    await knex('keyturn_chunk')
+      .where({ chunk })
+      .update({ rotated_at: `2026-01-05T${time}.000Z`, attempts: i === 1 ? 3 : 1 });
+  }
+  await knex('keyturn_chunk').where({ chunk: 1 }).update({ state: 'split' });
+  await knex('keyturn_chunk').where({ chunk: 4 }).update({ state: 'failed' });
+  // The first of this minute is where the time begins: two chunks in 20 s
+  expect(await figures.rowsPerSecond(null, now)).toBe(10);
+  expect(await figures.rowsPerSecond(1, now)).toBeNull();
+  expect(await figures.mishaps()).toEqual({ retried: 1, split: 1, failed: 1 });
+  const standing = await readStanding(knex, recorded.run.id, true, now);
+  expect(standing).toMatchObject({ stage: 'rotated', rowsPerSecond: 10, chunks: { retried: 1, split: 1 } });
+  const text = statusText(standing);
+  expect(text).toMatch(/^Coordinator +at work$/m);
+  expect(text).toMatch(/^Speed +10 rows\/s, 1 min \d\d s until all is rotated$/m);
+  expect(text).toMatch(/^Chunks +2 done, 0 open, 1 retried, 1 split, 1 failed$/m);
+  await recorded.close();
 });

@@ -1,0 +1,109 @@
+import type { Knex } from 'knex';
+import { ChunkFigures } from '../rotation/chunk-figures.ts';
+import type { Request, Run } from '../rotation/run.ts';
+import { RunTable } from '../rotation/run-table.ts';
+import { buildReport, type Report, type TargetReport } from './report.ts';
+
+/** How far one target is in what the run does now. */
+export interface TargetStanding {
+  readonly target: string;
+  readonly done: number;
+  readonly total: number;
+  /** 100 only when nothing of it is left. */
+  readonly percent: number;
+}
+
+/** Where a run stands and how it gets on: from the checkpoint tables, and whether somebody holds its lock. */
+export interface Standing {
+  readonly report: Report;
+  /** What the numbers of `targets` count. */
+  readonly stage: 'rotated' | 'verified';
+  readonly targets: readonly TargetStanding[];
+  readonly percent: number;
+  /** Null: nobody is at work, or it is not known yet. */
+  readonly rowsPerSecond: number | null;
+  /** Of this stage. */
+  readonly secondsLeft: number | null;
+  /** Whether a coordinator is at work; null: it cannot be told. */
+  readonly coordinated: boolean | null;
+  readonly waiting: string | null;
+  readonly requested: Request | null;
+  readonly workers: readonly { readonly worker: string; readonly chunks: number; readonly lastAt: string }[];
+  readonly chunks: {
+    readonly open: number;
+    readonly retried: number;
+    readonly split: number;
+    readonly failed: number;
+  };
+}
+
+export async function readStanding(
+  checkpoint: Knex,
+  runId: string,
+  coordinated: boolean | null,
+  now = new Date(),
+): Promise<Standing> {
+  const figures = new ChunkFigures(checkpoint, runId);
+  const run = await new RunTable(checkpoint).get(runId);
+  const report = await buildReport(checkpoint, runId);
+  const { stage, targets, percent } = progressOf(report);
+  const working = coordinated !== false && isWorking(run);
+  const rate = working ? await figures.rowsPerSecond(stage === 'verified' ? run.round : null, now) : null;
+  const left = targets.reduce((sum, { done, total }) => sum + Math.max(0, total - done), 0);
+  const { ranges, sweeps } = report.totals;
+  return {
+    report,
+    stage,
+    targets,
+    percent,
+    rowsPerSecond: rate === null ? null : Math.round(rate),
+    secondsLeft: rate === null ? null : Math.ceil(left / rate),
+    coordinated,
+    waiting: working ? run.waiting : null,
+    requested: isWorking(run) ? run.requested : null,
+    workers: await figures.workers(),
+    chunks: { open: ranges.open + sweeps.open, ...(await figures.mishaps()) },
+  };
+}
+
+/** How far a run is: its rotation, and once all is rotated its verification. */
+export function progressOf(report: Report): Pick<Standing, 'stage' | 'targets' | 'percent'> {
+  const rotated = report.run.kind === 'verification' || report.targets.every(isRotated);
+  const stage = rotated && report.proof.scans > 0 ? 'verified' : 'rotated';
+  const targets = report.targets.map((target) => standingOf(target, stage));
+  const done = targets.reduce((sum, target) => sum + target.done, 0);
+  const total = targets.reduce((sum, target) => sum + target.total, 0);
+  return {
+    stage,
+    targets,
+    percent: percentOf(
+      done,
+      total,
+      targets.every(({ percent }) => percent === 100),
+    ),
+  };
+}
+
+function standingOf(target: TargetReport, stage: Standing['stage']): TargetStanding {
+  const { ranges, verification, rowsAtStart } = target;
+  const verifying = stage === 'verified';
+  const done = verifying ? verification.rowsSoFar : ranges.tally.rows;
+  const counted = verifying && ranges.tally.rows > 0 ? ranges.tally.rows : (rowsAtStart ?? 0);
+  const complete = verifying ? verification.complete : isRotated(target);
+  const total = complete ? done : Math.max(counted, done);
+  return { target: target.target, done, total, percent: percentOf(done, total, complete) };
+}
+
+/** Rows come and go during a run: only what is done says 100 %, and it always does. */
+export function percentOf(done: number, total: number, complete: boolean): number {
+  if (complete) return 100;
+  return total === 0 ? 0 : Math.min(99, Math.floor((done / total) * 100));
+}
+
+export function isRotated({ ranges, plannedOut }: Pick<TargetReport, 'ranges' | 'plannedOut'>): boolean {
+  return plannedOut && ranges.open + ranges.failed === 0;
+}
+
+function isWorking({ state }: Run): boolean {
+  return state === 'planned' || state === 'rotating' || state === 'rotated' || state === 'verifying';
+}

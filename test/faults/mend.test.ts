@@ -1,0 +1,46 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { keyturn, rotation } from '../support/cli.ts';
+import { sealLegacy } from '../support/n8n/encrypt.ts';
+import { sqliteFixture } from '../support/n8n/fixture.ts';
+import { withStore } from '../support/n8n/store.ts';
+import { expectEverySecret, truthOf } from '../support/n8n/truth.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'keyturn-mend-'));
+});
+afterEach(() => {
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test('a value that was changed under the new key fails the verification by name until it is mended', async () => {
+  const place = sqliteFixture('legacy-sqlite', dir);
+  const truth = truthOf('legacy-sqlite');
+  const { all, keys } = rotation(dir, place, truth.instanceKey);
+  await keyturn(['rotate', ...all], { cwd: dir, killAt: 'verify:1' });
+  const newKey = readFileSync(join(dir, 'new.masterkey'), 'utf8').trim();
+  const [id = ''] = [...truth.credentials.keys()].sort();
+  const stored = await withStore(place, async (store) => {
+    const [row] = await store.rows('select data from credentials_entity where id = ?', [id]);
+    const other = sealLegacy('{"password":"somebody else\'s"}', newKey);
+    await store.run('update credentials_entity set data = ? where id = ?', [other, id]);
+    return String(row?.data);
+  });
+
+  for (let tries = 0; tries < 2; tries++) {
+    const failed = await keyturn(['resume', ...keys], { cwd: dir });
+    expect(failed).toMatchObject({ code: 5 });
+    expect(failed.stderr).toContain(
+      `1 rows are not what they were before the rotation: credentials_entity ${id}`,
+    );
+  }
+
+  await withStore(place, (store) =>
+    store.run('update credentials_entity set data = ? where id = ?', [stored, id]),
+  );
+  expect(await keyturn(['resume', ...keys], { cwd: dir })).toMatchObject({ code: 0 });
+  expect(await expectEverySecret(place, newKey, truth)).toEqual([]);
+});
