@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,10 +45,13 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   if (options.tls) await makeCertificates(folder);
   await writeFile(conf, `${configuration(options, port, folder).join('\n')}\n`);
   const guard = guardOf(folder);
-  const login = options.acl === undefined ? [] : ['--user', 'keyturn', '--pass', 'keyturn-test', '--no-auth-warning'];
+  const login =
+    options.acl === undefined ? [] : ['--user', 'keyturn', '--pass', 'keyturn-test', '--no-auth-warning'];
   const tls = options.tls ? ['--tls', '--cacert', ca] : [];
   const cli = async (...command: string[]): Promise<string> =>
-    (await run('redis-cli', ['-p', String(port), ...tls, ...login, ...command])).stdout.trim();
+    (
+      await run('redis-cli', ['-p', String(port), ...tls, ...login, ...command], { timeout: 20_000 })
+    ).stdout.trim();
   let server = await launch(conf, folder, options.sentinel === true, cli);
   return {
     url: urlOf(options, port, ca),
@@ -81,7 +84,8 @@ function configuration(options: RedisOptions, port: number, folder: string): str
       ]
     : [`port ${port}`];
   const storage = options.sentinel ? [] : ['save ""', 'appendonly no', 'maxmemory-policy noeviction'];
-  const users = options.acl === undefined ? [] : ['user default off', `user keyturn on >keyturn-test ${options.acl}`];
+  const users =
+    options.acl === undefined ? [] : ['user default off', `user keyturn on >keyturn-test ${options.acl}`];
   return [...own, ...ports, ...storage, ...users, ...(options.config ?? [])];
 }
 
@@ -120,7 +124,10 @@ async function end(server: ChildProcess, signal: NodeJS.Signals): Promise<void> 
 function guardOf(folder: string): ChildProcess {
   const script = `read -r _; pid=$(cat "$1/pid" 2>/dev/null) && grep -qs redis-server "/proc/$pid/comm" && kill -9 "$pid"
     rm -rf "$1"`;
-  const guard = spawn('sh', ['-c', script, 'sh', folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  const guard = spawn('sh', ['-c', script, 'sh', folder], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
   guard.stdin?.on('error', () => undefined);
   guard.unref();
   return guard;
@@ -130,7 +137,9 @@ function guardOf(folder: string): ChildProcess {
 async function install(): Promise<void> {
   if (await found('redis-server')) return;
   if (process.getuid?.() !== 0 || !(await found('apt-get')))
-    throw new Error('redis-server is not in PATH: install Redis 6.2 or later (Debian: apt-get install redis-server)');
+    throw new Error(
+      'redis-server is not in PATH: install Redis 6.2 or later (Debian: apt-get install redis-server)',
+    );
   const script = `command -v redis-server || {
     apt-get update && RUNLEVEL=1 apt-get install -y --no-install-recommends redis-server; }`;
   await run('flock', [join(tmpdir(), 'keyturn-apt.lock'), 'sh', '-c', script], {
@@ -152,8 +161,27 @@ async function makeCertificates(folder: string): Promise<void> {
   const extensions = path('extensions');
   await writeFile(extensions, 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
   const subject = ['-subj', '/CN=keyturn test'];
-  await run('openssl', ['req', '-x509', ...key, '-days', '2', ...subject, '-keyout', path('ca.key'), '-out', path('ca.pem')]);
-  await run('openssl', ['req', ...key, ...subject, '-keyout', path('server.key'), '-out', path('server.csr')]);
+  await run('openssl', [
+    'req',
+    '-x509',
+    ...key,
+    '-days',
+    '2',
+    ...subject,
+    '-keyout',
+    path('ca.key'),
+    '-out',
+    path('ca.pem'),
+  ]);
+  await run('openssl', [
+    'req',
+    ...key,
+    ...subject,
+    '-keyout',
+    path('server.key'),
+    '-out',
+    path('server.csr'),
+  ]);
   await run('openssl', [
     ...['x509', '-req', '-days', '2', '-in', path('server.csr'), '-out', path('server.pem')],
     ...['-CA', path('ca.pem'), '-CAkey', path('ca.key'), '-CAcreateserial', '-extfile', extensions],
@@ -173,15 +201,17 @@ export async function startRedisCluster(): Promise<RedisGroup> {
   );
   const nodes = servers.map(({ port }) => `127.0.0.1:${port}`);
   await run('redis-cli', ['--cluster', 'create', ...nodes, '--cluster-yes']);
-  for (const server of servers) while (!/cluster_state:ok/.test(await server.cli('cluster', 'info'))) await sleep(50);
+  for (const server of servers) await answers(server, /cluster_state:ok/, 'cluster', 'info');
   return { url: `redis+cluster://${nodes.join(',')}`, servers, stop: () => stopAll(servers) };
 }
 
 /** A master, its replica and one sentinel, which promotes the replica a second after the master is gone. */
 export async function startRedisSentinel(): Promise<RedisGroup> {
-  const master = await startRedis();
-  const replica = await startRedis({ config: [`replicaof 127.0.0.1 ${master.port}`, 'repl-diskless-sync-delay 0'] });
-  while (!/master_link_status:up/.test(await replica.cli('info', 'replication'))) await sleep(50);
+  const master = await startRedis({ config: ['repl-diskless-sync-delay 0'] });
+  const replica = await startRedis({
+    config: [`replicaof 127.0.0.1 ${master.port}`],
+  });
+  await answers(replica, /master_link_status:up/, 'info', 'replication');
   const sentinel = await startRedis({
     sentinel: true,
     config: [
@@ -190,9 +220,19 @@ export async function startRedisSentinel(): Promise<RedisGroup> {
       'sentinel failover-timeout queue 3000',
     ],
   });
-  while (!(await sentinel.cli('sentinel', 'replicas', 'queue')).includes(String(replica.port))) await sleep(50);
+  await answers(sentinel, new RegExp(`:${replica.port}\\b`), 'sentinel', 'replicas', 'queue');
   const servers = [master, replica, sentinel];
   return { url: `redis+sentinel://127.0.0.1:${sentinel.port}/queue`, servers, stop: () => stopAll(servers) };
+}
+
+async function answers(server: RedisServer, expected: RegExp, ...command: string[]): Promise<void> {
+  let answer = '';
+  for (let i = 0; i < 400; i++) {
+    answer = await server.cli(...command);
+    if (expected.test(answer)) return;
+    await sleep(50);
+  }
+  throw new Error(`Redis still does not answer ${expected} to ${command.join(' ')}:\n${answer}`);
 }
 
 async function stopAll(servers: readonly RedisServer[]): Promise<void> {

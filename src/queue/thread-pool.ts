@@ -1,0 +1,153 @@
+import { Worker } from 'node:worker_threads';
+import { type ErrorCode, KeyturnError } from '../error.ts';
+import type { Hint } from './queue.ts';
+
+/** An error as it travels from a worker thread. */
+export interface SentError {
+  readonly message: string;
+  /** Of a KeyturnError. */
+  readonly code?: ErrorCode;
+  readonly hint?: string;
+  readonly facts?: Readonly<Record<string, string | number>>;
+}
+
+/** What a worker thread sends back: once when it is ready, then once per hint, and news of it, which are not read here. */
+export type FromThread =
+  | { readonly ready: true }
+  | { readonly settled: number }
+  | { readonly news: object }
+  | { readonly broken: SentError };
+
+/** Keeps what the user is told; a cause stays behind in its thread. */
+export function sendError(error: unknown): SentError {
+  if (!(error instanceof KeyturnError))
+    return { message: error instanceof Error ? error.message : String(error) };
+  const { message, code, hint, facts } = error;
+  return { message, code, facts, ...(hint === undefined ? {} : { hint }) };
+}
+
+function receiveError({ message, code, hint, facts }: SentError): Error {
+  if (code === undefined) return new Error(message);
+  return new KeyturnError(code, message, {
+    ...(hint === undefined ? {} : { hint }),
+    ...(facts === undefined ? {} : { facts }),
+  });
+}
+
+/** Told what the threads tell. */
+export type NewsListener = (news: object) => void;
+
+interface Task {
+  readonly hint: Hint;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  task: Task | null;
+}
+
+/**
+ * Worker threads of this process, one chunk at a time each. They keep the event loop of the main thread free, which
+ * renews the locks of queue jobs. A thread that breaks breaks the pool.
+ */
+export class ThreadPool {
+  readonly #threads: readonly Thread[];
+  readonly #queued: Task[] = [];
+  readonly #onNews: NewsListener;
+  #broken: Error | null = null;
+  #closing = false;
+
+  private constructor(workers: readonly Worker[], onNews: NewsListener) {
+    this.#onNews = onNews;
+    this.#threads = workers.map((worker) => ({ worker, task: null }));
+    for (const thread of this.#threads) this.#listen(thread);
+  }
+
+  /** Starts `count` threads of `entry`, each with `data`, and waits until all are ready. */
+  static async start(
+    entry: URL,
+    data: unknown,
+    count: number,
+    onNews: NewsListener = () => undefined,
+  ): Promise<ThreadPool> {
+    const workers = Array.from({ length: count }, () => new Worker(entry, { workerData: data }));
+    try {
+      await Promise.all(workers.map(ready));
+    } catch (error) {
+      await Promise.all(workers.map((worker) => worker.terminate()));
+      throw error;
+    }
+    return new ThreadPool(workers, onNews);
+  }
+
+  get size(): number {
+    return this.#threads.length;
+  }
+
+  /** Resolves when a thread settled the hint, whatever came of the chunk; queued while all are busy. */
+  async take(hint: Hint): Promise<void> {
+    if (this.#broken !== null) throw this.#broken;
+    if (this.#closing) throw new Error('the worker threads are ending');
+    await new Promise<void>((resolve, reject) => {
+      this.#queued.push({ hint, resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  /** Ends the threads, in the middle of a chunk if need be: its database rolls it back. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    this.#rejectAll(new Error('the worker threads were ended'));
+  }
+
+  #dispatch(): void {
+    for (const thread of this.#threads) {
+      if (thread.task !== null) continue;
+      const task = this.#queued.shift();
+      if (task === undefined) return;
+      thread.task = task;
+      thread.worker.postMessage(task.hint);
+    }
+  }
+
+  #listen(thread: Thread): void {
+    thread.worker.on('message', (message: FromThread) => {
+      if ('broken' in message) this.#break(receiveError(message.broken));
+      if ('news' in message) this.#onNews(message.news);
+      if (!('settled' in message)) return;
+      const { task } = thread;
+      thread.task = null;
+      task?.resolve();
+      this.#dispatch();
+    });
+    thread.worker.on('error', (error: Error) => this.#break(error));
+    thread.worker.on('exit', () => {
+      if (!this.#closing) this.#break(new Error('a worker thread ended unexpectedly'));
+    });
+  }
+
+  #break(error: Error): void {
+    this.#broken ??= error;
+    this.#rejectAll(this.#broken);
+  }
+
+  #rejectAll(error: Error): void {
+    const tasks = [...this.#threads.flatMap(({ task }) => task ?? []), ...this.#queued.splice(0)];
+    for (const thread of this.#threads) thread.task = null;
+    for (const { reject } of tasks) reject(error);
+  }
+}
+
+function ready(worker: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    worker.once('message', (message: FromThread) => {
+      if ('broken' in message) reject(receiveError(message.broken));
+      else resolve();
+    });
+    worker.once('error', reject);
+    worker.once('exit', () => reject(new Error('a worker thread ended before it was ready')));
+  });
+}

@@ -1,0 +1,53 @@
+import { describe, expect, test } from '@jest/globals';
+import type { KeyturnError } from '../../src/error.ts';
+import { KeyturnError as Refusal } from '../../src/error.ts';
+import { LocalQueue } from '../../src/queue/local.ts';
+import { sendError, ThreadPool } from '../../src/queue/thread-pool.ts';
+import { describeQueue, hints } from '../contract/queue.ts';
+import { Desk, hintThread, until } from './desk.ts';
+
+describeQueue('worker threads', async (desk) => {
+  const queue = await LocalQueue.start(hintThread, { state: desk.state }, 2);
+  return { queue, workers: 2, dismiss: async () => undefined };
+});
+
+describe('worker threads', () => {
+  test('what is wrong at the start of a thread arrives with its code and hint', async () => {
+    const refuse = sendError(
+      new Refusal('source-key', 'no key', { hint: 'find it', facts: { keyId: 'ab' } }),
+    );
+    const error = await LocalQueue.start(hintThread, { state: new Desk().state, refuse }, 2).catch(
+      (thrown: KeyturnError) => thrown,
+    );
+    expect(error).toMatchObject({
+      code: 'source-key',
+      message: 'no key',
+      hint: 'find it',
+      facts: { keyId: 'ab' },
+    });
+    expect(error).toBeInstanceOf(Refusal);
+  });
+
+  test('a thread that dies ends the waiting', async () => {
+    const desk = new Desk('shut');
+    const queue = await LocalQueue.start(hintThread, { state: desk.state }, 2);
+    await queue.offer(hints(1, 5));
+    await until(() => desk.takes === 2);
+    const settled = queue.settled(30_000);
+    desk.breakThreads();
+    await expect(settled).rejects.toThrow('ended unexpectedly');
+    await queue.drain();
+    await queue.close();
+  });
+
+  test('a pool gives each thread one hint at a time, and rejects what it cannot finish', async () => {
+    const desk = new Desk('shut');
+    const pool = await ThreadPool.start(hintThread, { state: desk.state }, 2);
+    const outcomes = Promise.allSettled(hints(1, 5).map((hint) => pool.take(hint)));
+    await until(() => desk.takes === 2);
+    await pool.close();
+    expect((await outcomes).map(({ status }) => status)).toEqual(Array(5).fill('rejected'));
+    expect(desk.takes).toBe(2);
+    await expect(pool.take({ run: 'r', chunk: 9, generation: 1 })).rejects.toThrow();
+  });
+});
