@@ -18,6 +18,7 @@ const exitCodes = {
   'key-shape': 2,
   'key-retired': 2,
   'other-keys': 2,
+  'other-host': 2,
   'source-key': 2,
   'database-missing': 2,
   'database-locked': 2,

@@ -10,9 +10,12 @@ export { Key } from './keys/key.ts';
 export { generateKey, parseKey, readKeyFile, writeKeyFile } from './keys/key-file.ts';
 export type { KeyShape } from './keys/key-shape.ts';
 export { buildReport, type Report } from './report/report.ts';
+export { readStanding, type Standing } from './report/standing.ts';
+export { statusText } from './report/status.ts';
 export { reportText } from './report/text.ts';
 export { writeReport } from './report/write.ts';
 export type { Progress } from './rotation/coordinator.ts';
+export { type Estimate, type EstimateOrder, estimate } from './rotation/estimate.ts';
 export { readHistory, retiredKeyIds, unfinishedRun } from './rotation/history.ts';
 export { assertDeclared, type Preflight, preflight } from './rotation/preflight.ts';
 export {
@@ -27,3 +30,4 @@ export {
   verifyDatabase,
 } from './rotation/rotation.ts';
 export type { Authority, Run, RunOptions, RunState } from './rotation/run.ts';
+export { isCoordinated, type Steered, steer } from './rotation/steering.ts';

@@ -78,6 +78,12 @@ const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
       t.primary(['run', 'seq']);
     });
   },
+  // Host and process of the coordinator: SQLite takes workers of its host only
+  async (trx) => {
+    await trx.schema.alterTable('keyturn_run', (t) => {
+      t.string('coordinator', 300);
+    });
+  },
 ];
 
 /** Tally columns of keyturn_chunk, in the order of tallyFields. */
@@ -109,9 +115,31 @@ const tables = ['keyturn_event', 'keyturn_exception', 'keyturn_chunk', 'keyturn_
 
 /** Version of the checkpoint tables in this database; 0: there are none. */
 export async function readCheckpointVersion(knex: Knex): Promise<number> {
-  if (!(await knex.schema.hasTable('keyturn_version'))) return 0;
-  const row = await knex('keyturn_version').first<{ version: number } | undefined>('version');
-  return row?.version ?? 0;
+  try {
+    const row = await knex('keyturn_version').first<{ version: number } | undefined>('version');
+    return row?.version ?? 0;
+  } catch (error) {
+    if (isMissingTable(error)) return 0;
+    if ((error as { code?: unknown }).code === '42501') throw unreadable(error);
+    throw error;
+  }
+}
+
+/** The catalog is no help: PostgreSQL's information_schema hides tables that the login has no right to. */
+function isMissingTable(error: unknown): boolean {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return code === '42P01' || /no such table/.test(String(message));
+}
+
+function unreadable(cause: unknown): KeyturnError {
+  return new KeyturnError(
+    'no-grant',
+    "this login may not read keyturn's tables, which are in this database",
+    {
+      hint: 'use the login that started the run, or have its tables granted',
+      cause,
+    },
+  );
 }
 
 /** Refuses tables of another version; an older one is mended by `migrate` once the user consents. */

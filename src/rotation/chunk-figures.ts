@@ -6,6 +6,9 @@ import { type Verification, verificationFields } from './verification.ts';
 // biome-ignore lint/suspicious/noExplicitAny: a row as knex gives it, taken apart right below
 type ChunkRow = Record<string, any>;
 
+/** The speed of a run is that of its last minute. */
+const recentMs = 60_000;
+
 export interface ChunkTotals {
   readonly chunks: number;
   readonly open: number;
@@ -67,10 +70,48 @@ export class ChunkFigures {
     return sorted[Math.floor(sorted.length * 0.95)] ?? null;
   }
 
-  /** Rows of ranges and sweeps that were rotated. */
+  /** Rows of ranges and sweeps that were rotated, and those that a verification has read again. */
   async rowsDone(): Promise<number> {
-    const row = await this.#rows().sum<{ n: number | string | null }>('row_count as n').first();
+    const row = await this.#rows().first<{ n: number | string | null }>(
+      this.#knex.raw('sum(row_count + v_rows) as n'),
+    );
     return Number(row?.n ?? 0);
+  }
+
+  /**
+   * Rows per second over the last minute, by the times at which chunks were committed; null: too few were.
+   *
+   * @param round of the verification scan that is measured; null: the rotation.
+   */
+  async rowsPerSecond(round: number | null, now: Date): Promise<number | null> {
+    const [at, rows] = round === null ? ['rotated_at', 'row_count'] : ['verified_at', 'v_rows'];
+    const recent: { at: string; n: number }[] = await this.#rows()
+      .whereNotNull(at)
+      .where(round === null ? {} : { verified_round: round })
+      .orderBy(at, 'desc')
+      .limit(200)
+      .select({ at, n: rows });
+    const timed = recent
+      .map((chunk) => ({ time: Date.parse(chunk.at), n: chunk.n }))
+      .filter(({ time }) => time > now.getTime() - recentMs);
+    const first = timed.at(-1)?.time;
+    if (first === undefined) return null;
+    const ms = Math.max(now.getTime(), timed[0]?.time ?? 0) - first;
+    // The first is where the time begins: its own rows were done before
+    const done = timed.reduce((sum, { time, n }) => sum + (time > first ? n : 0), 0);
+    return ms <= 0 || done === 0 ? null : (done * 1000) / ms;
+  }
+
+  /** Chunks that needed more than one try, that were halved, and that nothing mends. */
+  async mishaps(): Promise<{ retried: number; split: number; failed: number }> {
+    const count = (condition: string): Knex.Raw =>
+      this.#knex.raw(`sum(case when ${condition} then 1 else 0 end)`);
+    const row = await this.#rows().first({
+      retried: count("attempts > 1 and state <> 'split'"),
+      split: count("state = 'split'"),
+      failed: count("state = 'failed'"),
+    });
+    return { retried: Number(row?.retried), split: Number(row?.split), failed: Number(row?.failed) };
   }
 
   /** Who worked on this run, and when a chunk of theirs was last committed. */

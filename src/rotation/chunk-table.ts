@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
 import type { Range, RowId, Transaction } from '../databases/database.ts';
 import { tallyColumns, verificationColumns } from './checkpoint-schema.ts';
+import type { Run } from './run.ts';
+import { holdsRun } from './run-table.ts';
 import { type Tally, tallyFields } from './tally.ts';
 import { type Verification, verificationFields } from './verification.ts';
 
@@ -108,6 +110,7 @@ export class ChunkTable {
       .where({ target })
       .whereNull('row_ids')
       .whereNull('split_of')
+      .orderByRaw('case when up_to is null then 0 else 1 end')
       .orderBy('chunk', 'desc')
       .first(plain);
     return row === undefined ? undefined : fromRow(row).range;
@@ -153,10 +156,11 @@ export class ChunkTable {
     return row === undefined ? undefined : fromRow(row);
   }
 
-  /** A chunk that took too long, to be split. */
+  /** A chunk that took too long to rotate, to be split; what is rotated must not be rotated again. */
   async timedOut(): Promise<Chunk | undefined> {
     const row = await this.#rows()
       .where({ state: 'failed', error_code: chunkTimeout })
+      .whereNull('rotated_at')
       .orderBy('chunk')
       .first(plain);
     return row === undefined ? undefined : fromRow(row);
@@ -167,6 +171,14 @@ export class ChunkTable {
     await this.#knex.transaction(async (trx) => {
       await this.#rows(trx).where({ chunk: chunk.chunk }).update({ state: 'split' });
       await this.insert(halves, trx, chunk.chunk);
+    });
+  }
+
+  /** What the last scan says of these chunks does not count: a resume reads them again. */
+  async verifyAgain(which: 'changed' | { readonly target: string }): Promise<void> {
+    const chunks = this.#rows().whereNull('row_ids');
+    await (which === 'changed' ? chunks.where('v_changed', '>', 0) : chunks.where(which)).update({
+      verified_round: 0,
     });
   }
 
@@ -264,12 +276,21 @@ export class ChunkTable {
     return rows.length;
   }
 
-  async fail(chunk: number, code: string, text: string): Promise<void> {
-    await this.#rows()
-      .where({ chunk })
-      .whereIn('state', ['planned', 'rotated', 'verified'])
-      .update({ state: 'failed', error_code: code, error: text.slice(0, 2000) })
-      .increment('attempts', 1);
+  /**
+   * What is done stays done: only work that the run, as the worker saw it, still waits for can fail.
+   * A worker of a run that was stopped or taken over has nothing to say.
+   */
+  async fail(run: Run, chunk: number, code: string, text: string): Promise<void> {
+    await this.#knex.transaction(async (trx) => {
+      if (!(await holdsRun(trx, run, run.state))) return;
+      const waited = this.#rows(trx).where({ chunk });
+      await (run.state === 'verifying'
+        ? waited.whereIn('state', ['planned', 'rotated', 'verified']).where('verified_round', '<', run.round)
+        : waited.where({ state: 'planned' })
+      )
+        .update({ state: 'failed', error_code: code, error: text.slice(0, 2000) })
+        .increment('attempts', 1);
+    });
   }
 
   /** Packed digests of a range and, newer ones later, of the sweeps of rows in it. */

@@ -4,16 +4,18 @@ import { KeyturnError } from '../error.ts';
 import type { Target } from '../job/job.ts';
 import type { Queue } from '../queue/queue.ts';
 import { ChunkFigures, type TargetTotals } from './chunk-figures.ts';
-import { type Chunk, ChunkTable, chunkTimeout } from './chunk-table.ts';
+import { ChunkTable } from './chunk-table.ts';
 import { ExceptionTable } from './exception-table.ts';
 import type { Pace } from './pace.ts';
 import { halvesOf, Planner } from './planner.ts';
 import type { Run } from './run.ts';
 import { RunTable } from './run-table.ts';
+import { chunkFailed, endOf, stateAfter, stillWriting, tooManyExceptions } from './setback.ts';
 
 /** A scan that finds late rows is taken again after they are swept; this often, then somebody is still writing. */
 const mostRounds = 10;
 const progressMs = 500;
+const askQueueMs = 1_000;
 
 export interface Coordination {
   readonly database: Database;
@@ -32,6 +34,10 @@ export interface Coordination {
 export interface Progress {
   readonly run: Run;
   readonly totals: ReadonlyMap<string, TargetTotals>;
+  /** Exceptions that are open. */
+  readonly exceptions: number;
+  /** Who makes it wait (why is in the run): what holds it back, or the queue; null: it does not wait. */
+  readonly waitingFor: 'pace' | 'queue' | null;
 }
 
 /** Plans and paces one run from where it stands to its end. */
@@ -42,14 +48,16 @@ export class Coordinator {
   readonly #figures: ChunkFigures;
   readonly #exceptions: ExceptionTable;
   #run: Run;
-  /** The last scan ended in doubt: what it read does not count. */
-  #rescan: boolean;
   #lastProgress = 0;
+  /** Of the hints: another one for every coordinator, stage and loss of the queue, so that none is taken for an old one. */
+  #generation: number;
+  #askedQueue = 0;
+  #waitingFor: Progress['waitingFor'] = null;
 
   constructor(coordination: Coordination, run: Run) {
     this.#with = coordination;
     this.#run = run;
-    this.#rescan = run.reason?.code === 'verification-failed' || run.reason?.code === 'late-rows';
+    this.#generation = run.fence * 1000;
     this.#runs = new RunTable(coordination.checkpoint);
     this.#chunks = new ChunkTable(coordination.checkpoint, run.id);
     this.#figures = new ChunkFigures(coordination.checkpoint, run.id);
@@ -100,11 +108,9 @@ export class Coordinator {
 
   /** One full scan; a scan that was interrupted goes on where it was. */
   async #verify(): Promise<void> {
-    const fresh = this.#rescan || this.#run.round === 0 || (await this.#chunks.hasUnverifiedSweeps());
+    const fresh = this.#run.round === 0 || (await this.#chunks.hasUnverifiedSweeps());
     await this.#become('verifying');
     if (fresh) {
-      this.#rescan = false;
-      await this.#exceptions.forgetDifferences();
       this.#run = await this.#runs.update(this.#run, { round: this.#run.round + 1 });
       await this.#chunks.closeSweeps(this.#run.round);
     }
@@ -116,7 +122,10 @@ export class Coordinator {
   async #conclude(): Promise<void> {
     const totals = await this.#figures.totals();
     const changed = sum(totals, ({ changed: n }) => n);
-    if (changed > 0 && this.#run.kind === 'rotation') throw await this.#differs(changed);
+    if (changed > 0 && this.#run.kind === 'rotation') {
+      await this.#chunks.verifyAgain('changed');
+      throw await this.#differs(changed);
+    }
     for (const target of this.#run.job.targets) await this.#reconcile(target, totals.get(target.shape.table));
     if (sum(totals, ({ values }) => values) === 0) {
       throw new KeyturnError('verification-failed', 'not one value was found', {
@@ -128,9 +137,7 @@ export class Coordinator {
   }
 
   async #differs(count: number): Promise<KeyturnError> {
-    const rows = (await this.#exceptions.open(1000))
-      .filter(({ reason }) => reason === 'digest-differs')
-      .slice(0, 5);
+    const rows = await this.#exceptions.open(5, 0, { only: 'digest-differs' });
     const named = rows.map(({ target, rowId }) => `${target} ${rowId.join(',')}`).join('; ');
     return new KeyturnError(
       'verification-failed',
@@ -145,6 +152,7 @@ export class Coordinator {
     const read = totals?.ranges?.verification.rows ?? 0;
     const counted = await this.#with.database.count(shape.table);
     if (read === counted) return;
+    await this.#chunks.verifyAgain({ target: shape.table });
     throw new KeyturnError('late-rows', `${shape.table} has ${counted} rows, ${read} were read`, {
       hint: 'rows come or go while it is verified: stop the application, then keyturn resume',
       facts: { target: shape.table },
@@ -161,9 +169,15 @@ export class Coordinator {
       this.#run.options.chunkRows,
     );
     let unplanned = [...plannable];
+    this.#generation++;
+    let wasHeld = false;
     for (;;) {
       await this.#checkHealth();
+      await this.#checkQueue();
       const held = await this.#held();
+      // What was offered before must not be taken meanwhile
+      if (held && !wasHeld) await queue.drain();
+      wasHeld = held;
       let open = await pending(queue.backlog);
       while (!held && open.length < queue.backlog && unplanned.length > 0) {
         unplanned = await planRound(planner, unplanned);
@@ -171,7 +185,9 @@ export class Coordinator {
       }
       await this.#tell(false);
       if (open.length === 0 && unplanned.length === 0) return;
-      if (!held) await queue.offer(open.map((chunk) => ({ run: this.#run.id, chunk, generation: 1 })));
+      const { id } = this.#run;
+      const generation = this.#generation;
+      if (!held) await queue.offer(open.map((chunk) => ({ run: id, chunk, generation })));
       const waited = queue.settled(progressMs);
       await (lock === null ? waited : Promise.race([waited, lock.lost]));
     }
@@ -187,7 +203,8 @@ export class Coordinator {
     const chunkMs = await this.#figures.slowMs();
     const hold = await pace.check({ now: new Date(), chunkMs, rows: await this.#figures.rowsDone() });
     if (hold?.kind === 'end') throw endOf(hold.code ?? 'stopped', hold.reason);
-    const waiting = hold?.reason ?? null;
+    const waiting = hold?.reason ?? this.#with.queue.waiting();
+    this.#waitingFor = hold !== null ? 'pace' : waiting !== null ? 'queue' : null;
     if (waiting !== this.#run.waiting) {
       await this.#runs.tellWaiting(this.#run, waiting);
       this.#run = { ...this.#run, waiting };
@@ -195,20 +212,25 @@ export class Coordinator {
     return hold?.kind === 'wait';
   }
 
+  /** A queue that lost what it held is given everything again. */
+  async #checkQueue(): Promise<void> {
+    if (performance.now() - this.#askedQueue < askQueueMs) return;
+    this.#askedQueue = performance.now();
+    if (await this.#with.queue.intact()) return;
+    this.#generation++;
+    await this.#runs.record(this.#run.id, 'queue-lost', { generation: this.#generation });
+  }
+
   /** What ends the run early: a chunk that nothing mends, or values that do not open. */
   async #checkHealth(): Promise<void> {
-    await this.#splitSlow();
+    if (this.#run.state === 'rotating') await this.#splitSlow();
     const failed = await this.#chunks.failed();
-    if (failed !== undefined) {
-      throw new KeyturnError('chunk-failed', `${nameOf(failed)} failed: ${failed.error?.text ?? ''}`, {
-        hint: 'mend the cause, then keyturn resume',
-        facts: { target: failed.target, chunk: failed.chunk },
-      });
-    }
+    if (failed !== undefined) throw chunkFailed(failed);
     if (this.#run.state !== 'rotating') return;
     const { onException, maxExceptions } = this.#run.options;
-    const open = await this.#exceptions.countOpen();
-    if (open > (onException === 'stop' ? 0 : maxExceptions)) throw this.#tooMany(open);
+    // A difference is judged by the next scan, which forgets it first
+    const open = await this.#exceptions.countOpen({ but: 'digest-differs' });
+    if (open > (onException === 'stop' ? 0 : maxExceptions)) throw tooManyExceptions(open, this.#run.options);
   }
 
   /** Halves what took too long, down to one row, which then fails by its name. */
@@ -218,18 +240,6 @@ export class Coordinator {
     if (slow === undefined || target === undefined) return;
     const halves = await halvesOf(this.#with.database, target, slow);
     if (halves !== null) await this.#chunks.split(slow, halves);
-  }
-
-  #tooMany(open: number): KeyturnError {
-    const { onException, maxExceptions } = this.#run.options;
-    const allowed = onException === 'stop' ? '' : `, ${maxExceptions} are allowed`;
-    return new KeyturnError(
-      'exceptions',
-      `${open} value${open === 1 ? '' : 's'} could not be opened${allowed}`,
-      {
-        hint: 'see keyturn exceptions list; mend them and keyturn resume, or resume with --on-exception skip',
-      },
-    );
   }
 
   async #become(state: Run['state'], reason: Run['reason'] = null): Promise<void> {
@@ -243,29 +253,19 @@ export class Coordinator {
     const code = error instanceof KeyturnError ? error.code : 'unexpected';
     const text = error instanceof KeyturnError ? error.message : 'an unexpected error';
     if (code === 'run-lock') return;
-    const state = code === 'cancelled' ? 'cancelled' : isPause(code) ? 'paused' : 'failed';
-    await this.#become(state, { code, text }).catch(() => {});
+    await this.#become(stateAfter(code), { code, text }).catch(() => {});
   }
 
   async #tell(now: boolean): Promise<void> {
     if (!now && performance.now() - this.#lastProgress < progressMs) return;
     this.#lastProgress = performance.now();
-    this.#with.progress({ run: this.#run, totals: await this.#figures.totals() });
+    this.#with.progress({
+      run: this.#run,
+      totals: await this.#figures.totals(),
+      exceptions: await this.#exceptions.countOpen(),
+      waitingFor: this.#waitingFor,
+    });
   }
-}
-
-/** A chunk of one row is called by the row, so that the bad one is named. */
-function nameOf({ chunk, target, range, error, rowIds }: Chunk): string {
-  const row = error?.code === chunkTimeout ? (rowIds?.[0] ?? range.upTo) : null;
-  return row === null ? `chunk ${chunk} of ${target}` : `row ${row.join(', ')} of ${target}`;
-}
-
-function isPause(code: string): boolean {
-  return code === 'stopped' || code === 'window-closed';
-}
-
-function endOf(code: 'stopped' | 'window-closed' | 'cancelled', reason: string): KeyturnError {
-  return new KeyturnError(code, reason, { hint: 'go on with keyturn resume' });
 }
 
 /** Plans one more range of each target, in turn; those that are planned to their end fall out. */
@@ -282,14 +282,4 @@ function sum(
   let n = 0;
   for (const { ranges } of totals.values()) if (ranges !== null) n += of(ranges.verification);
   return n;
-}
-
-function stillWriting(run: Run): KeyturnError {
-  return new KeyturnError(
-    'late-rows',
-    `after ${run.round} scans there are still new rows under the old key`,
-    {
-      hint: 'something writes with the old key: stop the application, then keyturn resume',
-    },
-  );
 }

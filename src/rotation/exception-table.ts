@@ -24,6 +24,12 @@ export interface RecordedException extends Exception {
   readonly at: string;
 }
 
+/** Default: exceptions of every reason. */
+export interface Which {
+  readonly only?: ExceptionReason;
+  readonly but?: ExceptionReason;
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: a row as knex gives it, taken apart right below
 type Row = Record<string, any>;
 
@@ -34,6 +40,13 @@ export class ExceptionTable {
   constructor(knex: Knex, run: string) {
     this.#knex = knex;
     this.#run = run;
+  }
+
+  #open({ only, but }: Which): Knex.QueryBuilder {
+    const rows = this.#knex('keyturn_exception').where({ run: this.#run, state: 'open' });
+    if (only !== undefined) rows.where({ reason: only });
+    if (but !== undefined) rows.whereNot({ reason: but });
+    return rows;
   }
 
   async insert(trx: Transaction, chunk: number, exceptions: readonly Exception[]): Promise<void> {
@@ -68,24 +81,21 @@ export class ExceptionTable {
     }
   }
 
-  /** What a verification scan found is found again by the next one, or is mended. */
-  async forgetDifferences(): Promise<void> {
-    await this.#knex('keyturn_exception')
-      .where({ run: this.#run, state: 'open', reason: 'digest-differs' })
+  /** A chunk is verified again: the differences that the last scan found in it are found again, or are mended. */
+  async resolveDifferences(trx: Transaction, chunk: number): Promise<void> {
+    await trx('keyturn_exception')
+      .where({ run: this.#run, chunk, state: 'open', reason: 'digest-differs' })
       .update({ state: 'resolved' });
   }
 
-  async countOpen(): Promise<number> {
-    const row = await this.#knex('keyturn_exception')
-      .where({ run: this.#run, state: 'open' })
-      .count<{ n: number }[]>('* as n');
+  async countOpen(which: Which = {}): Promise<number> {
+    const row = await this.#open(which).count<{ n: number }[]>('* as n');
     return Number(row[0]?.n ?? 0);
   }
 
   /** In the order they were found; pages of `limit`. */
-  async open(limit: number, offset = 0): Promise<RecordedException[]> {
-    const rows: Row[] = await this.#knex('keyturn_exception')
-      .where({ run: this.#run, state: 'open' })
+  async open(limit: number, offset = 0, which: Which = {}): Promise<RecordedException[]> {
+    const rows: Row[] = await this.#open(which)
       .orderBy(['at', 'target', 'row_id', 'field', 'path'])
       .limit(limit)
       .offset(offset);

@@ -1,4 +1,5 @@
 import type { Database, Row, RowShape, Table } from '../databases/database.ts';
+import { MalformedDocument } from '../documents/document.ts';
 import type { Format } from '../formats/format.ts';
 import { formatNamed } from '../formats/registry.ts';
 import type { Job } from '../job/job.ts';
@@ -8,6 +9,13 @@ import type { Finding } from './run.ts';
 import { traces } from './traces.ts';
 
 const page = 200;
+
+/** What stands where no field declares it. */
+export interface Undeclared {
+  readonly findings: readonly Finding[];
+  /** Tables that this login may not read: what is in them is unknown. */
+  readonly unread: readonly string[];
+}
 
 /** One column to look through: `declared` blanks out what the job's own fields cover in a row. */
 interface Search {
@@ -26,22 +34,29 @@ export async function findUndeclared(
   catalog: readonly Table[],
   job: Job,
   ring: Keyring,
-): Promise<Finding[]> {
+): Promise<Undeclared> {
   const formats = [
     ...new Set(job.targets.flatMap((target) => target.fields.map((field) => field.format))),
   ].map(formatNamed);
   const findings: Finding[] = [];
+  const unread = new Set<string>();
   for (const table of catalog) {
     for (const search of searchesOf(table, job)) {
-      findings.push(...(await searchTable(database, search, formats, ring)));
+      try {
+        findings.push(...(await searchTable(database, search, formats, ring)));
+      } catch (error) {
+        if (!database.isDenied(error)) throw error;
+        unread.add(table.name);
+      }
     }
   }
-  return findings.map((finding) => {
+  const told = findings.map((finding) => {
     const excluded = job.exclude.find(
       ({ table, column }) => table === finding.table && column === finding.column,
     );
     return excluded === undefined ? finding : { ...finding, excluded: excluded.reason };
   });
+  return { findings: told, unread: [...unread] };
 }
 
 /** Undeclared columns as they are; declared ones again, where a field covers a part of the value only. */
@@ -116,7 +131,9 @@ function undeclaredText(row: Row, index: number, prepared: PreparedTarget | null
   try {
     const edits = field.document.leaves(text).map((leaf) => ({ leaf, text: '' }));
     return field.document.edit(text, edits);
-  } catch {
-    return text;
+  } catch (error) {
+    // A field does declare it: the rotation makes an exception of it
+    if (error instanceof MalformedDocument) return '';
+    throw error;
   }
 }

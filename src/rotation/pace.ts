@@ -3,7 +3,7 @@ export interface PaceFacts {
   readonly now: Date;
   /** 95th percentile of the milliseconds that recent chunks took; null: none is done yet. */
   readonly chunkMs: number | null;
-  /** Rows done by this run so far. */
+  /** Rows done by this run so far, those included that a verification has read again. */
   readonly rows: number;
 }
 

@@ -4,11 +4,11 @@ import type { Job, Target } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { fieldsOf, type PreparedTarget, prepareTarget } from './field-values.ts';
-import { findUndeclared } from './inventory.ts';
 import { openKeyring } from './open-keyring.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
 import type { Finding, Inventory } from './run.ts';
 import { keyringAfter } from './source-keys.ts';
+import { takeInventory } from './survey.ts';
 
 const sampledRows = 20;
 
@@ -36,24 +36,23 @@ export async function preflight(
       hint: 'name another new key',
     });
   }
-  const { ring: from, verdict } = await openKeyring(database, catalog, job, keys.current);
-  const to = keyringAfter(job, from, keys.next);
   const privileges = await checkPrivileges(database, job);
+  const { ring: from, verdict } = await openKeyring(database, catalog, job, keys.current).catch((error) => {
+    throw database.isDenied(error) ? unreadable(error) : error;
+  });
+  const to = keyringAfter(job, from, keys.next);
   const values = await sampleTargets(database, catalog, job, from, to);
-  const targets = [];
-  for (const { shape } of job.targets)
-    targets.push({ target: shape.table, rows: await database.count(shape.table) });
-  if (values === 0 && (verdict === 'unknown' || targets.every(({ rows }) => rows === 0))) {
+  const inventory = await takeInventory(database, catalog, job, from);
+  if (values === 0 && (verdict === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
     throw new KeyturnError('no-values', `this ${job.title} database holds no encrypted value`, {
       hint: 'check --database, its schema and --table-prefix',
     });
   }
-  const undeclared = await findUndeclared(database, catalog, job, from);
   return {
     from,
     to,
-    inventory: { targets, absent: job.absent, undeclared },
-    warnings: [...privileges, ...indexWarnings(catalog, job)],
+    inventory,
+    warnings: [...privileges, ...inventory.unread.map(unreadWarning), ...indexWarnings(catalog, job)],
   };
 }
 
@@ -69,6 +68,18 @@ export function assertDeclared(findings: readonly Finding[]): void {
       hint: 'it would be lost with the old key: declare the field in a copy of the job, or --exclude table.column=reason',
     },
   );
+}
+
+/** A right to columns only, or a policy on rows, shows at the first read. */
+function unreadable(cause: unknown): KeyturnError {
+  return new KeyturnError('no-grant', 'this login may not read every row that the job names', {
+    hint: 'grant SELECT on the tables, without a row-level policy, or use the login that owns them',
+    cause,
+  });
+}
+
+function unreadWarning(table: string): string {
+  return `whether ciphertext stands in ${table} is unknown: this login may not read it`;
 }
 
 async function checkPrivileges(database: Database, job: Job): Promise<string[]> {

@@ -1,4 +1,5 @@
 import type { Change, Row, Transaction } from '../databases/database.ts';
+import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
 import { type Chunk, ChunkTable } from './chunk-table.ts';
 import type { Rotation } from './classify.ts';
@@ -9,10 +10,7 @@ import { type RotatedRows, rotateRows } from './rotate-rows.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
 import { addTally, emptyTally } from './tally.ts';
-import { Contended, type WorkerContext } from './worker-context.ts';
-
-/** The chunk is no longer this worker's: done by another, or the run was stopped or taken over. */
-class Stale extends Error {}
+import { Contended, Stale, type WorkerContext } from './worker-context.ts';
 
 /** Rows that were rotated together, and which of them count: a row that a writer changed meanwhile does not. */
 interface Part {
@@ -22,19 +20,19 @@ interface Part {
 
 /**
  * Rotates one chunk: reads its rows, opens and seals, then one short transaction that holds the writes and the
- * checkpoint (invariant 2). A duplicate delivery, a stale worker or a stopped run end as 'nothing'.
+ * checkpoint (invariant 2). A duplicate delivery, a stale worker or a stopped run end as null.
  */
 export async function rotateChunk(
   context: WorkerContext,
   run: Run,
   prepared: ReadonlyMap<string, PreparedTarget>,
   number: number,
-): Promise<'rotated' | 'nothing'> {
+): Promise<ChunkDone | null> {
   const chunks = new ChunkTable(context.checkpoint, run.id);
   publishStep('find', run.id, number);
   const chunk = await chunks.find(number);
   const target = chunk && prepared.get(chunk.target);
-  if (context.from === null || chunk?.state !== 'planned' || target === undefined) return 'nothing';
+  if (context.from === null || chunk?.state !== 'planned' || target === undefined) return null;
 
   const started = performance.now();
   const rotation: Rotation = {
@@ -61,11 +59,11 @@ export async function rotateChunk(
       publishStep('commit', run.id, number);
     });
   } catch (error) {
-    if (error instanceof Stale) return 'nothing';
+    if (error instanceof Stale) return null;
     throw error;
   }
   publishStep('acknowledge', run.id, number);
-  return 'rotated';
+  return { event: 'rotated', target: chunk.target, rows: rows.length };
 }
 
 /** The data and its checkpoint in one transaction; a dry run has only the checkpoint, elsewhere. */

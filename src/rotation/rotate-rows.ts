@@ -66,9 +66,15 @@ export class RotatedRows {
   }
 }
 
-/** The master key itself must differ afterwards: exempt from the digest, by name (invariant 8). */
-function isDigested(value: Value): boolean {
-  return value.prepared.field.becomes === undefined;
+/**
+ * The master key itself must differ afterwards: exempt from the digest, by name (invariant 8), unless it could not be
+ * replaced.
+ */
+function isDigested({ prepared, outcome }: Value): boolean {
+  return (
+    prepared.field.becomes === undefined ||
+    (outcome !== 'rotated' && outcome !== 'current' && outcome !== 'empty')
+  );
 }
 
 function evidence(value: Value): Evidence {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Knex } from 'knex';
 import type { Database, RunLock } from '../databases/database.ts';
@@ -8,7 +8,6 @@ import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
-import { LocalQueue } from '../queue/local.ts';
 import { migrate } from './checkpoint-schema.ts';
 import { ChunkTable, type NewChunk } from './chunk-table.ts';
 import { Coordinator, type Progress } from './coordinator.ts';
@@ -16,19 +15,24 @@ import { ExceptionTable } from './exception-table.ts';
 import { type Pace, paceOf } from './pace.ts';
 import { pin } from './pin.ts';
 import type { Preflight } from './preflight.ts';
-import type { Authority, Inventory, Run, RunKind, RunOptions } from './run.ts';
+import { processName } from './process-name.ts';
+import {
+  type Authority,
+  assertKeys,
+  type Inventory,
+  type Run,
+  type RunKind,
+  type RunOptions,
+} from './run.ts';
+import { openRunQueue, type QueueSite } from './run-queue.ts';
 import { RunTable } from './run-table.ts';
 import { sendKey, type ThreadData } from './thread.ts';
 
 /** Where and how a run works. */
-export interface Site {
+export interface Site extends QueueSite {
   readonly database: Database;
   readonly databaseUrl: string;
   readonly databasePassword: string | null;
-  /** Number of worker threads. */
-  readonly workers: number;
-  /** Module that a worker thread runs. */
-  readonly workerEntry: URL;
   readonly signal: AbortSignal;
   readonly progress: (state: Progress) => void;
   /** What holds the run back; default nothing. */
@@ -69,10 +73,10 @@ export async function createRun(site: Site, order: Order, keys: RunKeys, found: 
 
 /** Takes a run of the database to its end; resumes it if it stands anywhere in the middle. */
 export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
-  assertKeys(run, keys);
+  assertKeys(run, keys.current, keys.next);
   const runs = new RunTable(site.database.knex);
   const chunks = new ChunkTable(site.database.knex, run.id);
-  let taken = await runs.takeOver(run);
+  let taken = await runs.takeOver(run, processName());
   if (run.state !== 'planned') {
     await runs.record(run.id, 'resumed', { state: run.state });
     await chunks.replan();
@@ -84,9 +88,11 @@ export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKe
 
 /** A finished run's exceptions are tried again: their rows become sweep chunks. */
 export async function retryExceptions(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
-  assertKeys(run, keys);
-  await planRetries(site.database.knex, run);
-  return finishRun(site, lock, run, keys);
+  assertKeys(run, keys.current, keys.next);
+  // Unfinished first: killed in between, the run must not stand there as finished without its exceptions
+  const rotating = await new RunTable(site.database.knex).become(run, 'rotating');
+  await planRetries(site.database.knex, rotating);
+  return finishRun(site, lock, rotating, keys);
 }
 
 /** What a run that writes nothing came to; a problem of the run's own is handed back, so that it can be reported. */
@@ -157,7 +163,7 @@ async function coordinate(
   run: Run,
   data: ThreadData,
 ): Promise<Run> {
-  const queue = await LocalQueue.start(site.workerEntry, data, site.workers);
+  const queue = await openRunQueue(site, data);
   try {
     const { database, signal, progress, pace = paceOf([]) } = site;
     const coordination = { database, checkpoint, queue, lock, signal, progress, pace };
@@ -181,7 +187,7 @@ function threadData(
     checkpointFile,
     run: run.id,
     statementTimeoutMs: run.options.chunkTimeoutMs,
-    worker: `${hostname()}/${process.pid}`,
+    worker: processName(),
     oldKey: sendKey(keys.current),
     newKey: sendKey(keys.next),
     referenceRun,
@@ -230,25 +236,12 @@ async function insertRow(
   return runs.get(id);
 }
 
-/** A resume checks keys by their ids, whatever files they come from. */
-function assertKeys(run: Run, { current, next }: RunKeys): void {
-  if (current.id === run.fromKeyId && next.id === run.toKeyId) return;
-  throw new KeyturnError(
-    'other-keys',
-    `run ${run.id} turns key ${run.fromKeyId} into key ${run.toKeyId}, these are ${current.id} and ${next.id}`,
-    {
-      hint: 'name the key files that the run was started with',
-      facts: { run: run.id, from: run.fromKeyId, to: run.toKeyId },
-    },
-  );
-}
-
 /** Rows with open exceptions become sweep chunks; in the same transaction the exceptions stop counting. */
 async function planRetries(knex: Knex, run: Run): Promise<void> {
   const exceptions = new ExceptionTable(knex, run.id);
   const chunks = new ChunkTable(knex, run.id);
   for (;;) {
-    const open = (await exceptions.open(200)).filter(({ reason }) => reason !== 'digest-differs');
+    const open = await exceptions.open(200, 0, { but: 'digest-differs' });
     const [first] = open;
     if (first === undefined) return;
     const found = await chunks.find(first.chunk);

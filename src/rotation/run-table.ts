@@ -21,9 +21,13 @@ interface RunRow {
   inventory: string;
   tool_version: string;
   place: string;
+  coordinator: string | null;
   created_at: string;
   finished_at: string | null;
 }
+
+/** What a run that is only being written has not got yet. */
+type Unborn = 'createdAt' | 'finishedAt' | 'requested' | 'waiting' | 'coordinator';
 
 export interface RunEvent {
   readonly seq: number;
@@ -55,6 +59,7 @@ function fromRow(row: RunRow): Run {
     inventory: JSON.parse(row.inventory),
     toolVersion: row.tool_version,
     place: row.place,
+    coordinator: row.coordinator,
     createdAt: row.created_at,
     finishedAt: row.finished_at,
   };
@@ -68,7 +73,7 @@ export class RunTable {
     this.#knex = knex;
   }
 
-  async insert(run: Omit<Run, 'createdAt' | 'finishedAt' | 'requested' | 'waiting'>): Promise<void> {
+  async insert(run: Omit<Run, Unborn>): Promise<void> {
     await this.#knex<RunRow>('keyturn_run').insert({
       id: run.id,
       kind: run.kind,
@@ -87,6 +92,7 @@ export class RunTable {
       inventory: JSON.stringify(run.inventory),
       tool_version: run.toolVersion,
       place: run.place,
+      coordinator: null,
       created_at: now(),
       finished_at: null,
     });
@@ -130,12 +136,16 @@ export class RunTable {
     return { ...run, state: to, reason, waiting: null, finishedAt: isFinished(to) ? now() : null };
   }
 
-  /** A new coordinator takes over: transactions of workers that started before it do nothing from now on. */
-  async takeOver(run: Run): Promise<Run> {
+  /**
+   * A new coordinator takes over: transactions of workers that started before it do nothing from now on.
+   *
+   * @param coordinator its host and process.
+   */
+  async takeOver(run: Run, coordinator: string): Promise<Run> {
     await this.#knex<RunRow>('keyturn_run')
       .where({ id: run.id })
       .increment('fence', 1)
-      .update({ requested: null, waiting: null });
+      .update({ requested: null, waiting: null, coordinator });
     return this.get(run.id);
   }
 

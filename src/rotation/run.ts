@@ -1,5 +1,6 @@
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';
+import type { Key } from '../keys/key.ts';
 
 export type RunKind = 'rotation' | 'dry-run' | 'verification';
 
@@ -30,6 +31,9 @@ const transitions: readonly (readonly [from: RunState, to: RunState, why: string
   ['verifying', 'verified', 'a full scan found every value under the new key, with its digest'],
   ['verifying', 'verified-with-exceptions', 'the same, but for the values on the list of exceptions'],
   ['verifying', 'paused', 'somebody asked it to stop'],
+  ['planned', 'paused', 'its coordinator died before the first chunk'],
+  ['rotated', 'paused', 'its coordinator died before everything was read again'],
+  ['planned', 'cancelled', 'given up on before the first chunk'],
   ['rotating', 'cancelled', 'given up on; only a resume or a rollback may follow'],
   ['verifying', 'cancelled', 'given up on while it was verified'],
   ['rotated', 'cancelled', 'given up on before it was verified'],
@@ -75,6 +79,8 @@ export interface Inventory {
   readonly targets: readonly { readonly target: string; readonly rows: number }[];
   readonly absent: readonly string[];
   readonly undeclared: readonly Finding[];
+  /** Tables that the login may not read: what is in them is unknown. */
+  readonly unread: readonly string[];
 }
 
 /** Ciphertext, or what looks like it, where no field declares any. */
@@ -115,6 +121,8 @@ export interface Run {
   readonly toolVersion: string;
   /** The database, without a password. */
   readonly place: string;
+  /** Host and process that coordinate it, or did last; null: none has yet. */
+  readonly coordinator: string | null;
   readonly createdAt: string;
   readonly finishedAt: string | null;
 }
@@ -124,4 +132,23 @@ export function assertMayBecome(run: Run, to: RunState): void {
   throw new KeyturnError('run-state', `run ${run.id} is ${run.state} and cannot become ${to}`, {
     facts: { run: run.id },
   });
+}
+
+/**
+ * Whoever works on a run, now or later, here or elsewhere, has its keys: checked by their ids, whatever files they come
+ * from.
+ *
+ * @param current null for a verification, which has one key.
+ */
+export function assertKeys(run: Run, current: Key | null, next: Key): void {
+  if ((current === null || current.id === run.fromKeyId) && next.id === run.toKeyId) return;
+  const given = current === null ? `this is ${next.id}` : `these are ${current.id} and ${next.id}`;
+  throw new KeyturnError(
+    'other-keys',
+    `run ${run.id} turns key ${run.fromKeyId} into key ${run.toKeyId}, ${given}`,
+    {
+      hint: 'name the key files that the run was started with',
+      facts: { run: run.id, from: run.fromKeyId, to: run.toKeyId },
+    },
+  );
 }

@@ -22,8 +22,9 @@ export async function takeInventory(
   for (const { shape } of job.targets) {
     targets.push({ target: shape.table, rows: await database.count(shape.table) });
   }
-  const undeclared = ring === null ? [] : await findUndeclared(database, catalog, job, ring);
-  return { targets, absent: job.absent, undeclared };
+  const { findings, unread } =
+    ring === null ? { findings: [], unread: [] } : await findUndeclared(database, catalog, job, ring);
+  return { targets, absent: job.absent, undeclared: findings, unread };
 }
 
 export async function widthsOf(

@@ -28,7 +28,7 @@ export async function serve(): Promise<void> {
   const data = workerData as ThreadData;
   try {
     const keys = { oldKey: data.oldKey && receiveKey(data.oldKey), newKey: receiveKey(data.newKey) };
-    const worker = await ChunkWorker.open({ ...data, ...keys });
+    const worker = await ChunkWorker.open({ ...data, ...keys }, (news) => send({ news }));
     port.on('message', (hint: Hint) => {
       worker.take(hint.chunk).then(
         () => send({ settled: hint.chunk }),

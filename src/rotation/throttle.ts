@@ -9,6 +9,8 @@ import type { Hold, Pace, PaceFacts } from './pace.ts';
  */
 export interface Throttle {
   readonly name: string;
+  /** Its check asks nobody, and may be made at any time. */
+  readonly free?: true;
   /** What to wait for, in words; null: go on; 'unknown': it could not be told. */
   check(facts: PaceFacts): Promise<string | null | 'unknown'>;
 }
@@ -16,30 +18,29 @@ export interface Throttle {
 /** A throttle is asked at most so often: the answer costs a query, and load changes slowly. */
 const askEveryMs = 1000;
 
-/** The throttles of a session as one pace; asked once a second each. */
+type Answer = string | null | 'unknown';
+
+/** The throttles of a session as one pace; asked once a second each, or whenever that costs nothing. */
 export class ThrottlePace implements Pace {
-  readonly #throttles: readonly Throttle[];
-  #asked = Number.NEGATIVE_INFINITY;
-  #answer: Hold | null = null;
+  readonly #throttles: readonly {
+    readonly throttle: Throttle;
+    last: { at: number; answer: Answer } | null;
+  }[];
 
   constructor(throttles: readonly Throttle[]) {
-    this.#throttles = throttles;
+    this.#throttles = throttles.map((throttle) => ({ throttle, last: null }));
   }
 
   async check(facts: PaceFacts): Promise<Hold | null> {
     const now = facts.now.getTime();
-    if (now - this.#asked < askEveryMs && now >= this.#asked) return this.#answer;
-    this.#asked = now;
-    this.#answer = await this.#ask(facts);
-    return this.#answer;
-  }
-
-  async #ask(facts: PaceFacts): Promise<Hold | null> {
     const unknown: string[] = [];
-    for (const throttle of this.#throttles) {
-      const reason = await throttle.check(facts).catch(() => 'unknown' as const);
-      if (reason === 'unknown') unknown.push(throttle.name);
-      else if (reason !== null) return { kind: 'wait', reason: `${throttle.name}: ${reason}` };
+    for (const asked of this.#throttles) {
+      const { throttle, last } = asked;
+      const fresh = last !== null && !throttle.free && now - last.at < askEveryMs && now >= last.at;
+      const answer = fresh ? last.answer : await throttle.check(facts).catch(() => 'unknown' as const);
+      if (!fresh) asked.last = { at: now, answer };
+      if (answer === 'unknown') unknown.push(throttle.name);
+      else if (answer !== null) return { kind: 'wait', reason: `${throttle.name}: ${answer}` };
     }
     return unknown.length === 0 ? null : { kind: 'tell', reason: `unknown: ${unknown.join(', ')}` };
   }
@@ -74,6 +75,7 @@ function rowsPerSecond(most: number): Throttle {
   let started: { at: number; rows: number } | null = null;
   return {
     name: 'rows-per-second',
+    free: true,
     check: async ({ now, rows }) => {
       started ??= { at: now.getTime(), rows };
       const seconds = (now.getTime() - started.at) / 1000;

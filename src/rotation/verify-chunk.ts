@@ -1,5 +1,6 @@
-import type { Row, RowId } from '../databases/database.ts';
+import type { Row, RowId, Transaction } from '../databases/database.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
 import { type Chunk, ChunkTable } from './chunk-table.ts';
 import { digestBytes, digestKey, entryBytes } from './digest.ts';
@@ -9,7 +10,7 @@ import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
 import type { Verification } from './verification.ts';
 import { type VerifiedRow, verifyRows } from './verify-rows.ts';
-import type { WorkerContext } from './worker-context.ts';
+import { Stale, type WorkerContext } from './worker-context.ts';
 
 const page = 500;
 
@@ -29,24 +30,31 @@ export async function verifyChunk(
   run: Run,
   prepared: ReadonlyMap<string, PreparedTarget>,
   number: number,
-): Promise<'verified' | 'nothing'> {
+): Promise<ChunkDone | null> {
   const chunks = new ChunkTable(context.checkpoint, run.id);
   const chunk = await chunks.find(number);
   const target = chunk && prepared.get(chunk.target);
-  if (chunk === undefined || target === undefined || chunk.verifiedRound >= run.round) return 'nothing';
+  if (chunk === undefined || target === undefined || chunk.verifiedRound >= run.round) return null;
   publishStep('verify', run.id, number);
   const found = await readRange(context, run, target, chunk);
   publishStep('confirm', run.id, number);
   const exceptions = new ExceptionTable(context.checkpoint, run.id);
-  return context.checkpoint.transaction(async (trx) => {
-    if (!(await chunks.claimVerification(trx, number, run.round))) return 'nothing';
-    if (!(await holdsRun(trx, run, 'verifying'))) throw new Error('the run was stopped or taken over');
+  const work = async (trx: Transaction): Promise<ChunkDone> => {
+    const claimed = await chunks.claimVerification(trx, number, run.round);
+    if (!claimed || !(await holdsRun(trx, run, 'verifying'))) throw new Stale();
     const rows = [...new Map(found.exceptions.map(({ rowId }) => [JSON.stringify(rowId), rowId])).values()];
     await exceptions.resolve(trx, chunk.target, rows);
+    await exceptions.resolveDifferences(trx, number);
     await exceptions.insert(trx, number, found.exceptions);
     await chunks.completeVerification(trx, number, found.counts, found.late, context.worker);
-    return 'verified';
-  });
+    return { event: 'verified', target: chunk.target, rows: found.counts.rows };
+  };
+  try {
+    return await context.checkpoint.transaction(work);
+  } catch (error) {
+    if (error instanceof Stale) return null;
+    throw error;
+  }
 }
 
 async function readRange(

@@ -130,8 +130,9 @@ function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring): bo
   return false;
 }
 
-function isDigested(reading: Reading): boolean {
-  return reading.prepared.field.becomes === undefined;
+/** The master key itself differs now; where another stands, that is digested, and so found. */
+function isDigested({ prepared, closed }: Reading): boolean {
+  return prepared.field.becomes === undefined || closed;
 }
 
 function evidence({ prepared, path, text, plain }: Reading): Evidence {

@@ -37,6 +37,12 @@ export function parseWindow(text: string, zone = 'local'): Window {
   };
 }
 
+/** On a day whose clock does not jump. */
+export function windowLengthMs({ from, to }: Window): number {
+  const minutes = (to.hour - from.hour) * 60 + to.minute - from.minute;
+  return (minutes > 0 ? minutes : minutes + 24 * 60) * 60_000;
+}
+
 /** A length of time such as 3h, 90m or 45s, in milliseconds. Throws `bad-option`. */
 export function parseDuration(text: string, option: string): number {
   const length = /^\d+(\.\d+)? ?[a-z]+$/i.test(text) ? ms(text as StringValue) : undefined;

@@ -22,3 +22,6 @@ export interface WorkerContext {
 
 /** A row changed between two reads under its lock: the whole transaction is tried again. */
 export class Contended extends Error {}
+
+/** The chunk is no longer this worker's: done by another, or the run was stopped or taken over. Its transaction ends. */
+export class Stale extends Error {}

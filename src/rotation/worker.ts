@@ -5,11 +5,12 @@ import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
 import type { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
+import type { ChunkDone, ChunkNews } from './chunk-news.ts';
 import { ChunkTable } from './chunk-table.ts';
 import { type PreparedTarget, prepareTarget } from './field-values.ts';
 import { unpin } from './pin.ts';
 import { rotateChunk } from './rotate-chunk.ts';
-import type { Run } from './run.ts';
+import { assertKeys, type Run } from './run.ts';
 import { RunTable } from './run-table.ts';
 import { findKeyring, keyringAfter } from './source-keys.ts';
 import { verifyChunk } from './verify-chunk.ts';
@@ -34,21 +35,25 @@ export interface WorkerSettings {
 
 const attempts = 6;
 
+type Tell = (news: ChunkNews) => void;
+
 /** Rotates or verifies the chunks that it is told of, as the run's state says. Holds its own connections. */
 export class ChunkWorker {
   readonly #context: WorkerContext;
   readonly #runs: RunTable;
   readonly #prepared: ReadonlyMap<string, PreparedTarget>;
   readonly #databases: readonly Database[];
+  readonly #tell: Tell;
 
-  private constructor(context: WorkerContext, run: Run, databases: readonly Database[]) {
+  private constructor(context: WorkerContext, run: Run, databases: readonly Database[], tell: Tell) {
+    this.#tell = tell;
     this.#context = context;
     this.#runs = new RunTable(context.checkpoint);
     this.#prepared = new Map(run.job.targets.map((target) => [target.shape.table, prepareTarget(target)]));
     this.#databases = databases;
   }
 
-  static async open(settings: WorkerSettings): Promise<ChunkWorker> {
+  static async open(settings: WorkerSettings, tell: Tell = () => undefined): Promise<ChunkWorker> {
     const { databasePassword: password, statementTimeoutMs } = settings;
     const database = await openDatabase(settings.databaseUrl, {
       ...(password !== null && { password }),
@@ -60,8 +65,9 @@ export class ChunkWorker {
     try {
       const checkpoint = (local ?? database).knex;
       const run = await new RunTable(checkpoint).get(settings.run);
+      assertKeys(run, settings.oldKey, settings.newKey);
       const context = contextOf(settings, run, database, checkpoint);
-      return new ChunkWorker(context, run, databases);
+      return new ChunkWorker(context, run, databases, tell);
     } catch (error) {
       await Promise.all(databases.map((each) => each.close()));
       throw error;
@@ -70,23 +76,24 @@ export class ChunkWorker {
 
   /** Takes one chunk as far as the checkpoint allows. What cannot be mended by trying again marks the chunk failed. */
   async take(chunk: number): Promise<void> {
+    let run: Run | null = null;
+    const started = performance.now();
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#takeOnce(chunk);
+        run = await this.#runs.get(this.#context.run);
+        const done = await this.#takeOnce(run, chunk);
+        this.#report(chunk, started, done?.event ?? 'nothing', done ?? {});
         return;
       } catch (error) {
-        if (this.#context.database.isTimeout(error)) {
-          await this.#fail(
-            chunk,
-            new KeyturnError('chunk-timeout', 'the database did not finish it in time'),
-          );
+        const failure = this.#failureOf(error, attempt);
+        if (failure !== null) {
+          await this.#fail(run, chunk, failure);
+          const { code } = describeFailure(failure);
+          this.#report(chunk, started, 'failed', { code, target: await this.#targetOf(chunk) });
           return;
         }
-        const transient = error instanceof Contended || this.#context.database.isTransient(error);
-        if (!transient || attempt === attempts) {
-          await this.#fail(chunk, error);
-          return;
-        }
+        const { code } = describeFailure(error);
+        this.#report(chunk, started, 'retried', { code, target: await this.#targetOf(chunk) });
         await sleep(2 ** attempt * 25 * (0.5 + Math.random()));
       }
     }
@@ -96,15 +103,39 @@ export class ChunkWorker {
     await Promise.all(this.#databases.map((database) => database.close()));
   }
 
-  async #takeOnce(chunk: number): Promise<void> {
-    const run = await this.#runs.get(this.#context.run);
-    if (run.state === 'rotating') await rotateChunk(this.#context, run, this.#prepared, chunk);
-    else if (run.state === 'verifying') await verifyChunk(this.#context, run, this.#prepared, chunk);
+  async #takeOnce(run: Run, chunk: number): Promise<ChunkDone | null> {
+    if (run.state === 'rotating') return rotateChunk(this.#context, run, this.#prepared, chunk);
+    if (run.state === 'verifying') return verifyChunk(this.#context, run, this.#prepared, chunk);
+    return null;
   }
 
-  async #fail(chunk: number, error: unknown): Promise<void> {
+  /** What the chunk fails with; null: it is worth another try. */
+  #failureOf(error: unknown, attempt: number): unknown {
+    const { database } = this.#context;
+    if (database.isTimeout(error))
+      return new KeyturnError('chunk-timeout', 'the database did not finish it in time');
+    const transient = error instanceof Contended || database.isTransient(error);
+    return transient && attempt < attempts ? null : error;
+  }
+
+  /** Null: the database does not tell it now. */
+  async #targetOf(chunk: number): Promise<string | null> {
+    const { checkpoint, run } = this.#context;
+    const found = await new ChunkTable(checkpoint, run).find(chunk).catch(() => undefined);
+    return found?.target ?? null;
+  }
+
+  #report(chunk: number, started: number, event: ChunkNews['event'], more: Partial<ChunkNews>): void {
+    const { run, worker } = this.#context;
+    const ms = Math.round(performance.now() - started);
+    this.#tell({ target: null, rows: 0, ...more, event, run, chunk, worker, ms });
+  }
+
+  /** @param run as it stood when the chunk was taken; null: not even that could be read, so nobody can be told. */
+  async #fail(run: Run | null, chunk: number, error: unknown): Promise<void> {
+    if (run === null) throw error;
     const { code, text } = describeFailure(error);
-    await new ChunkTable(this.#context.checkpoint, this.#context.run).fail(chunk, code, text);
+    await new ChunkTable(this.#context.checkpoint, run.id).fail(run, chunk, code, text);
   }
 }
 
@@ -124,6 +155,10 @@ function contextOf(settings: WorkerSettings, run: Run, database: Database, check
       if (found?.round !== round) {
         const ring = database.catalog().then((catalog) => findKeyring(database, catalog, run.job, newKey));
         found = { round, ring };
+        // What failed is asked for again, or every later try would fail with it
+        ring.catch(() => {
+          if (found?.ring === ring) found = null;
+        });
       }
       return found.ring;
     },

@@ -107,6 +107,13 @@ describe('the pace of throttles', () => {
     for (const at of [0, 500, 999, 1000, 1500, 2000]) await pace.check(facts(at));
     expect(asked).toBe(3);
   });
+
+  test('asks each time what costs nothing', async () => {
+    let asked = 0;
+    const pace = new ThrottlePace([{ name: 'counted', free: true, check: async () => String(++asked) }]);
+    for (const at of [0, 500, 999]) await pace.check(facts(at));
+    expect(asked).toBe(3);
+  });
 });
 
 test('of several paces, what ends the session goes first, then what waits, then what is only told', async () => {

@@ -1,0 +1,66 @@
+import { KeyturnError } from '../error.ts';
+import type { Key } from '../keys/key.ts';
+import { hostOf, processName } from './process-name.ts';
+import { assertKeys, type Run } from './run.ts';
+import { sendKey, type ThreadData } from './thread.ts';
+
+/** A worker that wants to take chunks of a run. */
+export interface Applicant {
+  readonly databaseUrl: string;
+  readonly databasePassword: string | null;
+  readonly toolVersion: string;
+  /** Asked last: what else is wrong is told first. */
+  readonly keys: (run: Run) => { readonly current: Key; readonly next: Key };
+}
+
+/**
+ * What the worker's threads are given, once it is sure that they would do the same as the coordinator's own.
+ *
+ * @throws KeyturnError `other-keys`, `checkpoint-version` for a run of an incompatible keyturn, `other-host`.
+ */
+export function admit(run: Run, applicant: Applicant): ThreadData {
+  const { databaseUrl, databasePassword } = applicant;
+  assertCompatible(run, applicant.toolVersion);
+  assertHost(run);
+  const keys = applicant.keys(run);
+  assertKeys(run, keys.current, keys.next);
+  return {
+    databaseUrl,
+    databasePassword,
+    checkpointFile: null,
+    run: run.id,
+    statementTimeoutMs: run.options.chunkTimeoutMs,
+    worker: processName(),
+    oldKey: sendKey(keys.current),
+    newKey: sendKey(keys.next),
+    referenceRun: null,
+  };
+}
+
+/** Versions that may work on the same run: the same major one; before 1.0, the same minor one. */
+function assertCompatible(run: Run, toolVersion: string): void {
+  if (seriesOf(run.toolVersion) === seriesOf(toolVersion)) return;
+  throw new KeyturnError(
+    'checkpoint-version',
+    `run ${run.id} was started with keyturn ${run.toolVersion}, this is ${toolVersion}`,
+    { hint: 'use the version of its coordinator on every worker', facts: { run: run.id } },
+  );
+}
+
+function seriesOf(version: string): string {
+  const [major = '', minor = ''] = version.split('.');
+  return major === '0' ? `0.${minor}` : major;
+}
+
+/** SQLite has no server: a file that several hosts write is soon none. */
+function assertHost(run: Run): void {
+  const here = hostOf(processName());
+  if (!run.place.startsWith('sqlite:') || run.coordinator === null) return;
+  const there = hostOf(run.coordinator);
+  if (there === here) return;
+  throw new KeyturnError(
+    'other-host',
+    `run ${run.id} is in an SQLite database of the host ${there}, this is ${here}`,
+    { hint: 'SQLite takes workers of the same host only: start them there', facts: { run: run.id } },
+  );
+}

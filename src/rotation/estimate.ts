@@ -1,0 +1,153 @@
+import type { Change, Database } from '../databases/database.ts';
+import type { Job, Target } from '../job/job.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { digestKey, entryBytes } from './digest.ts';
+import { prepareTarget } from './field-values.ts';
+import { type RotatedRows, rotateRows } from './rotate-rows.ts';
+import type { Inventory } from './run.ts';
+import { type Window, windowLengthMs } from './window.ts';
+
+/** As large as a chunk, so that what is shared between values is shared here too. */
+const sample = { rows: 500, bytes: 4 * 1024 * 1024 };
+/** The first passes meet code that is not compiled yet; the fastest counts. */
+const passes = 3;
+/** Rows per second and connection, the lower end of what was measured: engines.md, section 2. */
+const writeRates: Readonly<Record<Database['engine'], number>> = { postgres: 41_000, sqlite: 129_000 };
+/** What PostgreSQL keeps per row version beside its columns: header, line pointer and alignment. */
+const versionBytes = 32;
+
+export interface TargetEstimate {
+  readonly target: string;
+  readonly rows: number;
+  readonly sampled: number;
+  /** Of one worker: read, open, seal, and the digests. */
+  readonly workMs: number;
+  readonly writeMs: number;
+  /** New ciphertext less the old. */
+  readonly growthBytes: number;
+  /** Of row versions that stay behind until the engine clears them away. */
+  readonly leftBytes: number;
+}
+
+/** How long a rotation takes and what it adds: by a sample, so within a factor of two at best. */
+export interface Estimate {
+  readonly targets: readonly TargetEstimate[];
+  readonly workers: number;
+  /** Writes were timed here and rolled back; else the rate is one that was measured elsewhere. */
+  readonly writesTimed: boolean;
+  readonly rotationMs: number;
+  readonly verificationMs: number;
+  readonly growthBytes: number;
+  readonly digestBytes: number;
+  readonly leftBytes: number;
+  /** Null: no window was named. */
+  readonly windows: number | null;
+}
+
+export interface EstimateOrder {
+  readonly job: Job;
+  readonly inventory: Inventory;
+  readonly from: Keyring;
+  readonly to: Keyring;
+  readonly workers: number;
+  /** One chunk per target is written in a transaction that is rolled back. */
+  readonly sampleWrites: boolean;
+  readonly window: Window | null;
+}
+
+/** Reads the first rows of each target, rotates them in memory, and reckons with all its rows. */
+export async function estimate(database: Database, order: EstimateOrder): Promise<Estimate> {
+  const targets: TargetEstimate[] = [];
+  for (const target of order.job.targets) targets.push(await estimateTarget(database, target, order));
+  const sum = (of: (target: TargetEstimate) => number): number =>
+    targets.reduce((n, each) => n + of(each), 0);
+  const workMs = sum(({ workMs: ms }) => ms) / order.workers;
+  const rotationMs = workMs + sum(({ writeMs }) => writeMs);
+  return {
+    targets,
+    workers: order.workers,
+    writesTimed: order.sampleWrites,
+    rotationMs,
+    // It reads, opens and compares digests, which is no more than the rotation's own work
+    verificationMs: workMs,
+    growthBytes: sum(({ growthBytes }) => growthBytes),
+    digestBytes: sum(({ rows }) => rows) * entryBytes,
+    leftBytes: sum(({ leftBytes }) => leftBytes),
+    windows: order.window === null ? null : windowsFor(rotationMs + workMs, order.window),
+  };
+}
+
+async function estimateTarget(
+  database: Database,
+  target: Target,
+  { inventory, from, to, sampleWrites }: EstimateOrder,
+): Promise<TargetEstimate> {
+  const { shape } = target;
+  const rows = inventory.targets.find((each) => each.target === shape.table)?.rows ?? 0;
+  const upTo = await database.boundAfter(shape, null, sample);
+  const nothing = { workMs: 0, writeMs: 0, growthBytes: 0, leftBytes: 0 };
+  if (upTo === null) return { target: shape.table, rows, sampled: 0, ...nothing };
+  const prepared = prepareTarget(target);
+  const digests = digestKey(to.primary, 'estimate', shape.table);
+  let workMs = Number.POSITIVE_INFINITY;
+  let rotated: RotatedRows | undefined;
+  for (let pass = 0; pass < passes; pass++) {
+    const started = performance.now();
+    const read = await database.readRange(shape, { after: null, upTo });
+    rotated = rotateRows(prepared, read, { from, to, mode: 'chunk' });
+    rotated.digests(digests, () => true);
+    workMs = Math.min(workMs, performance.now() - started);
+  }
+  const sampled = rotated?.rows.length ?? 0;
+  const changes = (rotated?.rows ?? []).flatMap(({ change }) => (change === null ? [] : [change]));
+  const ratio = rows / Math.max(1, sampled);
+  const writeMs = sampleWrites
+    ? await timeWrites(database, target, changes)
+    : (changes.length * 1000) / writeRates[database.engine];
+  const [before, after] = [sizeOf(changes, 'old'), sizeOf(changes, 'new')];
+  const versions = changes.reduce((n, { id }) => n + bytesOf(id) + versionBytes, before);
+  return {
+    target: shape.table,
+    rows,
+    sampled,
+    workMs: workMs * ratio,
+    writeMs: writeMs * ratio,
+    growthBytes: (after - before) * ratio,
+    leftBytes: database.engine === 'postgres' ? versions * ratio : 0,
+  };
+}
+
+class RolledBack extends Error {}
+
+/** Milliseconds of one chunk's transaction, which leaves nothing behind. */
+async function timeWrites(
+  database: Database,
+  { shape }: Target,
+  changes: readonly Change[],
+): Promise<number> {
+  if (changes.length === 0) return 0;
+  const started = performance.now();
+  try {
+    await database.transaction(async (trx) => {
+      await database.write(trx, shape, changes);
+      throw new RolledBack();
+    });
+  } catch (error) {
+    if (!(error instanceof RolledBack)) throw error;
+  }
+  return performance.now() - started;
+}
+
+/** Each window has a margin at its end, in which no chunk is begun. */
+function windowsFor(ms: number, window: Window): number {
+  const marginMs = 1000;
+  return Math.max(1, Math.ceil(ms / (windowLengthMs(window) - marginMs)));
+}
+
+function sizeOf(changes: readonly Change[], side: 'old' | 'new'): number {
+  return changes.reduce((n, change) => n + bytesOf(change[side]), 0);
+}
+
+function bytesOf(texts: readonly (string | null)[]): number {
+  return texts.reduce((n, text) => n + (text === null ? 0 : Buffer.byteLength(text)), 0);
+}

@@ -1,0 +1,223 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import { type Consumer, consume } from '../queue/consumer.ts';
+import type { Hint } from '../queue/queue.ts';
+import { assertVersion, readCheckpointVersion } from './checkpoint-schema.ts';
+import type { ChunkNews } from './chunk-news.ts';
+import { Crew } from './crew.ts';
+import { isFinished, type Run } from './run.ts';
+import { RunTable } from './run-table.ts';
+import type { ThreadData } from './thread.ts';
+
+const lookMs = 1_000;
+/** Statements time out long before. */
+const stuckMs = 15 * 60_000;
+/** What the queue says of a hint that was given up; why was told before. */
+const notTaken = 'the hint was not taken';
+
+export interface QueueWorkerSettings {
+  readonly database: Database;
+  readonly queue: { readonly url: string; readonly password: string | null };
+  /** Module that a worker thread runs. */
+  readonly workerEntry: URL;
+  /** Chunks at a time, a thread each. */
+  readonly concurrency: number;
+  /** How long the chunks in hand may take once it is asked to stop. */
+  readonly graceMs: number;
+  readonly signal: AbortSignal;
+  readonly exitWhenDone: boolean;
+  /** Checks the keys and what else a run demands; what it throws ends the worker. */
+  readonly admit: (run: Run) => Promise<ThreadData>;
+  readonly news: (news: ChunkNews) => void;
+  readonly warn: (text: string) => void;
+}
+
+/** Takes chunks of whatever run its database has, until it is asked to stop. Keys are checked before the first. */
+export class QueueWorker {
+  readonly #with: QueueWorkerSettings;
+  readonly #runs: RunTable;
+  readonly #crew: Crew;
+  readonly #admitted = new Map<string, Promise<ThreadData>>();
+  #consumer: Consumer | null = null;
+  #run: Run | null = null;
+  #refusal: KeyturnError | null = null;
+  /** Why the database tells nothing. */
+  #trouble: string | null = null;
+  #lastWarning = '';
+  /** When the chunks in hand were taken. */
+  readonly #since = new Set<{ readonly at: number }>();
+
+  private constructor(settings: QueueWorkerSettings) {
+    const { database, workerEntry, concurrency, news } = settings;
+    this.#with = settings;
+    this.#runs = new RunTable(database.knex);
+    this.#crew = new Crew(workerEntry, concurrency, (run) => this.#admit(run), news);
+  }
+
+  /** Throws `queue-url`, `queue-unreachable`; and what the run that is under way refuses it for. */
+  static async open(settings: QueueWorkerSettings): Promise<QueueWorker> {
+    const worker = new QueueWorker(settings);
+    await worker.#look();
+    if (worker.#refusal !== null) throw worker.#refusal;
+    const { queue, concurrency, graceMs, warn } = settings;
+    const options = {
+      ...(queue.password !== null && { password: queue.password }),
+      concurrency,
+      graceMs,
+      warn,
+      onError: (error: Error) => worker.#warn(error.message),
+    };
+    worker.#consumer = await consume(queue.url, options, (hint) => worker.#take(hint));
+    return worker;
+  }
+
+  /** Of the queue: for people, no password. */
+  get place(): string {
+    return this.#consumer?.place ?? '';
+  }
+
+  /** The run that it saw last, as it stood then. */
+  get run(): Run | null {
+    return this.#run;
+  }
+
+  /** Chunks in hand. */
+  get busy(): number {
+    return this.#consumer?.busy ?? 0;
+  }
+
+  /** A chunk is in hand for so long that its thread hangs. */
+  get stuck(): boolean {
+    const now = performance.now();
+    return [...this.#since].some(({ at }) => now - at > stuckMs);
+  }
+
+  /** Why it does nothing; null: nothing hinders. */
+  waiting(): string | null {
+    if (this.#trouble !== null) return this.#trouble;
+    if (this.#run === null || isOver(this.#run)) return 'there is no run to work on';
+    return this.#consumer?.waiting() ?? null;
+  }
+
+  /**
+   * Resolves when it was asked to stop, or its run is over and nothing more was wanted; what is in hand is finished
+   * within the grace time. Throws what a run refused it for, and `worker-wedged`.
+   */
+  async work(): Promise<void> {
+    try {
+      const wedged = this.#consumer?.ended.then(() => true) ?? false;
+      while (!this.#with.signal.aborted && this.#refusal === null) {
+        if ((await this.#look()) && this.#with.exitWhenDone) break;
+        if (await Promise.race([wedged, pause(this.#with.signal)])) break;
+      }
+    } finally {
+      await this.#consumer?.close();
+      await this.#crew.close();
+    }
+    if (this.#refusal !== null) throw this.#refusal;
+  }
+
+  /** Looks which run there is, and whether this worker may work on it. True: the run that it worked on is over. */
+  async #look(): Promise<boolean> {
+    try {
+      this.#trouble = null;
+      if (this.#run !== null) this.#run = (await this.#runs.find(this.#run.id)) ?? null;
+      if (this.#run !== null && !isOver(this.#run)) return false;
+      const found = await this.#underway();
+      if (found === undefined) return this.#run !== null;
+      await this.#admit(found.id);
+      this.#crew.prepare(found.id);
+    } catch (error) {
+      if (this.#refusal === null) this.#trouble = `the database does not answer: ${scrubbed(error)}`;
+    }
+    return false;
+  }
+
+  async #underway(): Promise<Run | undefined> {
+    const { knex } = this.#with.database;
+    const version = await readCheckpointVersion(knex);
+    if (version === 0) return undefined;
+    this.#refuseOn(() => assertVersion(version));
+    const run = await this.#runs.unfinished();
+    return run !== undefined && !isOver(run) ? run : undefined;
+  }
+
+  async #take(hint: Hint): Promise<void> {
+    const since = { at: performance.now() };
+    this.#since.add(since);
+    try {
+      if (!this.#admitted.has(hint.run)) {
+        const run = await this.#runs.find(hint.run);
+        if (run === undefined) throw this.#foreign(hint);
+        if (isOver(run)) return;
+      }
+      await this.#crew.take(hint);
+    } catch (error) {
+      throw error instanceof KeyturnError ? error : new Error(scrubbed(error));
+    } finally {
+      this.#since.delete(since);
+    }
+  }
+
+  #foreign({ run }: Hint): KeyturnError {
+    const { place } = this.#with.database;
+    return new KeyturnError('run-unknown', `${this.place} speaks of run ${run}, which is not in ${place}`, {
+      hint: 'give each database a queue of its own',
+    });
+  }
+
+  /** Once per run; a refusal ends the worker. */
+  #admit(id: string): Promise<ThreadData> {
+    const known = this.#admitted.get(id);
+    if (known !== undefined) return known;
+    const admitted = this.#runs.get(id).then(async (run) => {
+      const data = await this.#with.admit(run).catch((error: unknown) => {
+        this.#refuse(error);
+        throw error;
+      });
+      this.#run = run;
+      return data;
+    });
+    this.#admitted.set(id, admitted);
+    admitted.catch(() => this.#admitted.delete(id));
+    return admitted;
+  }
+
+  #refuseOn(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      this.#refuse(error);
+      throw error;
+    }
+  }
+
+  #refuse(error: unknown): void {
+    if (error instanceof KeyturnError) this.#refusal ??= error;
+    else this.#warn(scrubbed(error));
+  }
+
+  /** The same trouble every second is told once. */
+  #warn(text: string): void {
+    if (text.endsWith(notTaken)) return;
+    const same = text.replace(/\d+/g, '');
+    if (same !== this.#lastWarning) this.#with.warn(text);
+    this.#lastWarning = same;
+  }
+}
+
+/** Nobody works on it any more, unless somebody resumes it. */
+function isOver({ state }: Run): boolean {
+  return isFinished(state) || state === 'cancelled';
+}
+
+async function pause(signal: AbortSignal): Promise<false> {
+  await sleep(lookMs, undefined, { signal }).catch(() => undefined);
+  return false;
+}
+
+/** A driver's message may quote a value: long unbroken strings are cut out. */
+function scrubbed(error: unknown): string {
+  return String((error as Error).message ?? error).replace(/[A-Za-z0-9+/=_-]{24,}/g, '…');
+}
