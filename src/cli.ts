@@ -14,10 +14,16 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 const terminal = new Console(process, speaksUnicode());
 const stop = new AbortController();
 
+// Whoever reads the output may leave (`| head`): what was done is done, and the exit code tells it.
+for (const output of [process.stdout, process.stderr]) output.on('error', ignoreClosedPipe);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => heed(signal));
 process.exitCode = await main(process.argv.slice(2));
 // A question or an input that was left alone must not keep the process.
 process.stdin.unref?.();
+
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+}
 
 async function main(words: readonly string[]): Promise<number> {
   const json = words.includes('--json');
@@ -45,7 +51,9 @@ async function run({ command, args }: Chosen): Promise<number> {
   };
   try {
     const outcome: Outcome = await command.run(context, args as never);
-    terminal.out(json ? `${JSON.stringify(outcome.document, null, 2)}\n` : outcome.text);
+    const { document, text } = outcome;
+    if (!json) terminal.out(text);
+    else if (document !== null) terminal.out(`${JSON.stringify(document, null, 2)}\n`);
     log.info({ exitCode: outcome.exitCode }, 'done');
     return outcome.exitCode;
   } catch (error) {
@@ -68,7 +76,7 @@ function fail(thrown: unknown, json: boolean): number {
 function heed(signal: NodeJS.Signals): void {
   if (stop.signal.aborted) process.exit(3);
   terminal.say(
-    `keyturn: ${signal}: stopping; the chunks in flight are being finished, a second signal leaves at once`,
+    `keyturn: ${signal}: stopping, once what is in flight is finished; a second signal leaves at once`,
   );
   stop.abort(signal);
 }

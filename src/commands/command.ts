@@ -20,8 +20,8 @@ export interface Context {
 /** How a command ended; what made it refuse or fail is thrown. */
 export interface Outcome {
   readonly exitCode: 0 | 3 | 5;
-  /** For --json: plain data. */
-  readonly document: object;
+  /** For --json: plain data; null: everything was told already. */
+  readonly document: object | null;
   /** For people, on stdout. */
   readonly text: string;
 }

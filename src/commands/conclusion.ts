@@ -2,8 +2,11 @@ import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { Knex } from 'knex';
 import type { Database } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import type { Hooks } from '../hooks/hooks.ts';
 import { count, thousands } from '../report/count.ts';
 import type { Report } from '../report/report.ts';
+import { progressOf } from '../report/standing.ts';
 import { derivedSecretsPath } from '../rotation/derived-secrets.ts';
 import { ExceptionTable } from '../rotation/exception-table.ts';
 import { isWithin } from '../rotation/known-exceptions.ts';
@@ -23,29 +26,36 @@ export interface Conclusion {
   readonly newKeyFile: string;
   readonly currentKeyFile: string | undefined;
   readonly reportDir: string | undefined;
+  /** Options that hold the run back, to be given again. */
+  readonly holds: readonly string[];
+  readonly hooks?: Hooks | undefined;
 }
 
 /** Takes a run to its end, writes its report whatever the end was, and says what to do next. */
 export async function concludeRun(
   context: Context,
-  { database, newKeyFile, currentKeyFile, reportDir }: Conclusion,
+  { database, newKeyFile, currentKeyFile, reportDir, holds, hooks }: Conclusion,
   run: Run,
   finish: () => Promise<Run>,
 ): Promise<Outcome> {
   let finished: Run;
+  await hooks?.fire('start', { run: run.id, state: run.state });
   try {
     finished = await finish();
   } catch (error) {
-    const resume = resumeCommand(database, currentKeyFile, newKeyFile);
+    const resume = resumeCommand(database, currentKeyFile, newKeyFile, holds);
     const written = await reportAnyway(context, database.knex, run.id, reportDir);
     if (written !== null) {
       for (const line of exceptionLines(written.report)) context.terminal.say(line);
       if (written.files !== null) context.terminal.say(`report: ${written.files.text}`);
     }
-    context.terminal.say(`go on with: ${resume}`);
+    context.terminal.say(goOn(error, written, resume));
+    await hooks?.settled();
+    await tellEnd(hooks, run.id, written);
     throw new RunFailure({ ...documentOf(written), resume }, { cause: error });
   }
   const written = await reportRun(context, database.knex, finished.id, reportDir);
+  await tellEnd(hooks, finished.id, written);
   const secrets = derivedSecretsPath(newKeyFile);
   const kept = existsSync(secrets) ? secrets : null;
   const steps = finished.job.afterwards.map((step) =>
@@ -175,10 +185,37 @@ async function reportAnyway(
   }
 }
 
+/** A run that is paused goes on some day; any other end is one. */
+async function tellEnd(hooks: Hooks | undefined, run: string, written: WrittenReport | null): Promise<void> {
+  const { state, reason } = written?.report.run ?? { state: 'unknown', reason: null };
+  await hooks?.fire(state === 'paused' ? 'pause' : 'end', {
+    run,
+    state,
+    reason: reason === null ? '' : `${reason.code}: ${reason.text}`,
+    exceptions: written?.report.exceptions.count ?? 0,
+    report: written?.files?.json ?? '',
+  });
+}
+
+/** A window that closes is no error to whoever set it: how far the run is, and how it goes on. */
+function goOn(error: unknown, written: WrittenReport | null, resume: string): string {
+  if (!(error instanceof KeyturnError) || error.code !== 'window-closed' || written === null)
+    return `go on with: ${resume}`;
+  const { stage, percent } = progressOf(written.report);
+  const done = stage === 'rotated' ? `${percent} % done` : `all rotated, ${percent} % verified`;
+  const why = error.message.startsWith('window closed') ? 'window closed' : error.message;
+  return `${why}, ${done}, resume with: ${resume}`;
+}
+
 /** How to go on; without a password or a key. */
-function resumeCommand(database: Database, currentKeyFile: string | undefined, newKeyFile: string): string {
+function resumeCommand(
+  database: Database,
+  currentKeyFile: string | undefined,
+  newKeyFile: string,
+  holds: readonly string[],
+): string {
   const words = ['keyturn', 'resume', '--database', database.place];
   if (currentKeyFile !== undefined) words.push('--current-key-file', currentKeyFile);
   words.push('--new-key-file', isAbsolute(newKeyFile) ? newKeyFile : `./${newKeyFile}`);
-  return words.map(shellWord).join(' ');
+  return [...words, ...holds].map(shellWord).join(' ');
 }

@@ -1,17 +1,21 @@
 import type { RunLock } from '../databases/database.ts';
 import { writeKeyFile } from '../keys/key-file.ts';
 import { assertCurrentKey } from '../rotation/history.ts';
+import type { Pace } from '../rotation/pace.ts';
 import { finishRun, type RunKeys, type Site } from '../rotation/rotation.ts';
 import type { Run, RunOptions } from '../rotation/run.ts';
 import { RunTable } from '../rotation/run-table.ts';
 import type { Context, Outcome } from './command.ts';
 import { concludeRun } from './conclusion.ts';
+import { type Coordinating, type CoordinatorArguments, coordinatorWords } from './coordinator-options.ts';
 import { askCurrentKey, planNewKey } from './key-sources.ts';
 import type { Opened } from './opened.ts';
+import { type HoldArguments, holdWords } from './pace-options.ts';
 import { withSite } from './run-site.ts';
 
 /** What the commands that go on with a run are told. */
-export interface ContinueArguments {
+export interface ContinueArguments extends HoldArguments, CoordinatorArguments, Partial<Coordinating> {
+  readonly pace?: Pace;
   readonly currentKeyFile?: string | undefined;
   readonly newKeyFile?: string | undefined;
   readonly masterKey?: string | undefined;
@@ -45,6 +49,8 @@ export async function continueRun(
     newKeyFile: next.path,
     currentKeyFile: args.currentKeyFile,
     reportDir: args.reportDir,
+    holds: [...holdWords(args), ...coordinatorWords(args)],
+    hooks: args.hooks,
   };
   return concludeRun(context, conclusion, run, () =>
     withSite(context, opened, args, (site) => finish(site, lock, run, { current, next: next.key })),

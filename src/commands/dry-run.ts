@@ -2,6 +2,7 @@ import { KeyturnError } from '../error.ts';
 import type { LoadedJob } from '../job/load.ts';
 import { generateKey } from '../keys/key-file.ts';
 import { readHistory, retiredKeyIds, unfinishedRun } from '../rotation/history.ts';
+import type { Pace } from '../rotation/pace.ts';
 import { rehearse } from '../rotation/rotation.ts';
 import type { Authority, RunOptions } from '../rotation/run.ts';
 import type { Context, Outcome } from './command.ts';
@@ -15,6 +16,7 @@ interface Given extends JobArguments {
   readonly newKeyFile?: string | undefined;
   readonly masterKey?: string | undefined;
   readonly workers?: string | undefined;
+  readonly pace?: Pace;
   readonly reportDir?: string | undefined;
 }
 

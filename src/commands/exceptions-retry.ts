@@ -4,6 +4,7 @@ import { retryExceptions } from '../rotation/rotation.ts';
 import type { Run } from '../rotation/run.ts';
 import { defineCommand } from './command.ts';
 import { continueRun } from './continue-run.ts';
+import { coordinatorOptions, givenCoordinating } from './coordinator-options.ts';
 import { withDatabase, withRunLock } from './opened.ts';
 import {
   currentKeyOptions,
@@ -28,14 +29,16 @@ Example:
     ...currentKeyOptions,
     ...newKeyOptions,
     ...workerOptions,
+    ...coordinatorOptions,
     ...reportOptions,
   },
   async run(context, args) {
+    const coordinating = await givenCoordinating(context, args);
     return withDatabase(context, args, (opened) =>
       withRunLock(opened.database, async (lock) => {
         const run = runNamed(await readHistory(opened.database.knex), args.run);
         assertRetriable(run);
-        return continueRun(context, opened, lock, run, {}, args, retryExceptions);
+        return continueRun(context, opened, lock, run, {}, { ...args, ...coordinating }, retryExceptions);
       }),
     );
   },

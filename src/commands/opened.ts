@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, RunLock } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
@@ -34,9 +35,24 @@ export async function withDatabase<T>(
   }
 }
 
+/** A coordinator that has just ended, or a status that looks whether one is alive, holds the lock a moment longer. */
+const lockTries = 6;
+const lockEveryMs = 250;
+
+async function lockSoon(database: Database): Promise<RunLock> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await database.lockRun();
+    } catch (error) {
+      if (!(error instanceof KeyturnError) || error.code !== 'run-lock' || attempt === lockTries) throw error;
+      await sleep(lockEveryMs);
+    }
+  }
+}
+
 /** Holds the run lock for the time of `work`. */
 export async function withRunLock<T>(database: Database, work: (lock: RunLock) => Promise<T>): Promise<T> {
-  const lock = await database.lockRun();
+  const lock = await lockSoon(database);
   try {
     return await work(lock);
   } finally {

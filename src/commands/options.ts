@@ -54,7 +54,7 @@ export const upgradeOptions = {
 } as const satisfies Record<string, Options>;
 
 export const workerOptions = {
-  workers: text(how, 'worker threads [default: number of cores]'),
+  workers: text(how, 'worker threads here [default: number of cores; with --queue none]'),
 } as const satisfies Record<string, Options>;
 
 export const paceOptions = {
@@ -66,6 +66,10 @@ export const paceOptions = {
     group: how,
     describe: 'what a value does that cannot be opened [default: stop]',
   },
+  'chunk-timeout': text(
+    how,
+    'split a chunk whose statement takes longer; 0: no limit [default: 60s; SQLite has none]',
+  ),
   'max-exceptions': text(how, 'with skip: stop at more exceptions than this [default: 100]'),
 } as const satisfies Record<string, Options>;
 
@@ -101,7 +105,14 @@ export const commonOptions = {
 } as const satisfies Record<string, Options>;
 
 /** Options that are whole numbers, with the least that makes sense. */
-const numbers = { workers: 1, 'chunk-rows': 1, 'max-exceptions': 0 } as const;
+const numbers = {
+  workers: 1,
+  concurrency: 1,
+  'chunk-rows': 1,
+  'max-exceptions': 0,
+  'metrics-port': 0,
+  'health-port': 0,
+} as const;
 
 /** Before anything else is done: numbers that are none. */
 export function assertNumbers(args: Readonly<Record<string, unknown>>): void {

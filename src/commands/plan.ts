@@ -2,28 +2,49 @@ import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';
 import { generateKey } from '../keys/key-file.ts';
+import { type Estimate, estimate } from '../rotation/estimate.ts';
 import { readHistory, unfinishedRun } from '../rotation/history.ts';
-import { assertDeclared, preflight } from '../rotation/preflight.ts';
+import { assertDeclared, type Preflight, preflight } from '../rotation/preflight.ts';
+import type { Inventory } from '../rotation/run.ts';
 import { takeInventory, type Width, widthsOf } from '../rotation/survey.ts';
-import { type Context, defineCommand, type Outcome } from './command.ts';
+import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
+import { estimateLines } from './estimate-lines.ts';
 import { jobNamed } from './job-named.ts';
 import { askCurrentKey, namesCurrentKey, warn } from './key-sources.ts';
 import { unlessStopped, withDatabase } from './opened.ts';
-import { currentKeyOptions, databaseOptions, jobOptions } from './options.ts';
+import { count, currentKeyOptions, databaseOptions, jobOptions, workerOptions } from './options.ts';
+import { givenWindow, windowOptions } from './pace-options.ts';
 import { fitJob, type JobArguments } from './prepared-run.ts';
 import { previewLines } from './preview.ts';
 import { RunFailure } from './run-failure.ts';
 
+const options = {
+  ...jobOptions,
+  ...databaseOptions,
+  ...currentKeyOptions,
+  ...workerOptions,
+  ...windowOptions,
+  'sample-writes': {
+    type: 'boolean',
+    group: 'How to run it:',
+    describe: 'write one chunk per target in a transaction that is rolled back, and take its time',
+  },
+} as const;
+
+type Given = Arguments<typeof options>;
+
 export const plan = defineCommand({
   words: ['plan'],
-  describe: 'targets, counts, column widths, findings; changes nothing',
-  epilogue: `With the current key it also finds ciphertext that the job does not declare, and tells whether a rotation would be refused.
+  describe: 'targets, counts, column widths, estimated time and growth; changes nothing',
+  epilogue: `With the current key it also finds ciphertext that the job does not declare, tells whether a rotation would be refused, and estimates by a sample how long one takes and what it adds.
 
 Example:
   keyturn plan --job n8n --database sqlite:database.sqlite --current-key-file old.key`,
-  options: { ...jobOptions, ...databaseOptions, ...currentKeyOptions },
+  options,
   async run(context, args) {
     const loaded = jobNamed(args.job);
+    givenWindow(args);
+    assertSamplable(context, args);
     return withDatabase(context, args, ({ database }) =>
       unlessStopped(
         context.signal,
@@ -40,16 +61,18 @@ async function lookAt(
   database: Database,
   catalog: readonly Table[],
   job: Job,
-  args: JobArguments,
+  args: Given,
 ): Promise<Outcome> {
   const widths = await Promise.all(job.targets.map((target) => widthsOf(database, catalog, target)));
   const looked = await findings(context, database, catalog, job, args);
   const { inventory, warnings, refusal } = looked;
+  const estimated = await estimateOf(context, database, job, looked, args);
   const lines = [
     `${job.title} database ${database.place}`,
     ...previewLines(job, inventory),
     ...job.targets.flatMap(({ shape }, i) => (widths[i] ?? []).map((width) => widthLine(shape.table, width))),
     ...looked.unknown,
+    ...(estimated === null ? [] : estimateLines(estimated, args.window)),
   ];
   const document = {
     job: { name: job.name, title: job.title, hash: job.hash },
@@ -68,6 +91,7 @@ async function lookAt(
     undeclared: looked.keyId === null ? null : inventory.undeclared,
     warnings,
     unknown: looked.unknown,
+    estimate: estimated,
   };
   for (const warning of warnings) warn(context, warning);
   if (refusal !== null) {
@@ -77,6 +101,45 @@ async function lookAt(
   return { exitCode: 0, document, text: `${lines.join('\n')}\n` };
 }
 
+/** What was looked at before anything else; `found` only where a rotation could begin. */
+interface Findings {
+  readonly inventory: Inventory;
+  readonly warnings: readonly string[];
+  readonly unknown: readonly string[];
+  readonly keyId: string | null;
+  readonly found: Preflight | null;
+  readonly refusal: KeyturnError | null;
+}
+
+/** Only of what could begin: with the current key, and nothing to refuse. */
+async function estimateOf(
+  { cores }: Context,
+  database: Database,
+  job: Job,
+  { found, refusal, inventory }: Findings,
+  args: Given,
+): Promise<Estimate | null> {
+  if (found === null || refusal !== null) return null;
+  const { from, to } = found;
+  return estimate(database, {
+    job,
+    inventory,
+    from,
+    to,
+    // More threads than cores are no faster
+    workers: Math.min(count(args.workers, '--workers') ?? cores, cores),
+    sampleWrites: args.sampleWrites === true,
+    window: givenWindow(args),
+  });
+}
+
+function assertSamplable(context: Context, args: Given): void {
+  if (args.sampleWrites !== true || namesCurrentKey(context, args)) return;
+  throw new KeyturnError('bad-option', '--sample-writes needs the current key', {
+    hint: 'add --current-key-file, or leave it out',
+  });
+}
+
 /** With a key all that a rotation would look at first, and what it would refuse; without one the counts alone. */
 async function findings(
   context: Context,
@@ -84,13 +147,7 @@ async function findings(
   catalog: readonly Table[],
   job: Job,
   args: JobArguments,
-): Promise<{
-  inventory: Awaited<ReturnType<typeof takeInventory>>;
-  warnings: readonly string[];
-  unknown: readonly string[];
-  keyId: string | null;
-  refusal: KeyturnError | null;
-}> {
+): Promise<Findings> {
   const unfinished = unfinishedRun(await readHistory(database.knex));
   if (unfinished !== undefined || !namesCurrentKey(context, args)) {
     const why =
@@ -98,7 +155,7 @@ async function findings(
         ? 'without the current key it is unknown whether anything opens, and whether ciphertext stands where no field declares it: add --current-key-file'
         : `run ${unfinished.id} is unfinished (${unfinished.state}): go on with keyturn resume`;
     const inventory = await takeInventory(database, catalog, job, null);
-    return { inventory, warnings: [], unknown: [why], keyId: null, refusal: null };
+    return { inventory, warnings: [], unknown: [why], keyId: null, found: null, refusal: null };
   }
   const current = await askCurrentKey(context, args, job.key);
   try {
@@ -109,12 +166,13 @@ async function findings(
       warnings,
       unknown: [],
       keyId: current.id,
+      found,
       refusal: refusalOf(() => assertDeclared(inventory.undeclared)),
     };
   } catch (error) {
     if (!(error instanceof KeyturnError)) throw error;
     const inventory = await takeInventory(database, catalog, job, null);
-    return { inventory, warnings: [], unknown: [], keyId: null, refusal: error };
+    return { inventory, warnings: [], unknown: [], keyId: null, found: null, refusal: error };
   }
 }
 

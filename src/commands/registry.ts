@@ -1,20 +1,26 @@
+import { cancel } from './cancel.ts';
 import type { Command } from './command.ts';
 import { exceptionsList } from './exceptions-list.ts';
 import { exceptionsRetry } from './exceptions-retry.ts';
 import { forget } from './forget.ts';
+import { pause } from './pause.ts';
 import { plan } from './plan.ts';
 import { report } from './report.ts';
 import { resume } from './resume.ts';
 import { rotate } from './rotate.ts';
 import { status } from './status.ts';
 import { verify } from './verify.ts';
+import { worker } from './worker.ts';
 
 /** In the order in which they are needed. */
 export const commands: readonly Command[] = [
   rotate,
   resume,
   plan,
+  worker,
   status,
+  pause,
+  cancel,
   verify,
   report,
   exceptionsList,

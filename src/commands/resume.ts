@@ -3,6 +3,7 @@ import { readHistory, runNamed, unfinishedRun } from '../rotation/history.ts';
 import { isFinished, type Run } from '../rotation/run.ts';
 import { defineCommand } from './command.ts';
 import { continueRun } from './continue-run.ts';
+import { coordinatorOptions, givenCoordinating } from './coordinator-options.ts';
 import { withDatabase, withRunLock } from './opened.ts';
 import {
   currentKeyOptions,
@@ -13,6 +14,7 @@ import {
   runOptions,
   upgradeOptions,
 } from './options.ts';
+import { givenPace, holdOptions } from './pace-options.ts';
 import { givenOptions } from './run-options.ts';
 
 export const resume = defineCommand({
@@ -30,16 +32,20 @@ Example:
     ...newKeyOptions,
     ...upgradeOptions,
     ...paceOptions,
+    ...holdOptions,
+    ...coordinatorOptions,
     ...reportOptions,
   },
   async run(context, args) {
     const changed = givenOptions(args);
+    const coordinating = await givenCoordinating(context, args);
     return withDatabase(context, args, (opened) =>
       withRunLock(opened.database, async (lock) => {
+        const pace = givenPace(args, opened.database);
         const runs = await readHistory(opened.database.knex, args.upgradeDatabase);
         const run = unfinished(runs, args.run);
         context.terminal.say(`going on with run ${run.id} (${run.state})`);
-        return continueRun(context, opened, lock, run, changed, args);
+        return continueRun(context, opened, lock, run, changed, { ...args, ...coordinating, pace });
       }),
     );
   },

@@ -1,15 +1,23 @@
 import type { RunLock } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
 import type { LoadedJob } from '../job/load.ts';
 import { writeKeyFile } from '../keys/key-file.ts';
 import { count } from '../report/count.ts';
 import { derivedSecretsPath, keepSecrets, unpinnedSecrets } from '../rotation/derived-secrets.ts';
 import { readHistory, retiredKeyIds, unfinishedRun } from '../rotation/history.ts';
+import type { Pace } from '../rotation/pace.ts';
 import { createRun, finishRun } from '../rotation/rotation.ts';
 import type { Run } from '../rotation/run.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { concludeRun } from './conclusion.ts';
 import { askConsent, assertConsent, type Consent } from './consent.ts';
 import { continueRun } from './continue-run.ts';
+import {
+  type Coordinating,
+  coordinatorOptions,
+  coordinatorWords,
+  givenCoordinating,
+} from './coordinator-options.ts';
 import { rotateDry } from './dry-run.ts';
 import { jobNamed } from './job-named.ts';
 import { planNewKey } from './key-sources.ts';
@@ -27,10 +35,12 @@ import {
   reportOptions,
   upgradeOptions,
 } from './options.ts';
+import { assertMayBegin, givenPace, holdOptions, holdWords } from './pace-options.ts';
 import { type PreparedRun, prepareRun } from './prepared-run.ts';
+import { refuseQueue } from './queue-options.ts';
 import { assertReportFolder } from './report-files.ts';
 import { authorityOf, givenOptions, newRunOptions } from './run-options.ts';
-import { withSite } from './run-site.ts';
+import { siteOf, withSite } from './run-site.ts';
 
 const options = {
   ...jobOptions,
@@ -42,11 +52,13 @@ const options = {
   ...upgradeOptions,
   ...dryRunOptions,
   ...paceOptions,
+  ...holdOptions,
+  ...coordinatorOptions,
   ...authorityOptions,
   ...reportOptions,
 };
 
-type Given = Arguments<typeof options>;
+type Given = Arguments<typeof options> & Partial<Coordinating> & { readonly pace?: Pace };
 
 export const rotate = defineCommand({
   words: ['rotate-master-key', 'rotate'],
@@ -61,19 +73,32 @@ Example:
     const loaded = jobNamed(args.job);
     const order = { options: newRunOptions(args), authority: authorityOf(context, args) };
     if (args.dryRun === true) {
-      return withDatabase(context, args, (opened) => rotateDry(context, opened, loaded, order, args));
+      refuseQueue(args);
+      return withDatabase(context, args, (opened) =>
+        rotateDry(context, opened, loaded, order, { ...args, pace: givenPace(args, opened.database) }),
+      );
     }
     assertConsent(context, consents(args));
+    const coordinating = await givenCoordinating(context, args);
     return withDatabase(context, args, (opened) =>
       withRunLock(opened.database, async (lock) => {
         const runs = await readHistory(opened.database.knex, args.upgradeDatabase);
         const unfinished = unfinishedRun(runs);
-        if (unfinished === undefined) return rotateAnew(context, opened, lock, loaded, runs, args);
+        const pace = givenPace(args, opened.database);
+        if (unfinished === undefined) {
+          await assertMayBegin(pace);
+          return rotateAnew(context, opened, lock, loaded, runs, { ...args, ...coordinating, pace });
+        }
+        assertNotCancelled(unfinished);
         context.terminal.say(
           `run ${unfinished.id} is unfinished (${unfinished.state}): going on with it, and with its own job`,
         );
         await askConsent(context, consents(args));
-        return continueRun(context, opened, lock, unfinished, givenOptions(args), args);
+        return continueRun(context, opened, lock, unfinished, givenOptions(args), {
+          ...args,
+          ...coordinating,
+          pace,
+        });
       }),
     );
   },
@@ -120,12 +145,28 @@ async function rotateAnew(
   }
   const keys = { current, next: next.key };
   const order = { job, options: newRunOptions(args), authority: authorityOf(context, args) };
-  const run = await withSite(context, opened, args, (site) => createRun(site, order, keys, found));
+  const run = await createRun(siteOf(context, opened, args), order, keys, found);
   const { currentKeyFile, reportDir } = args;
-  const conclusion = { database, newKeyFile: next.path, currentKeyFile, reportDir };
+  const conclusion = {
+    database,
+    newKeyFile: next.path,
+    currentKeyFile,
+    reportDir,
+    holds: [...holdWords(args), ...coordinatorWords(args)],
+    hooks: args.hooks,
+  };
   return concludeRun(context, conclusion, run, () =>
     withSite(context, opened, args, (site) => finishRun(site, lock, run, keys)),
   );
+}
+
+/** Who gave it up may have restored the backup since: going on is to be said. */
+function assertNotCancelled({ id, state }: Run): void {
+  if (state !== 'cancelled') return;
+  throw new KeyturnError('run-state', `run ${id} was cancelled, and a part of the values is under each key`, {
+    hint: 'go on with it with keyturn resume, or restore the backup',
+    facts: { run: id },
+  });
 }
 
 function consents(args: Given, prepared?: PreparedRun): Consent[] {

@@ -1,5 +1,6 @@
 import { KeyturnError } from '../error.ts';
 import type { Authority, RunOptions } from '../rotation/run.ts';
+import { parseDuration } from '../rotation/window.ts';
 import type { Context } from './command.ts';
 import { count } from './options.ts';
 
@@ -7,6 +8,7 @@ interface Given {
   readonly onException?: string | undefined;
   readonly maxExceptions?: string | undefined;
   readonly chunkRows?: string | undefined;
+  readonly chunkTimeout?: string | undefined;
 }
 
 /** Those that were given; a resume keeps the others as they were. */
@@ -18,7 +20,12 @@ export function givenOptions(args: Given): Partial<RunOptions> {
     ...((onException === 'stop' || onException === 'skip') && { onException }),
     ...(maxExceptions !== undefined && { maxExceptions }),
     ...(chunkRows !== undefined && { chunkRows }),
+    ...(args.chunkTimeout !== undefined && { chunkTimeoutMs: timeout(args.chunkTimeout) }),
   };
+}
+
+function timeout(text: string): number | null {
+  return text === '0' ? null : parseDuration(text, '--chunk-timeout');
 }
 
 export function newRunOptions(args: Given): RunOptions {

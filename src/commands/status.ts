@@ -1,11 +1,35 @@
-import { count, thousands } from '../report/count.ts';
-import { buildReport, type Report } from '../report/report.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from '../databases/database.ts';
+import { readStanding, type Standing } from '../report/standing.ts';
+import { statusLine, statusText } from '../report/status.ts';
 import { readHistory, runNamed } from '../rotation/history.ts';
-import type { Run } from '../rotation/run.ts';
-import { defineCommand } from './command.ts';
+import { isFinished, type Run } from '../rotation/run.ts';
+import { isCoordinated } from '../rotation/steering.ts';
+import { parseDuration } from '../rotation/window.ts';
+import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { exceptionLine } from './exception-lines.ts';
 import { withDatabase } from './opened.ts';
 import { databaseOptions, runOptions } from './options.ts';
+
+const shownExceptions = 20;
+
+const options = {
+  ...databaseOptions,
+  ...runOptions,
+  watch: {
+    type: 'boolean',
+    group: 'Output:',
+    describe: 'tell it again and again until the run ends; with --json one line of JSON each time',
+  },
+  interval: {
+    type: 'string',
+    requiresArg: true,
+    group: 'Output:',
+    describe: 'with --watch: how often [default: 2s]',
+  },
+} as const;
+
+type Given = Arguments<typeof options> & { readonly json?: boolean };
 
 export const status = defineCommand({
   words: ['status'],
@@ -13,25 +37,68 @@ export const status = defineCommand({
   epilogue: `Everything comes from the database, so it can be asked from any host, also while a run works.
 
 Example:
-  keyturn status --database sqlite:database.sqlite`,
-  options: { ...databaseOptions, ...runOptions },
+  keyturn status --database sqlite:database.sqlite --watch`,
+  options,
   async run(context, args) {
-    return withDatabase(context, args, async ({ database }) => {
-      const runs = await readHistory(database.knex);
-      if (runs.length === 0 && args.run === undefined) {
-        const text = `there is no run in ${database.place}\n`;
-        return { exitCode: 0, document: { database: database.place, runs: [], report: null }, text };
-      }
-      const run = runNamed(runs, args.run);
-      const report = await buildReport(database.knex, run.id);
-      return {
-        exitCode: 0,
-        document: { database: database.place, runs: runs.map(summary), report },
-        text: `${[...reportLines(report), ...runs.filter(({ id }) => id !== run.id).map(runLine)].join('\n')}\n`,
-      };
-    });
+    const everyMs = parseDuration(args.interval ?? '2s', '--interval');
+    return withDatabase(context, args, ({ database }) =>
+      args.watch === true
+        ? watch(context, database, args, everyMs)
+        : look(database, args).then((seen) => ({ exitCode: 0, ...seen })),
+    );
   },
 });
+
+/** What one look tells; `standing` is null for a database without any run. */
+interface Seen {
+  readonly standing: Standing | null;
+  readonly document: object;
+  readonly text: string;
+}
+
+async function look(
+  database: Database,
+  { run: named }: { readonly run?: string | undefined },
+): Promise<Seen> {
+  const runs = await readHistory(database.knex);
+  const { place } = database;
+  if (runs.length === 0 && named === undefined) {
+    const document = { database: place, runs: [], report: null };
+    return { standing: null, document, text: `there is no run in ${place}\n` };
+  }
+  const run = runNamed(runs, named);
+  const coordinated = isFinished(run.state) ? false : await isCoordinated(database);
+  const standing = await readStanding(database.knex, run.id, coordinated);
+  const { report, ...rest } = standing;
+  const { listed } = report.exceptions;
+  const lines = [
+    ...listed.slice(0, shownExceptions).map((exception) => `exception: ${exceptionLine(exception)}`),
+    ...runs.filter(({ id }) => id !== run.id).map(runLine),
+  ];
+  return {
+    standing,
+    document: { database: place, runs: runs.map(summary), report, standing: rest },
+    text: [statusText(standing), ...lines.map((line) => `${line}\n`)].join(''),
+  };
+}
+
+/** Tells it until nobody works on the run any more; then the last look is the outcome. */
+async function watch(context: Context, database: Database, args: Given, everyMs: number): Promise<Outcome> {
+  const { terminal, signal } = context;
+  for (;;) {
+    const { standing, document, text } = await look(database, args);
+    const over = standing === null || hasEnded(standing) || signal.aborted;
+    if (args.json === true) terminal.out(`${JSON.stringify(document)}\n`);
+    else if (terminal.drawing || standing === null) terminal.redraw(text);
+    else terminal.out(`${statusLine(standing, new Date())}\n`);
+    if (over) return { exitCode: 0, document: null, text: '' };
+    await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+function hasEnded({ report: { run } }: Standing): boolean {
+  return isFinished(run.state) || ['paused', 'cancelled', 'failed'].includes(run.state);
+}
 
 function summary({ id, kind, state, reason, fromKeyId, toKeyId, createdAt, finishedAt }: Run): object {
   return { id, kind, state, reason, fromKeyId, toKeyId, createdAt, finishedAt };
@@ -39,21 +106,4 @@ function summary({ id, kind, state, reason, fromKeyId, toKeyId, createdAt, finis
 
 function runLine({ id, state, fromKeyId, toKeyId }: Run): string {
   return `earlier:  ${id} ${state}, key ${fromKeyId} to ${toKeyId}`;
-}
-
-function reportLines({ run, keys, totals, targets, exceptions, times, proof }: Report): string[] {
-  const names = Math.max(...targets.map(({ target }) => target.length));
-  const { tally } = totals.ranges;
-  return [
-    `run:      ${run.id}, ${run.state}${run.reason === null ? '' : ` (${run.reason.code}: ${run.reason.text})`}`,
-    `keys:     ${keys.from.id} to ${keys.to.id}`,
-    `time:     ${times.created}${times.finished === null ? '' : ` to ${times.finished}`}`,
-    `values:   ${thousands(tally.rotated)} rotated, ${thousands(tally.current)} already current, ${thousands(tally.empty)} empty, ${thousands(tally.lookAlikes)} look-alikes, ${thousands(totals.exceptions)} exceptions`,
-    `scans:    ${count(proof.scans, 'verification scan')}, ${count(proof.sweeps, 'sweep')}`,
-    ...targets.map(
-      ({ target, ranges, rowsAtStart, verification }) =>
-        `  ${target.padEnd(names)}  ${thousands(ranges.tally.rows)} of ${rowsAtStart === null ? '?' : thousands(rowsAtStart)} rows rotated, ${thousands(verification.rowsSoFar)} verified`,
-    ),
-    ...exceptions.listed.slice(0, 20).map((exception) => `exception: ${exceptionLine(exception)}`),
-  ];
 }

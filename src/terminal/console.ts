@@ -14,18 +14,31 @@ export interface Streams {
 /** The terminal that the process was started on. */
 export class Console implements Terminal {
   readonly interactive: boolean;
+  readonly drawing: boolean;
   readonly #streams: Streams;
   readonly #unicode: boolean;
+  /** Lines of the screen that the last drawing took. */
+  #drawn = 0;
 
   /** @param unicode whether the terminal shows more than ASCII. */
   constructor(streams: Streams, unicode: boolean) {
     this.#streams = streams;
     this.#unicode = unicode;
+    this.drawing = Boolean(streams.stdout.isTTY);
     this.interactive = Boolean(streams.stdin.isTTY && streams.stderr.isTTY);
   }
 
   out(text: string): void {
     this.#streams.stdout.write(text);
+  }
+
+  redraw(text: string): void {
+    const { stdout } = this.#streams;
+    const columns = stdout.columns || 80;
+    if (this.drawing && this.#drawn > 0) stdout.write(`\u001b[${this.#drawn}A\u001b[0J`);
+    stdout.write(text);
+    const lines = text.replace(/\n$/, '').split('\n');
+    this.#drawn = lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);
   }
 
   say(line: string): void {

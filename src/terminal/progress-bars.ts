@@ -8,6 +8,8 @@ export class ProgressBars implements ProgressView {
   readonly #lines = new Map<string, { readonly bar: SingleBar; readonly pace: Pace }>();
   readonly #make: () => MultiBar;
   #bars: MultiBar | null = null;
+  /** Below the targets: why nothing is handed out. */
+  #reason: SingleBar | null = null;
 
   constructor(stream: NodeJS.WritableStream, unicode: boolean) {
     const options = {
@@ -43,6 +45,10 @@ export class ProgressBars implements ProgressView {
         pace: told,
       });
     }
+    // A line of its own: beside a bar, narrow terminals would cut it off
+    this.#reason ??= this.#bars.create(0, 0, { text: '' }, { format: '{text}' });
+    const { waiting } = progress.run;
+    this.#reason.update(0, { text: waiting === null ? '' : `waiting: ${waiting}` });
     this.#bars.update();
   }
 

@@ -4,11 +4,12 @@ import { type ProgressView, stageOf, targetsOf } from './progress-view.ts';
 
 const everyMs = 10_000;
 
-/** For logs: one line every ten seconds and one at each change of state, always with the same keys in the same order. */
+/** For logs: one line every ten seconds and one at each change of state or of what it waits for, always with the same keys in the same order. */
 export class ProgressLines implements ProgressView {
   readonly #say: (line: string) => void;
   readonly #pace = new Pace();
   #stage = '';
+  #waiting: string | null = null;
   #last = 0;
 
   constructor(say: (line: string) => void) {
@@ -22,13 +23,16 @@ export class ProgressLines implements ProgressView {
     const total = targets.reduce((sum, target) => sum + target.total, 0);
     const pace = this.#pace.measure(stage, done, total);
     const now = performance.now();
-    if (stage === this.#stage && now - this.#last < everyMs) return;
+    const { waiting } = progress.run;
+    if (stage === this.#stage && waiting === this.#waiting && now - this.#last < everyMs) return;
     this.#stage = stage;
+    this.#waiting = waiting;
     this.#last = now;
     const target = targets.find((each) => each.done < each.total)?.target ?? '-';
     this.#say(
       `run=${progress.run.id} state=${stage} round=${progress.run.round} target=${target} done=${done} total=${total} ` +
-        `rows_per_s=${pace?.perSecond ?? '-'} eta=${pace === null ? '-' : duration(pace.secondsLeft)}`,
+        `rows_per_s=${pace?.perSecond ?? '-'} eta=${pace === null ? '-' : duration(pace.secondsLeft)} ` +
+        `waiting=${waiting === null ? '-' : JSON.stringify(waiting)}`,
     );
   }
 

@@ -6,6 +6,10 @@ export interface Terminal {
   readonly interactive: boolean;
   /** A part of the result. */
   out(text: string): void;
+  /** Whether what was drawn on stdout can be drawn over. */
+  readonly drawing: boolean;
+  /** Instead of what was drawn last, where that can be drawn over; else below it. */
+  redraw(text: string): void;
   /** A line for people. */
   say(line: string): void;
   /** Throws KeyturnError `stopped` when the question is left with Ctrl-C. */

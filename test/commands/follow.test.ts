@@ -29,8 +29,8 @@ test('the rotation kept every secret', async () => {
 test('status tells the run, from the database alone', async () => {
   const { code, stdout } = await at('status');
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^run: +\S+, verified\n/);
-  expect(stdout).toMatch(/ {2}credentials_entity +80 of 80 rows rotated, 80 verified/);
+  expect(stdout).toMatch(/^State +verified\n/m);
+  expect(stdout).toMatch(/^credentials_entity +80 +80 +100% +80 +100% +0 +#{10}$/m);
   const { runs, report } = JSON.parse((await at('status', '--json')).stdout);
   expect(runs).toHaveLength(1);
   expect(await at('status', '--run', runs[0].id)).toMatchObject({ code: 0 });

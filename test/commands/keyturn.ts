@@ -23,6 +23,8 @@ export interface Started {
   readonly ended: Promise<Ended>;
   /** Resolves once stderr has said so. */
   said(what: RegExp): Promise<void>;
+  /** What stderr has said so far. */
+  told(): string;
 }
 
 export interface Surroundings {
@@ -54,6 +56,7 @@ export function start(args: readonly string[], { cwd, env = {} }: Surroundings =
   return {
     child,
     ended,
+    told: () => stderr,
     said: (what) =>
       new Promise((resolve, reject) => {
         const look = (): void => {

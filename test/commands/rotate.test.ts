@@ -25,7 +25,7 @@ test('a database of the real n8n is rotated, verified and reported', async () =>
   expect(stdout).toContain(folder.file('new.key'));
   expect(stderr).toMatch(/credentials_entity +67 rows/);
   expect(stderr).toMatch(
-    /^run=\S+ state=rotating round=0 target=\S+ done=\d+ total=\d+ rows_per_s=\S+ eta=\S+$/m,
+    /^run=\S+ state=rotating round=0 target=\S+ done=\d+ total=\d+ rows_per_s=\S+ eta=\S+ waiting=-$/m,
   );
   expect(statSync(folder.file('new.key')).mode & 0o777).toBe(0o600);
   expect(await expectEverySecret(place, folder.read('new.key'), truth)).toEqual([]);

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
 import { expectMany, manyId, manySqlite } from '../support/n8n/many.ts';
@@ -20,6 +20,10 @@ function many(count = credentials): Folder {
 
 const keysOf = ({ rotation }: Folder): string[] => rotation.slice(2);
 const small = ['--chunk-rows', '50', '--workers', '2'];
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
 
 /** Starts a rotation and sends a signal once it is under way. */
 async function stopped(of: Folder, signals: readonly NodeJS.Signals[]): Promise<Ended> {
@@ -73,8 +77,8 @@ test('stopped while everything is still being looked at, nothing is touched', as
   const run = start(['rotate', ...of.rotation, ...consent, '--masterKey', '-', '--log-level', 'info'], {
     cwd: of.path,
   });
-  // It waits for the key on stdin, which stays open.
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  // It waits for the key on stdin, which stays open, and holds the run lock by then
+  await until(() => existsSync(`${of.database}.keyturn-lock`));
   run.child.kill('SIGINT');
   expect(await run.ended).toMatchObject({
     code: 3,

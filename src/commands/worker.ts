@@ -1,0 +1,153 @@
+import { KeyturnError } from '../error.ts';
+import type { Health } from '../metrics/health.ts';
+import { RunMetrics } from '../metrics/run-metrics.ts';
+import { count as counted } from '../report/count.ts';
+import { admit } from '../rotation/admission.ts';
+import type { ChunkNews } from '../rotation/chunk-news.ts';
+import { processName } from '../rotation/process-name.ts';
+import { QueueWorker } from '../rotation/queue-worker.ts';
+import type { Run } from '../rotation/run.ts';
+import type { ThreadData } from '../rotation/thread.ts';
+import { parseDuration } from '../rotation/window.ts';
+import { logChunk } from './chunk-log.ts';
+import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
+import { warn } from './key-sources.ts';
+import { type Opened, withDatabase } from './opened.ts';
+import { count, currentKeyOptions, databaseOptions } from './options.ts';
+import { type GivenQueue, givenQueue, queueOptions } from './queue-options.ts';
+import { healthOptions, metricsOptions, withServed } from './served.ts';
+import { workerKeys } from './worker-keys.ts';
+
+const group = 'How to run it:';
+
+const options = {
+  ...queueOptions,
+  ...databaseOptions,
+  ...currentKeyOptions,
+  'new-key-file': {
+    type: 'string',
+    requiresArg: true,
+    group: 'Keys (never needed on the command line):',
+    describe: 'the key of the run; else KEYTURN_NEW_MASTER_KEY',
+  },
+  concurrency: {
+    type: 'string',
+    requiresArg: true,
+    group,
+    describe: 'chunks at a time, a thread each [default: number of cores]',
+  },
+  grace: {
+    type: 'string',
+    requiresArg: true,
+    group,
+    describe: 'when it is asked to stop: how long the chunks in hand may take [default: 30s]',
+  },
+  'exit-when-done': { type: 'boolean', group, describe: 'end when the run that it works on is over' },
+  ...healthOptions,
+  ...metricsOptions,
+} as const;
+
+type Given = Arguments<typeof options>;
+
+export const worker = defineCommand({
+  words: ['worker'],
+  describe: 'take chunks from a queue, on as many machines as you like',
+  epilogue: `Waits for a run if there is none, and goes on with the next one. Both keys are checked by their ids before the first chunk; the files need not exist before the run does. The queue carries no key and no value. SQLite takes workers on the coordinator's own host only.
+
+Example:
+  keyturn worker --queue redis://queue:6379 --database postgres://n8n@db/n8n \\
+    --current-key-file old.key --new-key-file new.key`,
+  options,
+  async run(context, args) {
+    const queue = givenQueue(context, args);
+    if (queue === null) {
+      throw new KeyturnError('bad-option', 'which queue is not said', {
+        hint: 'use --queue URL or set KEYTURN_QUEUE, for example --queue redis://localhost:6379',
+      });
+    }
+    const graceMs = parseDuration(args.grace ?? '30s', '--grace');
+    return withDatabase(context, args, (opened) => work(context, opened, queue, graceMs, args));
+  },
+});
+
+async function work(
+  context: Context,
+  opened: Opened,
+  queue: GivenQueue,
+  graceMs: number,
+  args: Given,
+): Promise<Outcome> {
+  const { terminal, log, signal } = context;
+  const metrics = new RunMetrics('worker');
+  const tally: Record<ChunkNews['event'], number> = {
+    rotated: 0,
+    verified: 0,
+    nothing: 0,
+    retried: 0,
+    failed: 0,
+  };
+  const concurrency = count(args.concurrency, '--concurrency') ?? context.cores;
+  const worker = await QueueWorker.open({
+    database: opened.database,
+    queue,
+    workerEntry: context.workerEntry,
+    concurrency,
+    graceMs,
+    signal,
+    exitWhenDone: args.exitWhenDone === true,
+    admit: async (run) => admitted(context, opened, run, args),
+    news: (news) => {
+      tally[news.event]++;
+      logChunk(log, news);
+      metrics.news(news);
+    },
+    warn: (text) => warn(context, text),
+  });
+  terminal.say(`worker ${processName()}: ${counted(concurrency, 'chunk')} at a time from ${worker.place}`);
+  if (worker.run === null) terminal.say(`waiting for a run in ${opened.database.place}`);
+  const health = (): Health => healthOf(worker, tally, signal);
+  await withServed(context, args, watched(metrics, worker), health, () => worker.work());
+  const document = { worker: processName(), run: worker.run?.id ?? null, state: worker.run?.state ?? null };
+  return { exitCode: 0, document: { ...document, chunks: tally }, text: `${told(worker, tally)}\n` };
+}
+
+/** Keys are read anew for every run: the files may have changed. */
+function admitted(context: Context, { url, password }: Opened, run: Run, args: Given): ThreadData {
+  const { toolVersion, terminal, log } = context;
+  const keys = (of: Run) => workerKeys(context, args, of);
+  const data = admit(run, { databaseUrl: url, databasePassword: password, toolVersion, keys });
+  terminal.say(`run ${run.id}: key ${run.fromKeyId} becomes ${run.toKeyId}`);
+  log.info({ run: run.id, from: run.fromKeyId, to: run.toKeyId, worker: processName() }, 'run taken up');
+  return data;
+}
+
+/** The metrics, with where the worker stands at the time somebody asks. */
+function watched(metrics: RunMetrics, worker: QueueWorker): RunMetrics {
+  metrics.before(() => {
+    metrics.shows(worker.run);
+    metrics.waits(worker.waiting() === null ? null : 'queue');
+  });
+  return metrics;
+}
+
+function healthOf(worker: QueueWorker, tally: Readonly<Record<string, number>>, signal: AbortSignal): Health {
+  const { run, busy } = worker;
+  return {
+    healthy: !worker.stuck && !signal.aborted,
+    document: {
+      worker: processName(),
+      at: new Date().toISOString(),
+      run: run?.id ?? null,
+      state: run?.state ?? null,
+      busy,
+      waiting: worker.waiting(),
+      stopping: signal.aborted,
+      ...tally,
+    },
+  };
+}
+
+function told({ run }: QueueWorker, { rotated, verified, failed }: Readonly<Record<string, number>>): string {
+  const did = `${counted(rotated ?? 0, 'chunk')} rotated, ${verified} verified, ${failed} failed`;
+  return run === null ? 'there was no run' : `run ${run.id}, ${run.state}: ${did} by this worker`;
+}

@@ -1,0 +1,191 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { dump } from '../queue/redis-dump.ts';
+import { manyPlain } from '../support/n8n/many.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { Distributed, instanceKey, until } from './distributed.ts';
+import { keyturn } from './keyturn.ts';
+
+let redis: RedisServer;
+let site: Distributed;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(async () => {
+  await redis.stop();
+});
+afterEach(async () => {
+  await site.close();
+  await redis.cli('flushall');
+});
+
+test.each(['Redis', 'the target database itself'])('two workers, the queue in %s', async (where) => {
+  site = await Distributed.open(where === 'Redis' ? redis.url : null);
+  const workers = [site.worker('--exit-when-done', '--json'), site.worker('--exit-when-done', '--json')];
+  await Promise.all(workers.map(({ said }) => said(/^waiting for a run in postgres:/m)));
+  const coordinator = site.rotate();
+  expect(await coordinator.ended).toMatchObject({ code: 0 });
+  for (const worker of workers) {
+    const { code, stdout, stderr } = await worker.ended;
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const { chunks } = JSON.parse(stdout);
+    expect(chunks).toMatchObject({ failed: 0 });
+    expect(chunks.rotated + chunks.verified).toBeGreaterThan(0);
+  }
+  expect(await site.differences()).toEqual([]);
+  expect(await site.completions()).toEqual({ once: true, open: 0 });
+});
+
+test('it waits for workers and says so; status names them with their host', async () => {
+  site = await Distributed.open(redis.url);
+  const coordinator = site.rotate();
+  await coordinator.said(/ waiting="no worker takes chunks from redis:\/\/127\.0\.0\.1:\d+"/);
+  await until(async () => /^no worker takes/.test((await site.status()).standing.waiting));
+  const worker = site.worker('--exit-when-done');
+  const release = await site.hold();
+  await until(async () => (await site.status()).standing.waiting === null);
+  await release();
+  expect(await coordinator.ended).toMatchObject({ code: 0 });
+  expect(await worker.ended).toMatchObject({ code: 0 });
+  const { standing } = await site.status();
+  expect(standing.workers).toMatchObject([
+    { worker: expect.stringMatching(new RegExp(`^.+/${worker.child.pid}$`)) },
+  ]);
+  expect(await site.differences()).toEqual([]);
+});
+
+test('threads of the coordinator beside the queue', async () => {
+  site = await Distributed.open(redis.url);
+  const coordinator = site.rotate('--workers', '2');
+  expect(await coordinator.ended).toMatchObject({ code: 0 });
+  expect(await site.differences()).toEqual([]);
+});
+
+test('a killed coordinator: the workers go on, a second one is refused, a resume ends the run', async () => {
+  site = await Distributed.open(redis.url);
+  const worker = site.worker('--exit-when-done');
+  const first = site.rotate();
+  await site.rotated(5);
+  const release = await site.hold();
+  const second = await site.resume().ended;
+  expect(second).toMatchObject({ code: 4, stderr: expect.stringContaining('another keyturn process') });
+  first.child.kill('SIGKILL');
+  await first.ended;
+  const [before] = await site.database.exec(rotatedChunks);
+  await release();
+  await until(async () => Number((await site.database.exec(rotatedChunks))[0]?.n) > Number(before?.n) + 5);
+  const resumed = await site.resume().ended;
+  expect({ code: resumed.code, stderr: resumed.stderr }).toMatchObject({ code: 0 });
+  expect(await worker.ended).toMatchObject({ code: 0 });
+  expect(await site.differences()).toEqual([]);
+  expect(await site.completions()).toEqual({ once: true, open: 0 });
+});
+
+test('a killed worker: another takes its chunk', async () => {
+  site = await Distributed.open(redis.url);
+  const workers = [site.worker(), site.worker('--exit-when-done')];
+  const coordinator = site.rotate();
+  await site.rotated(5);
+  const release = await site.hold();
+  // Both hold a chunk now, each waiting for the table
+  await until(async () => Number((await site.database.exec(waitingWriters))[0]?.n) === 2);
+  workers[0]?.child.kill('SIGKILL');
+  await release();
+  expect(await coordinator.ended).toMatchObject({ code: 0 });
+  expect(await workers[1]?.ended).toMatchObject({ code: 0 });
+  expect(await site.differences()).toEqual([]);
+  expect(await site.completions()).toEqual({ once: true, open: 0 });
+});
+
+test('a flushed Redis is noticed, and everything offered again', async () => {
+  site = await Distributed.open(redis.url);
+  const worker = site.worker('--exit-when-done');
+  const coordinator = site.rotate();
+  await site.rotated(5);
+  const release = await site.hold();
+  await redis.cli('flushall');
+  await until(
+    async () =>
+      (await site.database.exec("select 1 from keyturn_event where event = 'queue-lost'")).length > 0,
+  );
+  await release();
+  expect(await coordinator.ended).toMatchObject({ code: 0 });
+  expect(await worker.ended).toMatchObject({ code: 0 });
+  expect(await site.differences()).toEqual([]);
+  expect(await site.completions()).toEqual({ once: true, open: 0 });
+});
+
+test('no key and no plaintext in Redis, in arguments, metrics and logs', async () => {
+  site = await Distributed.open(redis.url);
+  const log = (name: string): string[] => ['--log-file', site.file(name), '--log-level', 'debug'];
+  const worker = site.worker('--exit-when-done', '--health-file', site.file('health'), ...log('worker.log'));
+  const coordinator = site.rotate('--metrics-port', '0', ...log('coordinator.log'));
+  await site.rotated(5);
+  const release = await site.hold();
+  const held = await dump(redis);
+  expect(held).toMatch(/keyturn:keyturn-chunks:/);
+  const [, metrics = ''] = /^metrics at (\S+)$/m.exec(coordinator.told()) ?? [];
+  const texts = [
+    held,
+    await (await fetch(metrics)).text(),
+    readFileSync(site.file('health'), 'utf8'),
+    processes(),
+  ];
+  await release();
+  texts.push(await dump(redis));
+  for (const { ended } of [coordinator, worker]) {
+    const { code, stdout, stderr } = await ended;
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    texts.push(stdout, stderr);
+  }
+  texts.push(...['worker.log', 'coordinator.log'].map((name) => readFileSync(site.file(name), 'utf8')));
+  const secrets = [instanceKey, readFileSync(site.file('new.key'), 'utf8').trim()];
+  for (let number = 0; number < 3_000; number++) secrets.push(JSON.parse(manyPlain(number)).password);
+  const everything = texts.join('\n');
+  expect(secrets.filter((secret) => everything.includes(secret))).toEqual([]);
+  expect(everything).toMatch(/"target":"credentials_entity".*"msg":"chunk rotated"/);
+});
+
+test('a queue out of reach is refused in time, nothing touched and no password told; later it is waited for', async () => {
+  site = await Distributed.open(redis.url);
+  const started = performance.now();
+  const place = ['--database', site.database.url, '--queue', 'redis://user:the-password@127.0.0.1:1'];
+  const refused = await keyturn(['resume', ...place, ...site.keys], { cwd: site.path });
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('redis://user@127.0.0.1:1') });
+  expect(refused.stderr).not.toContain('the-password');
+  expect(performance.now() - started).toBeLessThan(15_000);
+
+  const worker = site.worker('--exit-when-done');
+  const coordinator = site.rotate();
+  await site.rotated(5);
+  await redis.kill();
+  await until(async () => /is out of reach/.test((await site.status()).standing.waiting ?? ''));
+  await redis.restart();
+  expect(await coordinator.ended).toMatchObject({ code: 0 });
+  expect(await worker.ended).toMatchObject({ code: 0 });
+  expect(await site.differences()).toEqual([]);
+});
+
+test('a dry run hands nothing out', async () => {
+  site = await Distributed.open(redis.url);
+  expect(await site.rotate('--dry-run').ended).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('a dry run works in this process alone'),
+  });
+});
+
+const rotatedChunks = "select count(*)::int as n from keyturn_chunk where state <> 'planned'";
+const waitingWriters =
+  "select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ilike '%update%credentials_entity%'";
+
+/** The arguments of every process of this machine. */
+function processes(): string {
+  const texts = readdirSync('/proc').map((pid) => {
+    try {
+      return /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : '';
+    } catch {
+      return '';
+    }
+  });
+  return texts.join('\n');
+}
