@@ -131,7 +131,7 @@ describe('reading a key file', () => {
   test("n8n's config is refused with the way out, and its key does not show", () => {
     const error = refusal(() => readKeyFile(new URL('config', fixture).pathname, n8n));
     expect(error.code).toBe('key-shape');
-    expect(error.hint).toContain('--config');
+    expect(error.hint).toContain('the value of encryptionKey');
     expect(inspect(error, { depth: Infinity })).not.toContain('Zk3yLegacy');
   });
 
