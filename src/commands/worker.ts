@@ -13,22 +13,31 @@ import { logChunk } from './chunk-log.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { warn } from './key-sources.ts';
 import { type Opened, withDatabase } from './opened.ts';
-import { count, currentKeyOptions, databaseOptions } from './options.ts';
+import { count, databaseOptions } from './options.ts';
 import { type GivenQueue, givenQueue, queueOptions } from './queue-options.ts';
 import { healthOptions, metricsOptions, withServed } from './served.ts';
 import { workerKeys } from './worker-keys.ts';
 
 const group = 'How to run it:';
+const keys = 'Keys (never needed on the command line):';
 
 const options = {
-  ...queueOptions,
+  queue: {
+    ...queueOptions.queue,
+    describe: 'take the chunks from there, as the coordinator names it; also KEYTURN_QUEUE',
+  },
   ...databaseOptions,
-  ...currentKeyOptions,
+  'current-key-file': {
+    type: 'string',
+    requiresArg: true,
+    group: keys,
+    describe: 'the key that the run turns away from; else KEYTURN_CURRENT_MASTER_KEY',
+  },
   'new-key-file': {
     type: 'string',
     requiresArg: true,
-    group: 'Keys (never needed on the command line):',
-    describe: 'the key of the run; else KEYTURN_NEW_MASTER_KEY',
+    group: keys,
+    describe: 'the key that it turns to; else KEYTURN_NEW_MASTER_KEY',
   },
   concurrency: {
     type: 'string',
@@ -48,6 +57,8 @@ const options = {
 } as const;
 
 type Given = Arguments<typeof options>;
+/** Chunks by what became of them here. */
+type Tally = Record<ChunkNews['event'], number>;
 
 export const worker = defineCommand({
   words: ['worker'],
@@ -79,36 +90,46 @@ async function work(
 ): Promise<Outcome> {
   const { terminal, log, signal } = context;
   const metrics = new RunMetrics('worker');
-  const tally: Record<ChunkNews['event'], number> = {
-    rotated: 0,
-    verified: 0,
-    nothing: 0,
-    retried: 0,
-    failed: 0,
-  };
+  const tally: Tally = { rotated: 0, verified: 0, nothing: 0, retried: 0, failed: 0 };
   const concurrency = count(args.concurrency, '--concurrency') ?? context.cores;
-  const worker = await QueueWorker.open({
-    database: opened.database,
-    queue,
-    workerEntry: context.workerEntry,
-    concurrency,
-    graceMs,
-    signal,
-    exitWhenDone: args.exitWhenDone === true,
-    admit: async (run) => admitted(context, opened, run, args),
-    news: (news) => {
-      tally[news.event]++;
-      logChunk(log, news);
-      metrics.news(news);
-    },
-    warn: (text) => warn(context, text),
+  let worker: QueueWorker | null = null;
+  metrics.before(() => {
+    metrics.shows(worker?.run ?? null);
+    metrics.waits(worker?.waiting() === null ? null : 'queue');
   });
-  terminal.say(`worker ${processName()}: ${counted(concurrency, 'chunk')} at a time from ${worker.place}`);
-  if (worker.run === null) terminal.say(`waiting for a run in ${opened.database.place}`);
-  const health = (): Health => healthOf(worker, tally, signal);
-  await withServed(context, args, watched(metrics, worker), health, () => worker.work());
-  const document = { worker: processName(), run: worker.run?.id ?? null, state: worker.run?.state ?? null };
-  return { exitCode: 0, document: { ...document, chunks: tally }, text: `${told(worker, tally)}\n` };
+  const run = await withServed(
+    context,
+    args,
+    metrics,
+    () => healthOf(worker, tally, signal),
+    async () => {
+      worker = await QueueWorker.open({
+        database: opened.database,
+        queue,
+        workerEntry: context.workerEntry,
+        concurrency,
+        graceMs,
+        signal,
+        exitWhenDone: args.exitWhenDone === true,
+        admit: async (run) => admitted(context, opened, run, args),
+        news: (news) => {
+          tally[news.event]++;
+          logChunk(log, news);
+          metrics.news(news);
+        },
+        warn: (text) => warn(context, text),
+      });
+      terminal.say(
+        `worker ${processName()}: ${counted(concurrency, 'chunk')} at a time from ${worker.place}`,
+      );
+      if (worker.run === null) terminal.say(`waiting for a run in ${opened.database.place}`);
+      await worker.work();
+      return worker.run;
+    },
+  );
+  const standing = run === null ? { run: null, state: null } : { run: run.id, state: run.state };
+  const document = { worker: processName(), ...standing, chunks: tally };
+  return { exitCode: 0, document, text: `${told(run, tally)}\n` };
 }
 
 /** Keys are read anew for every run: the files may have changed. */
@@ -121,33 +142,25 @@ function admitted(context: Context, { url, password }: Opened, run: Run, args: G
   return data;
 }
 
-/** The metrics, with where the worker stands at the time somebody asks. */
-function watched(metrics: RunMetrics, worker: QueueWorker): RunMetrics {
-  metrics.before(() => {
-    metrics.shows(worker.run);
-    metrics.waits(worker.waiting() === null ? null : 'queue');
-  });
-  return metrics;
-}
-
-function healthOf(worker: QueueWorker, tally: Readonly<Record<string, number>>, signal: AbortSignal): Health {
-  const { run, busy } = worker;
+function healthOf(worker: QueueWorker | null, tally: Tally, signal: AbortSignal): Health {
+  const run = worker?.run ?? null;
   return {
-    healthy: !worker.stuck && !signal.aborted,
+    healthy: worker?.stuck !== true && !signal.aborted,
     document: {
       worker: processName(),
       at: new Date().toISOString(),
       run: run?.id ?? null,
       state: run?.state ?? null,
-      busy,
-      waiting: worker.waiting(),
+      busy: worker?.busy ?? 0,
+      waiting: worker === null ? 'it is starting' : worker.waiting(),
       stopping: signal.aborted,
       ...tally,
     },
   };
 }
 
-function told({ run }: QueueWorker, { rotated, verified, failed }: Readonly<Record<string, number>>): string {
-  const did = `${counted(rotated ?? 0, 'chunk')} rotated, ${verified} verified, ${failed} failed`;
-  return run === null ? 'there was no run' : `run ${run.id}, ${run.state}: ${did} by this worker`;
+function told(run: Run | null, { rotated, verified, failed }: Tally): string {
+  if (run === null) return 'there was no run';
+  const did = `${counted(rotated, 'chunk')} rotated, ${verified} verified, ${failed} failed`;
+  return `run ${run.id}, ${run.state}: ${did} by this worker`;
 }

@@ -111,10 +111,7 @@ export class Consumer {
       if (this.#busy === 0) resolve();
     });
     await within(this.#options.graceMs, Promise.race([finished, idle]));
-    await Promise.all([this.#worker.close(), this.#watch.close()]);
-    // What was let go of is renewed no longer
-    // biome-ignore lint/complexity/useLiteralKeys: protected; BullMQ closes it itself only when all else is closed
-    await it['lockManager'].close();
+    await Promise.all([letGo(this.#worker), this.#watch.close()]);
     this.#closed = true;
     this.#end.resolve();
   }
@@ -206,8 +203,15 @@ export class Consumer {
     this.#options.onError(new Error(`no chunk came from ${this.place} although some wait: connecting anew`));
     const old = this.#worker;
     this.#worker = this.#start();
-    await old.close();
+    await letGo(old);
   }
+}
+
+/** What it still has in hand is renewed no longer. */
+async function letGo({ it, close }: Opened<JobWorker>): Promise<void> {
+  await close();
+  // biome-ignore lint/complexity/useLiteralKeys: protected; BullMQ closes it itself only when all else is closed
+  await it['lockManager'].close();
 }
 
 /** Whoever may write to the queue can only name a chunk: the checkpoint decides what is done to it. */

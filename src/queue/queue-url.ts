@@ -141,10 +141,15 @@ function parsePostgres(text: string): PostgresQueueUrl {
     return value || undefined;
   };
   // A database URL does for the queue too: the schema is the application's
-  taken('schema');
+  const application = taken('schema') ?? 'public';
   const schema = taken('queueSchema') ?? 'keyturn_queue';
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema))
     throw wrong('queueSchema in the queue URL is not a plain lower-case name');
+  if (schema === application || schema === 'public')
+    throw wrong(
+      'the queue needs a PostgreSQL schema of its own',
+      'leave queueSchema out, or name another one',
+    );
   const sslMode = taken('sslmode') ?? 'disable';
   if (!sslModes.includes(sslMode))
     throw wrong('the sslmode of the queue URL is unknown', sslModes.join(', '));

@@ -3,7 +3,7 @@ import type { Database } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { type Consumer, consume } from '../queue/consumer.ts';
 import type { Hint } from '../queue/queue.ts';
-import { assertVersion, readCheckpointVersion } from './checkpoint-schema.ts';
+import { assertVersion, checkpointVersion, readCheckpointVersion } from './checkpoint-schema.ts';
 import type { ChunkNews } from './chunk-news.ts';
 import { Crew } from './crew.ts';
 import { isFinished, type Run } from './run.ts';
@@ -68,7 +68,12 @@ export class QueueWorker {
       warn,
       onError: (error: Error) => worker.#warn(error.message),
     };
-    worker.#consumer = await consume(queue.url, options, (hint) => worker.#take(hint));
+    try {
+      worker.#consumer = await consume(queue.url, options, (hint) => worker.#take(hint));
+    } catch (error) {
+      await worker.#crew.close();
+      throw error;
+    }
     return worker;
   }
 
@@ -106,7 +111,8 @@ export class QueueWorker {
    */
   async work(): Promise<void> {
     try {
-      const wedged = this.#consumer?.ended.then(() => true) ?? false;
+      const wedged = this.#consumer?.ended.then(() => true) ?? Promise.resolve(false);
+      wedged.catch(() => undefined);
       while (!this.#with.signal.aborted && this.#refusal === null) {
         if ((await this.#look()) && this.#with.exitWhenDone) break;
         if (await Promise.race([wedged, pause(this.#with.signal)])) break;
@@ -137,7 +143,8 @@ export class QueueWorker {
   async #underway(): Promise<Run | undefined> {
     const { knex } = this.#with.database;
     const version = await readCheckpointVersion(knex);
-    if (version === 0) return undefined;
+    // Older ones are being brought up to date by a coordinator, or will be
+    if (version < checkpointVersion) return undefined;
     this.#refuseOn(() => assertVersion(version));
     const run = await this.#runs.unfinished();
     return run !== undefined && !isOver(run) ? run : undefined;

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expectMany, manyPostgres } from '../support/n8n/many.ts';
@@ -35,6 +35,14 @@ export class Distributed {
     return join(this.path, name);
   }
 
+  touch(name: string): void {
+    writeFileSync(this.file(name), '');
+  }
+
+  remove(name: string): void {
+    rmSync(this.file(name));
+  }
+
   get keys(): string[] {
     return ['--current-key-file', this.file('old.key'), '--new-key-file', this.file('new.key')];
   }
@@ -67,6 +75,12 @@ export class Distributed {
   async status(): Promise<any> {
     const { stdout } = await keyturn(['status', '--database', this.database.url, '--json']);
     return JSON.parse(stdout);
+  }
+
+  /** Why the run waits, as its row tells. */
+  async waiting(): Promise<string | null> {
+    const [row] = await this.database.exec('select waiting from keyturn_run');
+    return (row?.waiting ?? null) as string | null;
   }
 
   /** Resolves when so many chunks are rotated. */

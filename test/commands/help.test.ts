@@ -6,6 +6,7 @@ const commands = [
   '',
   'rotate-master-key',
   'resume',
+  'worker',
   'plan',
   'status',
   'pause',

@@ -28,6 +28,7 @@ const wrong = [
   ['redis+sentinel://host', /does not name the master/],
   ['redis+cluster://host/1', /only database 0/],
   ['postgres://host/db?queueSchema=Hunter2', /plain lower-case/],
+  ['postgres://host/db?schema=hunter2&queueSchema=hunter2', /of its own/],
   ['postgres://host/db?sslmode=hunter2', /sslmode/],
 ] as const;
 

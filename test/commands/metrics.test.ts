@@ -1,0 +1,98 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { Distributed, until } from './distributed.ts';
+import { consent, type Started } from './keyturn.ts';
+
+let redis: RedisServer;
+let site: Distributed;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(async () => {
+  await redis.stop();
+});
+afterEach(async () => {
+  await site.close();
+});
+
+/** Samples by name and labels, as `name{a="b"}`; the labels in the order of their names. */
+async function scrape(url: string): Promise<Map<string, number>> {
+  const answer = await fetch(url);
+  expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+  const samples = (await answer.text()).split('\n').flatMap((line): [string, number][] => {
+    const found = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line);
+    if (found === null) return [];
+    const labels = (found[2] ?? '')
+      .split(',')
+      .filter((label) => !label.startsWith('role='))
+      .sort();
+    return [[`${found[1]}{${labels.join(',')}}`, Number(found[3])]];
+  });
+  return new Map(samples);
+}
+
+async function urlOf(process: Started): Promise<string> {
+  await process.said(/^metrics at /m);
+  return /^metrics at (\S+)$/m.exec(process.told())?.[1] ?? '';
+}
+
+test('coordinator and worker tell Prometheus where the run stands', async () => {
+  site = await Distributed.open(redis.url);
+  const coordinator = site.rotate('--metrics-port', '0');
+  const whole = await urlOf(coordinator);
+  expect(whole).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
+  await coordinator.said(/no worker takes chunks/);
+  const waiting = await scrape(whole);
+  expect(waiting.get('keyturn_waiting{}')).toBe(1);
+  expect(waiting.get('keyturn_waiting_reason{reason="queue"}')).toBe(1);
+  expect(waiting.get('keyturn_waiting_reason{reason="pace"}')).toBe(0);
+  const [info] = [...waiting.keys()].filter((name) => name.startsWith('keyturn_run_info'));
+  expect(info).toMatch(/^keyturn_run_info\{run="\d{8}-\d{6}-[0-9a-f]{6}",state="rotating"\}$/);
+
+  const worker = site.worker('--metrics-port', '0', '--health-port', '0');
+  const own = await urlOf(worker);
+  // One server for both
+  expect((await fetch(own.replace('/metrics', '/health'))).status).toBe(200);
+  await until(async () => ((await scrape(whole)).get(rows('rotated')) ?? 0) > 0);
+  expect((await scrape(whole)).get('keyturn_waiting{}')).toBe(0);
+  expect(await coordinator.ended).toMatchObject({ code: 0 });
+
+  const did = await scrape(own);
+  expect(did.get(rows('rotated'))).toBe(3_000);
+  expect(did.get(rows('verified'))).toBe(3_000);
+  const chunks = did.get('keyturn_chunks_total{state="rotated"}') ?? 0;
+  expect(chunks).toBeGreaterThanOrEqual(100);
+  expect(did.get('keyturn_chunk_seconds_count{state="rotated"}')).toBe(chunks);
+  expect(did.get('keyturn_chunks_total{state="failed"}') ?? 0).toBe(0);
+  await until(async () => (await scrape(own)).get(`${info?.replace('rotating', 'verified')}`) === 1);
+  worker.child.kill('SIGTERM');
+  expect(await worker.ended).toMatchObject({ code: 0 });
+});
+
+test('a coordinator with threads of its own; a throttle is told', async () => {
+  site = await Distributed.open(redis.url);
+  const args = ['--job', 'n8n', '--database', site.database.url, ...site.keys, ...consent];
+  site.touch('hold');
+  const throttle = ['--throttle', `file=${site.file('hold')}`];
+  const watched = ['--chunk-rows', '30', '--metrics-port', '0', '--workers', '1', ...throttle];
+  const coordinator = site.start('rotate', ...args, ...watched);
+  const url = await urlOf(coordinator);
+  await until(async () => (await scrape(url)).get('keyturn_waiting_reason{reason="pace"}') === 1);
+  site.remove('hold');
+  let last = new Map<string, number>();
+  await until(async () => {
+    last = await scrape(url).catch(() => last);
+    return (last.get(rows('verified')) ?? 0) > 0;
+  });
+  expect(last.get('keyturn_waiting{}')).toBe(0);
+  expect(last.get(rows('rotated'))).toBe(3_000);
+  const chunks = last.get('keyturn_chunks_total{state="rotated"}');
+  expect(chunks).toBeGreaterThan(100);
+  expect(last.get('keyturn_chunk_seconds_count{state="rotated"}')).toBe(chunks);
+  expect(last.get('keyturn_exceptions{}')).toBe(0);
+  expect(await coordinator.ended).toMatchObject({ code: 0 });
+});
+
+function rows(outcome: string): string {
+  return `keyturn_rows_total{outcome="${outcome}",target="credentials_entity"}`;
+}
