@@ -14,5 +14,6 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.demo/'],
   // Tests start real servers and real processes: two at a time leave those room.
   maxWorkers: 2,
-  testTimeout: 60_000,
+  // Generous: a test that waits for a condition must not fail because the machine is busy.
+  testTimeout: 180_000,
 };
