@@ -44,6 +44,7 @@ const exitCodes = {
   'window-closed': 3,
   cancelled: 3,
   'chunk-failed': 3,
+  'database-lost': 3,
   'chunk-timeout': 3,
   'late-rows': 3,
   'worker-wedged': 3,

@@ -157,18 +157,21 @@ export function assertVersion(version: number): void {
   );
 }
 
-/** Creates or upgrades the tables, each version in its own transaction. Callers hold the run lock. */
+/**
+ * Creates or upgrades the tables, all missing versions in one transaction: a process that dies here leaves the tables
+ * as they were, not half-way to a version that nobody made. Callers hold the run lock.
+ */
 export async function migrate(knex: Knex): Promise<void> {
-  for (let version = await readCheckpointVersion(knex); version < checkpointVersion; version++) {
-    await knex.transaction(async (trx) => {
-      if (version === 0) {
-        await trx.schema.createTable('keyturn_version', (t) => t.integer('version').notNullable());
-        await trx('keyturn_version').insert({ version: 0 });
-      }
-      await migrations[version]?.(trx);
-      await trx('keyturn_version').update({ version: version + 1 });
-    });
-  }
+  const version = await readCheckpointVersion(knex);
+  if (version >= checkpointVersion) return;
+  await knex.transaction(async (trx) => {
+    if (version === 0) {
+      await trx.schema.createTable('keyturn_version', (t) => t.integer('version').notNullable());
+      await trx('keyturn_version').insert({ version: 0 });
+    }
+    for (const bring of migrations.slice(version)) await bring(trx);
+    await trx('keyturn_version').update({ version: checkpointVersion });
+  });
 }
 
 export async function dropCheckpointTables(knex: Knex): Promise<void> {

@@ -10,7 +10,7 @@ import type { Pace } from './pace.ts';
 import { halvesOf, Planner } from './planner.ts';
 import type { Run } from './run.ts';
 import { RunTable } from './run-table.ts';
-import { chunkFailed, endOf, stateAfter, stillWriting, tooManyExceptions } from './setback.ts';
+import { chunkFailed, databaseLost, endOf, stateAfter, stillWriting, tooManyExceptions } from './setback.ts';
 
 /** A scan that finds late rows is taken again after they are swept; this often, then somebody is still writing. */
 const mostRounds = 10;
@@ -75,7 +75,8 @@ export class Coordinator {
       await this.#verifyUntilNothingIsLate();
       await this.#tell(true);
       return this.#run;
-    } catch (error) {
+    } catch (thrown) {
+      const error = this.#with.database.isTransient(thrown) ? databaseLost(thrown) : thrown;
       await this.#with.queue.drain().catch(() => {});
       await this.#giveUp(error);
       throw error;

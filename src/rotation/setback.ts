@@ -31,6 +31,14 @@ export function tooManyExceptions(
   );
 }
 
+/** The coordinator's own statements are not tried again: somebody else may have taken over meanwhile. */
+export function databaseLost(cause: unknown): KeyturnError {
+  return new KeyturnError('database-lost', 'the database went away', {
+    hint: 'when it is back, go on with keyturn resume',
+    cause,
+  });
+}
+
 export function stillWriting(run: Run): KeyturnError {
   return new KeyturnError(
     'late-rows',

@@ -1,12 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { keyturn, rotation } from '../support/cli.ts';
 import { sealLegacy } from '../support/n8n/encrypt.ts';
 import { sqliteFixture } from '../support/n8n/fixture.ts';
+import { expectMany, manyPostgres } from '../support/n8n/many.ts';
 import { withStore } from '../support/n8n/store.ts';
 import { expectEverySecret, truthOf } from '../support/n8n/truth.ts';
+import { createDatabase } from '../support/postgres.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -43,4 +45,27 @@ test('a value that was changed under the new key fails the verification by name 
   );
   expect(await keyturn(['resume', ...keys], { cwd: dir })).toMatchObject({ code: 0 });
   expect(await expectEverySecret(place, newKey, truth)).toEqual([]);
+});
+
+test('a database that throws every connection out ends the command resumable, and resume finishes', async () => {
+  const many = { credentials: 6_000, instanceKey: 'the old key of many credentials' };
+  const database = await createDatabase();
+  const place = await manyPostgres(database.url, many);
+  const { all, keys } = rotation(dir, place, many.instanceKey);
+  const throwOut = `select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and application_name like 'keyturn%'`;
+  // Held in the middle, so that it cannot be done before it is thrown out
+  const hold = join(dir, 'hold');
+  writeFileSync(hold, '');
+  const ended = await keyturn(['rotate', ...all, '--throttle', `file=${hold}`], {
+    cwd: dir,
+    when: [/state=rotating/, () => void database.exec(throwOut)],
+  });
+  // 4: the run lock's connection was the first to be missed
+  expect([3, 4]).toContain(ended.code);
+  expect(ended.stderr).not.toContain('unexpected');
+  expect(await keyturn(['resume', ...keys], { cwd: dir })).toMatchObject({ code: 0 });
+  const newKey = readFileSync(join(dir, 'new.masterkey'), 'utf8').trim();
+  expect(await expectMany(place, newKey, many)).toEqual([]);
+  await database.close();
 });

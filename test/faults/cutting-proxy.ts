@@ -1,0 +1,81 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+/** A way to a server that cuts connections in the middle of what they say. */
+export interface CuttingProxy {
+  readonly port: number;
+  /** After so many more bytes, whichever way they go, the connection that carries the last of them is cut. */
+  cutAfter(bytes: number): Promise<void>;
+  /** The next COMMIT reaches the server; its answer never comes back. */
+  loseCommit(): Promise<void>;
+  /** Nothing is cut any more unless it is asked for again. */
+  disarm(): void;
+  close(): Promise<void>;
+}
+
+export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
+  const sockets = new Set<Socket>();
+  let bytesLeft: number | null = null;
+  let losing = false;
+  let done: () => void = () => undefined;
+  const armed = (): Promise<void> =>
+    new Promise((resolve) => {
+      done = resolve;
+    });
+  const hit = (): void => {
+    bytesLeft = null;
+    losing = false;
+    done();
+  };
+  const server = createServer((near) => {
+    const far = connect(target, '127.0.0.1');
+    let unanswered = false;
+    const join = (from: Socket, to: Socket): void => {
+      sockets.add(from);
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+      from.on('end', () => to.end());
+      to.on('drain', () => from.resume());
+      from.on('data', (data: Buffer) => {
+        if (from === far && unanswered) {
+          near.destroy();
+          return;
+        }
+        if (losing && from === near && /\bcommit\b/i.test(data.toString('latin1'))) {
+          unanswered = true;
+          hit();
+        }
+        if (bytesLeft !== null && data.length >= bytesLeft) {
+          to.end(data.subarray(0, bytesLeft), () => to.destroy());
+          hit();
+          return;
+        }
+        if (bytesLeft !== null) bytesLeft -= data.length;
+        if (!to.destroyed && !to.write(data)) from.pause();
+      });
+    };
+    join(near, far);
+    join(far, near);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as { port: number }).port,
+    cutAfter(bytes) {
+      bytesLeft = bytes;
+      return armed();
+    },
+    loseCommit() {
+      losing = true;
+      return armed();
+    },
+    disarm: hit,
+    async close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await once(server, 'close');
+    },
+  };
+}
