@@ -76,7 +76,9 @@ export class Coordinator {
       await this.#tell(true);
       return this.#run;
     } catch (thrown) {
-      const error = this.#with.database.isTransient(thrown) ? databaseLost(thrown) : thrown;
+      // A lost run lock has a lost connection for its cause, and is more than that: somebody else may hold it now
+      const lost = !(thrown instanceof KeyturnError) && this.#with.database.isTransient(thrown);
+      const error = lost ? databaseLost(thrown) : thrown;
       await this.#with.queue.drain().catch(() => {});
       await this.#giveUp(error);
       throw error;
