@@ -8,11 +8,13 @@ export interface Column {
   readonly name: string;
   /** The engine's own type name, e.g. `character varying`. */
   readonly type: string;
-  /** Holds text that may carry ciphertext (char, text, json…). */
-  readonly text: boolean;
-  /** In characters; null: unlimited or not applicable. */
+  /** What may carry ciphertext: characters (char, text, json…), bytes (bytea, varbinary, blob…), or neither. */
+  readonly holds: 'text' | 'binary' | 'other';
+  /** In characters, for `binary` in bytes; null: unlimited or not applicable. */
   readonly maxLength: number | null;
   readonly nullable: boolean;
+  /** The engine computes it (generated, computed, rowversion, system time): never written. */
+  readonly generated: boolean;
 }
 
 export interface Table {
@@ -22,9 +24,19 @@ export interface Table {
   readonly rowId: readonly string[];
   /** Columns that some index covers (updating them costs more). */
   readonly indexed: readonly string[];
+  /** Names of the enabled triggers that an update of a row fires. */
+  readonly triggers: readonly string[];
 }
 
-/** What is read of a table's row: its id and some columns, all as text. */
+/** A connection of another program. */
+export interface Session {
+  /** As it named itself; null: the server does not tell this login. */
+  readonly program: string | null;
+  readonly host: string | null;
+  readonly login: string | null;
+}
+
+/** What is read of a table's row: its id and some columns, all as text; bytes as one character (U+0000 to U+00FF) each. */
 export interface RowShape {
   readonly table: string;
   readonly id: readonly string[];
@@ -114,6 +126,12 @@ export interface Database {
   /** Throws KeyturnError `run-lock` when another process holds it. */
   lockRun(): Promise<RunLock>;
   privileges(tables: readonly string[]): Promise<Privileges>;
+  /** Who else is connected, keyturn itself left out; null: this login may not see it (never taken for "nobody"). */
+  sessions(): Promise<readonly Session[] | null>;
+  /** Sentences on what keeps copies of old rows or suffers from many writes: history tables, change capture, replicas, logs. */
+  warnings(tables: readonly string[]): Promise<readonly string[]>;
+  /** Makes a column hold this many characters (bytes); what else was declared of it stays. An engine without lengths does nothing. */
+  widen(table: string, column: string, length: number): Promise<void>;
   /** Load of the server that throttles can watch, by name. */
   readonly gauges: Gauges;
   /** Whether a query of the user's own says yes: its first column of its first row is true, or a number but 0. */

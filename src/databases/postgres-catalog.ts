@@ -12,6 +12,7 @@ export interface IdType {
   readonly operators: string;
   /** The row id index's collation where it is not the column's: only under that are the ids unique and in index order. */
   readonly collation: string | null;
+  readonly binary: boolean;
 }
 
 export interface PostgresTable extends Table {
@@ -26,6 +27,11 @@ interface ColumnRow extends Omit<Column, 'maxLength'> {
   readonly maxlength: number | null;
   readonly cast: string;
   readonly operators: string;
+}
+
+interface TriggerRow {
+  readonly table: string;
+  readonly name: string;
 }
 
 interface IndexRow {
@@ -44,7 +50,9 @@ const tables = `
 
 const columnsSql = `
   select c.relname as table, c.relkind as kind, a.attname as name, format_type(b.oid, null) as type,
-    b.typcategory = 'S' or b.typname in ('json', 'jsonb', 'xml') as text,
+    case when b.typcategory = 'S' or b.typname in ('json', 'jsonb', 'xml') then 'text'
+      when b.typname = 'bytea' then 'binary' else 'other' end as holds,
+    a.attgenerated <> '' as generated,
     case when b.oid in ('bpchar'::regtype, 'varchar'::regtype)
       then nullif(greatest(case t.typtype when 'd' then t.typtypmod else a.atttypmod end - 4, 0), 0) end as maxlength,
     not (a.attnotnull or (t.typtype = 'd' and t.typnotnull)) as nullable,
@@ -79,10 +87,17 @@ const indexesSql = `
   )}
   order by c.relname, i.indisprimary desc, i.indexrelid`;
 
+/** tgtype's bit 16 is UPDATE: https://www.postgresql.org/docs/current/catalog-pg-trigger.html and pg_trigger.h */
+const triggersSql = `
+  select c.relname as table, g.tgname as name
+  ${tables.replace('%', `join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 16 > 0`)}
+  order by c.relname, g.tgname`;
+
 /** The schema's base tables; needs no right but to connect. */
 export async function readCatalog(client: Client, schema: string): Promise<Map<string, PostgresTable>> {
   const columns = await client.query<ColumnRow>(columnsSql, [schema]);
   const indexes = await client.query<IndexRow>(indexesSql, [schema]);
+  const triggers = await client.query<TriggerRow>(triggersSql, [schema]);
   const byTable = new Map<string, ColumnRow[]>();
   for (const row of columns.rows) byTable.set(row.table, [...(byTable.get(row.table) ?? []), row]);
   return new Map(
@@ -92,12 +107,18 @@ export async function readCatalog(client: Client, schema: string): Promise<Map<s
         name,
         rows,
         indexes.rows.filter((index) => index.table === name),
+        triggers.rows.filter((trigger) => trigger.table === name),
       ),
     ]),
   );
 }
 
-function describe(name: string, rows: readonly ColumnRow[], indexes: readonly IndexRow[]): PostgresTable {
+function describe(
+  name: string,
+  rows: readonly ColumnRow[],
+  indexes: readonly IndexRow[],
+  triggers: readonly TriggerRow[],
+): PostgresTable {
   const idIndex = indexes.find((index) => index.usable);
   const rowId = idIndex?.keys ?? [];
   const collation = (column: string): string | null => idIndex?.collations[rowId.indexOf(column)] ?? null;
@@ -106,17 +127,24 @@ function describe(name: string, rows: readonly ColumnRow[], indexes: readonly In
     columns: rows.map((row) => ({
       name: row.name,
       type: row.type,
-      text: row.text,
+      holds: row.holds,
       maxLength: row.maxlength,
       nullable: row.nullable,
+      generated: row.generated,
     })),
     rowId,
     indexed: [...new Set(indexes.flatMap((index) => index.covers))],
+    triggers: triggers.map((trigger) => trigger.name),
     plain: rows[0]?.kind === 'r',
     types: new Map(
       rows.map((row) => [
         row.name,
-        { cast: row.cast, operators: row.operators, collation: collation(row.name) },
+        {
+          cast: row.cast,
+          operators: row.operators,
+          collation: collation(row.name),
+          binary: row.holds === 'binary',
+        },
       ]),
     ),
   };

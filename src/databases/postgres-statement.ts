@@ -4,7 +4,8 @@ import type { Range, Row, RowShape } from './database.ts';
 import { type Comparison, isAfter, isUpTo } from './keyset.ts';
 import type { PostgresTable } from './postgres-catalog.ts';
 
-export type Texts = (string | null)[];
+/** Bytes as the driver gives them. */
+export type Texts = (string | Buffer | null)[];
 
 export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
@@ -21,13 +22,22 @@ export function idColumn(table: PostgresTable, column: string): string {
   return collation ? `t.${quote(column)} collate ${collation}` : `t.${quote(column)}`;
 }
 
-/** Any type as text; jsonb too, whose text form is a function of the stored value, so that equal text means unchanged. */
-export function value(column: string): string {
-  return `t.${quote(column)}::text`;
+export function isBinary(table: PostgresTable, column: string): boolean {
+  return table.types.get(column)?.binary === true;
 }
 
-export function texts(shape: RowShape): string {
-  return [...shape.id, ...shape.columns].map(value).join(', ') || 'null';
+/** Any type but bytes as text; jsonb too, whose text form is a function of the stored value, so that equal text means unchanged. */
+export function value(table: PostgresTable, column: string): string {
+  return isBinary(table, column) ? `t.${quote(column)}` : idText(column);
+}
+
+export function texts(table: PostgresTable, shape: RowShape): string {
+  const selected = [...shape.id.map(idText), ...shape.columns.map((column) => value(table, column))];
+  return selected.join(', ') || 'null';
+}
+
+function idText(column: string): string {
+  return `t.${quote(column)}::text`;
 }
 
 export function compare(table: PostgresTable, column: string, text: string): Comparison {
@@ -68,15 +78,18 @@ export function writeStatement(table: PostgresTable, shape: RowShape): { sql: st
     ...shape.columns.map((_, i) => `o${i}`),
     ...written(shape).map((_, i) => `n${i}`),
   ];
+  const type = (column: string): string => (isBinary(table, column) ? 'bytea' : 'text');
+  const types = [...shape.id.map(() => 'text'), ...shape.columns.map(type), ...written(shape).map(type)];
   const set = written(shape).map(
     (column, place) => `${quote(column)} = c.n${place}::${table.types.get(column)?.cast ?? 'text'}`,
   );
   const id = shape.id.map((column, place) => compare(table, column, `c.i${place}`)('='));
   const unchanged = shape.columns.map(
-    (column, place) => `${value(column)} collate "C" is not distinct from c.o${place}`,
+    (column, place) =>
+      `${value(table, column)}${isBinary(table, column) ? '' : ' collate "C"'} is not distinct from c.o${place}`,
   );
   const sql = `update ${source(table)} set ${set}
-    from unnest(${names.map((_, place) => `$${place + 1}::text[]`)}) with ordinality as c(${names}, n)
+    from unnest(${types.map((name, place) => `$${place + 1}::${name}[]`)}) with ordinality as c(${names}, n)
     where ${[...id, ...unchanged].join(' and ')} returning c.n`;
   return { sql, name: `keyturn_${createHash('sha256').update(sql).digest('hex').slice(0, 24)}` };
 }
@@ -85,6 +98,11 @@ export function toRows(shape: RowShape, rows: readonly Texts[]): Row[] {
   const width = shape.id.length;
   return rows.map((row) => ({
     id: row.slice(0, width) as string[],
-    values: row.slice(width, width + shape.columns.length),
+    values: row.slice(width, width + shape.columns.length).map(toText),
   }));
+}
+
+/** One character per byte. */
+function toText(stored: string | Buffer | null): string | null {
+  return typeof stored === 'object' && stored !== null ? stored.toString('latin1') : stored;
 }

@@ -10,6 +10,7 @@ import type {
   RowId,
   RowShape,
   RunLock,
+  Session,
   Table,
   Transaction,
 } from './database.ts';
@@ -18,10 +19,12 @@ import { type Gauges, saysYes } from './gauge.ts';
 import { type PostgresTable, readCatalog } from './postgres-catalog.ts';
 import { postgresGauges } from './postgres-gauges.ts';
 import { lockPostgres } from './postgres-lock.ts';
+import { privilegesOf, sessionsOf, warningsOf, widenColumn } from './postgres-server.ts';
 import { connectable, type Login, sessionSql } from './postgres-session.ts';
 import {
   compare,
   idColumn,
+  isBinary,
   predicates,
   source,
   type Texts,
@@ -34,8 +37,6 @@ import {
   written,
 } from './postgres-statement.ts';
 import { isTransientPostgres } from './postgres-transience.ts';
-
-type Answer = 'yes' | 'no' | 'unknown';
 
 export async function openPostgres(url: PostgresUrl, login: Login): Promise<Database> {
   return new PostgresDatabase(await connectable(url, login), url);
@@ -52,6 +53,8 @@ class PostgresDatabase implements Database {
   readonly #config: pg.ClientConfig;
   readonly #schema: string;
   #tables: Promise<Map<string, PostgresTable>> | undefined;
+  readonly #ask = async (sql: string, values: readonly unknown[]): Promise<(string | null)[][]> =>
+    (await this.#rows(sql, values)) as (string | null)[][];
 
   constructor(config: pg.ClientConfig, url: PostgresUrl) {
     this.place = describeUrl(url);
@@ -76,11 +79,12 @@ class PostgresDatabase implements Database {
 
   async catalog(): Promise<readonly Table[]> {
     this.#tables = undefined;
-    return [...(await this.#catalog()).values()].map(({ name, columns, rowId, indexed }) => ({
+    return [...(await this.#catalog()).values()].map(({ name, columns, rowId, indexed, triggers }) => ({
       name,
       columns,
       rowId,
       indexed,
+      triggers,
     }));
   }
 
@@ -90,8 +94,11 @@ class PostgresDatabase implements Database {
   }
 
   async longest(table: string, column: string): Promise<number> {
-    const sql = `select coalesce(max(length(${value(column)})), 0) from ${source(await this.#table(table))}`;
-    const [row] = await this.#rows(sql, []);
+    const of = await this.#table(table);
+    const [row] = await this.#rows(
+      `select coalesce(max(length(${value(of, column)})), 0) from ${source(of)}`,
+      [],
+    );
     return Number(row?.[0]);
   }
 
@@ -104,7 +111,7 @@ class PostgresDatabase implements Database {
     const id = shape.id.map((column) => idColumn(table, column));
     const keys = id.map((_, place) => `k${place}`);
     const size =
-      shape.columns.map((column) => `coalesce(octet_length(${value(column)}), 0)`).join(' + ') || '0';
+      shape.columns.map((column) => `coalesce(octet_length(${value(table, column)}), 0)`).join(' + ') || '0';
     // The row limit comes first: the window functions never see more rows, however large the table
     const sql = `select ${keys.map((key) => `${key}::text`)} from (
       select ${keys}, row_number() over w as n, sum(size) over w as bytes from (
@@ -119,7 +126,7 @@ class PostgresDatabase implements Database {
 
   async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
     const table = await this.#table(shape.table);
-    const sql = `select ${texts(shape)} from ${source(table)} ${where(predicates(table, shape, range))}
+    const sql = `select ${texts(table, shape)} from ${source(table)} ${where(predicates(table, shape, range))}
       order by ${shape.id.map((column) => idColumn(table, column))} ${limit === undefined ? '' : `limit ${wholeNumber(limit)}`}`;
     return toRows(shape, await this.#rows(sql, [...(range.after ?? []), ...(range.upTo ?? [])]));
   }
@@ -130,7 +137,7 @@ class PostgresDatabase implements Database {
     const wanted = shape.id.map((_, place) => `$${place + 1}::text[]`);
     const same = shape.id.map((column, place) => compare(table, column, `w.i${place}`)('='));
     // In id order, so that two lockers cannot meet head-on
-    const sql = `select ${texts(shape)} from ${source(table)}
+    const sql = `select ${texts(table, shape)} from ${source(table)}
       join unnest(${wanted}) as w(${shape.id.map((_, place) => `i${place}`)}) on ${same.join(' and ')}
       order by ${shape.id.map((column) => idColumn(table, column))} ${trx ? 'for update of t' : ''}`;
     return toRows(
@@ -145,11 +152,26 @@ class PostgresDatabase implements Database {
 
   async write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]> {
     if (changes.length === 0) return [];
-    const { sql, name } = writeStatement(await this.#table(shape.table), shape);
+    const table = await this.#table(shape.table);
+    const { sql, name } = writeStatement(table, shape);
+    const stored = (column: string, texts: (string | null | undefined)[]): unknown[] =>
+      isBinary(table, column)
+        ? texts.map((text) => (text == null ? null : Buffer.from(text, 'latin1')))
+        : texts;
     const values = [
       ...shape.id.map((_, place) => changes.map((change) => change.id[place])),
-      ...shape.columns.map((_, place) => changes.map((change) => change.old[place])),
-      ...written(shape).map((_, place) => changes.map((change) => change.new[place])),
+      ...shape.columns.map((column, place) =>
+        stored(
+          column,
+          changes.map((change) => change.old[place]),
+        ),
+      ),
+      ...written(shape).map((column, place) =>
+        stored(
+          column,
+          changes.map((change) => change.new[place]),
+        ),
+      ),
     ];
     const done = new Set((await this.#rows(sql, values, trx, name)).map((row) => Number(row[0]) - 1));
     return changes.map((_, index) => index).filter((index) => !done.has(index));
@@ -174,12 +196,14 @@ class PostgresDatabase implements Database {
     const bounds = shape.id.length === 0 ? [] : predicates(table, shape, { after, upTo: null });
     const first = shape.id.length === 0 ? 1 : (after?.length ?? 0) + 1;
     // "C": a nondeterministic collation has no substring search before PostgreSQL 18, and a needle is bytes anyway
-    const hits = shape.columns.flatMap((column) =>
-      needles.map((_, place) => `strpos(${value(column)} collate "C", $${first + place}) > 0`),
-    );
+    const hits = shape.columns
+      .filter((column) => !isBinary(table, column))
+      .flatMap((column) =>
+        needles.map((_, place) => `strpos(${value(table, column)} collate "C", $${first + place}) > 0`),
+      );
     const order =
       shape.id.length === 0 ? '' : `order by ${shape.id.map((column) => idColumn(table, column))}`;
-    const sql = `select ${texts(shape)} from ${source(table)} ${where([...bounds, `(${hits.join(' or ') || 'false'})`])} ${order} limit ${wholeNumber(limit)}`;
+    const sql = `select ${texts(table, shape)} from ${source(table)} ${where([...bounds, `(${hits.join(' or ') || 'false'})`])} ${order} limit ${wholeNumber(limit)}`;
     return toRows(
       shape,
       await this.#rows(sql, [
@@ -193,22 +217,20 @@ class PostgresDatabase implements Database {
     return lockPostgres(this.#config, this.#schema, this.place);
   }
 
-  async privileges(tables: readonly string[]): Promise<Privileges> {
-    // A grant on some columns only may suffice or not: unknown. A standby takes no writes, whatever was granted.
-    const sql = `select c.relname, case
-        when pg_is_in_recovery() then 'no'
-        when has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'UPDATE') then 'yes'
-        when has_any_column_privilege(c.oid, 'SELECT') and has_any_column_privilege(c.oid, 'UPDATE') then 'unknown'
-        else 'no' end
-      from pg_class c where c.relnamespace = (select oid from pg_namespace where nspname = $1) and c.relname = any ($2)`;
-    const schema = `select case when has_schema_privilege($1, 'CREATE') and not pg_is_in_recovery() then 'yes' else 'no' end`;
-    const granted = await this.#rows(sql, [this.#schema, [...tables]]).catch(() => []);
-    const [create] = await this.#rows(schema, [this.#schema]).catch(() => []);
-    const update = new Map(granted.map((row) => [String(row[0]), row[1] as Answer]));
-    return {
-      createTable: (create?.[0] ?? 'unknown') as Answer,
-      update: new Map(tables.map((table) => [table, update.get(table) ?? 'unknown'])),
-    };
+  privileges(tables: readonly string[]): Promise<Privileges> {
+    return privilegesOf(this.#ask, this.#schema, tables);
+  }
+
+  sessions(): Promise<Session[]> {
+    return sessionsOf(this.#ask);
+  }
+
+  warnings(tables: readonly string[]): Promise<string[]> {
+    return warningsOf(this.#ask, this.#schema, tables);
+  }
+
+  widen(table: string, column: string, length: number): Promise<void> {
+    return widenColumn(this.#ask, this.#schema, table, column, length);
   }
 
   isTransient(error: unknown): boolean {

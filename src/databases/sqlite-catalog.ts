@@ -3,6 +3,8 @@ import type { Column, Table } from './database.ts';
 import { type Affinity, affinityOf } from './sqlite-id.ts';
 
 export interface SqliteTable extends Table {
+  /** Columns whose values travel as bytes. */
+  readonly binary: ReadonlySet<string>;
   readonly affinities: ReadonlyMap<string, Affinity>;
   /** Of the row id's index, which may not be the column's: only under that are the ids unique and in index order. */
   readonly collations: ReadonlyMap<string, string>;
@@ -18,6 +20,8 @@ interface ColumnRow {
   readonly name: string;
   readonly type: string;
   readonly notnull: 0 | 1;
+  /** https://www.sqlite.org/pragma.html#pragma_table_xinfo: 2 and 3 are generated columns. */
+  readonly hidden: number;
   /** Place in the primary key, from 1. */
   readonly pk: number;
 }
@@ -47,7 +51,7 @@ export function readCatalog(connection: Connection): Map<string, SqliteTable> {
 
 function describe(connection: Connection, table: TableRow): SqliteTable {
   const columns = connection
-    .prepare<[string], ColumnRow>('select name, type, "notnull", pk from pragma_table_xinfo(?)')
+    .prepare<[string], ColumnRow>('select name, type, "notnull", hidden, pk from pragma_table_xinfo(?)')
     .all(table.name);
   const indexes = indexesOf(connection, table.name);
   const id = rowIdOf(table, columns, indexes);
@@ -56,6 +60,8 @@ function describe(connection: Connection, table: TableRow): SqliteTable {
     columns: columns.map((column) => toColumn(table, columns, column)),
     rowId: id.map(({ name }) => name),
     indexed: indexedOf(columns, indexes),
+    triggers: triggersOf(connection, table.name),
+    binary: new Set(columns.filter(({ type }) => holds(type) === 'binary').map(({ name }) => name)),
     affinities: new Map(columns.map(({ name, type }) => [name, affinityOf(type, table.strict === 1)])),
     collations: new Map(id.flatMap(({ name, coll }) => (coll === undefined ? [] : [[name, coll] as const]))),
   };
@@ -106,17 +112,29 @@ function indexedOf(columns: readonly ColumnRow[], indexes: readonly Index[]): st
 function toColumn(
   table: TableRow,
   columns: readonly ColumnRow[],
-  { name, type, notnull, pk }: ColumnRow,
+  { name, type, notnull, pk, hidden }: ColumnRow,
 ): Column {
   const rowidAlias =
     type.toUpperCase() === 'INTEGER' && columns.filter((column) => column.pk > 0).length === 1;
   const required = notnull === 1 || (pk > 0 && (table.wr === 1 || rowidAlias));
   // SQLite enforces no length: varchar(20) is a comment
-  return { name, type, text: mayHoldText(type), maxLength: null, nullable: !required };
+  const generated = hidden === 2 || hidden === 3;
+  return { name, type, holds: holds(type), maxLength: null, nullable: !required, generated };
 }
 
 /** Declared types are free words: `json`, `string` and `uuid` have NUMERIC affinity and hold text all the same. */
-function mayHoldText(type: string): boolean {
-  if (/CHAR|CLOB|TEXT/i.test(type)) return true;
-  return !/INT|BLOB|REAL|FLOA|DOUB|NUM|DEC|BOOL|DATE|TIME/i.test(type);
+function holds(type: string): Column['holds'] {
+  if (/CHAR|CLOB|TEXT/i.test(type)) return 'text';
+  if (/BLOB|BINARY|BYTEA/i.test(type)) return 'binary';
+  return /INT|REAL|FLOA|DOUB|NUM|DEC|BOOL|DATE|TIME/i.test(type) ? 'other' : 'text';
+}
+
+/** SQLite tells a trigger's event nowhere but in its SQL. */
+function triggersOf(connection: Connection, table: string): string[] {
+  const found = connection
+    .prepare<[string], { name: string; sql: string }>(
+      `select name, sql from sqlite_schema where type = 'trigger' and tbl_name = ? collate nocase order by name`,
+    )
+    .all(table);
+  return found.filter(({ sql }) => /\bupdate\b[\s\S]*?\bon\b/i.test(sql)).map(({ name }) => name);
 }

@@ -17,27 +17,27 @@ export function order(table: SqliteTable, shape: RowShape, aliases?: readonly st
   return shape.id.map((column, place) => idColumn(table, column, aliases?.[place])).join(', ');
 }
 
-/** A blob's bytes are read as text too; what is no UTF-8 comes out changed, and the compare-and-set then refuses it. */
-export function textOf(column: string): string {
-  return `cast(t.${quote(column)} as text)`;
+/**
+ * Any value may sit in any column, so it is read as what the column is declared to hold: text of a binary column as its
+ * bytes, a blob of a text column as text (what is no UTF-8 comes out changed, and the compare-and-set then refuses it).
+ */
+export function stored(table: SqliteTable, column: string): string {
+  return `cast(t.${quote(column)} as ${table.binary.has(column) ? 'blob' : 'text'})`;
 }
 
-export function selected(shape: RowShape): string {
-  return (
-    [...shape.id.map((column) => `t.${quote(column)}`), ...shape.columns.map(textOf)].join(', ') || 'null'
-  );
+export function selected(table: SqliteTable, shape: RowShape): string {
+  const columns = shape.columns.map((column) => stored(table, column));
+  return [...shape.id.map((column) => `t.${quote(column)}`), ...columns].join(', ') || 'null';
 }
 
-/** A blob stays a blob: an application that stored bytes reads bytes. */
+/** A blob stays a blob and a text a text: an application that stored bytes reads bytes. */
 export function writeSql(table: SqliteTable, shape: RowShape): string {
-  const set = shape.columns
-    .slice(0, shape.written)
-    .map(
-      (column) =>
-        `${quote(column)} = case typeof(${quote(column)}) when 'blob' then cast(? as blob) else ? end`,
-    );
+  const set = shape.columns.slice(0, shape.written).map((column) => {
+    const other = table.binary.has(column) ? 'text' : 'blob';
+    return `${quote(column)} = case typeof(${quote(column)}) when '${other}' then cast(? as ${other}) else ? end`;
+  });
   const id = shape.id.map((column) => `${idColumn(table, column)} = ?`);
-  const unchanged = shape.columns.map((column) => `${textOf(column)} collate binary is ?`);
+  const unchanged = shape.columns.map((column) => `${stored(table, column)} collate binary is ?`);
   return `update ${quote(table.name)} as t set ${set} ${where([...id, ...unchanged])}`;
 }
 
@@ -77,6 +77,19 @@ export function idOf(table: SqliteTable, shape: RowShape, row: readonly SqliteVa
 export function toRow(table: SqliteTable, shape: RowShape, row: readonly SqliteValue[]): Row {
   return {
     id: idOf(table, shape, row),
-    values: row.slice(shape.id.length, shape.id.length + shape.columns.length) as (string | null)[],
+    values: row
+      .slice(shape.id.length, shape.id.length + shape.columns.length)
+      .map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : (value as string | null))),
   };
+}
+
+/** The values of the first columns of a shape as the driver binds them. */
+export function storable(
+  table: SqliteTable,
+  shape: RowShape,
+  values: readonly (string | null)[],
+): (string | Buffer | null)[] {
+  return values.map((value, place) =>
+    value !== null && table.binary.has(shape.columns[place] ?? '') ? Buffer.from(value, 'latin1') : value,
+  );
 }

@@ -13,6 +13,7 @@ import type {
   RowId,
   RowShape,
   RunLock,
+  Session,
   Table,
   Transaction,
 } from './database.ts';
@@ -23,6 +24,7 @@ import { sqliteKnex } from './sqlite-connection.ts';
 import { existingFile, fileRefusal } from './sqlite-file.ts';
 import type { SqliteValue } from './sqlite-id.ts';
 import { lockSqlite } from './sqlite-lock.ts';
+import { sessionsOf } from './sqlite-sessions.ts';
 import {
   atLeastOne,
   bound,
@@ -32,7 +34,8 @@ import {
   predicates,
   quote,
   selected,
-  textOf,
+  storable,
+  stored,
   toRow,
   values,
   where,
@@ -79,11 +82,12 @@ class SqliteDatabase implements Database {
   async catalog(): Promise<readonly Table[]> {
     this.#tables = undefined;
     return this.#session(undefined, (connection) =>
-      [...this.#catalog(connection).values()].map(({ name, columns, rowId, indexed }) => ({
+      [...this.#catalog(connection).values()].map(({ name, columns, rowId, indexed, triggers }) => ({
         name,
         columns,
         rowId,
         indexed,
+        triggers,
       })),
     );
   }
@@ -100,8 +104,8 @@ class SqliteDatabase implements Database {
 
   async longest(table: string, column: string): Promise<number> {
     return this.#session(undefined, (connection) => {
-      const { name } = this.#table(connection, table);
-      const sql = `select coalesce(max(length(${textOf(column)})), 0) from ${quote(name)} as t`;
+      const of = this.#table(connection, table);
+      const sql = `select coalesce(max(length(${stored(of, column)})), 0) from ${quote(of.name)} as t`;
       return connection.prepare(sql).pluck().get() as number;
     });
   }
@@ -135,7 +139,7 @@ class SqliteDatabase implements Database {
   async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
     return this.#session(undefined, (connection) => {
       const table = this.#table(connection, shape.table);
-      const sql = `select ${selected(shape)} from ${quote(table.name)} as t ${where(predicates(table, shape, range))}
+      const sql = `select ${selected(table, shape)} from ${quote(table.name)} as t ${where(predicates(table, shape, range))}
         order by ${order(table, shape)} limit @rows`;
       const rows = read(connection, sql).all({
         ...bound(table, shape, range),
@@ -151,7 +155,7 @@ class SqliteDatabase implements Database {
       const same = shape.id.map((column) => `${idColumn(table, column)} = ?`);
       const statement = read(
         connection,
-        `select ${selected(shape)} from ${quote(table.name)} as t ${where(same)}`,
+        `select ${selected(table, shape)} from ${quote(table.name)} as t ${where(same)}`,
       );
       const found = ids.map((id) => statement.get(...values(table, shape, id)));
       return found.filter((row) => row !== undefined).map((row) => toRow(table, shape, row));
@@ -163,10 +167,12 @@ class SqliteDatabase implements Database {
       const table = this.#table(connection, shape.table);
       const statement = connection.prepare(writeSql(table, shape));
       return changes.flatMap((change, index) => {
-        const set = change.new.slice(0, shape.written).flatMap((value) => [value, value]);
-        return statement.run(...set, ...values(table, shape, change.id), ...change.old).changes === 0
-          ? [index]
-          : [];
+        const set = storable(table, shape, change.new.slice(0, shape.written)).flatMap((value) => [
+          value,
+          value,
+        ]);
+        const old = storable(table, shape, change.old);
+        return statement.run(...set, ...values(table, shape, change.id), ...old).changes === 0 ? [index] : [];
       });
     });
   }
@@ -184,11 +190,13 @@ class SqliteDatabase implements Database {
     return this.#session(undefined, (connection) => {
       const table = this.#table(connection, shape.table);
       const range: Range = { after: shape.id.length === 0 ? null : after, upTo: null };
-      const hits = shape.columns.flatMap((column) =>
-        needles.map((_, place) => `instr(${textOf(column)}, @needle${place}) > 0`),
-      );
+      const hits = shape.columns
+        .filter((column) => !table.binary.has(column))
+        .flatMap((column) =>
+          needles.map((_, place) => `instr(${stored(table, column)}, @needle${place}) > 0`),
+        );
       const sorted = shape.id.length === 0 ? '' : `order by ${order(table, shape)}`;
-      const sql = `select ${selected(shape)} from ${quote(table.name)} as t
+      const sql = `select ${selected(table, shape)} from ${quote(table.name)} as t
         ${where([...predicates(table, shape, range), `(${hits.join(' or ') || 'false'})`])} ${sorted} limit @rows`;
       const wanted = Object.fromEntries(needles.map((needle, place) => [`needle${place}`, needle]));
       const rows = read(connection, sql).all({
@@ -221,6 +229,16 @@ class SqliteDatabase implements Database {
     );
     return { createTable: writable, update: new Map(tables.map((table) => [table, writable])) };
   }
+
+  sessions(): Promise<Session[] | null> {
+    return sessionsOf(this.#path);
+  }
+
+  async warnings(): Promise<string[]> {
+    return [];
+  }
+
+  async widen(): Promise<void> {}
 
   isTransient(error: unknown): boolean {
     for (let at = error; typeof at === 'object' && at !== null; at = (at as { cause?: unknown }).cause) {

@@ -125,7 +125,7 @@ function expand(field: FieldFile, declared: TargetFile, table: Table): FieldFile
 function matching(beginning: string, declared: TargetFile, table: Table): string[] {
   const named = new Set(declared.fields.map(({ column }) => column));
   return table.columns
-    .filter(({ name, text }) => text && name.startsWith(beginning) && !named.has(name))
+    .filter(({ name, holds }) => holds === 'text' && name.startsWith(beginning) && !named.has(name))
     .map(({ name }) => name);
 }
 

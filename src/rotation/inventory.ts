@@ -62,7 +62,7 @@ export async function findUndeclared(
 /** Undeclared columns as they are; declared ones again, where a field covers a part of the value only. */
 function searchesOf(table: Table, job: Job): Search[] {
   const target = job.targets.find(({ shape }) => shape.table === table.name);
-  const text = table.columns.filter((column) => column.text).map(({ name }) => name);
+  const text = table.columns.filter((column) => column.holds === 'text').map(({ name }) => name);
   if (target === undefined) return text.length === 0 ? [] : [{ table, columns: text, prepared: null }];
   const declared = new Set(target.fields.map(({ column }) => column));
   const whole = new Set(

@@ -22,6 +22,11 @@ export interface IdCase {
 export interface Dialect {
   /** A text column's type that compares case-insensitively. */
   readonly caseInsensitive: string;
+  /** A type for bytes, and their literal. */
+  readonly binary: string;
+  readonly bytes: (value: Buffer) => string;
+  /** Statements that make a trigger which does nothing that matters. */
+  readonly trigger: (name: string, event: 'update' | 'delete', table: string) => readonly string[];
   readonly idCases: readonly IdCase[];
 }
 
@@ -84,18 +89,19 @@ export function describeDatabase(name: string, fixture: () => Promise<Fixture>, 
       await world?.close();
     });
 
-    describeCatalog(() => [world, database]);
+    describeCatalog(() => [world, database], dialect);
     describeReading(() => [world, database], dialect);
     describeWriting(() => [world, database], dialect);
     describeSearch(() => [world, database], dialect);
     describeTransactions(() => [world, database]);
     describeRunLock(() => [world, database]);
+    describeSurroundings(() => [world, database]);
   });
 }
 
 type Both = () => readonly [Fixture, Database];
 
-function describeCatalog(both: Both): void {
+function describeCatalog(both: Both, dialect: Dialect): void {
   describe('catalog', () => {
     beforeAll(async () => {
       const [world] = both();
@@ -131,11 +137,11 @@ function describeCatalog(both: Both): void {
     test('gives a primary key in key order', async () => {
       expect((await table('catalog_pair'))?.rowId).toEqual(['a', 'b']);
       expect(
-        (await table('catalog_pair'))?.columns.map(({ name, text, nullable }) => [name, text, nullable]),
+        (await table('catalog_pair'))?.columns.map(({ name, holds, nullable }) => [name, holds, nullable]),
       ).toEqual([
-        ['b', false, false],
-        ['v', true, true],
-        ['a', false, false],
+        ['b', 'other', false],
+        ['v', 'text', true],
+        ['a', 'other', false],
       ]);
     });
 
@@ -151,6 +157,32 @@ function describeCatalog(both: Both): void {
 
     test('takes no unique index that leaves rows out: nullable, partial, over an expression', async () => {
       expect((await table('catalog_useless'))?.rowId).toEqual([]);
+    });
+
+    test('tells what an update of a row sets off', async () => {
+      const [world] = both();
+      await world.exec('create table catalog_guarded (id integer primary key, v text)');
+      for (const statement of dialect.trigger('watch_update', 'update', 'catalog_guarded'))
+        await world.exec(statement);
+      for (const statement of dialect.trigger('watch_delete', 'delete', 'catalog_guarded'))
+        await world.exec(statement);
+      expect((await table('catalog_guarded'))?.triggers).toEqual(['watch_update']);
+      expect((await table('catalog_pair'))?.triggers).toEqual([]);
+    });
+
+    test('tells bytes from text, and what the engine computes', async () => {
+      const [world, database] = both();
+      await world.exec(
+        `create table catalog_kinds (id integer primary key, v text, b ${dialect.binary}, n integer, g varchar(9) generated always as (v) stored)`,
+      );
+      const kinds = (await database.catalog()).find(({ name }) => name === 'catalog_kinds')?.columns;
+      expect(kinds?.map(({ name, holds, generated }) => [name, holds, generated])).toEqual([
+        ['id', 'other', false],
+        ['v', 'text', false],
+        ['b', 'binary', false],
+        ['n', 'other', false],
+        ['g', 'text', true],
+      ]);
     });
 
     test('refuses a table that is not there', async () => {
@@ -348,6 +380,36 @@ function describeWriting(both: Both, dialect: Dialect): void {
       ['a row that is gone', ['x', 'y', 'z'], ['x', 'y', 'z'], '2'],
     ] as const)('does not write over %s', async (_, stored, old, id) => {
       expect(await attempt(stored, old, id)).toEqual({ unwritten: [0], row: [...stored] });
+    });
+
+    test('reads and writes bytes as one character each, and compares them as bytes', async () => {
+      const [world, database] = both();
+      await world.exec(
+        `create table bytes (id integer primary key, b ${dialect.binary}, c ${dialect.binary})`,
+      );
+      const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+      const rows = [all, Buffer.alloc(0), Buffer.from('plain'), null];
+      for (const [id, value] of rows.entries())
+        await world.exec(
+          `insert into bytes values (${id}, ${value === null ? 'null' : dialect.bytes(value)}, ${dialect.bytes(Buffer.of(0, 255))})`,
+        );
+      await database.catalog();
+      const of: RowShape = { table: 'bytes', id: ['id'], columns: ['b', 'c'], written: 1 };
+      const read = await database.readRange(of, { after: null, upTo: null });
+      expect(read.map((row) => row.values)).toEqual(
+        rows.map((value) => [value?.toString('latin1') ?? null, '\u0000\u00ff']),
+      );
+      expect(await database.longest('bytes', 'b')).toBe(256);
+      expect(await database.boundAfter(of, null, { rows: 9, bytes: 259 })).toEqual(['0']);
+      const reversed = Buffer.from(all).reverse();
+      const changes = read.map((row, place) => ({
+        id: row.id,
+        old: place === 2 ? ['PLAIN', row.values[1] ?? null] : row.values,
+        new: [reversed.toString('latin1'), null],
+      }));
+      expect(await database.transaction((trx) => database.write(trx, of, changes))).toEqual([2]);
+      const stored = await world.exec('select b from bytes order by id');
+      expect(stored.map((row) => row.b)).toEqual([reversed, reversed, Buffer.from('plain'), reversed]);
     });
 
     test('tells which of many were not written', async () => {
@@ -566,11 +628,59 @@ function describeRunLock(both: Both): void {
   });
 }
 
-async function lockHolder(url: string): Promise<ChildProcessWithoutNullStreams> {
-  const path = (file: string): string => fileURLToPath(new URL(`../support/${file}`, import.meta.url));
-  const child = spawn(process.execPath, ['--import', path('typescript.mjs'), path('hold-lock.ts'), url], {
-    env: { ...process.env, NODE_OPTIONS: '' },
+function describeSurroundings(both: Both): void {
+  describe('what surrounds it', () => {
+    test("lists sessions of other programs, and none of keyturn's own", async () => {
+      const [world, database] = both();
+      const before = await database.sessions();
+      const own = await openDatabase(world.url);
+      await own.count('catalog_pair');
+      expect(await database.sessions()).toEqual(before);
+      await own.close();
+      const other = await lockHolder(world.url, 'the application');
+      const after = await database.sessions();
+      expect(after).toHaveLength((before?.length ?? 0) + 1);
+      expect(JSON.stringify(after)).toContain(database.engine === 'sqlite' ? 'node' : 'the application');
+      other.kill('SIGKILL');
+      await once(other, 'exit');
+      await eventually(async () => expect(await database.sessions()).toEqual(before));
+    });
+
+    test('has no warning for tables that nothing copies', async () => {
+      const [, database] = both();
+      expect(await database.warnings(['catalog_pair'])).toEqual([]);
+    });
+
+    test('widens a column, and what else was declared of it stays', async () => {
+      const [world, database] = both();
+      await world.exec(
+        "create table narrow (id integer primary key, v varchar(5) default 'x', w varchar(5) not null)",
+      );
+      await world.exec("insert into narrow values (1, 'abc', 'abc')");
+      const columns = async () => (await database.catalog()).find(({ name }) => name === 'narrow')?.columns;
+      const before = await columns();
+      await database.widen('narrow', 'v', 50);
+      await database.widen('narrow', 'w', 50);
+      const limited = before?.[1]?.maxLength !== null;
+      expect(await columns()).toEqual(
+        before?.map((column, place) => (place > 0 && limited ? { ...column, maxLength: 50 } : column)),
+      );
+      await world.exec("insert into narrow (id, w) values (2, 'w')");
+      expect((await world.exec('select v from narrow where id = 2'))[0]?.v).toBe('x');
+      expect((await world.exec('select v from narrow where id = 1'))[0]?.v).toBe('abc');
+    });
   });
+}
+
+async function lockHolder(url: string, named = ''): Promise<ChildProcessWithoutNullStreams> {
+  const path = (file: string): string => fileURLToPath(new URL(`../support/${file}`, import.meta.url));
+  const child = spawn(
+    process.execPath,
+    ['--import', path('typescript.mjs'), path('hold-lock.ts'), url, named],
+    {
+      env: { ...process.env, NODE_OPTIONS: '' },
+    },
+  );
   let errors = '';
   child.stderr.on('data', (text) => {
     errors += text;

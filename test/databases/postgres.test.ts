@@ -17,6 +17,12 @@ async function postgresFixture(): Promise<TestDatabase> {
 
 describeDatabase('postgres', postgresFixture, {
   caseInsensitive: 'varchar(40) collate ignorecase',
+  binary: 'bytea',
+  bytes: (value) => `'\\x${value.toString('hex')}'`,
+  trigger: (name, event, table) => [
+    `create or replace function nothing() returns trigger language plpgsql as 'begin return null; end'`,
+    `create trigger ${name} after ${event} on ${table} for each row execute function nothing()`,
+  ],
   idCases: [
     {
       name: 'uuid',
@@ -126,20 +132,20 @@ describe('postgres alone', () => {
       (await table('types'))?.columns.map((column) => [
         column.name,
         column.type,
-        column.text,
+        column.holds,
         column.maxLength,
       ]),
     ).toEqual([
-      ['id', 'integer', false, null],
-      ['v', 'character varying', true, 20],
-      ['c', 'character', true, 3],
-      ['d', 'character varying', true, 9],
-      ['t', 'text', true, null],
-      ['j', 'json', true, null],
-      ['b', 'jsonb', true, null],
-      ['n', 'numeric', false, null],
-      ['x', 'character varying', true, null],
-      ['y', 'bytea', false, null],
+      ['id', 'integer', 'other', null],
+      ['v', 'character varying', 'text', 20],
+      ['c', 'character', 'text', 3],
+      ['d', 'character varying', 'text', 9],
+      ['t', 'text', 'text', null],
+      ['j', 'json', 'text', null],
+      ['b', 'jsonb', 'text', null],
+      ['n', 'numeric', 'other', null],
+      ['x', 'character varying', 'text', null],
+      ['y', 'bytea', 'binary', null],
     ]);
     await world.exec('create table parted (id int primary key, v text) partition by range (id)');
     await world.exec('create table parted_1 partition of parted for values from (0) to (10)');

@@ -30,6 +30,9 @@ async function sqliteFixture(): Promise<Fixture & { readonly folder: string; rea
 
 describeDatabase('sqlite', sqliteFixture, {
   caseInsensitive: 'varchar(40) collate nocase',
+  binary: 'blob',
+  bytes: (value) => `x'${value.toString('hex')}'`,
+  trigger: (name, event, table) => [`create trigger ${name} after ${event} on ${table} begin select 1; end`],
   idCases: [
     {
       name: 'NOCASE',

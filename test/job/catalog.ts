@@ -30,6 +30,7 @@ export function fixtureCatalog(name: 'legacy-sqlite' | 'mixed-sqlite'): Table[] 
           .sort((a, b) => a.pk - b.pk)
           .map(({ name }) => name),
         indexed: [],
+        triggers: [],
       };
     });
   } finally {
@@ -46,7 +47,8 @@ interface ColumnInfo {
 }
 
 function column(name: string, type: string, nullable: boolean): Table['columns'][number] {
-  return { name, type, text: /char|text/i.test(type), maxLength: null, nullable };
+  const holds = /char|text/i.test(type) ? 'text' : 'other';
+  return { name, type, holds, maxLength: null, nullable, generated: false };
 }
 
 /** A table of a made-up catalog: text columns, keyed by `id`. */
@@ -58,5 +60,6 @@ export function table(name: string, columns: readonly string[], rowId: readonly 
     ),
     rowId,
     indexed: [],
+    triggers: [],
   };
 }

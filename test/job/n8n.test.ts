@@ -3,7 +3,7 @@ import type { Table } from '../../src/databases/database.ts';
 import type { Job } from '../../src/job/job.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
-import { fixtureCatalog } from './catalog.ts';
+import { fixtureCatalog, table } from './catalog.ts';
 
 const loaded = loadJob('n8n', ['n8n', 'n8n-wrapped']);
 let catalog: Table[];
@@ -54,13 +54,7 @@ test('every place of n8n that holds ciphertext is a field', () => {
 });
 
 test('columns encrypted* of git_connection are taken where a version has them', () => {
-  const text = (name: string) => ({ name, type: 'TEXT', text: true, maxLength: null, nullable: true });
-  const old: Table = {
-    name: 'git_connection',
-    columns: [text('id'), text('url'), text('encryptedKey'), text('encryptedToken')],
-    rowId: ['id'],
-    indexed: [],
-  };
+  const old = table('git_connection', ['url', 'encryptedKey', 'encryptedToken']);
   const resolved = resolveJob(loaded, [...catalog, old]);
   expect(resolved.targets.find(({ shape }) => shape.table === 'git_connection')?.shape.columns).toEqual([
     'encryptedKey',
