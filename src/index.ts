@@ -15,19 +15,12 @@ export { statusText } from './report/status.ts';
 export { reportText } from './report/text.ts';
 export { writeReport } from './report/write.ts';
 export type { Progress } from './rotation/coordinator.ts';
+export { createRun, type Order } from './rotation/create-run.ts';
 export { type Estimate, type EstimateOrder, estimate } from './rotation/estimate.ts';
 export { readHistory, retiredKeyIds, unfinishedRun } from './rotation/history.ts';
+export { type LocalRun, rehearse, verifyDatabase } from './rotation/local-run.ts';
 export { assertDeclared, type Preflight, preflight } from './rotation/preflight.ts';
-export {
-  createRun,
-  finishRun,
-  type LocalRun,
-  type Order,
-  type RunKeys,
-  rehearse,
-  retryExceptions,
-  type Site,
-  verifyDatabase,
-} from './rotation/rotation.ts';
+export { finishRun, retryExceptions } from './rotation/rotation.ts';
 export type { Authority, Run, RunOptions, RunState } from './rotation/run.ts';
+export type { RunKeys, Site } from './rotation/site.ts';
 export { isCoordinated, type Steered, steer } from './rotation/steering.ts';

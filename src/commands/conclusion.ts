@@ -10,7 +10,7 @@ import { progressOf } from '../report/standing.ts';
 import { derivedSecretsPath } from '../rotation/derived-secrets.ts';
 import { ExceptionTable } from '../rotation/exception-table.ts';
 import { isWithin } from '../rotation/known-exceptions.ts';
-import type { LocalRun } from '../rotation/rotation.ts';
+import type { LocalRun } from '../rotation/local-run.ts';
 import type { Run } from '../rotation/run.ts';
 import type { Context, Outcome } from './command.ts';
 import { exceptionLine } from './exception-lines.ts';

@@ -2,7 +2,7 @@ import type { Hooks } from '../hooks/hooks.ts';
 import { RunMetrics } from '../metrics/run-metrics.ts';
 import type { Progress } from '../rotation/coordinator.ts';
 import type { Pace } from '../rotation/pace.ts';
-import type { Site } from '../rotation/rotation.ts';
+import type { Site } from '../rotation/site.ts';
 import { logChunk } from './chunk-log.ts';
 import type { Context } from './command.ts';
 import { warn } from './key-sources.ts';

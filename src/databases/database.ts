@@ -74,6 +74,7 @@ export interface Privileges {
 export interface RunLock {
   /** Rejects when the lock is lost; never resolves. */
   readonly lost: Promise<never>;
+  /** May be called again. */
   release(): Promise<void>;
 }
 

@@ -29,7 +29,7 @@ export async function lockPostgres(config: pg.ClientConfig, schema: string, plac
     await client.end();
     throw error;
   });
-  client.on('end', () => lose(new Error('the connection ended')));
+  client.on('end', () => lose(new Error('Connection terminated')));
   const timer = setInterval(() => void beat(client, backend).catch(lose), heartbeatMs).unref();
   lost.catch(() => clearInterval(timer));
   return {
@@ -62,7 +62,10 @@ async function acquire(client: pg.Client, schema: string, place: string): Promis
 /** Another backend answering means a pooler that shares connections (pgbouncer's transaction mode): the lock is not ours alone. */
 async function beat(client: pg.Client, backend: number): Promise<void> {
   const late = new Promise<never>((_, reject) => {
-    setTimeout(() => reject(new Error('the server does not answer')), answerMs).unref();
+    setTimeout(
+      () => reject(new Error('Connection terminated: the server does not answer')),
+      answerMs,
+    ).unref();
   });
   const answer = await Promise.race([
     client.query<{ backend: number }>('select pg_backend_pid() as backend'),

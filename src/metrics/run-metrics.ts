@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ChunkNews } from '../rotation/chunk-news.ts';
 import type { Progress } from '../rotation/coordinator.ts';
 
-const waitReasons = ['pace', 'queue'] as const;
+const waitReasons = ['pace', 'queue', 'database'] as const;
 
 /**
  * Prometheus metrics of one process. A coordinator counts the whole run, whoever did the work, from the checkpoint

@@ -36,8 +36,8 @@ export interface Progress {
   readonly totals: ReadonlyMap<string, TargetTotals>;
   /** Exceptions that are open. */
   readonly exceptions: number;
-  /** Who makes it wait (why is in the run): what holds it back, or the queue; null: it does not wait. */
-  readonly waitingFor: 'pace' | 'queue' | null;
+  /** Who makes it wait (why is in the run): what holds it back, the queue, or the database; null: it does not wait. */
+  readonly waitingFor: 'pace' | 'queue' | 'database' | null;
 }
 
 /** Plans and paces one run from where it stands to its end. */

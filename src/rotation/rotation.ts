@@ -1,79 +1,49 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Knex } from 'knex';
-import type { Database, RunLock } from '../databases/database.ts';
-import { openDatabase } from '../databases/open.ts';
-import { KeyturnError } from '../error.ts';
-import type { Job } from '../job/job.ts';
-import type { Key } from '../keys/key.ts';
-import { migrate } from './checkpoint-schema.ts';
-import { ChunkTable, type NewChunk } from './chunk-table.ts';
-import { Coordinator, type Progress } from './coordinator.ts';
+import type { RunLock } from '../databases/database.ts';
+import { ChunkTable } from './chunk-table.ts';
+import type { Progress } from './coordinator.ts';
 import { ExceptionTable } from './exception-table.ts';
-import { type Pace, paceOf } from './pace.ts';
-import { pin } from './pin.ts';
-import type { Preflight } from './preflight.ts';
 import { processName } from './process-name.ts';
-import {
-  type Authority,
-  assertKeys,
-  type Inventory,
-  type Run,
-  type RunKind,
-  type RunOptions,
-} from './run.ts';
-import { openRunQueue, type QueueSite } from './run-queue.ts';
+import { awaitingDatabase, regain } from './regain.ts';
+import { assertKeys, type Run } from './run.ts';
 import { RunTable } from './run-table.ts';
-import { sendKey, type ThreadData } from './thread.ts';
+import { coordinate, type RunKeys, type Site, threadData } from './site.ts';
 
-/** Where and how a run works. */
-export interface Site extends QueueSite {
-  readonly database: Database;
-  readonly databaseUrl: string;
-  readonly databasePassword: string | null;
-  readonly signal: AbortSignal;
-  readonly progress: (state: Progress) => void;
-  /** What holds the run back; default nothing. */
-  readonly pace?: Pace;
-  readonly toolVersion: string;
-}
-
-export interface RunKeys {
-  readonly current: Key;
-  readonly next: Key;
-}
-
-/** What the user ordered. */
-export interface Order {
-  readonly job: Job;
-  readonly options: RunOptions;
-  readonly authority: Authority;
-}
-
-/** Tables in a local file, for runs that must not write to the database; `remove` when the report is written. */
-export interface LocalCheckpoint {
-  readonly file: string;
-  readonly database: Database;
-  readonly remove: () => Promise<void>;
-}
-
-/** `<UTC date>-<time>-<random>`: sorts by time, safe in file names and queue job ids. */
-function newRunId(): string {
-  const time = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
-  return `${time}-${randomBytes(3).toString('hex')}`;
-}
-
-/** Makes or upgrades the checkpoint tables, and writes the run's row. The new key is durable by now (invariant 4). */
-export async function createRun(site: Site, order: Order, keys: RunKeys, found: Preflight): Promise<Run> {
-  await migrate(site.database.knex);
-  return insertRun(site, site.database.knex, 'rotation', order, keys, found);
-}
-
-/** Takes a run of the database to its end; resumes it if it stands anywhere in the middle. */
+/**
+ * Takes a run of the database to its end; resumes it if it stands anywhere in the middle. A database that goes away is
+ * waited for, some minutes.
+ */
 export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
   assertKeys(run, keys.current, keys.next);
+  let last: Progress | null = null;
+  const progress = (state: Progress): void => {
+    last = state;
+    site.progress(state);
+  };
+  let held = lock;
+  try {
+    for (let from = run; ; ) {
+      try {
+        return await session({ ...site, progress }, held, from, keys);
+      } catch (error) {
+        const reached = last as Progress | null;
+        if (reached === null || !site.database.isTransient(error)) throw error;
+        site.progress(awaitingDatabase(reached));
+        // It may be held still, and would stand in its own way
+        await held.release();
+        const regained = await regain(site, reached.run);
+        if (regained === null) throw error;
+        held = regained.lock;
+        from = regained.run;
+      }
+    }
+  } finally {
+    if (held !== lock) await held.release();
+  }
+}
+
+/** From taking the run over to its end, or to what interrupts it. */
+async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
   const runs = new RunTable(site.database.knex);
   const chunks = new ChunkTable(site.database.knex, run.id);
   let taken = await runs.takeOver(run, processName());
@@ -93,147 +63,6 @@ export async function retryExceptions(site: Site, lock: RunLock, run: Run, keys:
   const rotating = await new RunTable(site.database.knex).become(run, 'rotating');
   await planRetries(site.database.knex, rotating);
   return finishRun(site, lock, rotating, keys);
-}
-
-/** What a run that writes nothing came to; a problem of the run's own is handed back, so that it can be reported. */
-export interface LocalRun {
-  readonly run: Run;
-  readonly checkpoint: LocalCheckpoint;
-  readonly problem: KeyturnError | null;
-}
-
-/** Everything but the writes: cryptography too, with what it seals opened again. The checkpoint is a local file. */
-export async function rehearse(site: Site, order: Order, keys: RunKeys, found: Preflight): Promise<LocalRun> {
-  return locally(async ({ file, database: { knex } }) => {
-    const run = await insertRun(site, knex, 'dry-run', order, keys, found);
-    return { run, data: threadData(site, run, keys, file, null) };
-  }, site);
-}
-
-/** Reads every value with one key; compares with the digests of `reference`, a rotation to this key, if there is one. */
-export async function verifyDatabase(
-  site: Site,
-  order: Order,
-  key: Key,
-  inventory: Inventory,
-  reference: Run | null,
-): Promise<LocalRun> {
-  return locally(async ({ file, database: { knex } }) => {
-    const run = await insertRow(
-      site,
-      knex,
-      'verification',
-      order,
-      { from: key.id, to: key.id },
-      inventory,
-      () => ({}),
-    );
-    if (reference !== null)
-      await copyRanges(new ChunkTable(site.database.knex, reference.id), new ChunkTable(knex, run.id));
-    const data = threadData(site, run, { current: key, next: key }, file, reference?.id ?? null);
-    return { run, data: { ...data, oldKey: null } };
-  }, site);
-}
-
-/** Plans a run in a local checkpoint and takes it to its end there. */
-async function locally(
-  plan: (checkpoint: LocalCheckpoint) => Promise<{ run: Run; data: ThreadData }>,
-  site: Site,
-): Promise<LocalRun> {
-  const checkpoint = await localCheckpoint();
-  const { knex } = checkpoint.database;
-  let planned: Run | undefined;
-  try {
-    const { run, data } = await plan(checkpoint);
-    planned = run;
-    return { run: await coordinate(site, knex, null, run, data), checkpoint, problem: null };
-  } catch (error) {
-    if (planned !== undefined && error instanceof KeyturnError) {
-      return { run: await new RunTable(knex).get(planned.id), checkpoint, problem: error };
-    }
-    await checkpoint.remove();
-    throw error;
-  }
-}
-
-async function coordinate(
-  site: Site,
-  checkpoint: Knex,
-  lock: RunLock | null,
-  run: Run,
-  data: ThreadData,
-): Promise<Run> {
-  const queue = await openRunQueue(site, data);
-  try {
-    const { database, signal, progress, pace = paceOf([]) } = site;
-    const coordination = { database, checkpoint, queue, lock, signal, progress, pace };
-    return await new Coordinator(coordination, run).finish();
-  } finally {
-    await queue.close();
-  }
-}
-
-function threadData(
-  site: Site,
-  run: Run,
-  keys: RunKeys,
-  checkpointFile: string | null,
-  referenceRun: string | null,
-): ThreadData {
-  const { databaseUrl, databasePassword } = site;
-  return {
-    databaseUrl,
-    databasePassword,
-    checkpointFile,
-    run: run.id,
-    statementTimeoutMs: run.options.chunkTimeoutMs,
-    worker: processName(),
-    oldKey: sendKey(keys.current),
-    newKey: sendKey(keys.next),
-    referenceRun,
-  };
-}
-
-function insertRun(
-  site: Site,
-  knex: Knex,
-  kind: RunKind,
-  order: Order,
-  keys: RunKeys,
-  found: Preflight,
-): Promise<Run> {
-  const ids = { from: keys.current.id, to: keys.next.id };
-  return insertRow(site, knex, kind, order, ids, found.inventory, (id) => pin(found.from, keys.next, id));
-}
-
-async function insertRow(
-  site: Site,
-  knex: Knex,
-  kind: RunKind,
-  order: Order,
-  keyIds: { readonly from: string; readonly to: string },
-  inventory: Inventory,
-  pinned: (id: string) => Record<string, string>,
-): Promise<Run> {
-  const id = newRunId();
-  const runs = new RunTable(knex);
-  await runs.insert({
-    id,
-    kind,
-    state: 'planned',
-    reason: null,
-    fromKeyId: keyIds.from,
-    toKeyId: keyIds.to,
-    fence: 1,
-    round: 0,
-    pinned: pinned(id),
-    inventory,
-    toolVersion: site.toolVersion,
-    place: site.database.place,
-    ...order,
-  });
-  await runs.record(id, 'planned', { keyFrom: keyIds.from, keyTo: keyIds.to });
-  return runs.get(id);
 }
 
 /** Rows with open exceptions become sweep chunks; in the same transaction the exceptions stop counting. */
@@ -258,29 +87,4 @@ async function planRetries(knex: Knex, run: Run): Promise<void> {
       );
     });
   }
-}
-
-/** The same ranges as the rotation had, each pointing at the chunk whose digests it is compared with. */
-async function copyRanges(from: ChunkTable, to: ChunkTable): Promise<void> {
-  for await (const chunk of from.ranges()) {
-    const { target, phase, range } = chunk;
-    const copy: NewChunk = { target, phase, parent: chunk.chunk, range, rowIds: null };
-    await to.insert([copy]);
-  }
-}
-
-async function localCheckpoint(): Promise<LocalCheckpoint> {
-  const folder = await mkdtemp(join(tmpdir(), 'keyturn-'));
-  const file = join(folder, 'checkpoint.sqlite');
-  const database = await openDatabase(`sqlite:${file}`, { create: true });
-  await database.knex.raw('pragma journal_mode = wal');
-  await migrate(database.knex);
-  return {
-    file,
-    database,
-    remove: async () => {
-      await database.close();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
 }

@@ -597,6 +597,7 @@ function describeRunLock(both: Both): void {
         });
         await expect(database.lockRun()).rejects.toMatchObject({ code: 'run-lock' });
         await lock.release();
+        await lock.release();
         const next = await other.lockRun();
         await expect(database.lockRun()).rejects.toMatchObject({ code: 'run-lock' });
         await next.release();

@@ -230,22 +230,33 @@ const emptyQueue = {
   close: async () => {},
 };
 
-test('a lost run lock stops the coordinator, and another one finishes', async () => {
+const losesLock = [
+  "select pg_terminate_backend(pid) from pg_stat_activity where application_name like '%run lock' and datname = current_database()",
+];
+
+test('a lost run lock is taken again, and the run goes on', async () => {
   const running = await rotating('postgres');
   const { stage } = running;
-  const ended = await stage.finish({
-    meddling: [
-      {
-        step: 'find',
-        chunk: 2,
-        times: [
-          [
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like '%run lock' and datname = current_database()",
-          ],
-        ],
-      },
-    ],
-  });
+  const ended = await stage.finish({ meddling: [{ step: 'find', chunk: 2, times: [losesLock] }] });
+  await expectWhole(running, ended);
+  const events = (await stage.runs.events(ended.run.id)).map(({ event }) => event);
+  expect(events.filter((event) => event === 'resumed')).toHaveLength(2);
+});
+
+test('every connection of the server is lost at once, and the run goes on', async () => {
+  const running = await rotating('postgres');
+  const all = [
+    'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()',
+  ];
+  const meddling = [{ step: 'commit' as const, chunk: 2, times: [all] }];
+  await expectWhole(running, await running.stage.finish({ meddling }));
+});
+
+test('a lost run lock stops the coordinator when another one took the run over', async () => {
+  const running = await rotating('postgres');
+  const { stage } = running;
+  const takesOver = ['update keyturn_run set fence = fence + 1', ...losesLock];
+  const ended = await stage.finish({ meddling: [{ step: 'find', chunk: 2, times: [takesOver] }] });
   expect(ended.error).toMatchObject({ code: 'run-lock', exitCode: 4 });
   expect(ended.run.state).toBe('rotating');
   const next = places.closing(await Stage.open(stage.place, oldKey, newKey));

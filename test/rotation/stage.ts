@@ -12,17 +12,13 @@ import { Key } from '../../src/keys/key.ts';
 import { ChunkFigures, type TargetTotals } from '../../src/rotation/chunk-figures.ts';
 import type { ChunkStep } from '../../src/rotation/chunk-step.ts';
 import { ChunkTable } from '../../src/rotation/chunk-table.ts';
+import { createRun } from '../../src/rotation/create-run.ts';
 import { ExceptionTable, type RecordedException } from '../../src/rotation/exception-table.ts';
 import { assertDeclared, type Preflight, preflight } from '../../src/rotation/preflight.ts';
-import {
-  createRun,
-  finishRun,
-  type RunKeys,
-  retryExceptions,
-  type Site,
-} from '../../src/rotation/rotation.ts';
+import { finishRun, retryExceptions } from '../../src/rotation/rotation.ts';
 import type { Run, RunOptions } from '../../src/rotation/run.ts';
 import { RunTable } from '../../src/rotation/run-table.ts';
+import type { RunKeys, Site } from '../../src/rotation/site.ts';
 import { ChunkWorker } from '../../src/rotation/worker.ts';
 import type { Place } from '../support/n8n/store.ts';
 

@@ -4,11 +4,13 @@ import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
 import { Key } from '../../src/keys/key.ts';
 import { ChunkFigures, type TargetTotals } from '../../src/rotation/chunk-figures.ts';
+import { createRun } from '../../src/rotation/create-run.ts';
 import { ExceptionTable, type RecordedException } from '../../src/rotation/exception-table.ts';
 import { assertDeclared, preflight } from '../../src/rotation/preflight.ts';
-import { createRun, finishRun, type Site } from '../../src/rotation/rotation.ts';
+import { finishRun } from '../../src/rotation/rotation.ts';
 import type { Run, RunOptions } from '../../src/rotation/run.ts';
 import { RunTable } from '../../src/rotation/run-table.ts';
+import type { Site } from '../../src/rotation/site.ts';
 import type { Place } from './n8n/store.ts';
 
 export interface Outcome {

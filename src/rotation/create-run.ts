@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import type { Knex } from 'knex';
+import type { Job } from '../job/job.ts';
+import { migrate } from './checkpoint-schema.ts';
+import { pin } from './pin.ts';
+import type { Preflight } from './preflight.ts';
+import type { Authority, Inventory, Run, RunKind, RunOptions } from './run.ts';
+import { RunTable } from './run-table.ts';
+import type { RunKeys, Site } from './site.ts';
+
+/** What the user ordered. */
+export interface Order {
+  readonly job: Job;
+  readonly options: RunOptions;
+  readonly authority: Authority;
+}
+
+/** Makes or upgrades the checkpoint tables, and writes the run's row. The new key is durable by now (invariant 4). */
+export async function createRun(site: Site, order: Order, keys: RunKeys, found: Preflight): Promise<Run> {
+  await migrate(site.database.knex);
+  return insertRun(site, site.database.knex, 'rotation', order, keys, found);
+}
+
+/** Writes the row of a run of these keys. */
+export function insertRun(
+  site: Site,
+  knex: Knex,
+  kind: RunKind,
+  order: Order,
+  keys: RunKeys,
+  found: Preflight,
+): Promise<Run> {
+  const ids = { from: keys.current.id, to: keys.next.id };
+  return insertRow(site, knex, kind, order, ids, found.inventory, (id) => pin(found.from, keys.next, id));
+}
+
+/** Writes a run's row; `pinned` gives the wrapped source keys for its id. */
+export async function insertRow(
+  site: Site,
+  knex: Knex,
+  kind: RunKind,
+  order: Order,
+  keyIds: { readonly from: string; readonly to: string },
+  inventory: Inventory,
+  pinned: (id: string) => Record<string, string>,
+): Promise<Run> {
+  const id = newRunId();
+  const runs = new RunTable(knex);
+  await runs.insert({
+    id,
+    kind,
+    state: 'planned',
+    reason: null,
+    fromKeyId: keyIds.from,
+    toKeyId: keyIds.to,
+    fence: 1,
+    round: 0,
+    pinned: pinned(id),
+    inventory,
+    toolVersion: site.toolVersion,
+    place: site.database.place,
+    ...order,
+  });
+  await runs.record(id, 'planned', { keyFrom: keyIds.from, keyTo: keyIds.to });
+  return runs.get(id);
+}
+
+/** `<UTC date>-<time>-<random>`: sorts by time, safe in file names and queue job ids. */
+function newRunId(): string {
+  const time = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return `${time}-${randomBytes(3).toString('hex')}`;
+}

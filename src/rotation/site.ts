@@ -1,0 +1,66 @@
+import type { Knex } from 'knex';
+import type { Database, RunLock } from '../databases/database.ts';
+import type { Key } from '../keys/key.ts';
+import { Coordinator, type Progress } from './coordinator.ts';
+import { type Pace, paceOf } from './pace.ts';
+import { processName } from './process-name.ts';
+import type { Run } from './run.ts';
+import { openRunQueue, type QueueSite } from './run-queue.ts';
+import { sendKey, type ThreadData } from './thread.ts';
+
+/** Where and how a run works. */
+export interface Site extends QueueSite {
+  readonly database: Database;
+  readonly databaseUrl: string;
+  readonly databasePassword: string | null;
+  readonly signal: AbortSignal;
+  readonly progress: (state: Progress) => void;
+  /** What holds the run back; default nothing. */
+  readonly pace?: Pace;
+  readonly toolVersion: string;
+}
+
+export interface RunKeys {
+  readonly current: Key;
+  readonly next: Key;
+}
+
+/** Takes a run that has its row to its end; without a lock, one that writes nothing. */
+export async function coordinate(
+  site: Site,
+  checkpoint: Knex,
+  lock: RunLock | null,
+  run: Run,
+  data: ThreadData,
+): Promise<Run> {
+  const queue = await openRunQueue(site, data);
+  try {
+    const { database, signal, progress, pace = paceOf([]) } = site;
+    const coordination = { database, checkpoint, queue, lock, signal, progress, pace };
+    return await new Coordinator(coordination, run).finish();
+  } finally {
+    await queue.close();
+  }
+}
+
+/** What a worker thread of this process is told. */
+export function threadData(
+  site: Site,
+  run: Run,
+  keys: RunKeys,
+  checkpointFile: string | null,
+  referenceRun: string | null,
+): ThreadData {
+  const { databaseUrl, databasePassword } = site;
+  return {
+    databaseUrl,
+    databasePassword,
+    checkpointFile,
+    run: run.id,
+    statementTimeoutMs: run.options.chunkTimeoutMs,
+    worker: processName(),
+    oldKey: sendKey(keys.current),
+    newKey: sendKey(keys.next),
+    referenceRun,
+  };
+}
