@@ -6,6 +6,8 @@ export interface Leaf {
   readonly text: string;
   readonly start: number;
   readonly end: number;
+  /** How many JSON strings it stands inside, where that is not the same for all leaves: so often it is escaped. */
+  readonly within?: number;
 }
 
 export interface Edit {
@@ -26,6 +28,8 @@ export interface Document {
    * missed is found here.
    */
   read(value: string): Iterable<{ readonly path: string; readonly text: string }>;
+  /** What the document says beside the value at a path: the members of the object that holds it; empty where none does. */
+  siblings(value: string, path: string): Readonly<Record<string, unknown>>;
 }
 
 /** The value is not such a document. Says where, never what. */

@@ -1,5 +1,6 @@
 import { type JSONPath, visit } from 'jsonc-parser';
 import { MalformedDocument } from './document.ts';
+import { mayBeJson, mostNestings } from './json-nested.ts';
 
 /** The same limit as in json-scanner.ts; jsonc-parser is recursive, and the stack ends at some 3,000. */
 const maxDepth = 1000;
@@ -38,6 +39,24 @@ export function readJson(value: string, paths: readonly string[] | 'any'): { pat
     { disallowComments: true, allowTrailingComma: false, allowEmptyContent: false },
   );
   return found;
+}
+
+/** The strings of JSON texts inside strings too, as `any.ts` finds them by its own road. */
+export function readNested(value: string, nesting = 1): { path: string; text: string }[] {
+  return readJson(value, 'any').flatMap(({ path, text }) => {
+    const inner = nesting < mostNestings && mayBeJson(text) ? tryNested(text, nesting + 1) : [];
+    if (inner.length === 0) return [{ path, text }];
+    return inner.map((each) => ({ path: `${path}#${each.path}`, text: each.text }));
+  });
+}
+
+function tryNested(text: string, nesting: number): { path: string; text: string }[] {
+  try {
+    return readNested(text, nesting);
+  } catch (error) {
+    if (error instanceof MalformedDocument) return [];
+    throw error;
+  }
 }
 
 function written(place: JSONPath): string {

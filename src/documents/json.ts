@@ -2,6 +2,7 @@ import type { Document, Leaf } from './document.ts';
 import { readJson } from './json-reader.ts';
 import { JsonScanner } from './json-scanner.ts';
 import { anyString, namedStrings, type Track } from './json-track.ts';
+import { siblingsAt } from './siblings.ts';
 import { splice } from './splice.ts';
 
 /**
@@ -19,6 +20,7 @@ export function json(paths: readonly string[] | 'any'): Document {
     read(value) {
       return readJson(value, paths);
     },
+    siblings: siblingsAt,
   };
 }
 
@@ -27,6 +29,6 @@ function scanner<Place>(track: Track<Place>): (value: string) => Leaf[] {
 }
 
 /** The inside of a JSON string: only quotes, backslashes, control characters and lone surrogates are escaped. */
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }

@@ -24,4 +24,7 @@ export const list: Document = {
     if (value === '') return;
     for (const [index, item] of value.split(',').entries()) yield { path: `[${index}]`, text: item };
   },
+  siblings() {
+    return {};
+  },
 };

@@ -13,4 +13,7 @@ export const text: Document = {
   read(value) {
     return [{ path: '', text: value }];
   },
+  siblings() {
+    return {};
+  },
 };

@@ -1,0 +1,39 @@
+import { type Document, MalformedDocument } from './document.ts';
+import { escaped } from './json.ts';
+import { nestedStrings } from './json-nested.ts';
+import { readNested } from './json-reader.ts';
+import { siblingsAt } from './siblings.ts';
+import { splice } from './splice.ts';
+
+/**
+ * Text that carries ciphertext in no declared way: where it is JSON, any of its strings, at any depth and in JSON texts
+ * inside strings too; else the whole text.
+ */
+export const any: Document = {
+  name: 'any',
+  leaves(value) {
+    return orWhole(value, nestedStrings, { path: '', text: value, start: 0, end: value.length, within: 0 });
+  },
+  edit(value, edits) {
+    return splice(value, edits, (text, { within = 0 }) => {
+      let encoded = text;
+      for (let level = 0; level < within; level++) encoded = escaped(encoded);
+      return encoded;
+    });
+  },
+  read(value) {
+    return orWhole(value, readNested, { path: '', text: value });
+  },
+  siblings: siblingsAt,
+};
+
+/** What only looks like JSON at its beginning is text like any other. */
+function orWhole<T>(value: string, parse: (value: string) => T[], whole: T): T[] {
+  if (!/^\s*[[{"]/.test(value)) return [whole];
+  try {
+    return parse(value);
+  } catch (error) {
+    if (error instanceof MalformedDocument) return [whole];
+    throw error;
+  }
+}

@@ -1,0 +1,55 @@
+import { type Leaf, MalformedDocument } from './document.ts';
+import { JsonScanner } from './json-scanner.ts';
+import { anyString } from './json-track.ts';
+
+/** JSON in a string of JSON in a string …: deeper than anybody writes by hand or by program. */
+export const mostNestings = 8;
+
+/**
+ * Every string of a JSON text, and in place of a string that is a JSON text itself the strings of that, whose path
+ * goes on behind a `#`. Offsets are of the outermost text.
+ */
+export function nestedStrings(value: string): Leaf[] {
+  return stringsOf(value, 1);
+}
+
+function stringsOf(value: string, within: number): Leaf[] {
+  return new JsonScanner(value, anyString)
+    .leaves()
+    .flatMap((leaf) => unfolded(value, { ...leaf, within }, within));
+}
+
+function unfolded(value: string, leaf: Leaf, within: number): Leaf[] {
+  if (within === mostNestings || !mayBeJson(leaf.text)) return [leaf];
+  let inner: Leaf[];
+  try {
+    inner = stringsOf(leaf.text, within + 1);
+  } catch (error) {
+    if (error instanceof MalformedDocument) return [leaf];
+    throw error;
+  }
+  if (inner.length === 0) return [leaf];
+  const offsets = rawOffsets(value, leaf);
+  return inner.map((each) => ({
+    ...each,
+    path: `${leaf.path}#${each.path}`,
+    start: offsets[each.start] ?? leaf.end,
+    end: offsets[each.end] ?? leaf.end,
+  }));
+}
+
+export function mayBeJson(text: string): boolean {
+  return /^\s*[[{]/.test(text);
+}
+
+/** For every character of the decoded string, and its end, where its spelling begins. */
+function rawOffsets(value: string, { text, start, end }: Leaf): Uint32Array {
+  const offsets = new Uint32Array(text.length + 1);
+  let at = start;
+  for (let i = 0; i < text.length; i++) {
+    offsets[i] = at;
+    at += value[at] !== '\\' ? 1 : value[at + 1] === 'u' ? 6 : 2;
+  }
+  offsets[text.length] = end;
+  return offsets;
+}
