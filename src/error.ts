@@ -32,6 +32,8 @@ const exitCodes = {
   'no-grant': 2,
   'column-too-narrow': 2,
   'undeclared-ciphertext': 2,
+  'undecided-place': 2,
+  'still-connected': 2,
   'job-unknown': 2,
   'job-invalid': 2,
   'checkpoint-version': 2,

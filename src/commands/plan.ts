@@ -60,12 +60,13 @@ async function lookAt(
   context: Context,
   database: Database,
   catalog: readonly Table[],
-  job: Job,
+  fitted: Job,
   args: Given,
 ): Promise<Outcome> {
-  const widths = await Promise.all(job.targets.map((target) => widthsOf(database, catalog, target)));
-  const looked = await findings(context, database, catalog, job, args);
+  const looked = await findings(context, database, catalog, fitted, args);
   const { inventory, warnings, refusal } = looked;
+  const job = looked.found?.job ?? fitted;
+  const widths = await Promise.all(job.targets.map((target) => widthsOf(database, catalog, target)));
   const estimated = await estimateOf(context, database, job, looked, args);
   const lines = [
     `${job.title} database ${database.place}`,

@@ -39,10 +39,11 @@ export async function prepareRun(
   describeKey: (plan: NewKeyPlan) => string,
 ): Promise<PreparedRun> {
   const catalog = await database.catalog();
-  const job = fitJob(loaded, catalog, args);
-  const current = await askCurrentKey(context, args, job.key);
-  const next = await planKey(current, job);
-  const found = await preflight(database, catalog, job, { current, next: next.key });
+  const fitted = fitJob(loaded, catalog, args);
+  const current = await askCurrentKey(context, args, fitted.key);
+  const next = await planKey(current, fitted);
+  const found = await preflight(database, catalog, fitted, { current, next: next.key });
+  const { job } = found;
   const { terminal } = context;
   terminal.say(`${job.title} database ${database.place}`);
   terminal.say(`key ${current.id} becomes ${next.key.id}, ${describeKey(next)}`);

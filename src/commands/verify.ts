@@ -6,7 +6,8 @@ import type { Key } from '../keys/key.ts';
 import { readHistory, unfinishedRun } from '../rotation/history.ts';
 import { verifyDatabase } from '../rotation/local-run.ts';
 import { openKeyring } from '../rotation/open-keyring.ts';
-import { isFinished, type Run } from '../rotation/run.ts';
+import { fitToDatabase } from '../rotation/preflight.ts';
+import { type Inventory, isFinished, type Run } from '../rotation/run.ts';
 import { takeInventory } from '../rotation/survey.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { concludeVerification } from './conclusion.ts';
@@ -65,10 +66,10 @@ async function verifyOpened(
 ): Promise<Outcome> {
   const { database } = opened;
   const catalog = await database.catalog();
-  const { job, key, reference } = await subjectOf(context, database, catalog, loaded, args);
-  const inventory = await unlessStopped(
+  const { job: named, key, reference } = await subjectOf(context, database, catalog, loaded, args);
+  const { job, inventory } = await unlessStopped(
     context.signal,
-    openKeyring(database, catalog, job, key).then(({ ring }) => takeInventory(database, catalog, job, ring)),
+    lookThrough(database, catalog, named, key, reference),
   );
   const order = {
     job,
@@ -84,6 +85,20 @@ async function verifyOpened(
     verifyDatabase(site, order, key, inventory, reference),
   );
   return concludeVerification(context, local, reference && { run: reference, database }, args.reportDir);
+}
+
+/** What a rotation left goes by what it found then; else everything is looked through now. */
+async function lookThrough(
+  database: Database,
+  catalog: readonly Table[],
+  named: Job,
+  key: Key,
+  reference: Run | null,
+): Promise<{ job: Job; inventory: Inventory }> {
+  const { ring } = await openKeyring(database, catalog, named, key);
+  const { job, scan } =
+    reference === null ? await fitToDatabase(database, catalog, named, ring) : { job: named, scan: null };
+  return { job, inventory: await takeInventory(database, catalog, job, ring, scan?.places) };
 }
 
 /** A rotation to this key tells the job and the digests, unless another job is named. */

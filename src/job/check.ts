@@ -51,6 +51,10 @@ function checkFormats(job: JobFile, names: readonly string[]): Problem[] {
   const uses = [
     ...job.sourceKeys.map(({ format }, i) => ({ format, path: ['sourceKeys', i, 'format'] })),
     ...job.canary.map(({ format }, i) => ({ format, path: ['canary', i, 'format'] })),
+    ...(['text', 'binary'] as const).flatMap((part) => {
+      const format = job.everywhere?.[part];
+      return format === undefined ? [] : [{ format, path: ['everywhere', part] }];
+    }),
     ...placedTargets(job).flatMap(({ target, path }) =>
       target.fields.map(({ format }, f) => ({ format, path: [...path, 'fields', f, 'format'] })),
     ),
@@ -92,7 +96,12 @@ function checkPhases(job: JobFile): Problem[] {
       ? [{ path: ['phases', p, 'name'], message: `the phase ${name} is declared twice` }]
       : [],
   );
+  const none =
+    job.phases.length === 0 && job.everywhere === undefined
+      ? [{ path: ['phases'], message: 'a job needs phases with targets, or everywhere' }]
+      : [];
   return [
+    ...none,
     ...repeated,
     ...placedTargets(job).flatMap(({ target, phase, path }) => {
       const problems = target.fields.flatMap((field, f) =>

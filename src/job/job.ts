@@ -5,6 +5,8 @@ import type { CanaryFile, FieldFile, JobFile, SourceKeyFile } from './schema.ts'
 export interface Field extends Omit<FieldFile, 'when' | 'optional'> {
   readonly index: number;
   readonly when: readonly { readonly index: number; readonly values: readonly string[] }[];
+  /** No field of the job file, but one of `everywhere`: its values are judged by the rules. */
+  readonly byShape?: true;
 }
 
 /** One table of this very database, with every column that its fields need. Its name is its table's. */
@@ -12,6 +14,20 @@ export interface Target {
   readonly shape: RowShape;
   readonly phase: number;
   readonly fields: readonly Field[];
+  /** Nothing was found there: it is read by the verifier alone. */
+  readonly onlyVerified?: true;
+}
+
+/** What is settled of a place where undecided values stand. */
+export interface Decision {
+  readonly place: string;
+  readonly as: 'rotate' | 'leave';
+}
+
+/** By which values are judged that are found by their shape alone. */
+export interface Rules {
+  readonly sensitive: NonNullable<JobFile['everywhere']>['sensitive'];
+  readonly decisions: readonly Decision[];
 }
 
 /**
@@ -31,6 +47,8 @@ export interface Job {
   /** With real table names, absent tables dropped. */
   readonly sourceKeys: readonly SourceKeyFile[];
   readonly canary: readonly CanaryFile[];
+  /** Undefined: the job names every place itself. */
+  readonly everywhere?: Rules & { readonly text: string; readonly binary: string | undefined };
   readonly exclude: JobFile['exclude'];
   /** `unless` of a table that does not exist is dropped: the secret is then always kept. */
   readonly derived: readonly {

@@ -1,6 +1,7 @@
 import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { wrongApplication } from './application.ts';
+import { shapedTargets } from './everywhere.ts';
 import type { Field, Job, Target } from './job.ts';
 import type { LoadedJob } from './load.ts';
 import type { FieldFile, JobFile, TargetFile, Where } from './schema.ts';
@@ -34,13 +35,17 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
   if (missing.length > 0) throw wrongApplication(file, catalog, prefix, missing);
 
   const { targets, absent } = resolveTargets(file, schema);
+  const exclude = present(file.exclude, schema);
   return {
     name: file.job,
     title: file.title,
     hash: loaded.hash,
     key: file.key,
-    phases: file.phases.map(({ name }) => name),
-    targets,
+    phases: [
+      ...file.phases.map(({ name }) => name),
+      ...(file.everywhere === undefined ? [] : ['everywhere']),
+    ],
+    targets: [...targets, ...shapedTargets(file, targets, exclude, catalog)],
     absent,
     sourceKeys: present(file.sourceKeys, schema).map((source) => {
       needColumns(schema, source.table, [source.column, ...Object.keys(source.where)]);
@@ -49,7 +54,10 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
     canary: present(file.canary, schema).filter(({ table, column, where }) =>
       hasColumns(schema, table, [column, ...Object.keys(where ?? {})]),
     ),
-    exclude: present(file.exclude, schema),
+    ...(file.everywhere !== undefined && {
+      everywhere: { ...file.everywhere, binary: file.everywhere.binary, decisions: [] },
+    }),
+    exclude,
     derived: file.derived.map(({ secret, setting, unless }) => ({
       secret,
       setting,

@@ -13,6 +13,10 @@ const document = z
     z.literal('text').describe('The whole value is one ciphertext'),
     z.literal('list').describe('Ciphertexts joined by commas, each on its own'),
     z
+      .literal('any')
+      .describe('Any string of a JSON text, at any depth and in JSON inside strings; other text as a whole'),
+    z.literal('gzip').describe('A gzip of such text, as bytes (SQL Server: COMPRESS of nvarchar)'),
+    z
       .strictObject({ json: z.union([z.array(jsonPath).min(1), z.literal('any')]) })
       .describe('JSON text: the string leaves at these paths, or any string leaf at any depth'),
   ])
@@ -25,10 +29,10 @@ const field = z.strictObject({
   document: document.default('text'),
   format: z.string().describe('Name of the ciphertext format'),
   plaintext: z
-    .enum(['any', 'utf8', 'json'])
+    .enum(['any', 'utf8', 'json', 'plausible'])
     .default('any')
     .describe(
-      'What the plaintext must look like; for formats without authentication this catches a wrong key',
+      'What the plaintext must look like (plausible: text, a certificate or a private key); for formats without authentication this catches a wrong key',
     ),
   foreign: z
     .enum(['exception', 'leave', 'replace'])
@@ -90,6 +94,26 @@ const derived = z.strictObject({
   unless: z.strictObject({ table: z.string(), where }).describe('Nothing to keep when such a row exists'),
 });
 
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+
+const everywhere = z
+  .strictObject({
+    text: z.string().describe('Format of ciphertext in text, JSON, and gzips of them'),
+    binary: z.string().optional().describe('Format of ciphertext that fills a binary column; default: none'),
+    sensitive: z
+      .array(
+        z.union([
+          z.strictObject({ place: z.string().describe('Table.Column.path, with [] for array items') }),
+          z.strictObject({ sibling: z.record(z.string(), scalar) }),
+        ]),
+      )
+      .default([])
+      .describe(
+        'Known sensitive places, by name or by what stands beside the value: what does not open there is an exception, elsewhere a look-alike',
+      ),
+  })
+  .describe('By shape, without a list: every text and binary column of every table that no phase names');
+
 export const jobSchema = z.strictObject({
   job: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'lower case letters, digits and hyphens'),
   title: z.string(),
@@ -114,8 +138,9 @@ export const jobSchema = z.strictObject({
   canary: z.array(canary).min(1).describe('Values that tell the right key: the first that has rows decides'),
   phases: z
     .array(z.strictObject({ name: z.string(), targets: z.array(target).min(1) }))
-    .min(1)
+    .default([])
     .describe('One after the other; targets that hold keys come last'),
+  everywhere: everywhere.optional(),
   exclude: z
     .array(z.strictObject({ table: z.string(), column: z.string(), reason: z.string().min(1) }))
     .default([])

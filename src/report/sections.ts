@@ -242,6 +242,8 @@ const reasons: Readonly<Record<ExceptionReason, string>> = {
   'not-ciphertext': 'no ciphertext where the job expects one',
   'malformed-document': 'its document cannot be read',
   undecided: 'opens under the old and the new key: a person must decide',
+  'undecided-place':
+    'opens, and what it says is neither text nor a certificate or key: settle it with --decide',
   implausible: 'opens, with a content that the job rules out',
   'digest-differs': 'the row is not what it was before the rotation',
 };

@@ -2,8 +2,9 @@ import type { Opening } from '../formats/format.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { ExceptionReason } from './exception-table.ts';
-import { byFormat, type PreparedField } from './field-values.ts';
+import { byFormat } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
+import { placeOf, type Verdict, verdictOf } from './rules.ts';
 import type { Value } from './value.ts';
 
 export interface Rotation {
@@ -32,11 +33,53 @@ function classifyChunk(values: readonly Value[], { from, to }: Rotation): void {
     );
     batch.forEach((value, i) => {
       const opening = openings[i] ?? 'closed';
-      if (opening === 'foreign') settleForeign(value, from, to);
+      if (value.prepared.rules !== null) settleByRules(value, opening, judged(value, opening), stays);
+      else if (opening === 'foreign') settleForeign(value, from, to);
       else if (opening === 'closed') settleClosed(value, 'does-not-open');
       else settleOpened(value, opening, stays);
     });
   }
+  readAfterwards(values, to);
+}
+
+/**
+ * What stays in a place that the rules judge is digested as the verifier will read it: under the new key, with which a
+ * look-alike seems to open once in a while.
+ */
+function readAfterwards(values: readonly Value[], to: Keyring): void {
+  const staying = values.filter(
+    ({ prepared, outcome, plain }) =>
+      prepared.rules !== null && outcome !== 'nothing' && outcome !== 'rotated' && plain === null,
+  );
+  for (const [format, batch] of byFormat(staying)) {
+    const openings = format.open(
+      batch.map((value) => value.text),
+      to,
+    );
+    batch.forEach((value, i) => {
+      const opening = openings[i];
+      if (typeof opening === 'object' && judged(value, opening) === 'rotate') value.plain = opening.plain;
+    });
+  }
+}
+
+function judged({ prepared, path, stored, table }: Value, opening: Opening): Verdict {
+  const { field, document, rules } = prepared;
+  if (rules === null) throw new Error('there are no rules here');
+  return verdictOf(opening, rules, placeOf(table, field.column, path), () => document.siblings(stored, path));
+}
+
+function settleByRules(value: Value, opening: Opening, verdict: Verdict, stays: (key: Key) => boolean): void {
+  if (verdict === 'rotate' && typeof opening === 'object') {
+    value.outcome = stays(opening.key) ? 'current' : 'rotated';
+    value.plain = opening.plain;
+  } else if (verdict === 'exception') {
+    value.outcome = 'exceptions';
+    value.reason = 'does-not-open';
+  } else if (verdict === 'undecided') {
+    value.outcome = 'undecided';
+    value.reason = 'undecided-place';
+  } else if (verdict === 'look-alike') value.outcome = 'lookAlikes';
 }
 
 function classifySweep(values: readonly Value[], { from, to }: Rotation): void {
@@ -46,11 +89,13 @@ function classifySweep(values: readonly Value[], { from, to }: Rotation): void {
     const before = format.open(texts, from);
     const after = format.open(texts, to);
     batch.forEach((value, i) => {
-      const { plaintext } = value.prepared.field;
-      const old = plausible(before[i] ?? 'closed', plaintext);
-      const current = plausible(after[i] ?? 'closed', plaintext);
+      const old = plausible(before[i] ?? 'closed', value);
+      const current = plausible(after[i] ?? 'closed', value);
       if (typeof current === 'string' && typeof old === 'string') {
-        if (old === 'foreign') settleForeign(value, from, to);
+        if (value.prepared.rules !== null) {
+          const opening = before[i] ?? 'closed';
+          settleByRules(value, opening, judged(value, opening), stays);
+        } else if (old === 'foreign') settleForeign(value, from, to);
         else settleClosed(value, 'does-not-open');
       } else if (typeof current === 'string') settleOpened(value, old as Exclude<Opening, string>, stays);
       else if (typeof old !== 'string' && !stays(old.key) && !format.authenticated)
@@ -63,8 +108,13 @@ function classifySweep(values: readonly Value[], { from, to }: Rotation): void {
   }
 }
 
-function plausible(opening: Opening, plaintext: PreparedField['field']['plaintext']): Opening {
-  return typeof opening === 'string' || isPlausible(opening.plain, plaintext) ? opening : 'closed';
+/** An opening that counts as none is 'closed'. */
+function plausible(opening: Opening, value: Value): Opening {
+  if (typeof opening === 'string') return opening;
+  const { rules, field } = value.prepared;
+  const counts =
+    rules === null ? isPlausible(opening.plain, field.plaintext) : judged(value, opening) === 'rotate';
+  return counts ? opening : 'closed';
 }
 
 /** Whether values under a key stay as they are; asked once per key. */

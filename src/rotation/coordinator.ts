@@ -90,7 +90,7 @@ export class Coordinator {
     const { job } = this.#run;
     for (const [phase] of job.phases.entries()) {
       await this.#drive(
-        job.targets.filter((target) => target.phase === phase),
+        job.targets.filter((target) => target.phase === phase && target.onlyVerified !== true),
         (limit) => this.#chunks.numbers({ state: 'planned', phase }, limit),
       );
     }
@@ -117,7 +117,10 @@ export class Coordinator {
       this.#run = await this.#runs.update(this.#run, { round: this.#run.round + 1 });
       await this.#chunks.closeSweeps(this.#run.round);
     }
-    const plannable = this.#run.kind === 'verification' ? this.#run.job.targets : [];
+    const { kind, job } = this.#run;
+    const plannable = job.targets.filter(
+      ({ onlyVerified }) => kind === 'verification' || onlyVerified === true,
+    );
     await this.#drive(plannable, (limit) => this.#chunks.unverified(this.#run.round, limit));
   }
 
@@ -231,8 +234,8 @@ export class Coordinator {
     if (failed !== undefined) throw chunkFailed(failed);
     if (this.#run.state !== 'rotating') return;
     const { onException, maxExceptions } = this.#run.options;
-    // A difference is judged by the next scan, which forgets it first
-    const open = await this.#exceptions.countOpen({ but: 'digest-differs' });
+    // A difference is judged by the next scan, which forgets it first; an undecided place harms nobody until somebody decides
+    const open = await this.#exceptions.countOpen({ but: ['digest-differs', 'undecided-place'] });
     if (open > (onException === 'stop' ? 0 : maxExceptions)) throw tooManyExceptions(open, this.#run.options);
   }
 

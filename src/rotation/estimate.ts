@@ -80,14 +80,14 @@ export async function estimate(database: Database, order: EstimateOrder): Promis
 async function estimateTarget(
   database: Database,
   target: Target,
-  { inventory, from, to, sampleWrites }: EstimateOrder,
+  { job, inventory, from, to, sampleWrites }: EstimateOrder,
 ): Promise<TargetEstimate> {
   const { shape } = target;
   const rows = inventory.targets.find((each) => each.target === shape.table)?.rows ?? 0;
   const upTo = await database.boundAfter(shape, null, sample);
   const nothing = { workMs: 0, writeMs: 0, growthBytes: 0, leftBytes: 0 };
   if (upTo === null) return { target: shape.table, rows, sampled: 0, ...nothing };
-  const prepared = prepareTarget(target);
+  const prepared = prepareTarget(target, job.everywhere);
   const digests = digestKey(to.primary, 'estimate', shape.table);
   let workMs = Number.POSITIVE_INFINITY;
   let rotated: RotatedRows | undefined;

@@ -6,6 +6,7 @@ export type ExceptionReason =
   | 'not-ciphertext'
   | 'malformed-document'
   | 'undecided'
+  | 'undecided-place'
   | 'implausible'
   | 'digest-differs';
 
@@ -27,7 +28,7 @@ export interface RecordedException extends Exception {
 /** Default: exceptions of every reason. */
 export interface Which {
   readonly only?: ExceptionReason;
-  readonly but?: ExceptionReason;
+  readonly but?: readonly ExceptionReason[];
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a row as knex gives it, taken apart right below
@@ -45,7 +46,7 @@ export class ExceptionTable {
   #open({ only, but }: Which): Knex.QueryBuilder {
     const rows = this.#knex('keyturn_exception').where({ run: this.#run, state: 'open' });
     if (only !== undefined) rows.where({ reason: only });
-    if (but !== undefined) rows.whereNot({ reason: but });
+    if (but !== undefined) rows.whereNotIn('reason', but);
     return rows;
   }
 

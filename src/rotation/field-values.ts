@@ -3,7 +3,7 @@ import type { Document } from '../documents/document.ts';
 import { documentOf } from '../documents/registry.ts';
 import type { Format } from '../formats/format.ts';
 import { formatNamed } from '../formats/registry.ts';
-import type { Field, Target } from '../job/job.ts';
+import type { Field, Rules, Target } from '../job/job.ts';
 
 /** A target ready for work: every field with its document and format at hand. */
 export interface PreparedField {
@@ -12,6 +12,8 @@ export interface PreparedField {
   readonly format: Format;
   /** Any string of the document may be ciphertext, and those that are not are nothing: they are not counted. */
   readonly searching: boolean;
+  /** Values are judged by them; null: the field itself says what becomes of a value. */
+  readonly rules: Rules | null;
 }
 
 export interface PreparedTarget {
@@ -19,14 +21,17 @@ export interface PreparedTarget {
   readonly fields: readonly PreparedField[];
 }
 
-export function prepareTarget(target: Target): PreparedTarget {
+/** @param rules of a job that goes by shape */
+export function prepareTarget(target: Target, rules: Rules | undefined): PreparedTarget {
   return {
     target,
     fields: target.fields.map((field) => ({
       field,
       document: documentOf(field.document),
       format: formatNamed(field.format),
-      searching: typeof field.document === 'object' && field.document.json === 'any',
+      searching:
+        field.byShape === true || (typeof field.document === 'object' && field.document.json === 'any'),
+      rules: (field.byShape === true && rules) || null,
     })),
   };
 }

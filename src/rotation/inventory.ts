@@ -77,7 +77,9 @@ function searchesOf(table: Table, job: Job): Search[] {
   const partly = target.shape.columns.filter((name) => declared.has(name) && !whole.has(name));
   return [
     ...(undeclared.length === 0 ? [] : [{ table, columns: undeclared, prepared: null }]),
-    ...(partly.length === 0 ? [] : [{ table, columns: partly, prepared: prepareTarget(target) }]),
+    ...(partly.length === 0
+      ? []
+      : [{ table, columns: partly, prepared: prepareTarget(target, job.everywhere) }]),
   ];
 }
 

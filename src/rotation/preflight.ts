@@ -1,12 +1,15 @@
 import type { Database, Row, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
+import { formatNamed } from '../formats/registry.ts';
 import type { Job, Target } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { fieldsOf, type PreparedTarget, prepareTarget } from './field-values.ts';
+import { fitShape } from './fit-shape.ts';
 import { openKeyring } from './open-keyring.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
 import type { Finding, Inventory } from './run.ts';
+import { type Scan, scanDatabase } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './survey.ts';
 
@@ -14,6 +17,8 @@ const sampledRows = 20;
 
 /** Everything that is known before the first change; nothing was written. */
 export interface Preflight {
+  /** A job that goes by shape is fitted to what was found. */
+  readonly job: Job;
   readonly from: Keyring;
   readonly to: Keyring;
   readonly inventory: Inventory;
@@ -28,7 +33,7 @@ export interface Preflight {
 export async function preflight(
   database: Database,
   catalog: readonly Table[],
-  job: Job,
+  declared: Job,
   keys: { readonly current: Key; readonly next: Key },
 ): Promise<Preflight> {
   if (keys.current.equals(keys.next)) {
@@ -36,24 +41,48 @@ export async function preflight(
       hint: 'name another new key',
     });
   }
-  const privileges = await checkPrivileges(database, job);
-  const { ring: from, verdict } = await openKeyring(database, catalog, job, keys.current).catch((error) => {
-    throw database.isDenied(error) ? unreadable(error) : error;
-  });
-  const to = keyringAfter(job, from, keys.next);
+  const privileges = await checkPrivileges(database, declared);
+  const { ring: from, verdict } = await openKeyring(database, catalog, declared, keys.current).catch(
+    (error) => {
+      throw database.isDenied(error) ? unreadable(error) : error;
+    },
+  );
+  const to = keyringAfter(declared, from, keys.next);
+  const looked = await fitToDatabase(database, catalog, declared, from);
+  const { job } = looked;
   const values = await sampleTargets(database, catalog, job, from, to);
-  const inventory = await takeInventory(database, catalog, job, from);
+  const inventory = await takeInventory(database, catalog, job, from, looked.scan?.places);
   if (values === 0 && (verdict === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
     throw new KeyturnError('no-values', `this ${job.title} database holds no encrypted value`, {
       hint: 'check --database, its schema and --table-prefix',
     });
   }
   return {
+    job,
     from,
     to,
     inventory,
     warnings: [...privileges, ...inventory.unread.map(unreadWarning), ...indexWarnings(catalog, job)],
   };
+}
+
+/** Where the job names no places: reads everything, and fits the job to what is there. */
+export async function fitToDatabase(
+  database: Database,
+  catalog: readonly Table[],
+  job: Job,
+  ring: Keyring,
+): Promise<{ readonly job: Job; readonly scan: Scan | null }> {
+  const { everywhere } = job;
+  if (everywhere === undefined) return { job, scan: null };
+  const scan = await scanDatabase(database, catalog, {
+    text: [formatNamed(everywhere.text)],
+    binary: everywhere.binary === undefined ? [] : [formatNamed(everywhere.binary)],
+    rings: [{ id: ring.primary.id, ring }],
+    rules: everywhere,
+    exclude: job.exclude,
+  });
+  return { job: fitShape(job, catalog, scan), scan };
 }
 
 /** Refuses when ciphertext was found that no field declares and no reason excludes. */
@@ -111,9 +140,9 @@ async function sampleTargets(
   to: Keyring,
 ): Promise<number> {
   let total = 0;
-  for (const target of job.targets) {
+  for (const target of job.targets.filter(({ onlyVerified }) => onlyVerified !== true)) {
     const rows = await database.readRange(target.shape, { after: null, upTo: null }, sampledRows);
-    const prepared = prepareTarget(target);
+    const prepared = prepareTarget(target, job.everywhere);
     const outcome = rotateRows(prepared, rows, { from, to, mode: 'chunk' });
     const opened = outcome.rows.reduce((sum, { tally }) => sum + tally.rotated + tally.current, 0);
     const failed = outcome.rows.reduce((sum, { tally }) => sum + tally.exceptions, 0);

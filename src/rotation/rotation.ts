@@ -70,7 +70,7 @@ async function planRetries(knex: Knex, run: Run): Promise<void> {
   const exceptions = new ExceptionTable(knex, run.id);
   const chunks = new ChunkTable(knex, run.id);
   for (;;) {
-    const open = await exceptions.open(200, 0, { but: 'digest-differs' });
+    const open = await exceptions.open(200, 0, { but: ['digest-differs'] });
     const [first] = open;
     if (first === undefined) return;
     const found = await chunks.find(first.chunk);

@@ -1,6 +1,7 @@
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
+import type { Place } from './scan.ts';
 
 export type RunKind = 'rotation' | 'dry-run' | 'verification';
 
@@ -81,6 +82,8 @@ export interface Inventory {
   readonly undeclared: readonly Finding[];
   /** Tables that the login may not read: what is in them is unknown. */
   readonly unread: readonly string[];
+  /** Of a job that goes by shape: where strings of its formats stand. */
+  readonly places?: readonly Place[];
 }
 
 /** Ciphertext, or what looks like it, where no field declares any. */

@@ -17,6 +17,7 @@ export async function takeInventory(
   catalog: readonly Table[],
   job: Job,
   ring: Keyring | null,
+  places?: Inventory['places'],
 ): Promise<Inventory> {
   const targets = [];
   for (const { shape } of job.targets) {
@@ -24,7 +25,7 @@ export async function takeInventory(
   }
   const { findings, unread } =
     ring === null ? { findings: [], unread: [] } : await findUndeclared(database, catalog, job, ring);
-  return { targets, absent: job.absent, undeclared: findings, unread };
+  return { targets, absent: job.absent, undeclared: findings, unread, ...(places && { places }) };
 }
 
 export async function widthsOf(

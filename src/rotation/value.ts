@@ -8,7 +8,10 @@ export type Outcome = 'rotated' | 'current' | 'empty' | 'lookAlikes' | 'undecide
 
 export interface Value {
   readonly prepared: PreparedField;
+  readonly table: string;
   readonly row: number;
+  /** The whole value of the column. */
+  readonly stored: string;
   readonly text: string;
   readonly path: string;
   readonly leaf: Leaf | null;
@@ -25,7 +28,9 @@ export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Val
     const stored = row.values[field.field.index] ?? null;
     const value = (leaf: Leaf | null, outcome: Outcome, reason: ExceptionReason | null = null): Value => ({
       prepared: field,
+      table: prepared.target.shape.table,
       row: index,
+      stored: stored ?? '',
       text: leaf?.text ?? stored ?? '',
       path: leaf?.path ?? '',
       leaf,
@@ -35,7 +40,7 @@ export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Val
       sealed: null,
     });
     if (stored === null || stored === '') {
-      values.push(value(null, 'empty'));
+      if (!field.searching) values.push(value(null, 'empty'));
       continue;
     }
     try {

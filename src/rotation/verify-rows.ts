@@ -6,11 +6,13 @@ import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
+import { placeOf, type Verdict, verdictOf } from './rules.ts';
 
 /** A value as the verifier reads it, by the documents' other road and one ring. */
 interface Reading {
   readonly prepared: PreparedField;
   readonly path: string;
+  readonly stored: string;
   readonly text: string;
   /** Empty or malformed as a whole: there is nothing to open. */
   readonly settled: boolean;
@@ -40,8 +42,9 @@ export function verifyRows(
   ring: Keyring,
   key: Buffer,
 ): VerifiedRow[] {
+  const { table } = prepared.target.shape;
   const readings = rows.map((row) => readRow(prepared, row));
-  openAll(readings.flat(), ring);
+  openAll(readings.flat(), ring, table);
   const messages = new Messages();
   const kept = readings.map((all) => all.filter((reading) => !reading.foreign));
   rows.forEach((row, i) => {
@@ -55,9 +58,9 @@ export function verifyRows(
       row,
       values: all.length,
       closed: closed
-        .filter(({ prepared: { field } }) => field.closed === 'exception')
+        .filter(({ prepared: { field, rules } }) => rules !== null || field.closed === 'exception')
         .map(({ prepared: { field }, path }) => ({ field: field.column, path })),
-      dependsOn: (old) => anyOpens(all, old, ring),
+      dependsOn: (old) => anyOpens(all, old, ring, table),
       id: digests.toString('latin1', i * entryBytes, i * entryBytes + digestBytes),
       digest: digests.toString('latin1', i * entryBytes + digestBytes, (i + 1) * entryBytes),
     };
@@ -70,13 +73,14 @@ function readRow(prepared: PreparedTarget, row: Row): Reading[] {
     const reading = (path: string, text: string): Reading => ({
       prepared: field,
       path,
+      stored,
       text,
       settled: false,
       plain: null,
       closed: false,
       foreign: false,
     });
-    if (stored === '') return [{ ...reading('', ''), settled: true }];
+    if (stored === '') return field.searching ? [] : [{ ...reading('', ''), settled: true }];
     try {
       return [...field.document.read(stored)].map(({ path, text }) => reading(path, text));
     } catch (error) {
@@ -86,14 +90,16 @@ function readRow(prepared: PreparedTarget, row: Row): Reading[] {
   });
 }
 
-function openAll(readings: readonly Reading[], ring: Keyring): void {
+function openAll(readings: readonly Reading[], ring: Keyring, table: string): void {
   for (const [format, batch] of byFormat(readings.filter(isCandidate))) {
     const openings = format.open(
       batch.map((reading) => reading.text),
       ring,
     );
     batch.forEach((reading, i) => {
-      settle(reading, openings[i] ?? 'closed', ring);
+      const opening = openings[i] ?? 'closed';
+      if (reading.prepared.rules === null) settle(reading, opening, ring);
+      else settleByRules(reading, opening, judged(reading, opening, table));
     });
   }
 }
@@ -114,7 +120,20 @@ function settle(reading: Reading, opening: Opening, ring: Keyring): void {
   else reading.plain = opening.plain;
 }
 
-function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring): boolean {
+/** Where the rules decide, as they did for the rotation: what they would rotate under this ring is a value. */
+function judged({ prepared, path, stored }: Reading, opening: Opening, table: string): Verdict {
+  const { field, document, rules } = prepared;
+  if (rules === null) throw new Error('there are no rules here');
+  return verdictOf(opening, rules, placeOf(table, field.column, path), () => document.siblings(stored, path));
+}
+
+function settleByRules(reading: Reading, opening: Opening, verdict: Verdict): void {
+  reading.foreign = verdict === 'nothing';
+  reading.closed = verdict === 'exception';
+  if (verdict === 'rotate' && typeof opening === 'object') reading.plain = opening.plain;
+}
+
+function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring, table: string): boolean {
   for (const [format, batch] of byFormat(readings.filter(isCandidate))) {
     const openings = format.open(
       batch.map((reading) => reading.text),
@@ -123,7 +142,9 @@ function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring): bo
     const opened = batch.some((reading, i) => {
       const opening = openings[i];
       if (typeof opening !== 'object' || ring.holds(opening.key)) return false;
-      return isPlausible(opening.plain, reading.prepared.field.plaintext);
+      return reading.prepared.rules === null
+        ? isPlausible(opening.plain, reading.prepared.field.plaintext)
+        : judged(reading, opening, table) === 'rotate';
     });
     if (opened) return true;
   }

@@ -49,7 +49,9 @@ export class ChunkWorker {
     this.#tell = tell;
     this.#context = context;
     this.#runs = new RunTable(context.checkpoint);
-    this.#prepared = new Map(run.job.targets.map((target) => [target.shape.table, prepareTarget(target)]));
+    this.#prepared = new Map(
+      run.job.targets.map((target) => [target.shape.table, prepareTarget(target, run.job.everywhere)]),
+    );
     this.#databases = databases;
   }
 

@@ -226,7 +226,7 @@ test('a leaf that the rotation would miss is late for the verifier, which reads 
   if (row === undefined) throw new Error('no row');
   const from = new Keyring(Key.fromText(oldKey));
   const to = new Keyring(Key.fromText(newKey));
-  const honest = prepareTarget(target);
+  const honest = prepareTarget(target, undefined);
   const blind = {
     ...honest,
     fields: honest.fields.map((field) => ({

@@ -1,0 +1,99 @@
+import type { Table } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import { filled, judged, searched, shapedTarget } from '../job/everywhere.ts';
+import type { Decision, Job, Target } from '../job/job.ts';
+import type { BinaryColumn, Place, Scan } from './scan.ts';
+
+/** So many values do not open by chance: (1/255)^20. */
+const convincing = 20;
+
+/**
+ * A job that goes by shape, fitted to what a scan found: which tables are rotated, which are only verified, and what each
+ * binary column holds.
+ *
+ * @throws KeyturnError `undecided-place` for a binary column that is neither ciphertext nor free of it, and for a
+ * decision on a place where nothing was found; `no-row-id` for values in a table that cannot be walked.
+ */
+export function fitShape(job: Job, catalog: readonly Table[], scan: Scan): Job {
+  const { everywhere } = job;
+  if (everywhere === undefined) return job;
+  for (const decision of everywhere.decisions) assertFound(decision, scan);
+  const named = job.targets.filter(({ fields }) => fields.every(({ byShape }) => byShape !== true));
+  const taken = new Set(named.map(({ shape }) => shape.table));
+  const phase = job.phases.length - 1;
+  const shaped = catalog
+    .filter((table) => !taken.has(table.name))
+    .flatMap((table): Target[] => {
+      const hit = scan.places.some((place) => place.table === table.name && isHit(place));
+      if (table.rowId.length === 0) {
+        if (hit) throw unwalkable(table);
+        return [];
+      }
+      const declared = declaredOf(job, table, scan);
+      if (declared.length === 0) return [];
+      return hit
+        ? [shapedTarget(table, phase, declared)]
+        : [{ ...shapedTarget(table, phase + 1, declared), onlyVerified: true }];
+    });
+  return { ...job, targets: [...named, ...shaped] };
+}
+
+/** Look-alikes alone are none of the run's business. */
+function isHit({ values, undecided, exceptions }: Place): boolean {
+  return Object.keys(values).length > 0 || undecided > 0 || exceptions > 0;
+}
+
+function declaredOf(
+  { everywhere, exclude }: Job,
+  table: Table,
+  { binary }: Scan,
+): Parameters<typeof shapedTarget>[2] {
+  if (everywhere === undefined) return [];
+  return searched(table, exclude).flatMap(({ name: column, holds }) => {
+    if (holds === 'text') return [judged(column, 'any', everywhere.text)];
+    const found = binary.find((each) => each.table === table.name && each.column === column);
+    const kind = found === undefined ? 'nothing' : kindOf(found, everywhere.decisions);
+    if (kind === 'gzip') return [judged(column, 'gzip', everywhere.text)];
+    return kind === 'ciphertext' && everywhere.binary !== undefined
+      ? [filled(column, everywhere.binary)]
+      : [];
+  });
+}
+
+/** All of a column, or nothing of it: a value that opens by chance must not be rewritten, and none be left behind. */
+function kindOf(found: BinaryColumn, decisions: readonly Decision[]): 'gzip' | 'ciphertext' | 'nothing' {
+  const { table, column, filled, gzips, opened, known } = found;
+  const decided = decisions.find(({ place }) => place === `${table}.${column}`)?.as;
+  if (gzips > 0 && gzips === filled) return 'gzip';
+  if (decided === 'leave' || (opened === 0 && gzips === 0)) return 'nothing';
+  if (gzips === 0 && (known || (opened === filled && filled >= convincing))) return 'ciphertext';
+  const what =
+    opened === filled
+      ? `all ${filled} values open with this key, too few to rule out chance`
+      : `${opened} of ${filled} values open with this key, ${gzips} are gzips of text`;
+  throw new KeyturnError('undecided-place', `the binary column ${table}.${column}: ${what}`, {
+    hint: `settle it: --decide '${table}.${column}=rotate' or '${table}.${column}=leave', or --exclude it with a reason`,
+    facts: { target: table, column },
+  });
+}
+
+function assertFound({ place, as }: Decision, { places, binary }: Scan): void {
+  const found =
+    places.some(({ table, column, path }) => `${table}.${column}${path}` === place) ||
+    binary.some(({ table, column }) => `${table}.${column}` === place);
+  if (found) return;
+  throw new KeyturnError('undecided-place', `--decide ${place}=${as}: nothing was found there`, {
+    hint: 'keyturn scan lists the places, as --decide wants them written',
+  });
+}
+
+function unwalkable(table: Table): KeyturnError {
+  return new KeyturnError(
+    'no-row-id',
+    `the table ${table.name} holds ciphertext, and has no primary key and no unique index over NOT NULL columns`,
+    {
+      hint: 'keyturn walks a table by its key; add a unique index over NOT NULL columns',
+      facts: { table: table.name },
+    },
+  );
+}

@@ -1,0 +1,54 @@
+import type { Opening } from '../formats/format.ts';
+import type { Rules } from '../job/job.ts';
+import { isPlausible } from './plausible.ts';
+
+/** What becomes of a string that is found by its shape alone, in a place that no field declares. */
+export type Verdict = 'nothing' | 'rotate' | 'look-alike' | 'undecided' | 'exception';
+
+/** A place in a database: every item of an array is the same place. */
+export function placeOf(table: string, column: string, path: string): string {
+  return `${table}.${column}${path.replace(/\[\d+\]/g, '[]')}`;
+}
+
+/**
+ * The rules that the report tells too:
+ * - not of the format: nothing;
+ * - a known sensitive place (named by the job, told by a sibling field, or decided `rotate`): rotated, or an exception;
+ * - elsewhere: what does not open is a look-alike; what opens as text, a certificate or a key is rotated;
+ *   what opens as anything else (chance is 1 in 255) is undecided, unless it was decided.
+ */
+export function verdictOf(
+  opening: Opening,
+  rules: Rules,
+  place: string,
+  siblings: () => Readonly<Record<string, unknown>>,
+): Verdict {
+  if (opening === 'foreign') return 'nothing';
+  if (opening !== 'closed' && isPlausible(opening.plain, 'plausible')) return 'rotate';
+  const known = isKnown(rules, place, siblings);
+  if (opening === 'closed') return known ? 'exception' : 'look-alike';
+  if (known) return 'rotate';
+  return decided(rules, place) === 'leave' ? 'look-alike' : 'undecided';
+}
+
+export function isKnown(
+  rules: Rules,
+  place: string,
+  siblings: () => Readonly<Record<string, unknown>>,
+): boolean {
+  if (decided(rules, place) === 'rotate') return true;
+  return rules.sensitive.some((rule) =>
+    'place' in rule ? rule.place === place : hasAll(siblings(), rule.sibling),
+  );
+}
+
+function decided({ decisions }: Rules, place: string): 'rotate' | 'leave' | undefined {
+  return decisions.find((decision) => decision.place === place)?.as;
+}
+
+function hasAll(
+  members: Readonly<Record<string, unknown>>,
+  wanted: Readonly<Record<string, unknown>>,
+): boolean {
+  return Object.entries(wanted).every(([name, value]) => members[name] === value);
+}

@@ -1,0 +1,222 @@
+import type { Database, Row, RowId, RowShape, Table } from '../databases/database.ts';
+import { any } from '../documents/any.ts';
+import { type Document, MalformedDocument } from '../documents/document.ts';
+import { gzip, isGzip } from '../documents/gzip.ts';
+import { text } from '../documents/text.ts';
+import type { Format, Opening } from '../formats/format.ts';
+import { searched } from '../job/everywhere.ts';
+import type { Job, Rules } from '../job/job.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { placeOf, type Verdict, verdictOf } from './rules.ts';
+
+/** Rows in memory at once; documents can be megabytes. */
+const page = { rows: 500, bytes: 8 * 1024 * 1024 };
+/** Of a table that has no row id, which cannot be paged. */
+const mostUnpaged = 20_000;
+
+/** What to look for: formats of text, and formats that fill a binary column. */
+export interface Wanted {
+  readonly text: readonly Format[];
+  readonly binary: readonly Format[];
+  readonly rings: readonly { readonly id: string; readonly ring: Keyring }[];
+  readonly rules: Rules;
+  readonly exclude: Job['exclude'];
+}
+
+/** How many strings of one format stand in one place. */
+export interface Place {
+  readonly table: string;
+  readonly column: string;
+  /** Within the column, with [] for array items; '' for a whole value. */
+  readonly path: string;
+  readonly document: 'any' | 'gzip' | 'text';
+  readonly format: string;
+  /** Values by the id of the key that opens them. */
+  readonly values: Record<string, number>;
+  undecided: number;
+  lookAlikes: number;
+  /** In a known sensitive place, and no key opens them. */
+  exceptions: number;
+}
+
+/** What fills a binary column. */
+export interface BinaryColumn {
+  readonly table: string;
+  readonly column: string;
+  /** Neither NULL nor empty. */
+  filled: number;
+  gzips: number;
+  /** Values that a format for binary columns opens. */
+  opened: number;
+  known: boolean;
+}
+
+export interface Scan {
+  readonly places: readonly Place[];
+  readonly binary: readonly BinaryColumn[];
+  /** Tables, or the rest of them, that could not be read: what is in them is unknown. */
+  readonly unread: readonly string[];
+}
+
+/** Reads every text and binary column of every table, unfiltered, and changes nothing. */
+export async function scanDatabase(
+  database: Database,
+  catalog: readonly Table[],
+  wanted: Wanted,
+): Promise<Scan> {
+  const found = new Findings(wanted);
+  const unread: string[] = [];
+  for (const table of catalog) {
+    const columns = searched(table, wanted.exclude);
+    if (columns.length === 0) continue;
+    const names = columns.map(({ name }) => name);
+    const shape: RowShape = { table: table.name, id: table.rowId, columns: names, written: 0 };
+    try {
+      let read = 0;
+      for await (const rows of pages(database, shape)) {
+        read += rows.length;
+        found.add(table.name, columns, rows);
+      }
+      if (shape.id.length === 0 && read === mostUnpaged) unread.push(table.name);
+    } catch (error) {
+      if (!database.isDenied(error)) throw error;
+      unread.push(table.name);
+    }
+  }
+  return { places: [...found.places.values()], binary: [...found.binary.values()], unread };
+}
+
+async function* pages(database: Database, shape: RowShape): AsyncGenerator<Row[]> {
+  if (shape.id.length === 0) {
+    yield await database.readRange(shape, { after: null, upTo: null }, mostUnpaged);
+    return;
+  }
+  for (let after: RowId | null = null; ; ) {
+    const upTo: RowId | null = await database.boundAfter(shape, after, page);
+    if (upTo === null) return;
+    yield await database.readRange(shape, { after, upTo });
+    after = upTo;
+  }
+}
+
+/** A string that a format may know. */
+interface Candidate {
+  readonly column: string;
+  readonly stored: string;
+  readonly document: Document;
+  readonly path: string;
+  readonly text: string;
+}
+
+class Findings {
+  readonly places = new Map<string, Place>();
+  readonly binary = new Map<string, BinaryColumn>();
+  readonly #wanted: Wanted;
+
+  constructor(wanted: Wanted) {
+    this.#wanted = wanted;
+  }
+
+  add(table: string, columns: Table['columns'], rows: readonly Row[]): void {
+    const texts: Candidate[] = [];
+    const wholes: Candidate[] = [];
+    columns.forEach(({ name: column, holds }, place) => {
+      for (const row of rows) {
+        const stored = row.values[place] ?? '';
+        if (stored === '') continue;
+        if (holds === 'text') texts.push(...(candidates(any, column, stored) ?? []));
+        else {
+          const kind = this.#binaryColumn(table, column);
+          kind.filled++;
+          const inside = isGzip(stored) ? candidates(gzip, column, stored) : null;
+          if (inside !== null) kind.gzips++;
+          texts.push(...(inside ?? []));
+          wholes.push({ column, stored, document: text, path: '', text: stored });
+        }
+      }
+    });
+    for (const format of this.#wanted.text) this.#try(table, format, texts);
+    for (const format of this.#wanted.binary) this.#try(table, format, wholes);
+  }
+
+  #try(table: string, format: Format, candidates: readonly Candidate[]): void {
+    const batch = candidates.map((candidate) => candidate.text);
+    const openings = this.#wanted.rings.map(({ ring }) => format.open(batch, ring));
+    candidates.forEach((candidate, i) => {
+      const perRing = openings.map((each) => each[i] ?? 'foreign');
+      if (perRing.every((opening) => opening === 'foreign')) return;
+      this.#count(table, format, candidate, perRing);
+    });
+  }
+
+  /** The first key that opens it counts; else the strongest of what the keys say of it. */
+  #count(table: string, format: Format, candidate: Candidate, perRing: readonly Opening[]): void {
+    const { column, document, path, stored } = candidate;
+    const place = placeOf(table, column, path);
+    const siblings = () => document.siblings(stored, path);
+    const verdicts = perRing.map((opening) => verdictOf(opening, this.#wanted.rules, place, siblings));
+    const at = this.#place(table, column, place, document.name as Place['document'], format.name);
+    const opened = verdicts.indexOf('rotate');
+    if (opened >= 0) {
+      const id = this.#wanted.rings[opened]?.id ?? '';
+      at.values[id] = (at.values[id] ?? 0) + 1;
+      if (document === text) this.#binaryColumn(table, column).opened++;
+    } else if (verdicts.includes('undecided')) {
+      at.undecided++;
+      if (document === text) this.#binaryColumn(table, column).opened++;
+    } else if (verdicts.includes('exception' satisfies Verdict)) at.exceptions++;
+    else at.lookAlikes++;
+  }
+
+  #place(table: string, column: string, place: string, document: Place['document'], format: string): Place {
+    const key = `${place}\0${document}\0${format}`;
+    const known = this.places.get(key);
+    if (known !== undefined) return known;
+    const path = place.slice(table.length + 1 + column.length);
+    const made = {
+      table,
+      column,
+      path,
+      document,
+      format,
+      values: {},
+      undecided: 0,
+      lookAlikes: 0,
+      exceptions: 0,
+    };
+    this.places.set(key, made);
+    return made;
+  }
+
+  #binaryColumn(table: string, column: string): BinaryColumn {
+    const key = `${table}.${column}`;
+    const known = this.binary.get(key);
+    if (known !== undefined) return known;
+    const made = { table, column, filled: 0, gzips: 0, opened: 0, known: isNamed(this.#wanted.rules, key) };
+    this.binary.set(key, made);
+    return made;
+  }
+}
+
+function isNamed({ sensitive, decisions }: Rules, place: string): boolean {
+  return (
+    sensitive.some((rule) => 'place' in rule && rule.place === place) ||
+    decisions.some((decision) => decision.place === place && decision.as === 'rotate')
+  );
+}
+
+/** Null: it is no such document. */
+function candidates(document: Document, column: string, stored: string): Candidate[] | null {
+  try {
+    return [...document.read(stored)].map(({ path, text: found }) => ({
+      column,
+      stored,
+      document,
+      path,
+      text: found,
+    }));
+  } catch (error) {
+    if (error instanceof MalformedDocument) return null;
+    throw error;
+  }
+}
