@@ -6,9 +6,11 @@ import { finishRun } from '../rotation/rotation.ts';
 import type { Run, RunOptions } from '../rotation/run.ts';
 import { RunTable } from '../rotation/run-table.ts';
 import type { RunKeys, Site } from '../rotation/site.ts';
+import { assertAlone } from './alone.ts';
 import type { Context, Outcome } from './command.ts';
 import { concludeRun } from './conclusion.ts';
 import { type Coordinating, type CoordinatorArguments, coordinatorWords } from './coordinator-options.ts';
+import { withDecisions } from './decide.ts';
 import { askCurrentKey, planNewKey } from './key-sources.ts';
 import type { Opened } from './opened.ts';
 import { type HoldArguments, holdWords } from './pace-options.ts';
@@ -20,6 +22,8 @@ export interface ContinueArguments extends HoldArguments, CoordinatorArguments, 
   readonly currentKeyFile?: string | undefined;
   readonly newKeyFile?: string | undefined;
   readonly masterKey?: string | undefined;
+  readonly decide?: readonly string[] | undefined;
+  readonly force?: boolean | undefined;
   readonly workers?: string | undefined;
   readonly reportDir?: string | undefined;
 }
@@ -37,6 +41,7 @@ export async function continueRun(
   finish: Finish = finishRun,
 ): Promise<Outcome> {
   const { database } = opened;
+  await assertAlone(context, database, args.force);
   const shape = found.job.key;
   const current = await askCurrentKey(context, args, shape);
   assertCurrentKey(found, current);
@@ -44,7 +49,8 @@ export async function continueRun(
   const next = await planNewKey(context, args, known, shape);
   if (next.mustWrite) writeKeyFile(next.path, next.key);
   const options = { ...found.options, ...changed };
-  const run = await new RunTable(database.knex).update(found, { options });
+  const job = withDecisions(found.job, args.decide);
+  const run = await new RunTable(database.knex).update(found, { options, ...(job !== found.job && { job }) });
   const conclusion = {
     database,
     newKeyFile: next.path,

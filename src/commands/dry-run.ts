@@ -5,6 +5,7 @@ import { readHistory, retiredKeyIds, unfinishedRun } from '../rotation/history.t
 import { rehearse } from '../rotation/local-run.ts';
 import type { Pace } from '../rotation/pace.ts';
 import type { Authority, RunOptions } from '../rotation/run.ts';
+import { assertWide } from '../rotation/widths.ts';
 import type { Context, Outcome } from './command.ts';
 import { concludeLocal } from './conclusion.ts';
 import { planNewKey } from './key-sources.ts';
@@ -57,6 +58,7 @@ export async function rotateDry(
       ({ path, mustWrite }) => (path === '' || mustWrite ? 'kept nowhere: a dry run' : `in ${path}`),
     ),
   );
+  assertWide(found.narrow, false);
   const keys = { current, next: next.key };
   const local = await withSite(context, opened, args, (site) =>
     rehearse(site, { job, ...order }, keys, found),

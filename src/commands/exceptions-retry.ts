@@ -9,6 +9,8 @@ import { withDatabase, withRunLock } from './opened.ts';
 import {
   currentKeyOptions,
   databaseOptions,
+  decideOptions,
+  forceOptions,
   newKeyOptions,
   reportOptions,
   runOptions,
@@ -26,6 +28,8 @@ Example:
   options: {
     ...databaseOptions,
     ...runOptions,
+    ...decideOptions,
+    ...forceOptions,
     ...currentKeyOptions,
     ...newKeyOptions,
     ...workerOptions,

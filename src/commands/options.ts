@@ -29,6 +29,16 @@ export const jobOptions = {
   },
 } as const satisfies Record<string, Options>;
 
+export const decideOptions = {
+  decide: {
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    group: where,
+    describe: 'table.column.path=rotate or =leave: settles a place where values are undecided; repeatable',
+  },
+} as const satisfies Record<string, Options>;
+
 export const currentKeyOptions = {
   'current-key-file': text(keys, 'the key in use now; else KEYTURN_CURRENT_MASTER_KEY, else a prompt'),
 } as const satisfies Record<string, Options>;
@@ -50,7 +60,14 @@ export const consentOptions = {
 } as const satisfies Record<string, Options>;
 
 export const upgradeOptions = {
-  upgradeDatabase: flag(consent, "bring keyturn's own tables of an older version up to date"),
+  upgradeDatabase: flag(
+    consent,
+    "change tables: widen columns too narrow for the new ciphertext, bring keyturn's own of an older version up to date",
+  ),
+} as const satisfies Record<string, Options>;
+
+export const forceOptions = {
+  force: flag(consent, 'go on although other programs are connected to the database, or may be'),
 } as const satisfies Record<string, Options>;
 
 export const workerOptions = {

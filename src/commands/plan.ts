@@ -7,12 +7,20 @@ import { readHistory, unfinishedRun } from '../rotation/history.ts';
 import { assertDeclared, type Preflight, preflight } from '../rotation/preflight.ts';
 import type { Inventory } from '../rotation/run.ts';
 import { takeInventory, type Width, widthsOf } from '../rotation/survey.ts';
+import { assertWide } from '../rotation/widths.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { estimateLines } from './estimate-lines.ts';
 import { jobNamed } from './job-named.ts';
 import { askCurrentKey, namesCurrentKey, warn } from './key-sources.ts';
 import { unlessStopped, withDatabase } from './opened.ts';
-import { count, currentKeyOptions, databaseOptions, jobOptions, workerOptions } from './options.ts';
+import {
+  count,
+  currentKeyOptions,
+  databaseOptions,
+  decideOptions,
+  jobOptions,
+  workerOptions,
+} from './options.ts';
 import { givenWindow, windowOptions } from './pace-options.ts';
 import { fitJob, type JobArguments } from './prepared-run.ts';
 import { previewLines } from './preview.ts';
@@ -20,6 +28,7 @@ import { RunFailure } from './run-failure.ts';
 
 const options = {
   ...jobOptions,
+  ...decideOptions,
   ...databaseOptions,
   ...currentKeyOptions,
   ...workerOptions,
@@ -168,7 +177,10 @@ async function findings(
       unknown: [],
       keyId: current.id,
       found,
-      refusal: refusalOf(() => assertDeclared(inventory.undeclared)),
+      refusal: refusalOf(() => {
+        assertWide(found.narrow, false);
+        assertDeclared(inventory.undeclared);
+      }),
     };
   } catch (error) {
     if (!(error instanceof KeyturnError)) throw error;

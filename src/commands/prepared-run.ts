@@ -6,6 +6,7 @@ import type { Key } from '../keys/key.ts';
 import type { NewKeyPlan } from '../keys/master-key.ts';
 import { assertDeclared, type Preflight, preflight } from '../rotation/preflight.ts';
 import type { Context } from './command.ts';
+import { withDecisions } from './decide.ts';
 import { withExclusions } from './exclude.ts';
 import { askCurrentKey, warn } from './key-sources.ts';
 import { previewLines } from './preview.ts';
@@ -21,12 +22,16 @@ export interface PreparedRun {
 export interface JobArguments {
   readonly tablePrefix?: string | undefined;
   readonly exclude?: readonly string[] | undefined;
+  readonly decide?: readonly string[] | undefined;
   readonly currentKeyFile?: string | undefined;
 }
 
 export function fitJob(loaded: LoadedJob, catalog: readonly Table[], args: JobArguments): Job {
   const tablePrefix = args.tablePrefix ?? '';
-  return resolveJob(withExclusions(loaded, catalog, tablePrefix, args.exclude), catalog, { tablePrefix });
+  const job = resolveJob(withExclusions(loaded, catalog, tablePrefix, args.exclude), catalog, {
+    tablePrefix,
+  });
+  return withDecisions(job, args.decide);
 }
 
 /** Looks at everything and says what it found; refuses what cannot be rotated. Nothing is written. */

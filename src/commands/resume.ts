@@ -8,6 +8,8 @@ import { withDatabase, withRunLock } from './opened.ts';
 import {
   currentKeyOptions,
   databaseOptions,
+  decideOptions,
+  forceOptions,
   newKeyOptions,
   paceOptions,
   reportOptions,
@@ -28,9 +30,11 @@ Example:
   options: {
     ...databaseOptions,
     ...runOptions,
+    ...decideOptions,
     ...currentKeyOptions,
     ...newKeyOptions,
     ...upgradeOptions,
+    ...forceOptions,
     ...paceOptions,
     ...holdOptions,
     ...coordinatorOptions,

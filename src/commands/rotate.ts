@@ -9,6 +9,8 @@ import { readHistory, retiredKeyIds, unfinishedRun } from '../rotation/history.t
 import type { Pace } from '../rotation/pace.ts';
 import { finishRun } from '../rotation/rotation.ts';
 import type { Run } from '../rotation/run.ts';
+import { assertWide, widenColumns } from '../rotation/widths.ts';
+import { assertAlone } from './alone.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { concludeRun } from './conclusion.ts';
 import { askConsent, assertConsent, type Consent } from './consent.ts';
@@ -28,7 +30,9 @@ import {
   consentOptions,
   currentKeyOptions,
   databaseOptions,
+  decideOptions,
   dryRunOptions,
+  forceOptions,
   jobOptions,
   masterKeyOptions,
   newKeyOptions,
@@ -45,12 +49,14 @@ import { siteOf, withSite } from './run-site.ts';
 
 const options = {
   ...jobOptions,
+  ...decideOptions,
   ...databaseOptions,
   ...currentKeyOptions,
   ...newKeyOptions,
   ...masterKeyOptions,
   ...consentOptions,
   ...upgradeOptions,
+  ...forceOptions,
   ...dryRunOptions,
   ...paceOptions,
   ...holdOptions,
@@ -130,6 +136,8 @@ async function rotateAnew(
   const { job, current, next, found } = prepared;
   if (terminal.interactive && loaded.file.about !== undefined)
     terminal.say(`\n${loaded.file.about.trim()}\n`);
+  assertWide(prepared.found.narrow, args.upgradeDatabase);
+  await assertAlone(context, database, args.force);
   await askConsent(context, consents(args, prepared));
   const secrets = await unlessStopped(
     signal,
@@ -144,6 +152,9 @@ async function rotateAnew(
       `${path} keeps what ${job.title} derives from the old key: ${secrets.map(({ setting }) => setting).join(', ')}`,
     );
   }
+  await widenColumns(database, found.narrow);
+  for (const { table, column, width, needed } of found.narrow)
+    terminal.say(`${table}.${column} was widened from ${width} to ${needed}`);
   const keys = { current, next: next.key };
   const order = { job, options: newRunOptions(args), authority: authorityOf(context, args) };
   const run = await createRun(siteOf(context, opened, args), order, keys, found);

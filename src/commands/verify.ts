@@ -18,6 +18,7 @@ import {
   authorityOptions,
   currentKeyOptions,
   databaseOptions,
+  decideOptions,
   jobOptions,
   reportOptions,
   workerOptions,
@@ -28,6 +29,7 @@ import { withSite } from './run-site.ts';
 
 const options = {
   ...jobOptions,
+  ...decideOptions,
   ...databaseOptions,
   ...currentKeyOptions,
   ...workerOptions,

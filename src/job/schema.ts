@@ -84,8 +84,15 @@ const canary = z.strictObject({
   table: z.string(),
   column: z.string(),
   where: where.optional(),
+  document: document.default('text'),
   format: z.string(),
-  plaintext: z.enum(['any', 'utf8', 'json']).default('any'),
+  plaintext: z.enum(['any', 'utf8', 'json', 'plausible']).default('any'),
+  certificate: z
+    .strictObject({
+      thumbprint: z.string().describe('Column, or member of the document, that holds the SHA-1 thumbprint'),
+    })
+    .optional()
+    .describe('A value is a certificate (X.509 or PKCS#12) whose thumbprint is stored beside it in clear'),
 });
 
 const derived = z.strictObject({

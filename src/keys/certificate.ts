@@ -30,9 +30,11 @@ function certificatesOf(bytes: Buffer, passwords: readonly string[]): Buffer[] {
   for (const password of [undefined, '', ...passwords]) {
     try {
       const bags = forge.pkcs12.pkcs12FromAsn1(asn1, password).getBags({ bagType: forge.pki.oids.certBag });
-      return (bags[forge.pki.oids.certBag ?? ''] ?? []).flatMap((bag) =>
-        bag.asn1 === undefined ? [] : [Buffer.from(forge.asn1.toDer(bag.asn1).getBytes(), 'latin1')],
-      );
+      return (bags[forge.pki.oids.certBag ?? ''] ?? []).flatMap((bag) => {
+        // The library parses RSA certificates itself, keeping what was signed, and hands others out as they are
+        const parsed = bag.cert === undefined ? bag.asn1 : forge.pki.certificateToAsn1(bag.cert);
+        return parsed === undefined ? [] : [Buffer.from(forge.asn1.toDer(parsed).getBytes(), 'latin1')];
+      });
     } catch {
       // Another password, perhaps
     }

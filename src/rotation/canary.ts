@@ -1,9 +1,11 @@
 import type { Database, Table } from '../databases/database.ts';
+import { documentOf } from '../documents/registry.ts';
 import { KeyturnError } from '../error.ts';
 import { formatNamed } from '../formats/registry.ts';
 import type { Job } from '../job/job.ts';
 import type { CanaryFile } from '../job/schema.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { tryCertificate } from './canary-certificate.ts';
 import { isPlausible } from './plausible.ts';
 import { rowsWhere } from './rows-where.ts';
 
@@ -21,6 +23,11 @@ export async function tryCanary(
   ring: Keyring,
 ): Promise<'right' | 'wrong' | 'unknown'> {
   for (const canary of job.canary) {
+    if (canary.certificate !== undefined) {
+      const verdict = await tryCertificate(database, catalog, canary, canary.certificate.thumbprint, ring);
+      if (verdict !== 'unknown') return verdict;
+      continue;
+    }
     const { opened, closed } = await openSample(database, catalog, canary, ring);
     if (opened + closed === 0) continue;
     const right = formatNamed(canary.format).authenticated ? opened > 0 : opened >= closed;
@@ -39,12 +46,17 @@ async function openSample(
   let opened = 0;
   let closed = 0;
   for await (const { row } of rowsWhere(database, catalog, canary.table, canary.column, canary.where)) {
-    const text = row.values[0] ?? '';
-    if (text === '' || format.isEmpty(text)) continue;
-    const opening = format.open([text], ring)[0] ?? 'foreign';
-    if (opening === 'foreign') continue;
-    if (opening !== 'closed' && isPlausible(opening.plain, canary.plaintext)) opened++;
-    else closed++;
+    const stored = row.values[0] ?? '';
+    if (stored === '') continue;
+    const texts = [...documentOf(canary.document).read(stored)].map(({ text }) => text);
+    for (const opening of format.open(
+      texts.filter((text) => text !== '' && !format.isEmpty(text)),
+      ring,
+    )) {
+      if (opening === 'foreign') continue;
+      if (opening !== 'closed' && isPlausible(opening.plain, canary.plaintext)) opened++;
+      else closed++;
+    }
     if (opened + closed >= sampled) break;
   }
   return { opened, closed };

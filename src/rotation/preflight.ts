@@ -1,17 +1,18 @@
-import type { Database, Row, Table } from '../databases/database.ts';
+import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatNamed } from '../formats/registry.ts';
 import type { Job, Target } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { fieldsOf, type PreparedTarget, prepareTarget } from './field-values.ts';
+import { prepareTarget } from './field-values.ts';
 import { fitShape } from './fit-shape.ts';
 import { openKeyring } from './open-keyring.ts';
-import { type RotatedRows, rotateRows } from './rotate-rows.ts';
+import { rotateRows } from './rotate-rows.ts';
 import type { Finding, Inventory } from './run.ts';
 import { type Scan, scanDatabase } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './survey.ts';
+import { type NarrowColumn, narrowColumns } from './widths.ts';
 
 const sampledRows = 20;
 
@@ -22,6 +23,8 @@ export interface Preflight {
   readonly from: Keyring;
   readonly to: Keyring;
   readonly inventory: Inventory;
+  /** Columns that the new ciphertext does not fit into; the run cannot begin before they are wider. */
+  readonly narrow: readonly NarrowColumn[];
   /** For the operator: what to know before going on. */
   readonly warnings: readonly string[];
 }
@@ -50,9 +53,9 @@ export async function preflight(
   const to = keyringAfter(declared, from, keys.next);
   const looked = await fitToDatabase(database, catalog, declared, from);
   const { job } = looked;
-  const values = await sampleTargets(database, catalog, job, from, to);
+  const { opened, narrow } = await sampleTargets(database, catalog, job, from, to);
   const inventory = await takeInventory(database, catalog, job, from, looked.scan?.places);
-  if (values === 0 && (verdict === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
+  if (opened === 0 && (verdict === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
     throw new KeyturnError('no-values', `this ${job.title} database holds no encrypted value`, {
       hint: 'check --database, its schema and --table-prefix',
     });
@@ -62,7 +65,12 @@ export async function preflight(
     from,
     to,
     inventory,
-    warnings: [...privileges, ...inventory.unread.map(unreadWarning), ...indexWarnings(catalog, job)],
+    narrow,
+    warnings: [
+      ...privileges,
+      ...inventory.unread.map(unreadWarning),
+      ...(await surroundings(database, catalog, job)),
+    ],
   };
 }
 
@@ -131,15 +139,16 @@ async function checkPrivileges(database: Database, job: Job): Promise<string[]> 
   ];
 }
 
-/** Opens and seals the first rows of every target, and writes nothing. Returns how many values opened. */
+/** Opens and seals the first rows of every target, and writes nothing. Tells how many values opened, and where they do not fit. */
 async function sampleTargets(
   database: Database,
   catalog: readonly Table[],
   job: Job,
   from: Keyring,
   to: Keyring,
-): Promise<number> {
+): Promise<{ readonly opened: number; readonly narrow: readonly NarrowColumn[] }> {
   let total = 0;
+  const narrow: NarrowColumn[] = [];
   for (const target of job.targets.filter(({ onlyVerified }) => onlyVerified !== true)) {
     const rows = await database.readRange(target.shape, { after: null, upTo: null }, sampledRows);
     const prepared = prepareTarget(target, job.everywhere);
@@ -147,10 +156,10 @@ async function sampleTargets(
     const opened = outcome.rows.reduce((sum, { tally }) => sum + tally.rotated + tally.current, 0);
     const failed = outcome.rows.reduce((sum, { tally }) => sum + tally.exceptions, 0);
     if (failed >= 4 && failed > opened) throw mostlyClosed(target, failed, opened + failed);
-    await checkWidths(database, catalog, prepared, rows, outcome, to);
+    narrow.push(...(await narrowColumns(database, catalog, prepared, rows, outcome, to)));
     total += opened;
   }
-  return total;
+  return { opened: total, narrow };
 }
 
 function mostlyClosed({ shape }: Target, failed: number, of: number): KeyturnError {
@@ -164,52 +173,18 @@ function mostlyClosed({ shape }: Target, failed: number, of: number): KeyturnErr
   );
 }
 
-/**
- * What is stored must fit its column: the longest value there plus what values grow by; where the value is the master
- * key itself, the new key sealed.
- */
-async function checkWidths(
-  database: Database,
-  catalog: readonly Table[],
-  prepared: PreparedTarget,
-  rows: readonly Row[],
-  { rows: rotated }: RotatedRows,
-  to: Keyring,
-): Promise<void> {
-  const { shape } = prepared.target;
-  const table = catalog.find(({ name }) => name === shape.table);
-  for (const { field, format } of prepared.fields) {
-    const { column, index, becomes } = field;
-    const width = table?.columns.find(({ name }) => name === column)?.maxLength ?? null;
-    if (width === null) continue;
-    const growth = rotated.map(({ change }, i) => {
-      const applies = rows[i] !== undefined && fieldsOf(prepared, rows[i]).some((f) => f.field === field);
-      return applies && change !== null
-        ? (change.new[index]?.length ?? 0) - (change.old[index]?.length ?? 0)
-        : 0;
-    });
-    const needed =
-      becomes === 'primary'
-        ? format.sealedLength(Buffer.byteLength(to.primary.text))
-        : (await database.longest(shape.table, column)) + Math.max(0, ...growth);
-    if (needed > width) throw tooNarrow(shape.table, column, width, needed);
-  }
-}
-
-function tooNarrow(table: string, column: string, width: number, needed: number): KeyturnError {
-  return new KeyturnError(
-    'column-too-narrow',
-    `${table}.${column} holds ${width} characters, the new ciphertext needs ${needed}`,
-    { hint: 'widen the column first, as the application allows', facts: { target: table, column } },
-  );
-}
-
-function indexWarnings(catalog: readonly Table[], job: Job): string[] {
-  return job.targets.flatMap(({ shape, fields }) => {
-    const indexed = catalog.find(({ name }) => name === shape.table)?.indexed ?? [];
+/** What makes every write cost more, fires with it, or keeps a copy of what was there before. */
+async function surroundings(database: Database, catalog: readonly Table[], job: Job): Promise<string[]> {
+  const written = job.targets.filter(({ onlyVerified }) => onlyVerified !== true);
+  const own = written.flatMap(({ shape, fields }) => {
+    const { indexed = [], triggers = [] } = catalog.find(({ name }) => name === shape.table) ?? {};
     const covered = [...new Set(fields.map(({ column }) => column))].filter((column) =>
       indexed.includes(column),
     );
-    return covered.map((column) => `an index covers ${shape.table}.${column}: every row written costs more`);
+    return [
+      ...covered.map((column) => `an index covers ${shape.table}.${column}: every row written costs more`),
+      ...(triggers.length > 0 ? [`every row written to ${shape.table} fires ${triggers.join(', ')}`] : []),
+    ];
   });
+  return [...own, ...(await database.warnings(written.map(({ shape }) => shape.table)))];
 }

@@ -149,11 +149,15 @@ export class RunTable {
     return this.get(run.id);
   }
 
-  async update(run: Run, part: { round?: number; options?: Run['options'] }): Promise<Run> {
+  async update(run: Run, part: { round?: number; options?: Run['options']; job?: Run['job'] }): Promise<Run> {
     const next = { ...run, ...part };
     const written = await this.#knex<RunRow>('keyturn_run')
       .where({ id: run.id, fence: run.fence })
-      .update({ round: next.round, options: JSON.stringify(next.options) });
+      .update({
+        round: next.round,
+        options: JSON.stringify(next.options),
+        ...(part.job !== undefined && { job: JSON.stringify(part.job) }),
+      });
     if (written !== 1) throw takenOver(run);
     return next;
   }

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
+import pg from 'pg';
 import { postgresFixture } from '../support/n8n/fixture.ts';
 import { truthOf } from '../support/n8n/truth.ts';
 import { createDatabase } from '../support/postgres.ts';
@@ -59,6 +60,38 @@ describe('the database', () => {
     });
     application.exec('rollback');
     application.close();
+  });
+
+  test('has the application connected still: it is named, and --force goes on', async () => {
+    const application = new Sqlite(folder.database);
+    application.prepare('select 1 from sqlite_schema').get();
+    await refusesRotation(folder, folder.rotation, {
+      code: 'still-connected',
+      message: new RegExp(`^still connected to sqlite:.*: \\S+ \\(process ${process.pid}\\) from `),
+    });
+    const forced = await keyturn(['rotate', ...folder.rotation, ...consent, '--force'], { cwd: folder.path });
+    expect(forced).toMatchObject({ code: 0 });
+    expect(forced.stderr).toContain('keyturn: warning: still connected to sqlite:');
+    application.close();
+  });
+
+  test('on a server has the application connected still: it is named, and --force goes on', async () => {
+    const database = await createDatabase();
+    await postgresFixture(database.url);
+    writeFileSync(folder.file('old.key'), truthOf('legacy-postgres').instanceKey, { mode: 0o600 });
+    const application = new pg.Client({ connectionString: database.url, application_name: 'n8n' });
+    await application.connect();
+    const rotation = withOption(folder, '--database', database.url);
+    const refused = await keyturn(['rotate', ...rotation, ...consent], { cwd: folder.path });
+    expect(refused).toMatchObject({ code: 2 });
+    expect(refused.stderr).toMatch(
+      /^keyturn: error: still connected to postgres:.*: n8n from 127\.0\.0\.1 as postgres$/m,
+    );
+    expect(isMissing(folder.file('new.key'))).toBe(true);
+    const forced = await keyturn(['rotate', ...rotation, ...consent, '--force'], { cwd: folder.path });
+    expect(forced).toMatchObject({ code: 0 });
+    await application.end();
+    await database.close();
   });
 
   test('is worked on by another run', async () => {

@@ -130,14 +130,19 @@ test('an unfinished run refuses other keys and names those it wants', async () =
 
 test('a damaged credential stops the run; skip goes on; retry mends it', async () => {
   const of = many(300);
-  const database = new Sqlite(of.database);
   const id = manyId(123);
+  const reading = new Sqlite(of.database);
   const good =
-    database.prepare<[string], string>('select data from credentials_entity where id = ?').pluck().get(id) ??
+    reading.prepare<[string], string>('select data from credentials_entity where id = ?').pluck().get(id) ??
     '';
+  reading.close();
   const damaged = `${good.slice(0, 20)}${good[20] === 'A' ? 'B' : 'A'}${good.slice(21, -8)}AAAAAAA=`;
-  const put = database.prepare('update credentials_entity set data = ? where id = ?');
-  put.run(damaged, id);
+  const put = (data: string): void => {
+    const database = new Sqlite(of.database);
+    database.prepare('update credentials_entity set data = ? where id = ?').run(data, id);
+    database.close();
+  };
+  put(damaged);
 
   const first = await keyturn(['rotate', ...of.rotation, ...consent], { cwd: of.path });
   expect(first).toMatchObject({ code: 3, stdout: '' });
@@ -166,8 +171,7 @@ test('a damaged credential stops the run; skip goes on; retry mends it', async (
   const verify = ['verify', '--database', of.url, '--current-key-file', of.file('new.key')];
   expect(await keyturn(verify, { cwd: of.path })).toMatchObject({ code: 3 });
 
-  put.run(good, id);
-  database.close();
+  put(good);
   const retried = await keyturn(['exceptions', 'retry', ...keysOf(of)], { cwd: of.path });
   expect({ code: retried.code, stderr: retried.stderr }).toMatchObject({ code: 0 });
   expect(await expectMany({ url: of.url }, of.read('new.key'), { credentials: 300 })).toEqual([]);

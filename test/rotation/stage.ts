@@ -19,6 +19,7 @@ import { finishRun, retryExceptions } from '../../src/rotation/rotation.ts';
 import type { Run, RunOptions } from '../../src/rotation/run.ts';
 import { RunTable } from '../../src/rotation/run-table.ts';
 import type { RunKeys, Site } from '../../src/rotation/site.ts';
+import { assertWide } from '../../src/rotation/widths.ts';
 import { ChunkWorker } from '../../src/rotation/worker.ts';
 import type { Place } from '../support/n8n/store.ts';
 
@@ -75,6 +76,7 @@ export class Stage {
     const catalog = await this.database.catalog();
     const job = resolveJob(loadJob(this.#scene.job ?? 'n8n', formatNames), catalog);
     const found = await preflight(this.database, catalog, job, this.keys);
+    assertWide(found.narrow, false);
     assertDeclared(found.inventory.undeclared);
     return found;
   }

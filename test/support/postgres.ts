@@ -95,7 +95,8 @@ export async function createDatabase(server = process.env.KEYTURN_TEST_POSTGRES)
   await administer(server, `create database ${name}`);
   const url = new URL(server);
   url.pathname = `/${name}`;
-  const pool = new pg.Pool({ connectionString: url.href, max: 4 });
+  // Under keyturn's own name: a run refuses to begin while another program is connected
+  const pool = new pg.Pool({ connectionString: url.href, max: 4, application_name: 'keyturn test' });
   pool.on('error', () => undefined);
   return {
     url: url.href,

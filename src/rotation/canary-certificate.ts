@@ -1,0 +1,53 @@
+import type { Database, Table } from '../databases/database.ts';
+import { documentOf } from '../documents/registry.ts';
+import { formatNamed } from '../formats/registry.ts';
+import type { CanaryFile } from '../job/schema.ts';
+import { thumbprintsIn } from '../keys/certificate.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { rowsWhere } from './rows-where.ts';
+
+/**
+ * A certificate is the best of canaries: what opens must parse as one, and its thumbprint, which is public, must be the
+ * stored one. No wrong key does that, whatever padding lets through. 'unknown': no such row holds ciphertext.
+ *
+ * @param named column, or member of the document, that holds the thumbprint
+ */
+export async function tryCertificate(
+  database: Database,
+  catalog: readonly Table[],
+  canary: CanaryFile,
+  named: string,
+  ring: Keyring,
+): Promise<'right' | 'wrong' | 'unknown'> {
+  const { table, column, where } = canary;
+  const isColumn = catalog.find(({ name }) => name === table)?.columns.some(({ name }) => name === named);
+  const beside = isColumn === true ? [named] : [];
+  let seen = false;
+  for await (const { row, columns } of rowsWhere(database, catalog, table, column, where, beside)) {
+    const stored = row.values[0] ?? '';
+    if (stored === '') continue;
+    const leaves = [...documentOf(canary.document).read(stored)];
+    const openings = formatNamed(canary.format)
+      .open(
+        leaves.map(({ text }) => text),
+        ring,
+      )
+      .filter((opening) => opening !== 'foreign');
+    if (openings.length === 0) continue;
+    seen = true;
+    const known = [
+      isColumn === true ? row.values[columns.indexOf(named)] : null,
+      ...leaves.filter(({ path }) => path.endsWith(`.${named}`)).map(({ text }) => text),
+    ].flatMap((text) => (text ? [plainHex(text)] : []));
+    const plains = openings.flatMap((opening) => (typeof opening === 'object' ? [opening.plain] : []));
+    const passwords = plains.map((plain) => plain.toString('utf8'));
+    const found = plains.flatMap((plain) => thumbprintsIn(plain, passwords));
+    if (found.some((thumbprint) => known.length === 0 || known.includes(thumbprint))) return 'right';
+  }
+  return seen ? 'wrong' : 'unknown';
+}
+
+/** Thumbprints are written with colons, spaces, in either case. */
+function plainHex(text: string): string {
+  return text.replace(/[^0-9A-Fa-f]/g, '').toUpperCase();
+}
