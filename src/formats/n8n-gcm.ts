@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { base64Length, canonicalBase64 } from './base64.ts';
+import { Hkdf } from './hkdf.ts';
 
 /**
  * n8n's newer ciphertext: base64(0x01 ‖ salt(32) ‖ tag(16) ‖ ciphertext), AES-256-GCM without AAD; key(32) ‖ iv(12)
@@ -7,8 +8,11 @@ import { base64Length, canonicalBase64 } from './base64.ts';
  */
 
 const version = 0x01;
+const versionByte = Buffer.of(version);
 export const gcmSaltBytes = 32;
 const tagBytes = 16;
+const keyBytes = 32;
+const ivBytes = 12;
 const tagAt = 1 + gcmSaltBytes;
 const textAt = tagAt + tagBytes;
 const info = Buffer.from('n8n-encryption-v1', 'latin1');
@@ -27,33 +31,34 @@ export function gcmLength(plainBytes: number): number {
 
 /** One input key, ready for many values. */
 export class GcmCipher {
-  readonly #key: KeyObject;
+  readonly #hkdf: Hkdf;
 
   constructor(inputKey: Buffer) {
-    this.#key = createSecretKey(inputKey);
+    this.#hkdf = new Hkdf(inputKey, info, keyBytes + ivBytes);
   }
 
   /** The plaintext, or undefined when it does not open. */
   open(sealed: Buffer): Buffer | undefined {
-    const { key, iv } = this.#derive(sealed.subarray(1, tagAt));
-    const decipher = createDecipheriv(cipherName, key, iv, cipherOptions);
+    const derived = this.#hkdf.derive(sealed.subarray(1, tagAt));
+    const key = derived.subarray(0, keyBytes);
+    const decipher = createDecipheriv(cipherName, key, derived.subarray(keyBytes), cipherOptions);
     decipher.setAuthTag(sealed.subarray(tagAt, textAt));
+    const plain = decipher.update(sealed.subarray(textAt));
     try {
-      return Buffer.concat([decipher.update(sealed.subarray(textAt)), decipher.final()]);
+      // GCM holds nothing back: this yields no bytes, it only compares the tag
+      decipher.final();
+      return plain;
     } catch {
       return undefined;
     }
   }
 
   seal(plain: Buffer, salt: Buffer): string {
-    const { key, iv } = this.#derive(salt);
-    const cipher = createCipheriv(cipherName, key, iv, cipherOptions);
-    const text = Buffer.concat([cipher.update(plain), cipher.final()]);
-    return Buffer.concat([Buffer.of(version), salt, cipher.getAuthTag(), text]).toString('base64');
-  }
-
-  #derive(salt: Buffer): { key: Buffer; iv: Buffer } {
-    const derived = Buffer.from(hkdfSync('sha256', this.#key, salt, info, 44));
-    return { key: derived.subarray(0, 32), iv: derived.subarray(32) };
+    const derived = this.#hkdf.derive(salt);
+    const key = derived.subarray(0, keyBytes);
+    const cipher = createCipheriv(cipherName, key, derived.subarray(keyBytes), cipherOptions);
+    const text = cipher.update(plain);
+    cipher.final();
+    return Buffer.concat([versionByte, salt, cipher.getAuthTag(), text]).toString('base64');
   }
 }

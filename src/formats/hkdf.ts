@@ -1,0 +1,80 @@
+import { hash } from 'node:crypto';
+
+const blockBytes = 64;
+const hashBytes = 32;
+
+/**
+ * HKDF-SHA256 (RFC 5869) of one input key under many salts. What is hashed is laid out once, and digests come as binary
+ * strings, since a Buffer each costs more than the hash: 2.1 µs for 44 bytes, where `hkdfSync` takes 6.4. Two threads
+ * hinder each other less, too: together 1.8 times as fast as one, with `hkdfSync` 1.2 to 1.7 times.
+ */
+export class Hkdf {
+  readonly #length: number;
+  readonly #extract: Hmac;
+  readonly #first: Hmac;
+  readonly #next: Hmac;
+  readonly #counterAt: number;
+  readonly #key = Buffer.alloc(hashBytes);
+  readonly #derived: Buffer;
+
+  /** @param length bytes to derive, at most 255 hashes. */
+  constructor(inputKey: Buffer, info: Buffer, length: number) {
+    if (length > 255 * hashBytes) throw new RangeError('HKDF derives at most 255 hashes');
+    this.#length = length;
+    this.#extract = new Hmac(inputKey);
+    this.#first = new Hmac(Buffer.concat([info, Buffer.of(1)]));
+    this.#next = new Hmac(Buffer.concat([Buffer.alloc(hashBytes), info, Buffer.of(1)]));
+    this.#counterAt = hashBytes + info.length;
+    this.#derived = Buffer.alloc(Math.ceil(length / hashBytes) * hashBytes);
+  }
+
+  /**
+   * The derived bytes, good until the next call.
+   * @param salt at most 64 bytes: a longer one would be hashed first, and no format has one.
+   */
+  derive(salt: Buffer): Buffer {
+    this.#extract.setKey(salt);
+    this.#extract.digest(this.#key, 0);
+    if (this.#length > 0) {
+      this.#first.setKey(this.#key);
+      this.#first.digest(this.#derived, 0);
+    }
+    if (this.#length > hashBytes) this.#next.setKey(this.#key);
+    for (let at = hashBytes; at < this.#length; at += hashBytes) {
+      const { message } = this.#next;
+      this.#derived.copy(message, 0, at - hashBytes, at);
+      message[this.#counterAt] = at / hashBytes + 1;
+      this.#next.digest(this.#derived, at);
+    }
+    return this.#derived.subarray(0, this.#length);
+  }
+}
+
+/** HMAC-SHA256 (RFC 2104) of messages of one length, edited in place. */
+class Hmac {
+  /** key xor ipad ‖ message */
+  readonly #inner: Buffer;
+  /** key xor opad ‖ inner hash */
+  readonly #outer = Buffer.alloc(blockBytes + hashBytes);
+  readonly message: Buffer;
+
+  constructor(message: Buffer) {
+    this.#inner = Buffer.concat([Buffer.alloc(blockBytes), message]);
+    this.message = this.#inner.subarray(blockBytes);
+  }
+
+  setKey(key: Buffer): void {
+    if (key.length > blockBytes) throw new RangeError('a key of HMAC has at most one block here');
+    for (let i = 0; i < blockBytes; i++) {
+      const byte = i < key.length ? (key[i] ?? 0) : 0;
+      this.#inner[i] = byte ^ 0x36;
+      this.#outer[i] = byte ^ 0x5c;
+    }
+  }
+
+  /** Writes 32 bytes. */
+  digest(target: Buffer, at: number): void {
+    this.#outer.write(hash('sha256', this.#inner, 'binary'), blockBytes, 'binary');
+    target.write(hash('sha256', this.#outer, 'binary'), at, 'binary');
+  }
+}
