@@ -36,6 +36,8 @@ export class CbcCipher {
   readonly #hashed: Buffer;
   /** The same without the previous hash. */
   readonly #first: Buffer;
+  readonly #derived = Buffer.alloc(48);
+  readonly #keys = { key: this.#derived.subarray(0, 32), iv: this.#derived.subarray(32) };
 
   /** @param password n8n takes its key text as latin1: one byte per UTF-16 unit, the low 8 bits. */
   constructor(password: string) {
@@ -66,13 +68,17 @@ export class CbcCipher {
     return Buffer.concat([magic, salt, cipher.update(plain), cipher.final()]).toString('base64');
   }
 
-  /** OpenSSL's EVP_BytesToKey with MD5 and one iteration: 32 bytes of key, 16 of IV. */
+  /**
+   * OpenSSL's EVP_BytesToKey with MD5 and one iteration: 32 bytes of key, 16 of IV, good until the next call. Digests
+   * come as binary strings, since a Buffer each costs more than the hash.
+   */
   #derive(salt: Buffer): { key: Buffer; iv: Buffer } {
     salt.copy(this.#first, this.#first.length - cbcSaltBytes);
-    const one = hash('md5', this.#first, 'buffer');
-    one.copy(this.#hashed);
-    const two = hash('md5', this.#hashed, 'buffer');
-    two.copy(this.#hashed);
-    return { key: Buffer.concat([one, two]), iv: hash('md5', this.#hashed, 'buffer') };
+    for (let at = 0; at < 48; at += 16) {
+      const digest = hash('md5', at === 0 ? this.#first : this.#hashed, 'binary');
+      this.#hashed.write(digest, 0, 'binary');
+      this.#derived.write(digest, at, 'binary');
+    }
+    return this.#keys;
   }
 }

@@ -30,11 +30,14 @@ export const n8nWrapped: Format = {
   seal(plain, ring, like) {
     const gcm = gcmCipher(ring);
     const cbc = new CbcCipher(ring.primary.text);
-    return plain.map((bytes, i) =>
-      like[i]?.startsWith(cbcPrefix)
-        ? cbc.seal(bytes, randomBytes(cbcSaltBytes))
-        : gcm.seal(bytes, randomBytes(gcmSaltBytes)),
-    );
+    // One fill for the whole batch; the older form uses the first bytes of its slice
+    const random = randomBytes(plain.length * gcmSaltBytes);
+    return plain.map((bytes, i) => {
+      const at = i * gcmSaltBytes;
+      return like[i]?.startsWith(cbcPrefix)
+        ? cbc.seal(bytes, random.subarray(at, at + cbcSaltBytes))
+        : gcm.seal(bytes, random.subarray(at, at + gcmSaltBytes));
+    });
   },
 
   isEmpty(text) {
