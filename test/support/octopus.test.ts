@@ -1,0 +1,405 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import Sqlite from 'better-sqlite3';
+import { checkOctopus } from './octopus/check.ts';
+import { type Dialect, type Exec, postgres, sqlite } from './octopus/dialect.ts';
+import { leavesOf } from './octopus/leaves.ts';
+import { makeOctopus } from './octopus/make.ts';
+import { halvesOf, openStream, openText, sealStream, sealText } from './octopus/sealing.ts';
+import { type Seen, seeOctopus } from './octopus/seen.ts';
+import { traps } from './octopus/traps.ts';
+import type { Truth } from './octopus/truth.ts';
+import { createDatabase } from './postgres.ts';
+
+/** The checker is what every other test trusts: it must accept a right rotation, and name each wrong one. */
+
+interface World {
+  readonly exec: Exec;
+  close(): Promise<void>;
+}
+
+async function sqliteWorld(): Promise<World> {
+  const dir = mkdtempSync(join(tmpdir(), 'keyturn-octopus-'));
+  const connection = new Sqlite(join(dir, 'octopus.sqlite'));
+  connection.pragma('journal_mode = wal');
+  connection.pragma('synchronous = off');
+  return {
+    async exec(sql, values = []) {
+      const statement = connection.prepare(sql);
+      if (statement.reader) return statement.all(...values) as Record<string, unknown>[];
+      statement.run(...values);
+      return [];
+    },
+    async close() {
+      connection.close();
+      rmSync(dir, { recursive: true });
+    },
+  };
+}
+
+const worlds = [
+  ['sqlite', sqliteWorld, sqlite],
+  ['postgres', createDatabase, postgres],
+] as const;
+
+describe('sealing', () => {
+  const plains = ['', 'x', '0123456789abcdef', 'ключ 🔑'].map((text) => Buffer.from(text));
+  plains.push(Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)), randomBytes(100_000));
+
+  test.each([16, 32])('under %i bytes of key is what the openssl command makes and opens', (size) => {
+    const key = randomBytes(size);
+    for (const plain of plains) {
+      const halves = halvesOf(sealText(plain, key));
+      const openssl = (input: Buffer, ...words: string[]) => {
+        const iv = halves?.iv.toString('hex') ?? '';
+        const all = ['enc', `-aes-${size * 8}-cbc`, '-K', key.toString('hex'), '-iv', iv, ...words];
+        return execFileSync('openssl', all, { input, maxBuffer: 1 << 24 });
+      };
+      const ciphertext = openssl(plain);
+      expect(halves?.ciphertext.equals(ciphertext)).toBe(true);
+      expect(openssl(ciphertext, '-d').equals(plain)).toBe(true);
+      const stream = sealStream(plain, key, halves?.iv);
+      expect(stream.equals(Buffer.concat([halves!.iv, ciphertext]))).toBe(true);
+      expect(openStream(stream, key)?.equals(plain)).toBe(true);
+      expect(openText(sealText(plain, key), key)?.equals(plain)).toBe(true);
+    }
+  });
+});
+
+describe('the scanner', () => {
+  test('finds strings where they are written, in JSON in strings too', () => {
+    const inner = JSON.stringify({ c: 'x"y', d: JSON.stringify(['é/\\']) });
+    const text = ` { "a.b/c" : [ 1e5 , "p\\u002Bq" ] , "n" : ${JSON.stringify(inner)}, "n":"2", "e":{}, "f":[] } `;
+    const leaves = leavesOf(text);
+    const found = [...leaves].map(([path, { value, start, end }]) => [path, value, text.slice(start, end)]);
+    expect(found).toEqual([
+      ['/a.b~1c/1', 'p+q', '"p\\u002Bq"'],
+      ['/n', inner, JSON.stringify(inner)],
+      ['/n>/c', 'x"y', '\\"x\\\\\\"y\\"'],
+      ['/n>/d', '["é/\\\\"]', JSON.stringify(JSON.stringify(JSON.stringify(['é/\\']))).slice(1, -1)],
+      ['/n>/d>/0', 'é/\\', expect.stringContaining('é/')],
+      ['/n#2', '2', '"2"'],
+    ]);
+  });
+});
+
+/** Every column that may hold secrets, read and written by hand. */
+async function rewrite(
+  exec: Exec,
+  dialect: Dialect,
+  truth: Truth,
+  change: (cell: string | Buffer, column: string) => string | Buffer,
+): Promise<void> {
+  const q = dialect.quote;
+  for (const { name, id, columns } of truth.tables) {
+    const taken = Object.keys(columns).filter((column) => ['text', 'bytes'].includes(columns[column] ?? ''));
+    if (id === null) continue;
+    for (const row of await exec(`select * from ${q(name)}`)) {
+      for (const column of taken) {
+        const was = row[column];
+        if (typeof was !== 'string' && !Buffer.isBuffer(was)) continue;
+        const is = change(was, `${name}.${column}`);
+        if (is === was) continue;
+        const [one, two] = [dialect.parameter(1), dialect.parameter(2)];
+        await exec(`update ${q(name)} set ${q(column)} = ${one} where ${q(id)} = ${two}`, [is, row[id]]);
+      }
+    }
+  }
+}
+
+/** A dumb rotation: whatever looks sealed, in whatever spelling, is replaced in the text. */
+function rotation(oldKey: Buffer, newKey: Buffer, truth: Truth) {
+  // What opens by chance is none of them
+  const known = new Set(
+    truth.values.flatMap(({ kind, plain }) => (kind === 'secret' && plain ? [plain.toString('latin1')] : [])),
+  );
+  const spelling = /\\+(?:u[0-9a-fA-F]{4}|\/)/;
+  const sealed = new RegExp(`(?:[A-Za-z0-9+/=|]|${spelling.source})+`, 'g');
+  const turn = (text: string) =>
+    text.replace(sealed, (found) => {
+      const plainText = found
+        .replace(/\\+u([0-9a-fA-F]{4})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+        .replace(/\\+\//g, '/');
+      const plain = openText(plainText, oldKey);
+      return plain && known.has(plain.toString('latin1')) ? sealText(plain, newKey) : found;
+    });
+  return (cell: string | Buffer, column: string): string | Buffer => {
+    if (typeof cell === 'string') return turn(cell);
+    if (column === 'Blob.Data') return sealStream(openStream(cell, oldKey)!, newKey);
+    if (column === 'Blob.Preview') return cell;
+    const text = gunzipSync(cell).toString('utf16le');
+    const turned = turn(text);
+    return turned === text ? cell : gzipSync(Buffer.from(turned, 'utf16le'));
+  };
+}
+
+describe.each(worlds)('octopus on %s', (_name, create, dialect) => {
+  let world: World;
+  let truth: Truth;
+  let before: Seen;
+  const key = randomBytes(32);
+  const next = randomBytes(32);
+
+  beforeAll(async () => {
+    world = await create();
+    truth = await makeOctopus(world.exec, dialect, { key, nextKeys: [next] });
+    before = await seeOctopus(world.exec, dialect, truth.tables);
+  });
+
+  afterAll(() => world?.close());
+
+  const check = (newKey: Buffer, oldKey = key) =>
+    checkOctopus(world.exec, dialect, truth, newKey, { seenBefore: before, oldKey });
+
+  test('holds what its truth says', async () => {
+    const secrets = truth.values.filter(({ kind }) => kind === 'secret');
+    expect(secrets.length).toBeGreaterThanOrEqual(2_000);
+    expect(secrets.length).toBeLessThan(2_100);
+    // Under its own key nothing is amiss: every secret opens, and nothing has moved
+    expect(await check(key)).toEqual([]);
+    for (const [table, rows] of truth.rows) expect([table, before.get(table)?.size]).toEqual([table, rows]);
+    expect(new Set(truth.values.flatMap(({ trap }) => trap ?? []))).toEqual(
+      new Set([...Object.keys(traps), 'a binary column without ciphertext']),
+    );
+    // Frozen snapshots are most of the rows
+    const sets = [...(before.get('VariableSet') ?? [])].map(([id]) => id);
+    expect(sets.filter((id) => id.includes('-s-')).length).toBeGreaterThan(0.9 * sets.length);
+  });
+
+  test('holds the server certificate, whose thumbprint is its own', () => {
+    const { table, id, thumbprint, pfx } = truth.certificate;
+    const document = before.get(table)?.get(id)?.get('JSON');
+    const { CertificatePfx, Thumbprint } = JSON.parse(String(document));
+    expect(Thumbprint).toBe(thumbprint);
+    expect(openText(CertificatePfx, key)?.equals(pfx)).toBe(true);
+    const words = ['pkcs12', '-passin', 'pass:', '-nokeys', '-clcerts'];
+    const pem = execFileSync('openssl', words, { input: pfx });
+    expect(new X509Certificate(pem).fingerprint.replaceAll(':', '')).toBe(thumbprint);
+  });
+
+  test('a plain loop rotates it, and the checker finds nothing wrong; an unrotated one is all wrong', async () => {
+    const secrets = truth.values.filter(({ kind }) => kind === 'secret').length;
+    const unrotated = await check(next);
+    expect(unrotated.filter((line) => line.endsWith('still under the old key')).length).toBe(secrets);
+    expect(unrotated.length).toBe(secrets);
+    await rewrite(world.exec, dialect, truth, rotation(key, next, truth));
+    expect(await check(next)).toEqual([]);
+  });
+
+  describe('once rotated', () => {
+    const q = dialect.quote;
+    let text: string;
+    const set = async (table: string, id: string, column: string, value: unknown) =>
+      world.exec(
+        `update ${q(table)} set ${q(column)} = ${dialect.parameter(1)} where ${q('Id')} = ${dialect.parameter(2)}`,
+        [value, id],
+      );
+    const get = async (table: string, id: string, column: string) => {
+      const sql = `select ${q(column)} as cell from ${q(table)} where ${q('Id')} = ${dialect.parameter(1)}`;
+      return (await world.exec(sql, [id]))[0]?.cell;
+    };
+    const idOf = (trap: string) =>
+      truth.values.find((value) => value.trap === trap && value.table === 'ExtensionConfiguration')?.id ?? '';
+    /** Changes a cell, checks, and puts it back. */
+    const sabotaged = async (table: string, id: string, column: string, change: (cell: never) => unknown) => {
+      const cell = await get(table, id, column);
+      await set(table, id, column, change(cell as never));
+      const problems = await check(next);
+      await set(table, id, column, cell);
+      return problems;
+    };
+
+    beforeEach(async () => {
+      text = String(await get('ExtensionConfiguration', 'jira-integration', 'JSON'));
+    });
+
+    const jira = 'ExtensionConfiguration jira-integration JSON /Jira/Password';
+
+    test('a secret changed by a byte is named', async () => {
+      const sealed: string = JSON.parse(text).Jira.Password;
+      const plain = openText(sealed, next)!;
+      plain[0]! ^= 1;
+      const problems = await sabotaged('ExtensionConfiguration', 'jira-integration', 'JSON', (cell: string) =>
+        cell.replace(sealed, sealText(plain, next)),
+      );
+      expect(problems).toEqual([`${jira}: opens to another plaintext`]);
+    });
+
+    test('a leaf left under the old key is named', async () => {
+      const sealed: string = JSON.parse(text).Jira.Password;
+      const old = sealText(openText(sealed, next)!, key);
+      const problems = await sabotaged('ExtensionConfiguration', 'jira-integration', 'JSON', (cell: string) =>
+        cell.replace(sealed, old),
+      );
+      expect(problems).toEqual([`${jira}: still under the old key`]);
+    });
+
+    test('an IV that was used twice is named', async () => {
+      const { Password, ReleaseNoteOptions } = JSON.parse(text).Jira;
+      const plain = openText(ReleaseNoteOptions.Password, next)!;
+      const problems = await sabotaged('ExtensionConfiguration', 'jira-integration', 'JSON', (cell: string) =>
+        cell.replace(ReleaseNoteOptions.Password, sealText(plain, next, halvesOf(Password)?.iv)),
+      );
+      expect(problems).toEqual([
+        expect.stringMatching(/ReleaseNoteOptions\/Password: has the IV of another value$/),
+      ]);
+    });
+
+    test('secrets that changed places are named', async () => {
+      const { Password, ReleaseNoteOptions } = JSON.parse(text).Jira;
+      const problems = await sabotaged('ExtensionConfiguration', 'jira-integration', 'JSON', (cell: string) =>
+        cell
+          .replace(Password, '?')
+          .replace(ReleaseNoteOptions.Password, Password)
+          .replace('?', ReleaseNoteOptions.Password),
+      );
+      expect(problems.length).toBe(2);
+    });
+
+    test.each([
+      ['a number', 'odd numbers', '1E+05', '100000'],
+      ['a big integer', 'an integer beyond 2^53', '9007199254740993', '9007199254740992'],
+      ['an escape', 'odd escapes', 'caf\\u00e9', 'café'],
+      ['an escape in another case', 'odd escapes', '\\u00E9', '\\u00e9'],
+      ['an escape in JSON in a string', 'JSON in a string', 'say \\\\\\"', 'say \\\\\\u0022'],
+    ])('%s re-spelled is named', async (_what, trap, was, is) => {
+      const problems = await sabotaged('ExtensionConfiguration', idOf(trap), 'JSON', (cell: string) => {
+        expect(cell).toContain(was);
+        return cell.replace(was, is);
+      });
+      expect(problems).toEqual([
+        expect.stringMatching(
+          new RegExp(`^ExtensionConfiguration ${idOf(trap)} JSON .*text around the values differs`),
+        ),
+      ]);
+      expect(problems[0]).toContain(`(${trap})`);
+    });
+
+    test('white space that moved is named', async () => {
+      const id = idOf('odd white space');
+      const problems = await sabotaged(
+        'ExtensionConfiguration',
+        id,
+        'JSON',
+        (cell: string) => `${cell.trimEnd()}  \n\n `,
+      );
+      expect(problems).toEqual([expect.stringContaining('(odd white space): the text around')]);
+    });
+
+    test('a hash that was touched is named', async () => {
+      const problems = await sabotaged('User', 'Users-3', 'JSON', (cell: string) =>
+        cell.replace('3E8$', '3E9$'),
+      );
+      expect(problems).toEqual(['User Users-3 JSON /PasswordHashed: a hashed value was changed']);
+    });
+
+    test('a look-alike that was sealed again is named', async () => {
+      const trap = 'a shape that does not open';
+      const problems = await sabotaged('ExtensionConfiguration', idOf(trap), 'JSON', (cell: string) =>
+        cell.replace(JSON.parse(cell).List[1], sealText(randomBytes(20), next)),
+      );
+      expect(problems).toEqual([
+        expect.stringContaining(`/List/1 (${trap}): a look-alike value was changed`),
+      ]);
+    });
+
+    test('a stream that was cut is named, and a gzip', async () => {
+      const stream = await sabotaged('Blob', 'Blobs-5', 'Data', (cell: Buffer) => cell.subarray(0, -16));
+      expect(stream).toEqual([expect.stringMatching(/^Blob Blobs-5 Data: (does not open|opens to another)/)]);
+      const gzip = await sabotaged('TenantVariable', 'TenantVariables-1-1', 'JSONBlob', (cell: Buffer) =>
+        cell.subarray(0, -9),
+      );
+      expect(gzip).toEqual(['TenantVariable TenantVariables-1-1 JSONBlob: does not inflate to text']);
+    });
+
+    test('bytes that are no ciphertext, and were touched, are named', async () => {
+      const problems = await sabotaged('Proxy', 'Proxies-1', 'Name', () => 'another name');
+      expect(problems).toEqual(['Proxy Proxies-1 Name: was changed']);
+      const cell = await get('Blob', 'Blobs-1', 'Preview');
+      await set('Blob', 'Blobs-1', 'Preview', Buffer.alloc(32));
+      expect(await check(next)).toEqual([
+        'Blob Blobs-1 Preview (a binary column without ciphertext): a plain value was changed',
+      ]);
+      await set('Blob', 'Blobs-1', 'Preview', cell);
+    });
+
+    test('an emptied document, and one that is no longer NULL, are named', async () => {
+      const emptied = await sabotaged('ExtensionConfiguration', 'jira-integration', 'JSON', () => null);
+      expect(emptied.length).toBeGreaterThan(0);
+      const id = truth.values.find(({ trap, plain }) => trap === 'no document at all' && plain === null)?.id;
+      const filled = await sabotaged('TenantVariable', id ?? '', 'JSON', () => '');
+      expect(filled).toEqual([expect.stringContaining('(no document at all): a plain value was changed')]);
+    });
+
+    test('a row that is gone is named, in a table without row ids too; and one that moved without need', async () => {
+      const name = await get('Worker', 'Workers-2', 'Name');
+      await set('Worker', 'Workers-2', 'Name', name);
+      expect(await check(next)).toEqual(['Worker Workers-2 DataVersion: moved, but the row holds no secret']);
+      await world.exec(`delete from ${q('Proxy')} where ${q('Id')} = 'Proxies-2'`);
+      await world.exec(`delete from ${q('ServerLog')} where ${q('MessageText')} = 'Task 1 | done'`);
+      const problems = await check(next);
+      expect(problems).toContain('Proxy: 3 rows before, 2 now');
+      expect(problems).toContain('Proxy Proxies-2: the row is gone');
+      expect(problems.filter((line) => line.startsWith('ServerLog')).length).toBeGreaterThan(1);
+    });
+  });
+});
+
+test.each([
+  [16, 32, 'base64', 'Certificate'],
+  [16, 16, 'bytes', 'Certificate'],
+  [32, 16, 'base64', 'Configuration'],
+] as const)(
+  'from a key of %i bytes to one of %i, with the certificate as %s in %s',
+  async (from, to, plaintext, table) => {
+    const world = await sqliteWorld();
+    const [key, next] = [randomBytes(from), randomBytes(to)];
+    const certificate = { table, plaintext };
+    const truth = await makeOctopus(world.exec, sqlite, { key, secrets: 600, certificate, nextKeys: [next] });
+    const seenBefore = await seeOctopus(world.exec, sqlite, truth.tables);
+    await rewrite(world.exec, sqlite, truth, rotation(key, next, truth));
+    expect(await checkOctopus(world.exec, sqlite, truth, next, { seenBefore })).toEqual([]);
+    const { CertificatePfx } = JSON.parse(
+      String(
+        (await seeOctopus(world.exec, sqlite, truth.tables))
+          .get(table)
+          ?.get('certificate-global')
+          ?.get('JSON'),
+      ),
+    );
+    const opened = openText(CertificatePfx, next)!;
+    const pfx = plaintext === 'bytes' ? opened : Buffer.from(opened.toString('latin1'), 'base64');
+    expect(pfx.equals(truth.certificate.pfx)).toBe(true);
+    await world.close();
+  },
+);
+
+test('the same seed makes the same rows, and traps can be left out', async () => {
+  const made = async (seed: number, without: string[]) => {
+    const world = await sqliteWorld();
+    const truth = await makeOctopus(world.exec, sqlite, {
+      key: Buffer.alloc(32, 7),
+      secrets: 600,
+      seed,
+      without,
+    });
+    const seen = await seeOctopus(world.exec, sqlite, truth.tables);
+    await world.close();
+    return {
+      truth,
+      sets: JSON.stringify([...(seen.get('VariableSet') ?? [])].map(([id, row]) => [id, [...row]])),
+    };
+  };
+  const one = await made(5, []);
+  expect((await made(5, [])).sets).toBe(one.sets);
+  const other = await made(6, ['sealed twice']);
+  expect(other.sets).not.toBe(one.sets);
+  expect(one.truth.values.some(({ trap }) => trap === 'sealed twice')).toBe(true);
+  expect(other.truth.values.some(({ trap }) => trap === 'sealed twice')).toBe(false);
+  await expect(made(1, ['no such trap'])).rejects.toThrow("there is no trap 'no such trap'");
+});

@@ -1,0 +1,33 @@
+import { createCipheriv, createHash } from 'node:crypto';
+
+/** The same seed, the same database: but for the certificates, which `openssl` makes. */
+export class Random {
+  readonly #stream: ReturnType<typeof createCipheriv>;
+
+  constructor(seed: number | string) {
+    const key = createHash('sha256').update(String(seed)).digest();
+    this.#stream = createCipheriv('aes-256-ctr', key, Buffer.alloc(16));
+  }
+
+  bytes(count: number): Buffer {
+    return this.#stream.update(Buffer.alloc(count));
+  }
+
+  below(limit: number): number {
+    return this.bytes(4).readUInt32LE() % limit;
+  }
+
+  /** True once in `often`. */
+  once(often: number): boolean {
+    return this.below(often) === 0;
+  }
+
+  pick<T>(list: readonly [T, ...T[]]): T {
+    return list[this.below(list.length)] ?? list[0];
+  }
+
+  /** Upper-case letters and digits, as in Octopus' snapshot ids. */
+  code(length: number): string {
+    return [...this.bytes(length)].map((byte) => 'ABCDEFGHJKLMNPQRSTUVWXYZ234567'[byte % 30]).join('');
+  }
+}
