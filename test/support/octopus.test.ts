@@ -1,145 +1,26 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes, X509Certificate } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import Sqlite from 'better-sqlite3';
 import { checkOctopus } from './octopus/check.ts';
-import { type Dialect, type Exec, postgres, sqlite } from './octopus/dialect.ts';
-import { leavesOf } from './octopus/leaves.ts';
+import { postgres, sqlite } from './octopus/dialect.ts';
 import { makeOctopus } from './octopus/make.ts';
-import { halvesOf, openStream, openText, sealStream, sealText } from './octopus/sealing.ts';
+import { rewrite, rotation } from './octopus/plain-loop.ts';
+import { halvesOf, openText, sealText } from './octopus/sealing.ts';
 import { type Seen, seeOctopus } from './octopus/seen.ts';
 import { traps } from './octopus/traps.ts';
 import type { Truth } from './octopus/truth.ts';
-import { createDatabase } from './postgres.ts';
+import { createDatabase, type TestDatabase } from './postgres.ts';
+import { createSqlite } from './sqlite.ts';
 
 /** The checker is what every other test trusts: it must accept a right rotation, and name each wrong one. */
 
-interface World {
-  readonly exec: Exec;
-  close(): Promise<void>;
-}
-
-async function sqliteWorld(): Promise<World> {
-  const dir = mkdtempSync(join(tmpdir(), 'keyturn-octopus-'));
-  const connection = new Sqlite(join(dir, 'octopus.sqlite'));
-  connection.pragma('journal_mode = wal');
-  connection.pragma('synchronous = off');
-  return {
-    async exec(sql, values = []) {
-      const statement = connection.prepare(sql);
-      if (statement.reader) return statement.all(...values) as Record<string, unknown>[];
-      statement.run(...values);
-      return [];
-    },
-    async close() {
-      connection.close();
-      rmSync(dir, { recursive: true });
-    },
-  };
-}
-
 const worlds = [
-  ['sqlite', sqliteWorld, sqlite],
+  ['sqlite', createSqlite, sqlite],
   ['postgres', createDatabase, postgres],
 ] as const;
 
-describe('sealing', () => {
-  const plains = ['', 'x', '0123456789abcdef', 'ключ 🔑'].map((text) => Buffer.from(text));
-  plains.push(Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)), randomBytes(100_000));
-
-  test.each([16, 32])('under %i bytes of key is what the openssl command makes and opens', (size) => {
-    const key = randomBytes(size);
-    for (const plain of plains) {
-      const halves = halvesOf(sealText(plain, key));
-      const openssl = (input: Buffer, ...words: string[]) => {
-        const iv = halves?.iv.toString('hex') ?? '';
-        const all = ['enc', `-aes-${size * 8}-cbc`, '-K', key.toString('hex'), '-iv', iv, ...words];
-        return execFileSync('openssl', all, { input, maxBuffer: 1 << 24 });
-      };
-      const ciphertext = openssl(plain);
-      expect(halves?.ciphertext.equals(ciphertext)).toBe(true);
-      expect(openssl(ciphertext, '-d').equals(plain)).toBe(true);
-      const stream = sealStream(plain, key, halves?.iv);
-      expect(stream.equals(Buffer.concat([halves!.iv, ciphertext]))).toBe(true);
-      expect(openStream(stream, key)?.equals(plain)).toBe(true);
-      expect(openText(sealText(plain, key), key)?.equals(plain)).toBe(true);
-    }
-  });
-});
-
-describe('the scanner', () => {
-  test('finds strings where they are written, in JSON in strings too', () => {
-    const inner = JSON.stringify({ c: 'x"y', d: JSON.stringify(['é/\\']) });
-    const text = ` { "a.b/c" : [ 1e5 , "p\\u002Bq" ] , "n" : ${JSON.stringify(inner)}, "n":"2", "e":{}, "f":[] } `;
-    const leaves = leavesOf(text);
-    const found = [...leaves].map(([path, { value, start, end }]) => [path, value, text.slice(start, end)]);
-    expect(found).toEqual([
-      ['/a.b~1c/1', 'p+q', '"p\\u002Bq"'],
-      ['/n', inner, JSON.stringify(inner)],
-      ['/n>/c', 'x"y', '\\"x\\\\\\"y\\"'],
-      ['/n>/d', '["é/\\\\"]', JSON.stringify(JSON.stringify(JSON.stringify(['é/\\']))).slice(1, -1)],
-      ['/n>/d>/0', 'é/\\', expect.stringContaining('é/')],
-      ['/n#2', '2', '"2"'],
-    ]);
-  });
-});
-
-/** Every column that may hold secrets, read and written by hand. */
-async function rewrite(
-  exec: Exec,
-  dialect: Dialect,
-  truth: Truth,
-  change: (cell: string | Buffer, column: string) => string | Buffer,
-): Promise<void> {
-  const q = dialect.quote;
-  for (const { name, id, columns } of truth.tables) {
-    const taken = Object.keys(columns).filter((column) => ['text', 'bytes'].includes(columns[column] ?? ''));
-    if (id === null) continue;
-    for (const row of await exec(`select * from ${q(name)}`)) {
-      for (const column of taken) {
-        const was = row[column];
-        if (typeof was !== 'string' && !Buffer.isBuffer(was)) continue;
-        const is = change(was, `${name}.${column}`);
-        if (is === was) continue;
-        const [one, two] = [dialect.parameter(1), dialect.parameter(2)];
-        await exec(`update ${q(name)} set ${q(column)} = ${one} where ${q(id)} = ${two}`, [is, row[id]]);
-      }
-    }
-  }
-}
-
-/** A dumb rotation: whatever looks sealed, in whatever spelling, is replaced in the text. */
-function rotation(oldKey: Buffer, newKey: Buffer, truth: Truth) {
-  // What opens by chance is none of them
-  const known = new Set(
-    truth.values.flatMap(({ kind, plain }) => (kind === 'secret' && plain ? [plain.toString('latin1')] : [])),
-  );
-  const spelling = /\\+(?:u[0-9a-fA-F]{4}|\/)/;
-  const sealed = new RegExp(`(?:[A-Za-z0-9+/=|]|${spelling.source})+`, 'g');
-  const turn = (text: string) =>
-    text.replace(sealed, (found) => {
-      const plainText = found
-        .replace(/\\+u([0-9a-fA-F]{4})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
-        .replace(/\\+\//g, '/');
-      const plain = openText(plainText, oldKey);
-      return plain && known.has(plain.toString('latin1')) ? sealText(plain, newKey) : found;
-    });
-  return (cell: string | Buffer, column: string): string | Buffer => {
-    if (typeof cell === 'string') return turn(cell);
-    if (column === 'Blob.Data') return sealStream(openStream(cell, oldKey)!, newKey);
-    if (column === 'Blob.Preview') return cell;
-    const text = gunzipSync(cell).toString('utf16le');
-    const turned = turn(text);
-    return turned === text ? cell : gzipSync(Buffer.from(turned, 'utf16le'));
-  };
-}
-
 describe.each(worlds)('octopus on %s', (_name, create, dialect) => {
-  let world: World;
+  let world: TestDatabase;
   let truth: Truth;
   let before: Seen;
   const key = randomBytes(32);
@@ -357,7 +238,7 @@ test.each([
 ] as const)(
   'from a key of %i bytes to one of %i, with the certificate as %s in %s',
   async (from, to, plaintext, table) => {
-    const world = await sqliteWorld();
+    const world = await createSqlite();
     const [key, next] = [randomBytes(from), randomBytes(to)];
     const certificate = { table, plaintext };
     const truth = await makeOctopus(world.exec, sqlite, { key, secrets: 600, certificate, nextKeys: [next] });
@@ -381,7 +262,7 @@ test.each([
 
 test('the same seed makes the same rows, and traps can be left out', async () => {
   const made = async (seed: number, without: string[]) => {
-    const world = await sqliteWorld();
+    const world = await createSqlite();
     const truth = await makeOctopus(world.exec, sqlite, {
       key: Buffer.alloc(32, 7),
       secrets: 600,

@@ -103,12 +103,14 @@ function secretProblems(value: Value, stored: SeenCell, { newKey, oldKey, ivs }:
     return typeof stored === 'string' ? openText(stored, key) : undefined;
   };
   const plain = value.plain ?? Buffer.alloc(0);
-  // Opening alone says little: 1 in 255 passes the padding of a wrong key.
-  if (open(oldKey)?.equals(plain) && !oldKey.equals(newKey))
-    return [`${placeOf(value)}: still under the old key`];
+  // Plaintexts are compared: opening alone says little, since 1 in 255 passes the padding of a wrong key.
   const opened = open(newKey);
-  if (opened === undefined) return [`${placeOf(value)}: does not open under the new key`];
-  if (!opened.equals(plain)) return [`${placeOf(value)}: opens to another plaintext`];
+  if (!opened?.equals(plain)) {
+    if (open(oldKey)?.equals(plain)) return [`${placeOf(value)}: still under the old key`];
+    return [
+      `${placeOf(value)}: ${opened ? 'opens to another plaintext' : 'does not open under the new key'}`,
+    ];
+  }
   const iv = ivOf(stored);
   if (ivs.has(iv)) return [`${placeOf(value)}: has the IV of another value`];
   ivs.add(iv);
