@@ -65,7 +65,6 @@ export const postgres: Dialect = {
   ],
 };
 
-/** Not run here yet. */
 export const mariadb: Dialect = {
   engine: 'mariadb',
   quote: (name) => `\`${name.replaceAll('`', '``')}\``,
