@@ -17,6 +17,8 @@ export interface Format {
   readonly name: string;
   /** False: a wrong key can seem to open a value (1 in 255 for CBC padding), so plaintexts are checked (invariant 6). */
   readonly authenticated: boolean;
+  /** Bytes of the master key that the cipher takes as they are; absent: any key, for one is derived from it. */
+  readonly keyLengths?: readonly number[];
   /** One outcome per value, in order. Never throws for bad data. */
   open(sealed: readonly string[], ring: Keyring): Opening[];
   /** Seals under the ring's keys; `like[i]` is the ciphertext that `plain[i]` came from: its generation is kept. */

@@ -1,21 +1,51 @@
 import { KeyturnError } from '../error.ts';
+import { aesGcm } from './aes-gcm.ts';
+import type { AesGcmLayout } from './aes-gcm-layout.ts';
+import { fernet } from './fernet.ts';
 import type { Format } from './format.ts';
 import { n8n } from './n8n.ts';
 import { n8nWrapped } from './n8n-wrapped.ts';
+import { octopus, octopusStream } from './octopus.ts';
 
-const formats: ReadonlyMap<string, Format> = new Map(
-  [n8n, n8nWrapped].map((format) => [format.name, format]),
+/** As job files declare it: by name, or described. */
+export type DeclaredFormat = string | { readonly 'aes-gcm': AesGcmLayout };
+
+const named: ReadonlyMap<string, Format> = new Map(
+  [n8n, n8nWrapped, octopus, octopusStream, fernet].map((format) => [format.name, format]),
 );
 
-export const formatNames: readonly string[] = [...formats.keys()];
+/** Those that need no description. */
+export const formatNames: readonly string[] = [...named.keys()];
 
-/** The format that a job names. */
-export function formatNamed(name: string): Format {
-  const format = formats.get(name);
+/** By their description, so that equal ones are one format: batches are made by format. */
+const described = new Map<string, Format>();
+
+/** The format that a job declares; the identical one for equal declarations. */
+export function formatOf(declared: DeclaredFormat): Format {
+  if (typeof declared !== 'string') return describedBy(declared['aes-gcm']);
+  const format = named.get(declared);
   if (format === undefined) {
-    throw new KeyturnError('job-invalid', `unknown ciphertext format "${name}"`, {
-      hint: `known formats: ${formatNames.join(', ')}`,
+    throw new KeyturnError('job-invalid', `unknown ciphertext format "${declared}"`, {
+      hint: `known formats: ${formatNames.join(', ')}, and aes-gcm with its layout`,
     });
   }
   return format;
+}
+
+function describedBy(layout: AesGcmLayout): Format {
+  const description = canonicalJson(layout);
+  const known = described.get(description);
+  if (known !== undefined) return known;
+  const format = aesGcm(layout);
+  described.set(description, format);
+  return format;
+}
+
+/** A database may give a stored job back with its names in another order. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
 }

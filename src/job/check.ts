@@ -1,4 +1,5 @@
 import { derivation } from '../keys/derived.ts';
+import { checkFormats } from './check-format.ts';
 import type { Problem } from './problem.ts';
 import type { FieldFile, JobFile, TargetFile } from './schema.ts';
 
@@ -32,7 +33,7 @@ function checkKey(job: JobFile): Problem[] {
   if (form === 'text') {
     return bytes === undefined
       ? []
-      : [{ path: ['key', 'bytes'], message: 'only a base64 or hex key has a length in bytes' }];
+      : [{ path: ['key', 'bytes'], message: 'only a base64, base64url or hex key has a length in bytes' }];
   }
   const problems: Problem[] = [];
   if (generate.as !== form) {
@@ -45,26 +46,6 @@ function checkKey(job: JobFile): Problem[] {
     });
   }
   return problems;
-}
-
-function checkFormats(job: JobFile, names: readonly string[]): Problem[] {
-  const uses = [
-    ...job.sourceKeys.map(({ format }, i) => ({ format, path: ['sourceKeys', i, 'format'] })),
-    ...job.canary.map(({ format }, i) => ({ format, path: ['canary', i, 'format'] })),
-    ...(['text', 'binary'] as const).flatMap((part) => {
-      const format = job.everywhere?.[part];
-      return format === undefined ? [] : [{ format, path: ['everywhere', part] }];
-    }),
-    ...placedTargets(job).flatMap(({ target, path }) =>
-      target.fields.map(({ format }, f) => ({ format, path: [...path, 'fields', f, 'format'] })),
-    ),
-  ];
-  return uses
-    .filter(({ format }) => !names.includes(format))
-    .map(({ format, path }) => ({
-      path,
-      message: `no such format: ${format} (there are ${names.join(', ')})`,
-    }));
 }
 
 function checkSourceKeys(job: JobFile): Problem[] {

@@ -22,12 +22,61 @@ const document = z
   ])
   .describe('How the column carries ciphertext; default text');
 
+const aesGcm = z
+  .strictObject({
+    layout: z
+      .array(z.string().regex(/^(nonce \d+|tag \d+|ciphertext)$/, 'nonce N, tag N (N bytes) or ciphertext'))
+      .describe('The parts in order, with their bytes: [nonce 12, ciphertext, tag 16]'),
+    encoding: z
+      .enum(['base64', 'base64url', 'hex', 'raw'])
+      .default('base64')
+      .describe('How bytes are written'),
+    prefix: z
+      .string()
+      .regex(/^[ -~]*$/, 'printable ASCII')
+      .default('')
+      .describe('What every ciphertext begins with, as it is'),
+    separator: z
+      .string()
+      .regex(/^[^A-Za-z0-9+/=_-]*$/, 'no character of the encodings')
+      .default('')
+      .describe(
+        'Between the parts, each of which is then encoded on its own; default: all are encoded together',
+      ),
+    key: z
+      .union([
+        z.literal('raw').describe("The master key's bytes"),
+        z.literal('sha256').describe("SHA-256 of the master key's text"),
+        z
+          .strictObject({
+            hkdf: z.strictObject({
+              hash: z.enum(['sha256', 'sha384', 'sha512']).default('sha256'),
+              salt: z.string().default('').describe('As UTF-8'),
+              info: z.string().default('').describe('As UTF-8'),
+              bytes: z.union([z.literal(16), z.literal(24), z.literal(32)]).default(32),
+            }),
+          })
+          .describe("HKDF of the master key's bytes"),
+      ])
+      .default('raw')
+      .describe('How the AES key comes from the master key'),
+    aad: z.string().default('').describe('Additional authenticated data: a fixed text, as UTF-8'),
+  })
+  .describe('AES-GCM in a layout of your own');
+
+const format = z
+  .union([
+    z.string().describe('Name of a ciphertext format'),
+    z.strictObject({ 'aes-gcm': aesGcm }).describe('AES-GCM in a layout of your own'),
+  ])
+  .describe('Layout and cipher of the ciphertext');
+
 const field = z.strictObject({
   column: z.string().min(1).describe('Column name; a trailing * takes every text column that begins so'),
   optional: z.boolean().default(false).describe('True: some versions of the application lack this column'),
   when: where.optional().describe('Only rows where these columns hold these values'),
   document: document.default('text'),
-  format: z.string().describe('Name of the ciphertext format'),
+  format,
   plaintext: z
     .enum(['any', 'utf8', 'json', 'plausible'])
     .default('any')
@@ -65,7 +114,7 @@ const sourceKey = z.strictObject({
   table: z.string(),
   where,
   column: z.string(),
-  format: z.string(),
+  format,
   form: z
     .enum(['text', 'hex', 'base64'])
     .default('text')
@@ -85,7 +134,7 @@ const canary = z.strictObject({
   column: z.string(),
   where: where.optional(),
   document: document.default('text'),
-  format: z.string(),
+  format,
   plaintext: z.enum(['any', 'utf8', 'json', 'plausible']).default('any'),
   certificate: z
     .strictObject({
@@ -105,8 +154,8 @@ const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
 const everywhere = z
   .strictObject({
-    text: z.string().describe('Format of ciphertext in text, JSON, and gzips of them'),
-    binary: z.string().optional().describe('Format of ciphertext that fills a binary column; default: none'),
+    text: format.describe('Format of ciphertext in text, JSON, and gzips of them'),
+    binary: format.optional().describe('Format of ciphertext that fills a binary column; default: none'),
     sensitive: z
       .array(
         z.union([
@@ -127,7 +176,10 @@ export const jobSchema = z.strictObject({
   about: z.string().optional(),
   key: z
     .strictObject({
-      form: z.enum(['text', 'base64', 'hex']).default('text').describe('How the key is written in its file'),
+      form: z
+        .enum(['text', 'base64', 'base64url', 'hex'])
+        .default('text')
+        .describe('How the key is written in its file'),
       trim: z
         .enum(['none', 'space', 'quotes'])
         .default('space')
@@ -136,7 +188,10 @@ export const jobSchema = z.strictObject({
         .array(z.number().int().positive())
         .optional()
         .describe('Allowed lengths of a raw key, in bytes'),
-      generate: z.strictObject({ bytes: z.number().int().min(16), as: z.enum(['base64', 'hex']) }),
+      generate: z.strictObject({
+        bytes: z.number().int().min(16),
+        as: z.enum(['base64', 'base64url', 'hex']),
+      }),
     })
     .describe('Shape of the master key'),
   requires: z.array(z.string()).default([]).describe('Tables without which this is not the application'),
@@ -167,6 +222,7 @@ export function jobJsonSchema(): object {
 /** A job file as written (defaults filled in). */
 export type JobFile = z.infer<typeof jobSchema>;
 export type FieldFile = z.infer<typeof field>;
+export type FormatFile = z.infer<typeof format>;
 export type TargetFile = z.infer<typeof target>;
 export type SourceKeyFile = z.infer<typeof sourceKey>;
 export type CanaryFile = z.infer<typeof canary>;

@@ -13,7 +13,7 @@ import {
 import { dirname } from 'node:path';
 import { KeyturnError } from '../error.ts';
 import { Key } from './key.ts';
-import type { KeyShape } from './key-shape.ts';
+import type { KeyEncoding, KeyShape } from './key-shape.ts';
 
 /** No key is longer; keeps a wrong path (a database, /dev/zero) from being read whole. */
 const maxBytes = 64 * 1024;
@@ -67,8 +67,10 @@ export function parseKey(text: string, shape: KeyShape, from = 'the key'): Key {
   if (shape.form === 'text') return Key.fromText(value);
   const bytes = Buffer.from(value, shape.form);
   // Node's decoder skips what it does not know; only a text that encodes back to itself was really base64 or hex.
+  const spelled = shape.form === 'hex' ? value.toLowerCase() : value;
   const same =
-    shape.form === 'hex' ? bytes.toString('hex') === value.toLowerCase() : bytes.toString('base64') === value;
+    spelled === written(bytes, shape.form) ||
+    (shape.form === 'base64url' && spelled === bytes.toString('base64url'));
   if (!same) throw new KeyturnError('key-shape', `${from} is not ${shape.form}`, { hint: sizeHint(shape) });
   if (shape.bytes !== undefined && !shape.bytes.includes(bytes.length)) {
     throw new KeyturnError('key-shape', `${from} is a key of ${bytes.length} bytes`, {
@@ -81,8 +83,14 @@ export function parseKey(text: string, shape: KeyShape, from = 'the key'): Key {
 /** A new random key of the shape. */
 export function generateKey(shape: KeyShape): Key {
   const bytes = randomBytes(shape.generate.bytes);
-  const text = bytes.toString(shape.generate.as);
+  const text = written(bytes, shape.generate.as);
   return shape.form === 'text' ? Key.fromText(text) : Key.fromBytes(bytes, text);
+}
+
+/** Node leaves the padding out of base64url, without which Python's decoder refuses it. */
+function written(bytes: Buffer, encoding: KeyEncoding): string {
+  const text = bytes.toString(encoding);
+  return encoding === 'base64url' ? text.padEnd(4 * Math.ceil(bytes.length / 3), '=') : text;
 }
 
 /**

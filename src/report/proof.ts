@@ -1,3 +1,4 @@
+import { formatOf } from '../formats/registry.ts';
 import type { Field, Job, Target } from '../job/job.ts';
 import type { Run } from '../rotation/run.ts';
 import { count, thousands } from './count.ts';
@@ -41,15 +42,19 @@ export function proofOf(
   run: Run,
   targets: readonly (Figures & { readonly target: string })[],
   totals: Figures,
-  isAuthenticated: (format: string) => boolean,
 ): Proof {
-  const formats = [...new Set(run.job.targets.flatMap(({ fields }) => fields.map(({ format }) => format)))];
+  // By name: of formats that jobs describe themselves, what can be said is the same for all descriptions.
+  const formats = new Map(
+    run.job.targets
+      .flatMap(({ fields }) => fields.map((field) => formatOf(field.format)))
+      .map(({ name, authenticated }) => [name, authenticated]),
+  );
   return {
     scans: run.round,
     sweeps: totals.sweeps.chunks,
     statement: statementOf(run, totals),
-    formats: formats.map((format) =>
-      formatProof(run, format, isAuthenticated(format), valuesOf(run.job, targets, format)),
+    formats: [...formats].map(([name, authenticated]) =>
+      formatProof(run, name, authenticated, valuesOf(run.job, targets, name)),
     ),
     exempt: run.job.targets.flatMap(exemptionsOf),
   };
@@ -92,7 +97,7 @@ function valuesOf(
 ): number {
   const using = new Set(
     job.targets
-      .filter(({ fields }) => fields.some((field) => field.format === format))
+      .filter(({ fields }) => fields.some((field) => formatOf(field.format).name === format))
       .map((target) => target.shape.table),
   );
   return targets

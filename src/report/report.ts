@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { formatNamed } from '../formats/registry.ts';
+import { formatOf } from '../formats/registry.ts';
 import { ChunkFigures } from '../rotation/chunk-figures.ts';
 import { type ExceptionReason, ExceptionTable, type RecordedException } from '../rotation/exception-table.ts';
 import type { Finding, Run, RunKind, RunOptions, RunState } from '../rotation/run.ts';
@@ -148,15 +148,11 @@ export async function buildReport(checkpoint: Knex, runId: string): Promise<Repo
     inventory: inventoryOf(run),
     targets,
     totals,
-    proof: proofOf(run, targets, totals, isAuthenticated),
+    proof: proofOf(run, targets, totals),
     exceptions: await exceptionsOf(checkpoint, run),
     survival: survivalOf(run),
     history,
   };
-}
-
-function isAuthenticated(format: string): boolean {
-  return formatNamed(format).authenticated;
 }
 
 async function targetsOf(checkpoint: Knex, run: Run): Promise<TargetReport[]> {
@@ -208,8 +204,8 @@ function inventoryOf({ job, inventory }: Run): InventoryReport {
         document: typeof field.document === 'string' ? field.document : 'json',
         paths: typeof field.document === 'string' || field.document.json === 'any' ? [] : field.document.json,
         rows: rowsOf(target, field),
-        format: field.format,
-        authenticated: isAuthenticated(field.format),
+        format: formatOf(field.format).name,
+        authenticated: formatOf(field.format).authenticated,
       })),
     ),
     targets: inventory.targets,

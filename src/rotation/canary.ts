@@ -1,7 +1,7 @@
 import type { Database, Table } from '../databases/database.ts';
 import { documentOf } from '../documents/registry.ts';
 import { KeyturnError } from '../error.ts';
-import { formatNamed } from '../formats/registry.ts';
+import { formatOf } from '../formats/registry.ts';
 import type { Job } from '../job/job.ts';
 import type { CanaryFile } from '../job/schema.ts';
 import type { Keyring } from '../keys/keyring.ts';
@@ -30,7 +30,7 @@ export async function tryCanary(
     }
     const { opened, closed } = await openSample(database, catalog, canary, ring);
     if (opened + closed === 0) continue;
-    const right = formatNamed(canary.format).authenticated ? opened > 0 : opened >= closed;
+    const right = formatOf(canary.format).authenticated ? opened > 0 : opened >= closed;
     return right ? 'right' : 'wrong';
   }
   return 'unknown';
@@ -42,7 +42,7 @@ async function openSample(
   canary: CanaryFile,
   ring: Keyring,
 ): Promise<{ opened: number; closed: number }> {
-  const format = formatNamed(canary.format);
+  const format = formatOf(canary.format);
   let opened = 0;
   let closed = 0;
   for await (const { row } of rowsWhere(database, catalog, canary.table, canary.column, canary.where)) {

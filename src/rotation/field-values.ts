@@ -2,7 +2,7 @@ import type { Row } from '../databases/database.ts';
 import type { Document } from '../documents/document.ts';
 import { documentOf } from '../documents/registry.ts';
 import type { Format } from '../formats/format.ts';
-import { formatNamed } from '../formats/registry.ts';
+import { formatOf } from '../formats/registry.ts';
 import type { Field, Rules, Target } from '../job/job.ts';
 
 /** A target ready for work: every field with its document and format at hand. */
@@ -28,7 +28,7 @@ export function prepareTarget(target: Target, rules: Rules | undefined): Prepare
     fields: target.fields.map((field) => ({
       field,
       document: documentOf(field.document),
-      format: formatNamed(field.format),
+      format: formatOf(field.format),
       searching:
         field.byShape === true || (typeof field.document === 'object' && field.document.json === 'any'),
       rules: (field.byShape === true && rules) || null,

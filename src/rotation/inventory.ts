@@ -1,7 +1,7 @@
 import type { Database, Row, RowShape, Table } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
 import type { Format } from '../formats/format.ts';
-import { formatNamed } from '../formats/registry.ts';
+import { formatOf } from '../formats/registry.ts';
 import type { Job } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { fieldsOf, type PreparedTarget, prepareTarget } from './field-values.ts';
@@ -36,8 +36,8 @@ export async function findUndeclared(
   ring: Keyring,
 ): Promise<Undeclared> {
   const formats = [
-    ...new Set(job.targets.flatMap((target) => target.fields.map((field) => field.format))),
-  ].map(formatNamed);
+    ...new Set(job.targets.flatMap((target) => target.fields.map((field) => formatOf(field.format)))),
+  ];
   const findings: Finding[] = [];
   const unread = new Set<string>();
   for (const table of catalog) {
@@ -108,9 +108,10 @@ async function searchTable(
         const counts = found.get(column);
         if (text === '' || counts === undefined) return;
         for (const format of formats) {
-          for (const opening of format.open(traces(text, format.prefixes(ring)), ring)) {
-            if (opening === 'closed') counts.lookAlikes++;
-            else if (opening !== 'foreign') counts.values++;
+          for (const readings of traces(text, format.prefixes(ring))) {
+            const openings = format.open(readings, ring);
+            if (openings.some((opening) => typeof opening === 'object')) counts.values++;
+            else if (openings.includes('closed')) counts.lookAlikes++;
           }
         }
       });

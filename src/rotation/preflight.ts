@@ -1,6 +1,6 @@
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { formatNamed } from '../formats/registry.ts';
+import { formatOf } from '../formats/registry.ts';
 import type { Job, Target } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
@@ -84,8 +84,8 @@ export async function fitToDatabase(
   const { everywhere } = job;
   if (everywhere === undefined) return { job, scan: null };
   const scan = await scanDatabase(database, catalog, {
-    text: [formatNamed(everywhere.text)],
-    binary: everywhere.binary === undefined ? [] : [formatNamed(everywhere.binary)],
+    text: [formatOf(everywhere.text)],
+    binary: everywhere.binary === undefined ? [] : [formatOf(everywhere.binary)],
     rings: [{ id: ring.primary.id, ring }],
     rules: everywhere,
     exclude: job.exclude,

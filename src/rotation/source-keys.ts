@@ -1,6 +1,6 @@
 import type { Database, Row, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { formatNamed } from '../formats/registry.ts';
+import { formatOf } from '../formats/registry.ts';
 import type { Job } from '../job/job.ts';
 import type { SourceKeyFile } from '../job/schema.ts';
 import { Key } from '../keys/key.ts';
@@ -47,7 +47,7 @@ function nameOf(source: SourceKeyFile, row: Row, columns: readonly string[]): st
 }
 
 function unwrap(source: SourceKeyFile, text: string, bare: Keyring, row: Row): Key {
-  const [opening] = formatNamed(source.format).open([text], bare);
+  const [opening] = formatOf(source.format).open([text], bare);
   const at = `${source.table}.${source.column} of row ${row.id.join(', ')}`;
   if (opening === 'foreign' || opening === undefined) {
     if (source.clear === 'any') return parse(source, text, at);

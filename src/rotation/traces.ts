@@ -1,15 +1,18 @@
 /**
- * Candidates for ciphertext in any text: from each literal beginning as far as base64 goes. JSON escapes of its
- * characters (`\/`, `\u002B`, `\u002F`, `\u003D`) count as the characters themselves.
+ * Candidates for ciphertext in any text: from each literal beginning as far as base64 goes, and where base64url goes
+ * further, so far too: the readings of one place. JSON escapes of its characters (`\/`, `\u002B`, `\u002F`, `\u003D`)
+ * count as the characters themselves.
  */
-export function traces(text: string, beginnings: readonly string[]): string[] {
+export function traces(text: string, beginnings: readonly string[]): string[][] {
   const plain = text.includes('\\') ? unescapeBase64(text) : text;
-  const found: string[] = [];
+  const found: string[][] = [];
   for (const beginning of beginnings) {
     for (let at = plain.indexOf(beginning); at !== -1; ) {
       let end = at + beginning.length;
       while (end < plain.length && isBase64(plain.charCodeAt(end))) end++;
-      found.push(plain.slice(at, end));
+      let far = end;
+      while (far < plain.length && isEitherBase64(plain.charCodeAt(far))) far++;
+      found.push([plain.slice(at, end), ...(far > end ? [plain.slice(at, far)] : [])]);
       at = plain.indexOf(beginning, end);
     }
   }
@@ -33,4 +36,8 @@ function isBase64(code: number): boolean {
     code === 0x2b || // +
     code === 0x3d // =
   );
+}
+
+function isEitherBase64(code: number): boolean {
+  return isBase64(code) || code === 0x2d /* - */ || code === 0x5f /* _ */;
 }

@@ -1,0 +1,62 @@
+import { base64Length } from './base64.ts';
+
+/** How bytes are written as text. */
+export interface Encoding {
+  /** Undefined when the text is not exactly what `encode` makes of some bytes, in one of its spellings. */
+  decode(text: string): Buffer | undefined;
+  /** Where there are two spellings (padded or not, lower or upper case), in that of `like`. */
+  encode(bytes: Buffer, like: string): string;
+  /** Characters of so many bytes, at most. */
+  length(bytes: number): number;
+}
+
+/** RFC 4648. Padding is there whole, or not at all; Node decodes leniently, so the proof is the round trip. */
+function base64(alphabet: 'base64' | 'base64url'): Encoding {
+  const padded = (bytes: Buffer): string => {
+    const text = bytes.toString(alphabet);
+    return text.padEnd(base64Length(bytes.length), '=');
+  };
+  const unpadded = (bytes: Buffer): string => bytes.toString(alphabet).replace(/=+$/, '');
+  return {
+    decode(text) {
+      const bytes = Buffer.from(text, alphabet);
+      return text === padded(bytes) || text === unpadded(bytes) ? bytes : undefined;
+    },
+    encode(bytes, like) {
+      return like.length % 4 === 0 ? padded(bytes) : unpadded(bytes);
+    },
+    length: base64Length,
+  };
+}
+
+const hex: Encoding = {
+  decode(text) {
+    const bytes = Buffer.from(text, 'hex');
+    const lower = bytes.toString('hex');
+    return text === lower || text === lower.toUpperCase() ? bytes : undefined;
+  },
+  encode(bytes, like) {
+    const lower = bytes.toString('hex');
+    return /[A-F]/.test(like) ? lower.toUpperCase() : lower;
+  },
+  length(bytes) {
+    return 2 * bytes;
+  },
+};
+
+/** Binary columns travel as strings with one character per byte: U+0000 to U+00FF. */
+const raw: Encoding = {
+  decode(text) {
+    const bytes = Buffer.from(text, 'latin1');
+    return bytes.toString('latin1') === text ? bytes : undefined;
+  },
+  encode(bytes) {
+    return bytes.toString('latin1');
+  },
+  length(bytes) {
+    return bytes;
+  },
+};
+
+export const encodings = { base64: base64('base64'), base64url: base64('base64url'), hex, raw } as const;
+export type EncodingName = keyof typeof encodings;

@@ -1,0 +1,110 @@
+import { base64Length, canonicalBase64 } from './base64.ts';
+import { blockBytes, type CbcValue, cbcBytes, openCbc, sealCbc } from './cbc-lanes.ts';
+import { encodings } from './encoding.ts';
+import type { Format, Opening } from './format.ts';
+import { keyBytesFor } from './key-bytes.ts';
+
+/**
+ * What Octopus Deploy stores: AES-CBC with PKCS#7 padding, a random IV per value, the master key as the AES key. As read
+ * in the vendor's shared code (Octostache, Calamari) and checked against openssl. No key id, no MAC: only the master key
+ * is tried, and the job says what plaintexts look like (invariant 6).
+ */
+
+/** Servers before 2024.4 make keys of 16 bytes, later ones of 32. */
+const keyLengths = [16, 32];
+
+/** The sensitive value of a column or a JSON string: base64(ciphertext) ‖ "|" ‖ base64(IV). */
+export const octopus = cbcFormat({
+  name: 'octopus',
+
+  parse(text) {
+    const bar = text.length - base64Length(blockBytes) - 1;
+    // Other text has a bar too, and more than one is never ours.
+    if (bar < 1 || text.indexOf('|') !== bar) return undefined;
+    const sealed = canonicalBase64(text.slice(0, bar));
+    const iv = canonicalBase64(text.slice(bar + 1));
+    return sealed === undefined || iv === undefined ? undefined : { iv, sealed };
+  },
+
+  write({ iv, sealed }) {
+    return `${sealed.toString('base64')}|${iv.toString('base64')}`;
+  },
+
+  length(sealedBytes) {
+    return base64Length(sealedBytes) + 1 + base64Length(blockBytes);
+  },
+});
+
+/** A binary column or a file: IV ‖ ciphertext, as one character (U+0000 to U+00FF) per byte. */
+export const octopusStream = cbcFormat({
+  name: 'octopus-stream',
+
+  parse(text) {
+    const bytes = encodings.raw.decode(text);
+    return bytes && { iv: bytes.subarray(0, blockBytes), sealed: bytes.subarray(blockBytes) };
+  },
+
+  write({ iv, sealed }) {
+    return iv.toString('latin1') + sealed.toString('latin1');
+  },
+
+  length(sealedBytes) {
+    return blockBytes + sealedBytes;
+  },
+});
+
+interface Layout {
+  readonly name: string;
+  /** Undefined: no such text. Lengths need not fit a cipher yet. */
+  parse(text: string): CbcValue | undefined;
+  write(value: CbcValue): string;
+  /** Characters of a value of so many bytes of ciphertext. */
+  length(sealedBytes: number): number;
+}
+
+function cbcFormat(layout: Layout): Format {
+  return {
+    name: layout.name,
+    authenticated: false,
+    keyLengths,
+
+    open(sealed, ring) {
+      const key = ring.primary;
+      const values = sealed.map((text) => {
+        const value = layout.parse(text);
+        return value !== undefined && isCbc(value) ? value : undefined;
+      });
+      const opened = openCbc(
+        keyBytesFor(layout.name, key, keyLengths),
+        values.filter((value) => value !== undefined),
+      );
+      let next = 0;
+      return values.map((value): Opening => {
+        if (value === undefined) return 'foreign';
+        const plain = opened[next++];
+        return plain === undefined ? 'closed' : { plain, key };
+      });
+    },
+
+    seal(plain, ring) {
+      return sealCbc(keyBytesFor(layout.name, ring.primary, keyLengths), plain).map(layout.write);
+    },
+
+    isEmpty(text) {
+      return text === '';
+    },
+
+    sealedLength(plainBytes) {
+      return layout.length(cbcBytes(plainBytes));
+    },
+
+    // They begin with ciphertext or the IV: with nothing of their own.
+    prefixes() {
+      return [];
+    },
+  };
+}
+
+function isCbc({ iv, sealed }: CbcValue): boolean {
+  return iv.length === blockBytes && sealed.length > 0 && sealed.length % blockBytes === 0;
+}

@@ -1,0 +1,87 @@
+import { partOf } from '../formats/aes-gcm-layout.ts';
+import { formatOf } from '../formats/registry.ts';
+import type { Problem } from './problem.ts';
+import type { FormatFile, JobFile } from './schema.ts';
+
+interface Use {
+  readonly format: FormatFile;
+  readonly path: readonly PropertyKey[];
+}
+
+/** What no schema can say about a job's formats: that they exist, that AES-GCM can be so, that the key fits. */
+export function checkFormats(job: JobFile, names: readonly string[]): Problem[] {
+  const uses: Use[] = [
+    ...job.sourceKeys.map(({ format }, i) => ({ format, path: ['sourceKeys', i, 'format'] })),
+    ...job.canary.map(({ format }, i) => ({ format, path: ['canary', i, 'format'] })),
+    ...(['text', 'binary'] as const).flatMap((part) => {
+      const format = job.everywhere?.[part];
+      return format === undefined ? [] : [{ format, path: ['everywhere', part] }];
+    }),
+    ...job.phases.flatMap(({ targets }, p) =>
+      targets.flatMap(({ fields }, t) =>
+        fields.map(({ format }, f) => ({
+          format,
+          path: ['phases', p, 'targets', t, 'fields', f, 'format'],
+        })),
+      ),
+    ),
+  ];
+  const problems = uses.flatMap((use) => checkFormat(use, names));
+  return problems.length > 0 ? problems : checkLengths(job, uses);
+}
+
+function checkFormat({ format, path }: Use, names: readonly string[]): Problem[] {
+  if (typeof format !== 'string') return checkLayout(format['aes-gcm'], [...path, 'aes-gcm']);
+  if (names.includes(format)) return [];
+  const message =
+    format === 'aes-gcm'
+      ? 'aes-gcm needs its layout: { aes-gcm: { layout: [nonce 12, ciphertext, tag 16] } }'
+      : `no such format: ${format} (there are ${names.join(', ')}, and aes-gcm with its layout)`;
+  return [{ path, message }];
+}
+
+/** What AES-GCM allows of each part: NIST SP 800-38D, 5.2.1; a nonce below 64 bits would soon repeat. */
+const allowed = {
+  nonce: { least: 8, most: 64 },
+  tag: { least: 12, most: 16 },
+} as const;
+
+function checkLayout(
+  { layout, encoding, separator }: Exclude<FormatFile, string>['aes-gcm'],
+  path: readonly PropertyKey[],
+): Problem[] {
+  const parts = layout.map(partOf);
+  const counts = (['nonce', 'ciphertext', 'tag'] as const).flatMap((name) => {
+    const count = parts.filter((part) => part.name === name).length;
+    const message = `${count === 0 ? 'lacks' : 'repeats'} ${name}; there is one nonce, one ciphertext and one tag`;
+    return count === 1 ? [] : [{ path: [...path, 'layout'], message }];
+  });
+  const lengths = parts.flatMap(({ name, bytes }, i) => {
+    if (name === 'ciphertext' || bytes === null) return [];
+    const { least, most } = allowed[name];
+    const message = `a ${name} has ${least} to ${most} bytes`;
+    return bytes < least || bytes > most ? [{ path: [...path, 'layout', i], message }] : [];
+  });
+  const separated =
+    encoding === 'raw' && separator !== ''
+      ? [{ path: [...path, 'separator'], message: 'raw bytes may hold any separator' }]
+      : [];
+  return [...counts, ...lengths, ...separated];
+}
+
+/** One problem for the key, whatever number of fields it does not fit. */
+function checkLengths({ key }: JobFile, uses: readonly Use[]): Problem[] {
+  const needs = uses.map(({ format }) => formatOf(format)).find(({ keyLengths }) => !fits(key, keyLengths));
+  if (needs === undefined) return [];
+  const lengths = (needs.keyLengths ?? []).join(' or ');
+  return [
+    key.form === 'text'
+      ? { path: ['key', 'form'], message: `must be base64, base64url or hex: ${needs.name} takes raw keys` }
+      : { path: ['key', 'bytes'], message: `must be ${lengths}, which ${needs.name} takes` },
+  ];
+}
+
+function fits({ form, bytes }: JobFile['key'], lengths: readonly number[] | undefined): boolean {
+  if (lengths === undefined) return true;
+  return form !== 'text' && bytes !== undefined && bytes.every((length) => lengths.includes(length));
+}
