@@ -69,7 +69,8 @@ const format = z
     z.string().describe('Name of a ciphertext format'),
     z.strictObject({ 'aes-gcm': aesGcm }).describe('AES-GCM in a layout of your own'),
   ])
-  .describe('Layout and cipher of the ciphertext');
+  .describe('Layout and cipher of the ciphertext')
+  .meta({ id: 'format' });
 
 const field = z.strictObject({
   column: z.string().min(1).describe('Column name; a trailing * takes every text column that begins so'),

@@ -1,16 +1,48 @@
 import { expect, test } from '@jest/globals';
-import { formatNamed, formatNames } from '../../src/formats/registry.ts';
+import { formatNames, formatOf } from '../../src/formats/registry.ts';
+
+const layout = {
+  layout: ['nonce 12', 'ciphertext', 'tag 16'],
+  encoding: 'base64',
+  prefix: '',
+  separator: '',
+  key: { hkdf: { hash: 'sha256', salt: 's', info: 'i', bytes: 32 } },
+  aad: '',
+} as const;
 
 test('every known name has its format', () => {
-  expect(formatNames).toEqual(['n8n', 'n8n-wrapped']);
-  expect(formatNames.map((name) => formatNamed(name).name)).toEqual(formatNames);
+  expect(formatNames).toEqual(['n8n', 'n8n-wrapped', 'octopus', 'octopus-stream', 'fernet']);
+  expect(formatNames.map((name) => formatOf(name).name)).toEqual(formatNames);
 });
 
-test.each(['N8N', '', 'constructor', '__proto__'])(
+test.each(['N8N', '', 'constructor', '__proto__', 'aes-gcm'])(
   'the unknown name "%s" is refused with the known ones',
   (name) => {
-    expect(() => formatNamed(name)).toThrow(
-      expect.objectContaining({ code: 'job-invalid', exitCode: 2, hint: 'known formats: n8n, n8n-wrapped' }),
+    expect(() => formatOf(name)).toThrow(
+      expect.objectContaining({
+        code: 'job-invalid',
+        exitCode: 2,
+        hint: 'known formats: n8n, n8n-wrapped, octopus, octopus-stream, fernet, and aes-gcm with its layout',
+      }),
     );
   },
 );
+
+test('equal descriptions are the identical format, in whatever order their parts are written', () => {
+  const format = formatOf({ 'aes-gcm': layout });
+  expect(formatOf({ 'aes-gcm': structuredClone(layout) })).toBe(format);
+  const { key, ...rest } = layout;
+  const { bytes, ...hkdf } = key.hkdf;
+  expect(formatOf({ 'aes-gcm': { key: { hkdf: { bytes, ...hkdf } }, ...rest } })).toBe(format);
+});
+
+test('descriptions that differ anywhere are formats of their own', () => {
+  const described = [
+    layout,
+    { ...layout, layout: ['nonce 12', 'tag 16', 'ciphertext'] },
+    { ...layout, prefix: 'a' },
+    { ...layout, key: { hkdf: { ...layout.key.hkdf, info: 'j' } } },
+    { ...layout, aad: 'a' },
+  ];
+  expect(new Set(described.map((it) => formatOf({ 'aes-gcm': it }))).size).toBe(described.length);
+});
