@@ -103,6 +103,107 @@ test('bytes that are not UTF-8 are refused', () => {
   expect(refusal(() => load(Buffer.from([0x6a, 0xff, 0xfe]))).code).toBe('job-invalid');
 });
 
+test('AES-GCM is described in the field, with its defaults', () => {
+  const text = edited(
+    'format: n8n\n',
+    'format: { aes-gcm: { layout: [nonce 12, ciphertext, tag 16], key: sha256 } }\n',
+  );
+  expect(load(text).file.phases[0]?.targets[0]?.fields[0]?.format).toEqual({
+    'aes-gcm': {
+      layout: ['nonce 12', 'ciphertext', 'tag 16'],
+      encoding: 'base64',
+      prefix: '',
+      separator: '',
+      key: 'sha256',
+      aad: '',
+    },
+  });
+});
+
+describe('a described format that cannot be is refused at its field', () => {
+  const at = '14: phases[0].targets[0].fields[0].format.aes-gcm';
+
+  test.each<[string, string, string]>([
+    ['no layout', '{}', '.layout: missing, expected array'],
+    ['no nonce', '{ layout: [ciphertext, tag 16] }', '.layout: lacks nonce'],
+    ['no ciphertext', '{ layout: [nonce 12, tag 16] }', '.layout: lacks ciphertext'],
+    ['two tags', '{ layout: [nonce 12, tag 16, ciphertext, tag 16] }', '.layout: repeats tag'],
+    ['a part without its length', '{ layout: [nonce, ciphertext, tag 16] }', '.layout[0]: nonce N, tag N'],
+    ['an unknown part', '{ layout: [nonce 12, ciphertext, mac 16] }', '.layout[2]: nonce N, tag N'],
+    [
+      'a nonce that would repeat',
+      '{ layout: [nonce 7, ciphertext, tag 16] }',
+      '.layout[0]: a nonce has 8 to 64',
+    ],
+    [
+      'a tag that is too short',
+      '{ layout: [nonce 12, ciphertext, tag 8] }',
+      '.layout[2]: a tag has 12 to 16',
+    ],
+    [
+      'a tag that is too long',
+      '{ layout: [nonce 12, tag 17, ciphertext] }',
+      '.layout[1]: a tag has 12 to 16',
+    ],
+    [
+      'an unknown encoding',
+      '{ layout: [nonce 12, ciphertext, tag 16], encoding: base32 }',
+      '.encoding: expected',
+    ],
+    ['an unknown setting', '{ layout: [nonce 12, ciphertext, tag 16], salt: x }', '.salt: no such field'],
+    [
+      'a separator of the alphabet',
+      "{ layout: [nonce 12, ciphertext, tag 16], separator: '-' }",
+      '.separator: no character of the encodings',
+    ],
+    [
+      'a separator between raw bytes',
+      "{ layout: [nonce 12, ciphertext, tag 16], encoding: raw, separator: ':' }",
+      '.separator: raw bytes may hold any separator',
+    ],
+    [
+      'an unknown hash',
+      '{ layout: [nonce 12, ciphertext, tag 16], key: { hkdf: { hash: md5 } } }',
+      '.key.hkdf.hash: expected one of',
+    ],
+    [
+      'a derived key of another length',
+      '{ layout: [nonce 12, ciphertext, tag 16], key: { hkdf: { bytes: 20 } } }',
+      '.key.hkdf.bytes: expected 16, or expected 24, or expected 32',
+    ],
+  ])('%s', (_what, layout, expected) => {
+    const found = problems(edited('format: n8n\n', `format: { aes-gcm: ${layout} }\n`));
+    expect(found).toEqual([expect.stringContaining(`${at}${expected}`)]);
+  });
+
+  test('aes-gcm without a description', () => {
+    expect(problems(edited('format: n8n\n', 'format: aes-gcm\n'))).toEqual([
+      '14: phases[0].targets[0].fields[0].format: aes-gcm needs its layout: { aes-gcm: { layout: [nonce 12, ciphertext, tag 16] } }',
+    ]);
+  });
+
+  test('another cipher', () => {
+    expect(problems(edited('format: n8n\n', 'format: { aes-cbc: {} }\n'))).toEqual([
+      expect.stringMatching(/format\.aes-gcm: missing/),
+      expect.stringMatching(/format\.aes-cbc: no such field/),
+    ]);
+  });
+
+  test('a key that the cipher cannot take', () => {
+    const all = 'format: { aes-gcm: { layout: [nonce 12, ciphertext, tag 16] } }\n';
+    const raw = edited('format: n8n\n', all);
+    expect(problems(raw)).toEqual(['4: key.form: must be base64, base64url or hex: aes-gcm takes raw keys']);
+    const base64 = raw.replace('form: text', 'form: base64');
+    expect(problems(base64)).toEqual(['3: key.bytes: must be 16 or 24 or 32, which aes-gcm takes']);
+    expect(problems(base64.replace('form: base64', 'form: base64\n  bytes: [24, 20]'))).toEqual([
+      '5: key.bytes: must be 16 or 24 or 32, which aes-gcm takes',
+    ]);
+    expect(load(base64.replace('form: base64', 'form: base64\n  bytes: [24, 32]')).file.key.bytes).toEqual([
+      24, 32,
+    ]);
+  });
+});
+
 describe('every error names line and field', () => {
   test.each<[string, string, string, string]>([
     [
@@ -113,7 +214,12 @@ describe('every error names line and field', () => {
     ],
     ['an unknown field', 'title: Shop', 'title: Shop\ntilte: Shop', '3: tilte: no such field'],
     ['a missing field', 'title: Shop\n', '', '1: title: missing, expected string'],
-    ['a wrong choice', 'form: text', 'form: utf8', '4: key.form: expected one of "text"|"base64"|"hex"'],
+    [
+      'a wrong choice',
+      'form: text',
+      'form: utf8',
+      '4: key.form: expected one of "text"|"base64"|"base64url"|"hex"',
+    ],
     [
       'a wrong document',
       'format: n8n\n',
@@ -203,7 +309,7 @@ describe('every error names line and field', () => {
       'a length of a text key',
       'form: text',
       'form: text\n  bytes: [32]',
-      '5: key.bytes: only a base64 or hex key',
+      '5: key.bytes: only a base64, base64url or hex key',
     ],
   ])('%s', (_what, from, to, expected) => {
     const found = problems(edited(from, to));
