@@ -28,6 +28,12 @@ const octopus: KeyShape = {
   generate: { bytes: 16, as: 'base64' },
 };
 const hex: KeyShape = { form: 'hex', trim: 'space', bytes: [32], generate: { bytes: 32, as: 'hex' } };
+const fernet: KeyShape = {
+  form: 'base64url',
+  trim: 'space',
+  bytes: [32],
+  generate: { bytes: 32, as: 'base64url' },
+};
 const secret = 'aVerySecretKeyThatMayNotShow';
 const fixture = new URL('../fixtures/n8n/legacy-sqlite/', import.meta.url);
 let folder: string;
@@ -114,6 +120,10 @@ describe('reading a key file', () => {
     ['base64 of the URL kind', octopus, '-_8AAAAAAAAAAAAAAAAAAA=='],
     ['base64 of a wrong length', octopus, Buffer.alloc(15).toString('base64')],
     ['white space inside base64', octopus, 'AAAAAAAAAAA AAAAAAAAAAA=='],
+    ['base64url with half its padding', { ...fernet, bytes: [31] }, `-_${'A'.repeat(40)}=`],
+    ['base64url with bits to spare', fernet, `-_${'A'.repeat(40)}B=`],
+    ['base64 where base64url is expected', fernet, `+/${'A'.repeat(41)}=`],
+    ['base64url of a wrong length', fernet, 'AAAAAAAAAAAAAAAAAAAAAA=='],
     ['hex of an odd length', hex, '0'.repeat(63)],
     ['hex with another letter', hex, `${'0'.repeat(63)}g`],
     ['hex of a wrong length', hex, '00'.repeat(16)],
@@ -163,6 +173,8 @@ describe('a key of bytes', () => {
     const raw = Buffer.alloc(32, 0xa5);
     for (const [shape, text] of [
       [octopus, raw.toString('base64')],
+      [fernet, raw.toString('base64url')],
+      [fernet, `${raw.toString('base64url')}=`],
       [hex, raw.toString('hex')],
       [hex, raw.toString('hex').toUpperCase()],
     ] as const) {
@@ -174,11 +186,15 @@ describe('a key of bytes', () => {
 });
 
 describe('a generated key', () => {
-  test.each([n8n, octopus, hex])('has the shape %j and is new every time', (shape) => {
+  test.each([n8n, octopus, fernet, hex])('has the shape %j and is new every time', (shape) => {
     const key = generateKey(shape);
     expect(parseKey(key.text, shape).equals(key)).toBe(true);
     expect(generateKey(shape).equals(key)).toBe(false);
     expect(Buffer.from(key.text, shape.generate.as)).toHaveLength(shape.generate.bytes);
+  });
+
+  test("of Fernet's kind is padded, or Python would refuse it", () => {
+    expect(generateKey(fernet).text).toMatch(/^[A-Za-z0-9_-]{43}=$/);
   });
 
   test("of n8n is 32 characters of base64, as n8n's own", () => {
