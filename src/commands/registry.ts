@@ -8,6 +8,7 @@ import { plan } from './plan.ts';
 import { report } from './report.ts';
 import { resume } from './resume.ts';
 import { rotate } from './rotate.ts';
+import { scan } from './scan.ts';
 import { status } from './status.ts';
 import { verify } from './verify.ts';
 import { worker } from './worker.ts';
@@ -17,6 +18,7 @@ export const commands: readonly Command[] = [
   rotate,
   resume,
   plan,
+  scan,
   worker,
   status,
   pause,

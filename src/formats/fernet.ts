@@ -24,6 +24,7 @@ const beginning = 'gAAAAA';
 export const fernet: Format = {
   name: 'fernet',
   authenticated: true,
+  carries: 'text',
   keyLengths,
 
   open(sealed, ring) {

@@ -17,6 +17,8 @@ export interface Format {
   readonly name: string;
   /** False: a wrong key can seem to open a value (1 in 255 for CBC padding), so plaintexts are checked (invariant 6). */
   readonly authenticated: boolean;
+  /** How ciphertext travels: as text, or as bytes that stand for one character each (a binary column). */
+  readonly carries: 'text' | 'bytes';
   /** Bytes of the master key that the cipher takes as they are; absent: any key, for one is derived from it. */
   readonly keyLengths?: readonly number[];
   /** One outcome per value, in order. Never throws for bad data. */

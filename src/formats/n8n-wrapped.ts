@@ -14,6 +14,7 @@ export const n8nWrapped: Format = {
   name: 'n8n-wrapped',
   // The GCM form is; the older one is not, and one format has one answer.
   authenticated: false,
+  carries: 'text',
 
   open(sealed, ring) {
     const gcm = gcmCipher(ring);

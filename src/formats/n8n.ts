@@ -16,6 +16,7 @@ export const n8n: Format = {
   name: 'n8n',
   // The legacy generation is not, and one format has one answer.
   authenticated: false,
+  carries: 'text',
 
   open(sealed, ring) {
     const ciphers = new Ciphers(ring);

@@ -16,6 +16,7 @@ const keyLengths = [16, 32];
 /** The sensitive value of a column or a JSON string: base64(ciphertext) ‖ "|" ‖ base64(IV). */
 export const octopus = cbcFormat({
   name: 'octopus',
+  carries: 'text',
 
   parse(text) {
     const bar = text.length - base64Length(blockBytes) - 1;
@@ -38,6 +39,7 @@ export const octopus = cbcFormat({
 /** A binary column or a file: IV ‖ ciphertext, as one character (U+0000 to U+00FF) per byte. */
 export const octopusStream = cbcFormat({
   name: 'octopus-stream',
+  carries: 'bytes',
 
   parse(text) {
     const bytes = encodings.raw.decode(text);
@@ -55,6 +57,7 @@ export const octopusStream = cbcFormat({
 
 interface Layout {
   readonly name: string;
+  readonly carries: Format['carries'];
   /** Undefined: no such text. Lengths need not fit a cipher yet. */
   parse(text: string): CbcValue | undefined;
   write(value: CbcValue): string;
@@ -66,6 +69,7 @@ function cbcFormat(layout: Layout): Format {
   return {
     name: layout.name,
     authenticated: false,
+    carries: layout.carries,
     keyLengths,
 
     open(sealed, ring) {

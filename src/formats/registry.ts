@@ -17,6 +17,9 @@ const named: ReadonlyMap<string, Format> = new Map(
 /** Those that need no description. */
 export const formatNames: readonly string[] = [...named.keys()];
 
+/** Those that need no description, to look for anywhere. */
+export const namedFormats: readonly Format[] = [...named.values()];
+
 /** By their description, so that equal ones are one format: batches are made by format. */
 const described = new Map<string, Format>();
 

@@ -1,6 +1,6 @@
 import type { Table } from '../databases/database.ts';
 import type { Field, Target } from './job.ts';
-import type { JobFile } from './schema.ts';
+import type { FormatFile, JobFile } from './schema.ts';
 
 type Excluded = JobFile['exclude'];
 
@@ -40,7 +40,7 @@ export function searched(table: Table, exclude: Excluded): Table['columns'] {
 type Declared = Omit<Field, 'index' | 'when'>;
 
 /** A column where any string may be ciphertext: the rules judge each. */
-export function judged(column: string, document: 'any' | 'gzip', format: string): Declared {
+export function judged(column: string, document: 'any' | 'gzip', format: FormatFile): Declared {
   return {
     column,
     document,
@@ -53,7 +53,7 @@ export function judged(column: string, document: 'any' | 'gzip', format: string)
 }
 
 /** A binary column that is known to hold ciphertext and nothing else. */
-export function filled(column: string, format: string): Declared {
+export function filled(column: string, format: FormatFile): Declared {
   return { column, document: 'text', format, plaintext: 'any', foreign: 'exception', closed: 'exception' };
 }
 

@@ -1,5 +1,5 @@
 import type { RowShape } from '../databases/database.ts';
-import type { CanaryFile, FieldFile, JobFile, SourceKeyFile } from './schema.ts';
+import type { CanaryFile, FieldFile, FormatFile, JobFile, SourceKeyFile } from './schema.ts';
 
 /** A field with its place in the rows of its target: `index` and `when` point into RowShape.columns. */
 export interface Field extends Omit<FieldFile, 'when' | 'optional'> {
@@ -48,7 +48,7 @@ export interface Job {
   readonly sourceKeys: readonly SourceKeyFile[];
   readonly canary: readonly CanaryFile[];
   /** Undefined: the job names every place itself. */
-  readonly everywhere?: Rules & { readonly text: string; readonly binary: string | undefined };
+  readonly everywhere?: Rules & { readonly text: FormatFile; readonly binary: FormatFile | undefined };
   readonly exclude: JobFile['exclude'];
   /** `unless` of a table that does not exist is dropped: the secret is then always kept. */
   readonly derived: readonly {

@@ -1,6 +1,6 @@
 import type { Database, Table } from '../databases/database.ts';
 import { documentOf } from '../documents/registry.ts';
-import { formatNamed } from '../formats/registry.ts';
+import { formatOf } from '../formats/registry.ts';
 import type { CanaryFile } from '../job/schema.ts';
 import { thumbprintsIn } from '../keys/certificate.ts';
 import type { Keyring } from '../keys/keyring.ts';
@@ -27,7 +27,7 @@ export async function tryCertificate(
     const stored = row.values[0] ?? '';
     if (stored === '') continue;
     const leaves = [...documentOf(canary.document).read(stored)];
-    const openings = formatNamed(canary.format)
+    const openings = formatOf(canary.format)
       .open(
         leaves.map(({ text }) => text),
         ring,

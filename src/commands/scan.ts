@@ -1,0 +1,161 @@
+import type { Database, Table } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import { formatOf, namedFormats } from '../formats/registry.ts';
+import type { Job } from '../job/job.ts';
+import type { Key } from '../keys/key.ts';
+import { readKeyFile } from '../keys/key-file.ts';
+import { Keyring } from '../keys/keyring.ts';
+import { count } from '../report/count.ts';
+import { type Place, type Scan, scanDatabase } from '../rotation/scan.ts';
+import { findKeyring } from '../rotation/source-keys.ts';
+import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
+import { jobNamed } from './job-named.ts';
+import { askCurrentKey } from './key-sources.ts';
+import { unlessStopped, withDatabase } from './opened.ts';
+import { currentKeyOptions, databaseOptions, decideOptions, jobOptions } from './options.ts';
+import { fitJob } from './prepared-run.ts';
+
+const options = {
+  ...jobOptions,
+  ...decideOptions,
+  ...databaseOptions,
+  ...currentKeyOptions,
+  'other-key-file': {
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    group: 'Keys (never needed on the command line):',
+    describe: 'another key to try; repeatable',
+  },
+  'all-formats': {
+    type: 'boolean',
+    group: 'What to rotate:',
+    describe: 'look for every known format, whatever the job names',
+  },
+} as const;
+
+type Given = Arguments<typeof options>;
+
+export const scan = defineCommand({
+  words: ['scan'],
+  describe: 'inventory: find ciphertext anywhere in the database; changes nothing',
+  epilogue: `Every text and binary column of every table is read, JSON inside JSON too. A place is written as --decide wants it.
+
+Example:
+  keyturn scan --job octopus --database postgres://user@host/octopus --current-key-file old.key`,
+  options,
+  async run(context, args) {
+    const loaded = jobNamed(args.job);
+    return withDatabase(context, args, ({ database }) =>
+      unlessStopped(
+        context.signal,
+        database
+          .catalog()
+          .then((catalog) => scanWith(context, database, catalog, fitJob(loaded, catalog, args), args)),
+      ),
+    );
+  },
+});
+
+async function scanWith(
+  context: Context,
+  database: Database,
+  catalog: readonly Table[],
+  job: Job,
+  args: Given,
+): Promise<Outcome> {
+  const current = await askCurrentKey(context, args, job.key);
+  const others = (args.otherKeyFile ?? []).map((path) => readKeyFile(path, job.key).key);
+  const rings = [];
+  for (const key of [current, ...others])
+    rings.push({ id: key.id, ring: await ringOf(database, catalog, job, key) });
+  const { text, binary } = wanted(job, args.allFormats === true);
+  const rules = job.everywhere ?? { sensitive: [], decisions: [] };
+  const found = await scanDatabase(database, catalog, { text, binary, rings, rules, exclude: [] });
+  const places = found.places.map((place) => ({ ...place, leftOut: leftOut(job, catalog, place) }));
+  const keyIds = rings.map(({ id }) => id);
+  return {
+    exitCode: 0,
+    document: {
+      database: database.place,
+      job: job.name,
+      keyIds,
+      places,
+      binary: found.binary,
+      unread: found.unread,
+    },
+    text: `${[`${job.title} database ${database.place}`, ...lines(places, found)].join('\n')}\n`,
+  };
+}
+
+/** A key that does not fit this database is tried all the same. */
+async function ringOf(database: Database, catalog: readonly Table[], job: Job, key: Key): Promise<Keyring> {
+  try {
+    return await findKeyring(database, catalog, job, key);
+  } catch (error) {
+    if (error instanceof KeyturnError && error.code === 'source-key') return new Keyring(key);
+    throw error;
+  }
+}
+
+function wanted(job: Job, all: boolean): Pick<Parameters<typeof scanDatabase>[2], 'text' | 'binary'> {
+  const { everywhere, targets } = job;
+  const named = [
+    ...targets.flatMap(({ fields }) => fields.map(({ format }) => formatOf(format))),
+    ...(everywhere === undefined ? [] : [formatOf(everywhere.text)]),
+    ...(everywhere?.binary === undefined ? [] : [formatOf(everywhere.binary)]),
+    ...(all ? namedFormats : []),
+  ];
+  const formats = [...new Set(named)];
+  return {
+    text: formats.filter(({ carries }) => carries === 'text'),
+    binary: formats.filter(({ carries }) => carries === 'bytes'),
+  };
+}
+
+/** Why the job would not rotate what stands there; null: it would. */
+function leftOut(
+  job: Job,
+  catalog: readonly Table[],
+  { table, column, values, undecided }: Place,
+): string | null {
+  const excluded = job.exclude.find((each) => each.table === table && each.column === column);
+  if (excluded !== undefined) return `excluded: ${excluded.reason}`;
+  if (catalog.find(({ name }) => name === table)?.rowId.length === 0) return 'the table has no row id';
+  if (job.everywhere === undefined) {
+    const target = job.targets.find(({ shape }) => shape.table === table);
+    return target?.fields.some((field) => field.column === column) === true ? null : 'no field of the job';
+  }
+  if (Object.keys(values).length > 0) return null;
+  return undecided > 0 ? 'undecided: settle it with --decide' : 'look-alikes';
+}
+
+function lines(places: readonly (Place & { leftOut: string | null })[], { binary, unread }: Scan): string[] {
+  const found = places.map(({ table, column, path, document, format, leftOut: why, ...counts }) => {
+    const inside = document === 'gzip' ? ' (gzip)' : '';
+    return `${table}.${column}${path}${inside}: ${format}, ${countsOf(counts)}${why === null ? '' : `; left out, ${why}`}`;
+  });
+  const filled = binary.map(
+    (each) =>
+      `${each.table}.${each.column}: ${count(each.filled, 'binary value')}, ${each.gzips} gzips of text, ${each.opened} open as a whole`,
+  );
+  return [
+    ...(found.length === 0 ? ['no ciphertext, and nothing that looks like it'] : found),
+    ...filled,
+    ...unread.map((table) => `${table}: could not be read, or not to its end`),
+  ];
+}
+
+function countsOf({
+  values,
+  undecided,
+  lookAlikes,
+  exceptions,
+}: Pick<Place, 'values' | 'undecided' | 'lookAlikes' | 'exceptions'>): string {
+  return [
+    ...Object.entries(values).map(([id, n]) => `${count(n, 'value')} under ${id}`),
+    ...(undecided > 0 ? [`${undecided} undecided`] : []),
+    ...(exceptions > 0 ? [`${exceptions} in a sensitive place that no key opens`] : []),
+    ...(lookAlikes > 0 ? [count(lookAlikes, 'look-alike')] : []),
+  ].join(', ');
+}
