@@ -30,7 +30,7 @@ const options = {
   'all-formats': {
     type: 'boolean',
     group: 'What to rotate:',
-    describe: 'look for every known format, whatever the job names',
+    describe: 'look for every known format that takes such a key, whatever the job names',
   },
 } as const;
 
@@ -70,7 +70,7 @@ async function scanWith(
   for (const key of [current, ...others])
     rings.push({ id: key.id, ring: await ringOf(database, catalog, job, key) });
   const { text, binary } = wanted(job, args.allFormats === true);
-  const rules = job.everywhere ?? { sensitive: [], decisions: [] };
+  const rules = job.everywhere ?? { sensitive: [], decisions: [], certain: [] };
   const found = await scanDatabase(database, catalog, { text, binary, rings, rules, exclude: [] });
   const places = found.places.map((place) => ({ ...place, leftOut: leftOut(job, catalog, place) }));
   const keyIds = rings.map(({ id }) => id);

@@ -105,7 +105,7 @@ export interface Database {
     after: RowId | null,
     limit: { rows: number; bytes: number },
   ): Promise<RowId | null>;
-  /** Rows in id order. With `limit`, the first so many (the verifier pages with it). */
+  /** Rows in id order; a shape without id columns gives them in no order. With `limit`, the first so many (the verifier pages with it). */
   readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]>;
   /** Those of the given rows that exist, in no particular order; with `trx` they are locked against writers. */
   readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]>;

@@ -59,6 +59,11 @@ export function predicates(table: PostgresTable, shape: RowShape, range: Range):
   ];
 }
 
+/** Nothing for rows without an id. */
+export function orderBy(table: PostgresTable, shape: RowShape): string {
+  return shape.id.length === 0 ? '' : `order by ${shape.id.map((column) => idColumn(table, column))}`;
+}
+
 export function where(conditions: readonly string[]): string {
   return conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;
 }

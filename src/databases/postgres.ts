@@ -25,6 +25,7 @@ import {
   compare,
   idColumn,
   isBinary,
+  orderBy,
   predicates,
   source,
   type Texts,
@@ -127,7 +128,7 @@ class PostgresDatabase implements Database {
   async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
     const table = await this.#table(shape.table);
     const sql = `select ${texts(table, shape)} from ${source(table)} ${where(predicates(table, shape, range))}
-      order by ${shape.id.map((column) => idColumn(table, column))} ${limit === undefined ? '' : `limit ${wholeNumber(limit)}`}`;
+      ${orderBy(table, shape)} ${limit === undefined ? '' : `limit ${wholeNumber(limit)}`}`;
     return toRows(shape, await this.#rows(sql, [...(range.after ?? []), ...(range.upTo ?? [])]));
   }
 
@@ -139,7 +140,7 @@ class PostgresDatabase implements Database {
     // In id order, so that two lockers cannot meet head-on
     const sql = `select ${texts(table, shape)} from ${source(table)}
       join unnest(${wanted}) as w(${shape.id.map((_, place) => `i${place}`)}) on ${same.join(' and ')}
-      order by ${shape.id.map((column) => idColumn(table, column))} ${trx ? 'for update of t' : ''}`;
+      ${orderBy(table, shape)} ${trx ? 'for update of t' : ''}`;
     return toRows(
       shape,
       await this.#rows(
@@ -201,9 +202,7 @@ class PostgresDatabase implements Database {
       .flatMap((column) =>
         needles.map((_, place) => `strpos(${value(table, column)} collate "C", $${first + place}) > 0`),
       );
-    const order =
-      shape.id.length === 0 ? '' : `order by ${shape.id.map((column) => idColumn(table, column))}`;
-    const sql = `select ${texts(table, shape)} from ${source(table)} ${where([...bounds, `(${hits.join(' or ') || 'false'})`])} ${order} limit ${wholeNumber(limit)}`;
+    const sql = `select ${texts(table, shape)} from ${source(table)} ${where([...bounds, `(${hits.join(' or ') || 'false'})`])} ${orderBy(table, shape)} limit ${wholeNumber(limit)}`;
     return toRows(
       shape,
       await this.#rows(sql, [

@@ -31,6 +31,7 @@ import {
   idColumn,
   idOf,
   order,
+  orderBy,
   predicates,
   quote,
   selected,
@@ -140,7 +141,7 @@ class SqliteDatabase implements Database {
     return this.#session(undefined, (connection) => {
       const table = this.#table(connection, shape.table);
       const sql = `select ${selected(table, shape)} from ${quote(table.name)} as t ${where(predicates(table, shape, range))}
-        order by ${order(table, shape)} limit @rows`;
+        ${orderBy(table, shape)} limit @rows`;
       const rows = read(connection, sql).all({
         ...bound(table, shape, range),
         rows: limit === undefined ? -1 : atLeastOne(limit),
@@ -195,9 +196,8 @@ class SqliteDatabase implements Database {
         .flatMap((column) =>
           needles.map((_, place) => `instr(${stored(table, column)}, @needle${place}) > 0`),
         );
-      const sorted = shape.id.length === 0 ? '' : `order by ${order(table, shape)}`;
       const sql = `select ${selected(table, shape)} from ${quote(table.name)} as t
-        ${where([...predicates(table, shape, range), `(${hits.join(' or ') || 'false'})`])} ${sorted} limit @rows`;
+        ${where([...predicates(table, shape, range), `(${hits.join(' or ') || 'false'})`])} ${orderBy(table, shape)} limit @rows`;
       const wanted = Object.fromEntries(needles.map((needle, place) => [`needle${place}`, needle]));
       const rows = read(connection, sql).all({
         ...bound(table, shape, range),

@@ -28,6 +28,8 @@ export interface Decision {
 export interface Rules {
   readonly sensitive: NonNullable<JobFile['everywhere']>['sensitive'];
   readonly decisions: readonly Decision[];
+  /** Places where the inventory found so many values, all of which open, that chance is out of the question. */
+  readonly certain: readonly string[];
 }
 
 /**

@@ -55,7 +55,7 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
       hasColumns(schema, table, [column, ...Object.keys(where ?? {})]),
     ),
     ...(file.everywhere !== undefined && {
-      everywhere: { ...file.everywhere, binary: file.everywhere.binary, decisions: [] },
+      everywhere: { ...file.everywhere, binary: file.everywhere.binary, decisions: [], certain: [] },
     }),
     exclude,
     derived: file.derived.map(({ secret, setting, unless }) => ({

@@ -121,6 +121,11 @@ function rotationStatement(run: Run, { verification: found, sweeps, exceptions }
   return [
     `${run.round === 1 ? 'A full scan' : `The last of ${thousands(run.round)} full scans`} read all ${count(found.rows, 'row')} again, unfiltered and by another reading path than the rotation's, under the new key and the keys that it unwraps.`,
     `${count(found.proven, 'row')} proven: the new key opens the values, and the keyed digest of row id, field, path and plaintext equals the one taken before they were sealed. What did not open then (an exception, a look-alike, clear text) is stored unchanged.`,
+    ...(run.job.targets.some(({ onlyVerified }) => onlyVerified === true)
+      ? [
+          'Among them are the rows of tables where the inventory found nothing: they were read for the verification alone, and nothing in them opens under the old key.',
+        ]
+      : []),
     ...(found.new === 0
       ? []
       : [`${count(found.new, 'row')} written meanwhile under the new key: no digest from before exists.`]),

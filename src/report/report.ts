@@ -7,6 +7,7 @@ import { type RunEvent, RunTable } from '../rotation/run-table.ts';
 import { auditChunks, nothingAudited } from './chunk-audit.ts';
 import { type Figures, figuresOf, sumFigures } from './figures.ts';
 import { type Pause, pausesOf } from './pauses.ts';
+import type { Places } from './places.ts';
 import { type Proof, proofOf, rowsOf } from './proof.ts';
 import { survivalOf } from './survival.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
@@ -59,6 +60,8 @@ export interface InventoryReport {
     readonly column: string;
     readonly reason: string;
   }[];
+  /** Null: the job names every place itself. */
+  readonly places: Places | null;
 }
 
 /** Where a value is that could not be rotated, and why; never what it holds. */
@@ -159,13 +162,19 @@ async function targetsOf(checkpoint: Knex, run: Run): Promise<TargetReport[]> {
   const totals = await new ChunkFigures(checkpoint, run.id).totals();
   const audits = await auditChunks(checkpoint, run);
   const exceptions = await openExceptions(checkpoint, run);
-  return run.job.targets.map(({ shape: { table }, phase }) => {
+  return run.job.targets.map(({ shape: { table }, phase, onlyVerified }) => {
     const rows = run.inventory.targets.find(({ target }) => target === table)?.rows ?? null;
     const audit = audits.get(table) ?? nothingAudited;
     return {
       target: table,
-      phase: run.job.phases[phase] ?? String(phase),
-      ...figuresOf(run, rows, totals.get(table), audit, exceptions.get(table) ?? 0),
+      phase: run.job.phases[phase] ?? 'only verified',
+      ...figuresOf(
+        onlyVerified === true ? { ...run, kind: 'verification' } : run,
+        rows,
+        totals.get(table),
+        audit,
+        exceptions.get(table) ?? 0,
+      ),
     };
   });
 }
@@ -195,6 +204,17 @@ async function exceptionsOf(checkpoint: Knex, run: Run): Promise<Report['excepti
   };
 }
 
+function placesOf({ everywhere }: Run['job'], { places = [] }: Run['inventory']): InventoryReport['places'] {
+  if (everywhere === undefined) return null;
+  const { sensitive, decisions, certain } = everywhere;
+  const found = places.map(({ table, column, path, values, ...place }) => ({
+    ...place,
+    place: `${table}.${column}${path}`,
+    values: Object.values(values).reduce((sum, n) => sum + n, 0),
+  }));
+  return { sensitive, decisions, certain, found };
+}
+
 function inventoryOf({ job, inventory }: Run): InventoryReport {
   return {
     declared: job.targets.flatMap((target) =>
@@ -213,6 +233,7 @@ function inventoryOf({ job, inventory }: Run): InventoryReport {
     undeclared: inventory.undeclared,
     unread: inventory.unread,
     exclusions: job.exclude.map(({ table, column, reason }) => ({ table, column, reason })),
+    places: placesOf(job, inventory),
   };
 }
 

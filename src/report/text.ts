@@ -1,5 +1,6 @@
 import { count, thousands } from './count.ts';
 import { bullets, labelled, section, title, wrap } from './layout.ts';
+import { placesSection } from './places.ts';
 import type { Report } from './report.ts';
 import {
   authoritySection,
@@ -32,6 +33,7 @@ export function reportText(report: Report): string {
     ...section('ON WHOSE AUTHORITY', authoritySection(report)),
     ...section('KEYS', keysSection(report)),
     ...section('INVENTORY', inventorySection(report)),
+    ...(report.inventory.places === null ? [] : section('PLACES', placesSection(report.inventory.places))),
     ...section('ROWS', rowsSection(report)),
     ...section('VALUES', valuesSection(report)),
     ...section('SWEEPS', sweepsSection(report)),

@@ -97,8 +97,10 @@ function classifySweep(values: readonly Value[], { from, to }: Rotation): void {
           settleByRules(value, opening, judged(value, opening), stays);
         } else if (old === 'foreign') settleForeign(value, from, to);
         else settleClosed(value, 'does-not-open');
-      } else if (typeof current === 'string') settleOpened(value, old as Exclude<Opening, string>, stays);
-      else if (typeof old !== 'string' && !stays(old.key) && !format.authenticated)
+      } else if (typeof current === 'string') {
+        if (value.prepared.rules !== null) settleByRules(value, old, 'rotate', stays);
+        else settleOpened(value, old as Exclude<Opening, string>, stays);
+      } else if (typeof old !== 'string' && !stays(old.key) && !format.authenticated)
         settleUndecided(value, current.plain);
       else {
         value.outcome = 'current';

@@ -82,6 +82,20 @@ export class ExceptionTable {
     }
   }
 
+  /** Those of the rows, as JSON texts, that have an open exception. */
+  async listed(trx: Transaction, target: string, rowIds: readonly RowId[]): Promise<Set<string>> {
+    const found = new Set<string>();
+    for (let i = 0; i < rowIds.length; i += 200) {
+      const ids = rowIds.slice(i, i + 200).map((id) => JSON.stringify(id));
+      const rows: { row_id: string }[] = await trx('keyturn_exception')
+        .where({ run: this.#run, target, state: 'open' })
+        .whereIn('row_id', ids)
+        .select('row_id');
+      for (const { row_id } of rows) found.add(row_id);
+    }
+    return found;
+  }
+
   /** A chunk is verified again: the differences that the last scan found in it are found again, or are mended. */
   async resolveDifferences(trx: Transaction, chunk: number): Promise<void> {
     await trx('keyturn_exception')

@@ -35,7 +35,14 @@ export function fitShape(job: Job, catalog: readonly Table[], scan: Scan): Job {
         ? [shapedTarget(table, phase, declared)]
         : [{ ...shapedTarget(table, phase + 1, declared), onlyVerified: true }];
     });
-  return { ...job, targets: [...named, ...shaped] };
+  const certain = scan.places.filter(isCertain).map((each) => `${each.table}.${each.column}${each.path}`);
+  return { ...job, everywhere: { ...everywhere, certain }, targets: [...named, ...shaped] };
+}
+
+/** Only worth saying where some value is not plausible by itself. */
+function isCertain({ values, undecided, lookAlikes, exceptions }: Place): boolean {
+  const opened = Object.values(values).reduce((sum, n) => sum + n, undecided);
+  return undecided > 0 && lookAlikes === 0 && exceptions === 0 && opened >= convincing;
 }
 
 /** Look-alikes alone are none of the run's business. */

@@ -13,7 +13,8 @@ export function placeOf(table: string, column: string, path: string): string {
 /**
  * The rules that the report tells too:
  * - not of the format: nothing;
- * - a known sensitive place (named by the job, told by a sibling field, or decided `rotate`): rotated, or an exception;
+ * - a known sensitive place (named by the job, told by a sibling field, or one where the inventory found many values of
+ *   which all open): rotated, or an exception;
  * - elsewhere: what does not open is a look-alike; what opens as text, a certificate or a key is rotated;
  *   what opens as anything else (chance is 1 in 255) is undecided, unless it was decided.
  */
@@ -27,23 +28,16 @@ export function verdictOf(
   if (opening !== 'closed' && isPlausible(opening.plain, 'plausible')) return 'rotate';
   const known = isKnown(rules, place, siblings);
   if (opening === 'closed') return known ? 'exception' : 'look-alike';
-  if (known) return 'rotate';
-  return decided(rules, place) === 'leave' ? 'look-alike' : 'undecided';
+  const decision = rules.decisions.find((each) => each.place === place)?.as;
+  if (known || decision === 'rotate') return 'rotate';
+  return decision === 'leave' ? 'look-alike' : 'undecided';
 }
 
-export function isKnown(
-  rules: Rules,
-  place: string,
-  siblings: () => Readonly<Record<string, unknown>>,
-): boolean {
-  if (decided(rules, place) === 'rotate') return true;
+function isKnown(rules: Rules, place: string, siblings: () => Readonly<Record<string, unknown>>): boolean {
+  if (rules.certain.includes(place)) return true;
   return rules.sensitive.some((rule) =>
     'place' in rule ? rule.place === place : hasAll(siblings(), rule.sibling),
   );
-}
-
-function decided({ decisions }: Rules, place: string): 'rotate' | 'leave' | undefined {
-  return decisions.find((decision) => decision.place === place)?.as;
 }
 
 function hasAll(

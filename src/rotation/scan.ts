@@ -129,9 +129,11 @@ class Findings {
           const kind = this.#binaryColumn(table, column);
           kind.filled++;
           const inside = isGzip(stored) ? candidates(gzip, column, stored) : null;
-          if (inside !== null) kind.gzips++;
-          texts.push(...(inside ?? []));
-          wholes.push({ column, stored, document: text, path: '', text: stored });
+          if (inside === null) wholes.push({ column, stored, document: text, path: '', text: stored });
+          else {
+            kind.gzips++;
+            texts.push(...inside);
+          }
         }
       }
     });
@@ -141,7 +143,9 @@ class Findings {
 
   #try(table: string, format: Format, candidates: readonly Candidate[]): void {
     const batch = candidates.map((candidate) => candidate.text);
-    const openings = this.#wanted.rings.map(({ ring }) => format.open(batch, ring));
+    const openings = this.#wanted.rings.map(({ ring }) =>
+      fits(format, ring) ? format.open(batch, ring) : [],
+    );
     candidates.forEach((candidate, i) => {
       const perRing = openings.map((each) => each[i] ?? 'foreign');
       if (perRing.every((opening) => opening === 'foreign')) return;
@@ -196,6 +200,11 @@ class Findings {
     this.binary.set(key, made);
     return made;
   }
+}
+
+/** A key of another length opens nothing of a format that takes it as it is. */
+function fits({ keyLengths }: Format, { primary }: Keyring): boolean {
+  return keyLengths === undefined || (!primary.isText && keyLengths.includes(primary.bytes.length));
 }
 
 function isNamed({ sensitive, decisions }: Rules, place: string): boolean {

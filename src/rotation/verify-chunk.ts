@@ -19,6 +19,8 @@ interface Findings {
   readonly counts: Verification;
   readonly late: RowId[];
   readonly exceptions: Exception[];
+  /** Values of proven rows that do not open. The rotation should have listed them. */
+  readonly closed: Exception[];
 }
 
 /**
@@ -45,7 +47,10 @@ export async function verifyChunk(
     const rows = [...new Map(found.exceptions.map(({ rowId }) => [JSON.stringify(rowId), rowId])).values()];
     await exceptions.resolve(trx, chunk.target, rows);
     await exceptions.resolveDifferences(trx, number);
-    await exceptions.insert(trx, number, found.exceptions);
+    await exceptions.insert(trx, number, [
+      ...found.exceptions,
+      ...(await unlisted(trx, exceptions, chunk.target, found.closed)),
+    ]);
     await chunks.completeVerification(trx, number, found.counts, found.late, context.worker);
     return { event: 'verified', target: chunk.target, rows: found.counts.rows };
   };
@@ -57,6 +62,19 @@ export async function verifyChunk(
   }
 }
 
+/** What the rotation passed over in silence: it must have taken a value for something else. */
+async function unlisted(
+  trx: Transaction,
+  exceptions: ExceptionTable,
+  target: string,
+  closed: readonly Exception[],
+): Promise<Exception[]> {
+  if (closed.length === 0) return [];
+  const rowIds = closed.map(({ rowId }) => rowId);
+  const listed = await exceptions.listed(trx, target, rowIds);
+  return closed.filter(({ rowId }) => !listed.has(JSON.stringify(rowId)));
+}
+
 async function readRange(
   context: WorkerContext,
   run: Run,
@@ -64,6 +82,7 @@ async function readRange(
   chunk: Chunk,
 ): Promise<Findings> {
   const { shape } = prepared.target;
+  const unrotated = prepared.target.onlyVerified === true && run.kind === 'rotation';
   const ring = await context.verifying(run.round);
   const known = await knownDigests(context, run, chunk);
   const key = digestKey(ring.primary, context.reference?.run ?? run.id, chunk.target);
@@ -71,12 +90,13 @@ async function readRange(
     counts: { rows: 0, values: 0, proven: 0, new: 0, changed: 0, late: 0, gone: 0, exceptions: 0 },
     late: [],
     exceptions: [],
+    closed: [],
   };
   let after = chunk.range.after;
   for (;;) {
     const rows: Row[] = await context.database.readRange(shape, { after, upTo: chunk.range.upTo }, page);
     for (const verified of verifyRows(prepared, rows, ring, key)) {
-      judge(verified, known, context.from, run, shape.table, found);
+      judge(verified, known, context.from, run, shape.table, unrotated, found);
     }
     const last = rows.at(-1);
     if (last === undefined || rows.length < page) break;
@@ -106,12 +126,14 @@ async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Pro
   return known;
 }
 
+/** @param unrotated the inventory found nothing there, so there is no digest: that nothing needs the old key is all. */
 function judge(
   verified: VerifiedRow,
   known: Map<string, string>,
   old: Keyring | null,
   run: Run,
   target: string,
+  unrotated: boolean,
   found: Findings,
 ): void {
   const { counts } = found;
@@ -119,16 +141,19 @@ function judge(
   known.delete(verified.id);
   counts.rows++;
   counts.values += verified.values;
+  const { id: rowId } = verified.row;
   const except = (reason: Exception['reason'], field: string, path: string): void => {
-    found.exceptions.push({ target, rowId: verified.row.id, field, path, reason });
+    found.exceptions.push({ target, rowId, field, path, reason });
   };
-  if (recorded === verified.digest) {
+  const late = (): boolean => old !== null && verified.dependsOn(old);
+  if (recorded === verified.digest || (recorded === undefined && unrotated && !late())) {
     counts.proven++;
     counts.exceptions += verified.closed.length;
-    // A rotation listed them when it met them; a later verification has a list of its own.
-    if (run.kind === 'verification')
-      for (const { field, path } of verified.closed) except('does-not-open', field, path);
-  } else if (old !== null && verified.dependsOn(old)) {
+    for (const { field, path } of verified.closed) {
+      if (run.kind === 'verification') except('does-not-open', field, path);
+      else found.closed.push({ target, rowId, field, path, reason: 'does-not-open' });
+    }
+  } else if (late()) {
     counts.late++;
     found.late.push(verified.row.id);
   } else if (recorded !== undefined && run.kind === 'rotation') {

@@ -255,6 +255,18 @@ function describeReading(both: Both, dialect: Dialect): void {
       },
     );
 
+    test('reads the rows of a table without a row id, with empty ids and up to a limit', async () => {
+      const [world, database] = both();
+      await world.exec('create table unkeyed (v text)');
+      for (let row = 0; row < 4; row++) await world.exec(`insert into unkeyed values ('v${row}')`);
+      await database.catalog();
+      const shape: RowShape = { table: 'unkeyed', id: [], columns: ['v'], written: 0 };
+      const rows = await database.readRange(shape, { after: null, upTo: null });
+      expect(rows.map(({ values }) => values[0]).sort()).toEqual(['v0', 'v1', 'v2', 'v3']);
+      expect(rows.map(({ id }) => id)).toEqual([[], [], [], []]);
+      expect(await database.readRange(shape, { after: null, upTo: null }, 3)).toHaveLength(3);
+    });
+
     test('bounds a chunk by bytes, but never below one row', async () => {
       const [world, database] = both();
       await world.exec('create table heavy (id integer primary key, v text, w text)');

@@ -1,0 +1,207 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { openDatabase } from '../../src/databases/open.ts';
+import { formatNames } from '../../src/formats/registry.ts';
+import { loadJob } from '../../src/job/load.ts';
+import { resolveJob } from '../../src/job/resolve.ts';
+import { Key } from '../../src/keys/key.ts';
+import { openKeyring } from '../../src/rotation/open-keyring.ts';
+import { consent, type Ended, emptyFolder, keyturn } from '../commands/keyturn.ts';
+import { checkOctopus } from '../support/octopus/check.ts';
+import { type Dialect, postgres, sqlite } from '../support/octopus/dialect.ts';
+import { makeOctopus } from '../support/octopus/make.ts';
+import { seeOctopus } from '../support/octopus/seen.ts';
+import type { Truth } from '../support/octopus/truth.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createSqlite } from '../support/sqlite.ts';
+
+/** The real command over a database in the shape of Octopus Deploy's, judged by a checker that shares nothing with it. */
+
+const worlds = [
+  ['sqlite', createSqlite, sqlite],
+  ['postgres', createDatabase, postgres],
+] as const;
+
+/** The same in every run: what opens by chance, 1 value in 255, is the same then too. */
+function keysOf(from: number, to: number): { readonly old: Buffer; readonly next: Buffer } {
+  const key = (name: string, bytes: number): Buffer =>
+    createHash('sha256').update(name).digest().subarray(0, bytes);
+  return { old: key('the old key', from), next: key('the new key', to) };
+}
+
+/** What a test leaves behind. */
+const left: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const leave of left.splice(0).reverse()) await leave();
+});
+
+interface Scene {
+  readonly world: TestDatabase;
+  readonly truth: Truth;
+  readonly path: string;
+  /** `--database` and both key files. */
+  readonly where: readonly string[];
+  run(...args: string[]): Promise<Ended>;
+  problems(): Promise<string[]>;
+}
+
+async function sceneOf(
+  create: () => Promise<TestDatabase>,
+  dialect: Dialect,
+  keys: { readonly old: Buffer; readonly next: Buffer },
+  secrets?: number,
+): Promise<Scene> {
+  const { old, next } = keys;
+  const world = await create();
+  left.push(() => world.close());
+  const { path, remove } = emptyFolder();
+  left.push(remove);
+  const truth = await makeOctopus(world.exec, dialect, {
+    key: old,
+    nextKeys: [next],
+    ...(secrets !== undefined && { secrets }),
+  });
+  const seenBefore = await seeOctopus(world.exec, dialect, truth.tables);
+  const file = (name: string, key: Buffer): string => {
+    writeFileSync(`${path}/${name}`, key.toString('base64'), { mode: 0o600 });
+    return `${path}/${name}`;
+  };
+  const current = ['--current-key-file', file('old.key', old)];
+  return {
+    world,
+    truth,
+    path,
+    where: ['--database', world.url, ...current, '--new-key-file', file('new.key', next)],
+    run: (...args) => keyturn(args, { cwd: path }),
+    problems: () => checkOctopus(world.exec, dialect, truth, next, { seenBefore, oldKey: old }),
+  };
+}
+
+// The test's own connection would be taken for the application's
+const rotation = ['rotate', '--job', 'octopus', ...consent, '--force'];
+/** Holds no ciphertext, but of values with a ciphertext's size 1 in 255 seems to open. */
+const preview = ['--decide', 'Blob.Preview=leave'];
+
+/** Says what went wrong, if it did. */
+function expectCode({ code, stdout, stderr }: Ended, expected: number): void {
+  expect({ code, said: code === expected ? '' : `${stdout}${stderr}` }).toEqual({ code: expected, said: '' });
+}
+
+/** Settles every place where a scan finds undecided values. */
+async function decisions({ run, where }: Scene): Promise<string[]> {
+  const scanned = await run('scan', '--job', 'octopus', ...where.slice(0, 4), '--json');
+  expect(scanned).toMatchObject({ code: 0 });
+  const { places } = JSON.parse(scanned.stdout) as {
+    places: { table: string; column: string; path: string; document: string; undecided: number }[];
+  };
+  return places
+    .filter(({ undecided, document }) => undecided > 0 && document !== 'text')
+    .flatMap(({ table, column, path }) => ['--decide', `${table}.${column}${path}=rotate`])
+    .concat(preview);
+}
+
+describe.each(worlds)('octopus on %s', (name, create, dialect) => {
+  test.each(
+    name === 'sqlite'
+      ? [
+          [16, 32],
+          [32, 16],
+          [16, 16],
+          [32, 32],
+        ]
+      : [[16, 32]],
+  )(
+    'from a key of %d bytes to one of %d everything is found by its shape and rotated, and nothing else is touched',
+    async (from, to) => {
+      const scene = await sceneOf(create, dialect, keysOf(from, to));
+      const rotated = await scene.run(...rotation, ...scene.where, ...(await decisions(scene)));
+      expectCode(rotated, 0);
+      expect(rotated.stdout).toMatch(/^VERIFIED: /);
+      expect(await scene.problems()).toEqual([]);
+      const [database, url = '', , , , next = ''] = scene.where;
+      const verified = await scene.run('verify', database ?? '', url, '--current-key-file', next);
+      expectCode(verified, 0);
+    },
+    120_000,
+  );
+
+  test('what opens as nothing known is left alone and ends with 3; a decision settles it afterwards', async () => {
+    const scene = await sceneOf(create, dialect, keysOf(16, 32));
+    const settled = await decisions(scene);
+    const rotated = await scene.run(...rotation, ...scene.where, ...preview);
+    expectCode(rotated, 3);
+    expect(rotated.stdout).toMatch(/^VERIFIED WITH EXCEPTIONS: \d+ values/);
+    expect(rotated.stdout).toContain('Configuration row smtp, JSON.SmtpPassword: undecided-place');
+    const problems = await scene.problems();
+    expect(problems.length).toBeGreaterThan(0);
+    for (const problem of problems) expect(problem).toMatch(/still under the old key$/);
+    const wrong = await scene.run('exceptions', 'retry', ...scene.where, '--force', '--decide', 'A.b=maybe');
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('--decide takes') });
+    const retried = await scene.run('exceptions', 'retry', ...scene.where, '--force', ...settled);
+    expectCode(retried, 0);
+    expect(await scene.problems()).toEqual([]);
+  }, 120_000);
+
+  test('plan tells what would be rotated, and changes nothing', async () => {
+    const scene = await sceneOf(create, dialect, keysOf(32, 32));
+    const planned = await scene.run(
+      'plan',
+      '--job',
+      'octopus',
+      ...scene.where.slice(0, 4),
+      ...preview,
+      '--json',
+    );
+    expectCode(planned, 0);
+    const { targets } = JSON.parse(planned.stdout) as { targets: { target: string; phase?: string }[] };
+    const of = (target: string) => targets.find((each) => each.target === target);
+    expect(of('VariableSet')).toMatchObject({ phase: 'everywhere' });
+    // Looked at, and nothing was found: only verified
+    expect(of('ApiKey')).not.toHaveProperty('phase');
+    const unchanged = await checkOctopus(scene.world.exec, dialect, scene.truth, randomBytes(32), {
+      seenBefore: await seeOctopus(scene.world.exec, dialect, scene.truth.tables),
+    });
+    expect(unchanged.every((problem) => !problem.includes('row'))).toBe(true);
+  }, 120_000);
+});
+
+test('a binary column of which only some values open stops the run before it begins', async () => {
+  const scene = await sceneOf(createSqlite, sqlite, keysOf(16, 32));
+  await scene.world.exec(
+    `update "Blob" set "Data" = x'0102030405' where "Id" = (select min("Id") from "Blob")`,
+  );
+  const refused = await scene.run(...rotation, ...scene.where, ...preview);
+  expect(refused).toMatchObject({ code: 2 });
+  expect(refused.stderr).toMatch(/^keyturn: error: the binary column Blob\.Data: \d+ of \d+ values open/m);
+  expect(await scene.world.exec("select 1 from sqlite_schema where name like 'keyturn%'")).toEqual([]);
+  const decided = await scene.run(
+    ...rotation,
+    ...scene.where,
+    ...(await decisions(scene)),
+    ...['--decide', 'Blob.Data=leave'],
+  );
+  expectCode(decided, 0);
+});
+
+test('a wrong key is refused by the certificate in 100 of 100 tries, though padding lets some values through', async () => {
+  const scene = await sceneOf(createSqlite, sqlite, keysOf(32, 32), 5_000);
+  const database = await openDatabase(scene.world.url);
+  left.push(() => database.close());
+  const catalog = await database.catalog();
+  const job = resolveJob(loadJob('octopus', formatNames), catalog);
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const wrong = Key.fromBytes(randomBytes(attempt % 2 === 0 ? 32 : 16));
+    await expect(openKeyring(database, catalog, job, wrong)).rejects.toMatchObject({
+      code: 'wrong-current-key',
+      exitCode: 2,
+    });
+  }
+  const { verdict } = await openKeyring(database, catalog, job, Key.fromBytes(scene.truth.key));
+  expect(verdict).toBe('right');
+  // And through the command line, once
+  writeFileSync(`${scene.path}/old.key`, randomBytes(32).toString('base64'));
+  const refused = await scene.run(...rotation, ...scene.where);
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('does not open this Octopus') });
+  expect(existsSync(`${scene.path}/keyturn-reports`)).toBe(false);
+}, 120_000);
