@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
-import { KeyturnError } from '../error.ts';
 import type { RunLock } from './database.ts';
-
-const heartbeatMs = 3_000;
-const answerMs = 10_000;
+import { HeldLock, lockedByAnother, pooled } from './held-lock.ts';
 
 /**
  * A *session* lock on a connection of its own: it outlives transactions and dies with the process, whatever kills it.
@@ -12,34 +9,21 @@ const answerMs = 10_000;
  */
 export async function lockPostgres(config: pg.ClientConfig, schema: string, place: string): Promise<RunLock> {
   const client = new pg.Client({ ...config, application_name: `${config.application_name} run lock` });
-  let lose: (reason: Error) => void = () => undefined;
-  const lost = new Promise<never>((_, reject) => {
-    lose = (cause) =>
-      reject(
-        new KeyturnError('run-lock', `the run lock of ${place} was lost`, {
-          hint: 'start again with keyturn resume',
-          cause,
-        }),
-      );
-  });
-  lost.catch(() => undefined);
-  client.on('error', lose);
+  const lock = new HeldLock(place);
+  client.on('error', (error) => lock.lose(error));
   await client.connect();
   const backend = await acquire(client, schema, place).catch(async (error) => {
     await client.end();
     throw error;
   });
-  client.on('end', () => lose(new Error('Connection terminated')));
-  const timer = setInterval(() => void beat(client, backend).catch(lose), heartbeatMs).unref();
-  lost.catch(() => clearInterval(timer));
-  return {
-    lost,
-    async release() {
-      clearInterval(timer);
+  client.on('end', () => lock.lose(new Error('Connection terminated')));
+  return lock.keep(
+    () => beat(client, backend),
+    async () => {
       client.removeAllListeners('end');
       await client.end();
     },
-  };
+  );
 }
 
 /** Advisory locks are per database, so the key needs to tell schemas apart, no more. */
@@ -54,23 +38,11 @@ async function acquire(client: pg.Client, schema: string, place: string): Promis
   );
   const row = answer.rows[0];
   if (row?.held) return row.backend;
-  throw new KeyturnError('run-lock', `another keyturn process is working on ${place}`, {
-    hint: 'wait for it, or find it with keyturn status',
-  });
+  throw lockedByAnother(place);
 }
 
-/** Another backend answering means a pooler that shares connections (pgbouncer's transaction mode): the lock is not ours alone. */
+/** Another backend answering means that the lock is not ours alone. */
 async function beat(client: pg.Client, backend: number): Promise<void> {
-  const late = new Promise<never>((_, reject) => {
-    setTimeout(
-      () => reject(new Error('Connection terminated: the server does not answer')),
-      answerMs,
-    ).unref();
-  });
-  const answer = await Promise.race([
-    client.query<{ backend: number }>('select pg_backend_pid() as backend'),
-    late,
-  ]);
-  if (answer.rows[0]?.backend !== backend)
-    throw new Error('the connection is shared by a pooler: connect to the server itself');
+  const answer = await client.query<{ backend: number }>('select pg_backend_pid() as backend');
+  if (answer.rows[0]?.backend !== backend) throw pooled();
 }

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { KeyturnError } from '../error.ts';
 import { describeUrl, type PostgresUrl, type SslMode } from './database-url.ts';
+import { type Login, pem } from './login.ts';
 
 type Ssl = NonNullable<pg.ClientConfig['ssl']>;
 
@@ -25,13 +25,6 @@ const settings = {
 export const sessionSql = Object.entries(settings)
   .map(([name, value]) => `set ${name} = '${value}'`)
   .join('; ');
-
-export interface Login {
-  readonly password?: string;
-  readonly applicationName?: string;
-  /** A statement that takes longer is cut off; default no limit. Engines without such a limit leave it out. */
-  readonly statementTimeoutMs?: number;
-}
 
 /** A driver's configuration that is known to connect. */
 export async function connectable(url: PostgresUrl, login: Login): Promise<pg.ClientConfig> {
@@ -81,12 +74,6 @@ async function sslOf(url: PostgresUrl): Promise<Ssl | false> {
     ...(cert === undefined ? {} : { cert: await pem(cert) }),
     ...(key === undefined ? {} : { key: await pem(key) }),
   };
-}
-
-async function pem(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause) => {
-    throw new KeyturnError('database-url', `cannot read ${path}, which the database URL names`, { cause });
-  });
 }
 
 async function tried(config: pg.ClientConfig, url: PostgresUrl): Promise<pg.ClientConfig> {

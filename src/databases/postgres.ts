@@ -16,11 +16,12 @@ import type {
 } from './database.ts';
 import { describeUrl, type PostgresUrl } from './database-url.ts';
 import { type Gauges, saysYes } from './gauge.ts';
+import type { Login } from './login.ts';
 import { type PostgresTable, readCatalog } from './postgres-catalog.ts';
 import { postgresGauges } from './postgres-gauges.ts';
 import { lockPostgres } from './postgres-lock.ts';
 import { privilegesOf, sessionsOf, warningsOf, widenColumn } from './postgres-server.ts';
-import { connectable, type Login, sessionSql } from './postgres-session.ts';
+import { connectable, sessionSql } from './postgres-session.ts';
 import {
   compare,
   idColumn,
@@ -28,16 +29,13 @@ import {
   orderBy,
   predicates,
   source,
-  type Texts,
   texts,
-  toRows,
   value,
-  where,
-  wholeNumber,
   writeStatement,
-  written,
 } from './postgres-statement.ts';
 import { isTransientPostgres } from './postgres-transience.ts';
+import { quietKnex } from './quiet-knex.ts';
+import { type Texts, toRows, where, wholeNumber, written } from './statement.ts';
 
 export async function openPostgres(url: PostgresUrl, login: Login): Promise<Database> {
   return new PostgresDatabase(await connectable(url, login), url);
@@ -65,15 +63,9 @@ class PostgresDatabase implements Database {
       client: 'pg',
       connection: config as Knex.PgConnectionConfig,
       searchPath: [url.schema],
-      compileSqlOnError: false,
+      ...quietKnex,
       acquireConnectionTimeout: 30_000,
       pool: { min: 0, max: 4, afterCreate: prepareSession },
-      log: {
-        warn: () => undefined,
-        error: () => undefined,
-        debug: () => undefined,
-        deprecate: () => undefined,
-      },
     });
     this.knex.on('query-error', withoutRow);
   }

@@ -1,5 +1,6 @@
 import type SqliteConnection from 'better-sqlite3';
 import knex, { type Knex } from 'knex';
+import { quietKnex } from './quiet-knex.ts';
 
 /** An application that shares the file holds its lock for milliseconds; one that sits on it for this long is in the way. */
 const busyMs = 10_000;
@@ -9,15 +10,8 @@ export function sqliteKnex(path: string): Knex {
     client: 'better-sqlite3',
     connection: { filename: path },
     useNullAsDefault: true,
-    // Bindings in an error's message would be ciphertexts (invariant 9)
-    compileSqlOnError: false,
+    ...quietKnex,
     pool: { min: 0, max: 1, afterCreate: prepareConnection },
-    log: {
-      warn: () => undefined,
-      error: () => undefined,
-      debug: () => undefined,
-      deprecate: () => undefined,
-    },
   });
   beginImmediately(made);
   return made;

@@ -2,6 +2,7 @@ import type { Range, Row, RowId, RowShape } from './database.ts';
 import { type Comparison, isAfter, isUpTo } from './keyset.ts';
 import type { SqliteTable } from './sqlite-catalog.ts';
 import { idText, idValue, type SqliteValue } from './sqlite-id.ts';
+import { where, written } from './statement.ts';
 
 export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
@@ -37,7 +38,7 @@ export function orderBy(table: SqliteTable, shape: RowShape): string {
 
 /** A blob stays a blob and a text a text: an application that stored bytes reads bytes. */
 export function writeSql(table: SqliteTable, shape: RowShape): string {
-  const set = shape.columns.slice(0, shape.written).map((column) => {
+  const set = written(shape).map((column) => {
     const other = table.binary.has(column) ? 'text' : 'blob';
     return `${quote(column)} = case typeof(${quote(column)}) when '${other}' then cast(? as ${other}) else ? end`;
   });
@@ -65,10 +66,6 @@ export function bound(table: SqliteTable, shape: RowShape, range: Range): Record
 
 export function values(table: SqliteTable, shape: RowShape, id: RowId): SqliteValue[] {
   return shape.id.map((column, place) => idValue(id[place] ?? '', table.affinities.get(column) ?? 'none'));
-}
-
-export function where(conditions: readonly string[]): string {
-  return conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;
 }
 
 export function atLeastOne(limit: number): number {

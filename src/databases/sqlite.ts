@@ -39,9 +39,10 @@ import {
   stored,
   toRow,
   values,
-  where,
   writeSql,
 } from './sqlite-statement.ts';
+import { where } from './statement.ts';
+import { causedBy } from './transience.ts';
 
 export async function openSqlite(url: SqliteUrl, create: boolean): Promise<Database> {
   const path = await existingFile(url.path, create);
@@ -241,12 +242,12 @@ class SqliteDatabase implements Database {
   async widen(): Promise<void> {}
 
   isTransient(error: unknown): boolean {
-    for (let at = error; typeof at === 'object' && at !== null; at = (at as { cause?: unknown }).cause) {
-      const { code, message } = at as { code?: unknown; message?: unknown };
-      if (typeof code === 'string' && /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(code)) return true;
-      if (typeof message === 'string' && /^Knex: Timeout acquiring/.test(message)) return true;
-    }
-    return false;
+    return causedBy(
+      error,
+      ({ code, message }) =>
+        (typeof code === 'string' && /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(code)) ||
+        (typeof message === 'string' && /^Knex: Timeout acquiring/.test(message)),
+    );
   }
 
   isDenied(): boolean {

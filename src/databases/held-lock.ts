@@ -1,0 +1,66 @@
+import { KeyturnError } from '../error.ts';
+import type { RunLock } from './database.ts';
+
+const heartbeatMs = 3_000;
+const answerMs = 10_000;
+
+/** A server's lock, held by a connection of its own that has to answer every few seconds. */
+export class HeldLock implements RunLock {
+  readonly lost: Promise<never>;
+  #lose: (reason: unknown) => void = () => undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #end: () => Promise<void> = async () => undefined;
+
+  constructor(place: string) {
+    this.lost = new Promise<never>((_, reject) => {
+      this.#lose = (cause) =>
+        reject(
+          new KeyturnError('run-lock', `the run lock of ${place} was lost`, {
+            hint: 'start again with keyturn resume',
+            cause,
+          }),
+        );
+    });
+    this.lost.catch(() => clearInterval(this.#timer));
+  }
+
+  lose(reason: unknown): void {
+    this.#lose(reason);
+  }
+
+  /**
+   * @param beat asks the server; rejects when the lock is no longer this connection's alone.
+   * @param end gives the lock up.
+   */
+  keep(beat: () => Promise<void>, end: () => Promise<void>): this {
+    this.#end = end;
+    this.#timer = setInterval(() => void inTime(beat()).catch(this.#lose), heartbeatMs).unref();
+    return this;
+  }
+
+  async release(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#end();
+  }
+}
+
+export function lockedByAnother(place: string): KeyturnError {
+  return new KeyturnError('run-lock', `another keyturn process is working on ${place}`, {
+    hint: 'wait for it, or find it with keyturn status',
+  });
+}
+
+/** A pooler answers from any of its connections (pgbouncer's transaction mode, ProxySQL). */
+export function pooled(): Error {
+  return new Error('the connection is shared by a pooler: connect to the server itself');
+}
+
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  const late = new Promise<never>((_, reject) => {
+    setTimeout(
+      () => reject(new Error('Connection terminated: the server does not answer')),
+      answerMs,
+    ).unref();
+  });
+  return Promise.race([answer, late]);
+}

@@ -1,0 +1,29 @@
+import type { Row, RowShape } from './database.ts';
+
+/** A row as a driver gives it, bytes as a buffer. */
+export type Texts = (string | Buffer | null)[];
+
+export function where(conditions: readonly string[]): string {
+  return conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;
+}
+
+export function wholeNumber(limit: number): string {
+  return BigInt(Math.max(1, Math.floor(limit))).toString();
+}
+
+export function written(shape: RowShape): readonly string[] {
+  return shape.columns.slice(0, shape.written);
+}
+
+export function toRows(shape: RowShape, rows: readonly Texts[]): Row[] {
+  const width = shape.id.length;
+  return rows.map((row) => ({
+    id: row.slice(0, width) as string[],
+    values: row.slice(width, width + shape.columns.length).map(toText),
+  }));
+}
+
+/** One character per byte. */
+function toText(stored: string | Buffer | null): string | null {
+  return typeof stored === 'object' && stored !== null ? stored.toString('latin1') : stored;
+}
