@@ -4,6 +4,17 @@ import { KeyturnError } from '../error.ts';
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 export type SslMode = (typeof sslModes)[number];
 
+/** MySQL's words, which MariaDB's users know too: https://dev.mysql.com/doc/refman/8.4/en/connection-options.html#option_general_ssl-mode */
+const mysqlSslModes = ['DISABLED', 'PREFERRED', 'REQUIRED', 'VERIFY_CA', 'VERIFY_IDENTITY'] as const;
+export type MysqlSslMode = (typeof mysqlSslModes)[number];
+
+/** Paths of PEM files. */
+interface SslFiles {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 export interface SqliteUrl {
   readonly engine: 'sqlite';
   readonly path: string;
@@ -18,20 +29,35 @@ export interface PostgresUrl {
   readonly database: string | undefined;
   readonly schema: string;
   readonly sslMode: SslMode | undefined;
-  /** Paths of PEM files. */
-  readonly sslFiles: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  readonly sslFiles: SslFiles;
 }
 
-export type DatabaseUrl = SqliteUrl | PostgresUrl;
+/** Of MySQL and MariaDB, which speak one protocol. */
+export interface MysqlUrl {
+  readonly engine: 'mysql';
+  readonly host: string;
+  readonly port: number;
+  /** Path of a local server's socket, used in place of host and port. */
+  readonly socket: string | undefined;
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  readonly database: string;
+  readonly sslMode: MysqlSslMode;
+  readonly sslFiles: SslFiles;
+}
 
-const shapes = 'sqlite:path/to/file or postgres://user@host:5432/database?schema=public';
+export type DatabaseUrl = SqliteUrl | PostgresUrl | MysqlUrl;
+
+const shapes =
+  'sqlite:path/to/file, postgres://user@host:5432/database?schema=public or mysql://user@host:3306/database';
 
 /** No message of this file repeats the URL: it may hold a password. */
 export function parseDatabaseUrl(url: string): DatabaseUrl {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
   if (scheme === 'sqlite') return parseSqlite(url);
   if (scheme === 'postgres' || scheme === 'postgresql') return parsePostgres(url);
-  if (scheme === 'mysql' || scheme === 'mariadb' || scheme === 'mssql') throw notBuilt(scheme);
+  if (scheme === 'mysql' || scheme === 'mariadb') return parseMysql(url);
+  if (scheme === 'mssql') throw notBuilt(scheme);
   if (/(^|;)\s*(server|data source)\s*=/i.test(url)) throw notBuilt('mssql');
   const what =
     scheme === undefined ? 'the database URL has no scheme' : `there is no database engine ${scheme}`;
@@ -43,6 +69,10 @@ export function describeUrl(url: DatabaseUrl): string {
   if (url.engine === 'sqlite') return `sqlite:${url.path}`;
   const user = url.user === undefined ? '' : `${encodeURIComponent(url.user)}@`;
   const host = url.host.includes(':') && !url.host.startsWith('/') ? `[${url.host}]` : url.host;
+  if (url.engine === 'mysql') {
+    const socket = url.socket === undefined ? '' : `?socket=${encodeURIComponent(url.socket)}`;
+    return `mysql://${user}${host}:${url.port}/${encodeURIComponent(url.database)}${socket}`;
+  }
   return `postgres://${user}${host}:${url.port}/${encodeURIComponent(url.database ?? '')}?schema=${encodeURIComponent(url.schema)}`;
 }
 
@@ -57,24 +87,57 @@ function parseSqlite(url: string): SqliteUrl {
 }
 
 function parsePostgres(text: string): PostgresUrl {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined)
-    throw new KeyturnError('database-url', 'the database URL is malformed', {
-      hint: `write it as ${shapes}; a password's special characters are percent-encoded, or leave the password to KEYTURN_DATABASE_PASSWORD`,
-    });
-  const query = (name: string): string | undefined => url.searchParams.get(name) || undefined;
+  const { url, query } = parts(text);
   const files = { ca: query('sslrootcert'), cert: query('sslcert'), key: query('sslkey') };
   return {
     engine: 'postgres',
-    host: query('host') ?? (decode(url.hostname).replace(/^\[(.*)\]$/, '$1') || 'localhost'),
+    host: query('host') ?? (hostOf(url) || 'localhost'),
     port: Number(url.port || query('port') || 5432),
     user: decode(url.username) || query('user'),
     password: decode(url.password) || query('password'),
     database: decode(url.pathname.slice(1)) || query('dbname'),
     schema: query('schema') ?? 'public',
     sslMode: sslMode(query('sslmode')),
-    sslFiles: Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined)),
+    sslFiles: given(files),
   };
+}
+
+function parseMysql(text: string): MysqlUrl {
+  const { url, query } = parts(text);
+  const database = decode(url.pathname.slice(1));
+  if (database === '')
+    throw new KeyturnError('database-url', 'the database URL names no database', {
+      hint: 'write it as mysql://user@host:3306/database',
+    });
+  const files = { ca: query('ssl-ca'), cert: query('ssl-cert'), key: query('ssl-key') };
+  return {
+    engine: 'mysql',
+    host: hostOf(url) || 'localhost',
+    port: Number(url.port || 3306),
+    socket: query('socket'),
+    user: decode(url.username) || undefined,
+    password: decode(url.password) || undefined,
+    database,
+    sslMode: mysqlSslMode(query('ssl-mode') ?? (files.ca === undefined ? 'PREFERRED' : 'VERIFY_CA')),
+    sslFiles: given(files),
+  };
+}
+
+function parts(text: string): { url: URL; query: (name: string) => string | undefined } {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined)
+    throw new KeyturnError('database-url', 'the database URL is malformed', {
+      hint: `write it as ${shapes}; a password's special characters are percent-encoded, or leave the password to KEYTURN_DATABASE_PASSWORD`,
+    });
+  return { url, query: (name) => url.searchParams.get(name) || undefined };
+}
+
+function hostOf(url: URL): string {
+  return decode(url.hostname).replace(/^\[(.*)\]$/, '$1');
+}
+
+function given(files: Readonly<Record<keyof SslFiles, string | undefined>>): SslFiles {
+  return Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined));
 }
 
 function sslMode(value: string | undefined): SslMode | undefined {
@@ -82,6 +145,15 @@ function sslMode(value: string | undefined): SslMode | undefined {
   if (value !== undefined && mode === undefined)
     throw new KeyturnError('database-url', 'the sslmode of the database URL is unknown', {
       hint: `one of ${sslModes.join(', ')}`,
+    });
+  return mode;
+}
+
+function mysqlSslMode(value: string): MysqlSslMode {
+  const mode = mysqlSslModes.find((known) => known === value.toUpperCase());
+  if (mode === undefined)
+    throw new KeyturnError('database-url', 'the ssl-mode of the database URL is unknown', {
+      hint: `one of ${mysqlSslModes.join(', ')}`,
     });
   return mode;
 }

@@ -37,7 +37,34 @@ test('a postgres URL, in full and at its shortest', () => {
   });
 });
 
+test('a mysql URL, in full and at its shortest', () => {
+  expect(
+    parseDatabaseUrl(
+      'MariaDB://us%40er:p%2Fw@[::1]:3307/my%20db?ssl-mode=verify_identity&ssl-ca=/ca.pem&ssl-cert=/c.pem&ssl-key=/k.pem',
+    ),
+  ).toEqual({
+    engine: 'mysql',
+    host: '::1',
+    port: 3307,
+    user: 'us@er',
+    password: 'p/w',
+    database: 'my db',
+    sslMode: 'VERIFY_IDENTITY',
+    sslFiles: { ca: '/ca.pem', cert: '/c.pem', key: '/k.pem' },
+  });
+  expect(parseDatabaseUrl('mysql:///db?socket=/run/mysqld/mysqld.sock')).toMatchObject({
+    host: 'localhost',
+    port: 3306,
+    socket: '/run/mysqld/mysqld.sock',
+    user: undefined,
+    sslMode: 'PREFERRED',
+  });
+  expect(parseDatabaseUrl('mysql://h/db?ssl-ca=/ca.pem')).toMatchObject({ sslMode: 'VERIFY_CA' });
+});
+
 test.each([
+  'mysql://u:SECRET@h:3307/db',
+  'mariadb://u:SECRET@[::1]/d%20b?socket=/a%20b',
   'postgres://u:SECRET@h:5432/db?schema=x',
   'postgres://u:SECRET@[::1]/db',
   'postgres:///db?password=SECRET',
@@ -56,8 +83,10 @@ test.each([
   ['postgres://u:SECRET@h/db?sslmode=SECRET', /sslmode/],
   ['sqlite:', /names no file/],
   ['sqlite::memory:', /names no file/],
-  ['mysql://u:SECRET@h/db', /mysql is not built yet/],
-  ['mariadb://u:SECRET@h/db', /mariadb is not built yet/],
+  ['mysql://u:SECRET@h', /names no database/],
+  ['mysql://u:SECRET@h:port/db', /malformed/],
+  ['mariadb://u:SECRET%@h/db', /stray %/],
+  ['mysql://u:SECRET@h/db?ssl-mode=SECRET', /ssl-mode/],
   ['mssql://u:SECRET@h/db', /mssql is not built yet/],
   ['Server=h;Database=d;User Id=u;Password=SECRET', /mssql is not built yet/],
 ])('%s is refused, with a hint and without its password', (url, message) => {

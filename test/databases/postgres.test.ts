@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Database, RowShape, Transaction } from '../../src/databases/database.ts';
 import { openDatabase } from '../../src/databases/open.ts';
-import { describeDatabase, eventually } from '../contract/database.ts';
+import { describeDatabase, eventually, incompleteIndexes } from '../contract/database.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 async function postgresFixture(): Promise<TestDatabase> {
@@ -23,6 +23,9 @@ describeDatabase('postgres', postgresFixture, {
     `create or replace function nothing() returns trigger language plpgsql as 'begin return null; end'`,
     `create trigger ${name} after ${event} on ${table} for each row execute function nothing()`,
   ],
+  uselessIndexes: incompleteIndexes,
+  impatient: "set lock_timeout = '200ms'",
+  program: 'the application',
   idCases: [
     {
       name: 'uuid',

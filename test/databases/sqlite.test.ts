@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import SqliteConnection from 'better-sqlite3';
 import { openDatabase } from '../../src/databases/open.ts';
-import { describeDatabase, type Fixture } from '../contract/database.ts';
+import { describeDatabase, type Fixture, incompleteIndexes } from '../contract/database.ts';
 
 async function sqliteFixture(): Promise<Fixture & { readonly folder: string; readonly path: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'keyturn-sqlite-'));
@@ -33,6 +33,9 @@ describeDatabase('sqlite', sqliteFixture, {
   binary: 'blob',
   bytes: (value) => `x'${value.toString('hex')}'`,
   trigger: (name, event, table) => [`create trigger ${name} after ${event} on ${table} begin select 1; end`],
+  uselessIndexes: incompleteIndexes,
+  impatient: 'pragma busy_timeout = 200',
+  program: 'node',
   idCases: [
     {
       name: 'NOCASE',
