@@ -1,53 +1,55 @@
 import type { Knex } from 'knex';
 import { KeyturnError } from '../error.ts';
+import { bytes, commitsTables, create } from './checkpoint-dialect.ts';
 
 /**
- * The checkpoint tables, as versioned migrations. knex's own migrator is not used: its lock table stays locked
+ * The checkpoint tables, as versioned migrations; one that was done must do no harm when it is done again (`migrate`).
+ * knex's own migrator is not used: its lock table stays locked
  * when a process dies, and nothing of ours may stick (design section 5). These run under the run lock.
  */
 const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
   async (trx) => {
-    await trx.schema.createTable('keyturn_run', (t) => {
+    await create(trx, 'keyturn_run', (t) => {
       t.string('id', 40).primary();
       t.string('kind', 20).notNullable();
       t.string('state', 30).notNullable();
-      t.text('reason');
+      t.text('reason', 'longtext');
       t.string('requested', 10);
-      t.text('waiting');
-      t.text('job').notNullable();
+      t.text('waiting', 'longtext');
+      t.text('job', 'longtext').notNullable();
       t.string('from_key_id', 16).notNullable();
       t.string('to_key_id', 16).notNullable();
       t.integer('fence').notNullable();
       t.integer('round').notNullable();
-      t.text('pinned').notNullable();
-      t.text('options').notNullable();
-      t.text('authority').notNullable();
-      t.text('inventory').notNullable();
+      t.text('pinned', 'longtext').notNullable();
+      t.text('options', 'longtext').notNullable();
+      t.text('authority', 'longtext').notNullable();
+      t.text('inventory', 'longtext').notNullable();
       t.string('tool_version', 40).notNullable();
-      t.text('place').notNullable();
+      t.text('place', 'longtext').notNullable();
       t.string('created_at', 30).notNullable();
       t.string('finished_at', 30);
     });
-    await trx.schema.createTable('keyturn_chunk', (t) => {
+    await create(trx, 'keyturn_chunk', (t) => {
       t.string('run', 40).notNullable();
       t.integer('chunk').notNullable();
       t.string('target', 300).notNullable();
       t.integer('phase').notNullable();
       t.integer('parent');
-      t.text('after');
-      t.text('up_to');
-      t.text('row_ids');
-      t.text('late');
+      t.text('after', 'longtext');
+      t.text('up_to', 'longtext');
+      t.text('row_ids', 'longtext');
+      t.text('late', 'longtext');
       t.string('state', 20).notNullable();
       t.integer('generation').notNullable();
       t.integer('attempts').notNullable();
       t.string('error_code', 60);
-      t.text('error');
+      t.text('error', 'longtext');
       t.string('worker', 120);
       t.integer('split_of');
       for (const name of tallyColumns) t.integer(name).notNullable().defaultTo(0);
       t.integer('ms').notNullable().defaultTo(0);
-      t.binary('digests');
+      bytes(t, trx, 'digests');
       t.string('rotated_at', 30);
       t.integer('verified_round').notNullable().defaultTo(0);
       for (const name of verificationColumns) t.integer(name).notNullable().defaultTo(0);
@@ -57,29 +59,35 @@ const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
       t.index(['run', 'target', 'chunk'], 'keyturn_chunk_target');
       t.index(['run', 'parent'], 'keyturn_chunk_parent');
     });
-    await trx.schema.createTable('keyturn_exception', (t) => {
-      t.string('run', 40).notNullable();
-      t.integer('chunk').notNullable();
-      t.string('target', 300).notNullable();
-      t.text('row_id').notNullable();
-      t.string('field', 300).notNullable();
-      t.text('path').notNullable();
-      t.string('reason', 60).notNullable();
-      t.string('state', 20).notNullable();
-      t.string('at', 30).notNullable();
-      t.index(['run', 'state'], 'keyturn_exception_state');
-    });
-    await trx.schema.createTable('keyturn_event', (t) => {
+    await create(
+      trx,
+      'keyturn_exception',
+      (t) => {
+        t.string('run', 40).notNullable();
+        t.integer('chunk').notNullable();
+        t.string('target', 300).notNullable();
+        t.text('row_id', 'longtext').notNullable();
+        t.string('field', 300).notNullable();
+        t.text('path', 'longtext').notNullable();
+        t.string('reason', 60).notNullable();
+        t.string('state', 20).notNullable();
+        t.string('at', 30).notNullable();
+        t.index(['run', 'state'], 'keyturn_exception_state');
+      },
+      { keyed: false },
+    );
+    await create(trx, 'keyturn_event', (t) => {
       t.string('run', 40).notNullable();
       t.integer('seq').notNullable();
       t.string('at', 30).notNullable();
       t.string('event', 40).notNullable();
-      t.text('detail').notNullable();
+      t.text('detail', 'longtext').notNullable();
       t.primary(['run', 'seq']);
     });
   },
   // Host and process of the coordinator: SQLite takes workers of its host only
   async (trx) => {
+    if (await trx.schema.hasColumn('keyturn_run', 'coordinator')) return;
     await trx.schema.alterTable('keyturn_run', (t) => {
       t.string('coordinator', 300);
     });
@@ -120,7 +128,7 @@ export async function readCheckpointVersion(knex: Knex): Promise<number> {
     return row?.version ?? 0;
   } catch (error) {
     if (isMissingTable(error)) return 0;
-    if ((error as { code?: unknown }).code === '42501') throw unreadable(error);
+    if (isDenied(error)) throw unreadable(error);
     throw error;
   }
 }
@@ -128,13 +136,18 @@ export async function readCheckpointVersion(knex: Knex): Promise<number> {
 /** The catalog is no help: PostgreSQL's information_schema hides tables that the login has no right to. */
 function isMissingTable(error: unknown): boolean {
   const { code, message } = error as { code?: unknown; message?: unknown };
-  return code === '42P01' || /no such table/.test(String(message));
+  return code === '42P01' || code === 'ER_NO_SUCH_TABLE' || /no such table/.test(String(message));
+}
+
+function isDenied(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return code === '42501' || code === 'ER_TABLEACCESS_DENIED_ERROR';
 }
 
 function unreadable(cause: unknown): KeyturnError {
   return new KeyturnError(
     'no-grant',
-    "this login may not read keyturn's tables, which are in this database",
+    "this login has no right to keyturn's own tables in this database",
     {
       hint: 'use the login that started the run, or have its tables granted',
       cause,
@@ -159,19 +172,30 @@ export function assertVersion(version: number): void {
 
 /**
  * Creates or upgrades the tables, all missing versions in one transaction: a process that dies here leaves the tables
- * as they were, not half-way to a version that nobody made. Callers hold the run lock.
+ * as they were, not half-way to a version that nobody made. MySQL commits every definition by itself: there the version
+ * is written last, and what it does not vouch for is made again. Callers hold the run lock.
  */
 export async function migrate(knex: Knex): Promise<void> {
   const version = await readCheckpointVersion(knex);
   if (version >= checkpointVersion) return;
   await knex.transaction(async (trx) => {
     if (version === 0) {
-      await trx.schema.createTable('keyturn_version', (t) => t.integer('version').notNullable());
+      if (commitsTables(trx)) await dropHalfMade(trx);
+      await create(trx, 'keyturn_version', (t) => t.integer('version').notNullable(), { keyed: false });
       await trx('keyturn_version').insert({ version: 0 });
     }
     for (const bring of migrations.slice(version)) await bring(trx);
     await trx('keyturn_version').update({ version: checkpointVersion });
   });
+}
+
+/** Tables that nobody has used yet; any other is not half-made, and stays. */
+async function dropHalfMade(trx: Knex.Transaction): Promise<void> {
+  await trx.schema.dropTableIfExists('keyturn_version');
+  for (const table of tables) {
+    if (!(await trx.schema.hasTable(table))) continue;
+    if ((await trx(table).first()) === undefined) await trx.schema.dropTable(table);
+  }
 }
 
 export async function dropCheckpointTables(knex: Knex): Promise<void> {
