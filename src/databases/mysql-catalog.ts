@@ -5,6 +5,8 @@ export interface MysqlTable extends Table {
   readonly types: ReadonlyMap<string, MysqlType>;
   /** Columns that an update would set to the present time, were it not told otherwise. */
   readonly touched: readonly string[];
+  /** Name of the index that `rowId` is taken from. */
+  readonly rowIdIndex: string | null;
   /** Its storage engine, where that has no transactions (MyISAM, Aria, MEMORY). */
   readonly untransacted: string | null;
 }
@@ -22,17 +24,23 @@ const columnsSql = `select table_name, column_name, data_type, column_type, char
     character_maximum_length, is_nullable, coalesce(generation_expression, '') <> '', extra
   from information_schema.columns where table_schema = database() order by table_name, ordinal_position`;
 
-/** An index of the first bytes of a column is in no order of rows; a functional one has no column's name. */
-const indexesSql = `select table_name, index_name, column_name,
-    non_unique = 0 and sub_part is null and nullable <> 'YES' and index_type = 'BTREE' and column_name is not null
-  from information_schema.statistics where table_schema = database()
-  order by table_name, index_name <> 'PRIMARY', index_name, seq_in_index`;
+/**
+ * An index of the first bytes of a column is in no order of rows; a functional one has no column's name. A unique index of
+ * a system-versioned table ends with the end of its rows' time, which is one and the same for all rows but history.
+ */
+const indexesSql = `select s.table_name, s.index_name, s.column_name,
+    s.non_unique = 0 and s.sub_part is null and s.nullable <> 'YES' and s.index_type = 'BTREE' and s.column_name is not null
+  from information_schema.statistics s left join information_schema.columns c
+    on c.table_schema = s.table_schema and c.table_name = s.table_name and c.column_name = s.column_name
+  where s.table_schema = database() and coalesce(c.generation_expression, '') <> 'ROW END'
+  order by s.table_name, s.index_name <> 'PRIMARY', s.index_name, s.seq_in_index`;
 
 const triggersSql = `select event_object_table, trigger_name from information_schema.triggers
   where event_object_schema = database() and find_in_set('UPDATE', event_manipulation) > 0
   order by event_object_table, trigger_name`;
 
 interface Index {
+  readonly name: string;
   readonly columns: readonly string[];
   /** Finds each row by its columns, and in order. */
   readonly identifies: boolean;
@@ -54,10 +62,12 @@ export async function readCatalog(ask: Ask): Promise<Map<string, MysqlTable>> {
       const name = String(row[0]);
       const described = (columns.get(name) ?? []).map(describe);
       const found = indexesOf(indexes.get(name) ?? []);
+      const idIndex = found.find(({ identifies }) => identifies);
       const table: MysqlTable = {
         name,
         columns: described.map(({ column }) => column),
-        rowId: found.find(({ identifies }) => identifies)?.columns ?? [],
+        rowId: idIndex?.columns ?? [],
+        rowIdIndex: idIndex?.name ?? null,
         indexed: [...new Set(found.flatMap((index) => index.columns))],
         triggers: (triggers.get(name) ?? []).map(([, trigger]) => String(trigger)),
         types: new Map(described.map(({ column, type }) => [column.name, type])),
@@ -108,6 +118,7 @@ function indexesOf(rows: readonly (string | null)[][]): Index[] {
   return names.map((name) => {
     const parts = rows.filter((row) => row[1] === name);
     return {
+      name: String(name),
       columns: parts.flatMap(([, , column]) => (column == null ? [] : [column])),
       identifies: parts.every((part) => part[3] === '1'),
     };

@@ -52,6 +52,7 @@ function clientConfig(url: MysqlUrl, login: Login): mysql.ConnectionOptions {
     supportBigNumbers: true,
     bigNumberStrings: true,
     dateStrings: true,
+    jsonStrings: true,
     connectTimeout: 10_000,
     // Their texts differ by the size of a chunk, so that all of them would be too many
     maxPreparedStatements: 50,

@@ -82,12 +82,17 @@ export function predicates(
   return { conditions, values };
 }
 
-/** Rows given as a JSON text, numbered from 1. STRAIGHT_JOIN: they come first, and each finds its own by the index. */
+/**
+ * Rows given as a JSON text, numbered from 1. STRAIGHT_JOIN: they come first, and each finds its own by the index, which
+ * is forced: a small table would be scanned, and whoever scans waits for the locks of rows that are not its own.
+ */
 function joined(table: MysqlTable, shape: RowShape, names: readonly string[]): string {
   const columns = names.map((name, place) => `${name} longtext path '$[${place}]'`);
   const given = `json_table(convert(? using utf8mb4), '$[*]' columns (n for ordinality, ${columns.join(', ')})) as c`;
   const same = comparisons(table, shape, (place) => `c.i${place}`).map((compare) => compare('='));
-  return `${given} straight_join ${source(table)} on ${same.join(' and ')}`;
+  const known = table.rowIdIndex !== null && shape.id.join('\0') === table.rowId.join('\0');
+  const index = known ? `force index (${quote(table.rowIdIndex)})` : '';
+  return `${given} straight_join ${source(table)} ${index} on ${same.join(' and ')}`;
 }
 
 export function readRowsSql(table: MysqlTable, shape: RowShape, lock: boolean): string {

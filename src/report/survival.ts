@@ -13,6 +13,14 @@ const postgres = [
   "The server's log, when it logs statements with their parameters (log_statement, log_min_duration_statement, auto_explain).",
 ];
 
+const mysql = [
+  'Undo logs and the pages of tables and indexes, until InnoDB purges old row versions and overwrites their bytes; OPTIMIZE TABLE writes a table anew.',
+  'The binary log, in which row format keeps every row as it was and as it is, until it is purged, and the redo log.',
+  'Replicas, delayed ones above all, their relay logs, and whatever else reads the binary log.',
+  'The history of system-versioned tables (MariaDB), until ALTER TABLE … DROP SYSTEM VERSIONING or DELETE HISTORY.',
+  "The server's general log and slow query log, when they are on.",
+];
+
 const anyEngine = [
   "The engine's logs and journals, freed pages inside its files, and replicas of the database.",
 ];
@@ -35,5 +43,6 @@ export function survivalOf(run: Run): string[] {
 
 function engineOf(place: string): readonly string[] {
   if (place.startsWith('sqlite:')) return sqlite;
+  if (place.startsWith('mysql:')) return mysql;
   return /^postgres(ql)?:/.test(place) ? postgres : anyEngine;
 }

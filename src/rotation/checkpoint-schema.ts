@@ -145,14 +145,10 @@ function isDenied(error: unknown): boolean {
 }
 
 function unreadable(cause: unknown): KeyturnError {
-  return new KeyturnError(
-    'no-grant',
-    "this login has no right to keyturn's own tables in this database",
-    {
-      hint: 'use the login that started the run, or have its tables granted',
-      cause,
-    },
-  );
+  return new KeyturnError('no-grant', "this login has no right to keyturn's own tables in this database", {
+    hint: 'use the login that started the run, or have its tables granted',
+    cause,
+  });
 }
 
 /** Refuses tables of another version; an older one is mended by `migrate` once the user consents. */

@@ -8,11 +8,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import mysql from 'mysql2/promise';
+import { makeCertificates } from './certificates.ts';
 import type { TestDatabase } from './postgres.ts';
 
 const run = promisify(execFile);
 
 export interface MariadbOptions {
+  /** Speaks TLS too, with a certificate of its own CA (`MariadbServer.ca`). */
+  readonly tls?: boolean;
   /** Further options of mariadbd, without the dashes: `log-bin`, `max-allowed-packet=1M`. */
   readonly config?: readonly string[];
 }
@@ -20,6 +23,8 @@ export interface MariadbOptions {
 export interface MariadbServer {
   /** Of the user `keyturn` with all rights, without a database. */
   readonly url: string;
+  /** Path of the CA certificate of a TLS server. */
+  readonly ca: string;
   stop(): Promise<void>;
 }
 
@@ -44,6 +49,15 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
     ],
   ]);
   const socket = join(folder, 'socket');
+  if (options.tls) {
+    await makeCertificates(folder);
+    if (user !== '') await giveTo(user, join(folder, 'server.key'));
+  }
+  const tls = options.tls
+    ? ['ca=ca.pem', 'cert=server.pem', 'key=server.key'].map(
+        (file) => `--ssl-${file.replace('=', `=${folder}/`)}`,
+      )
+    : [];
   const server = await launch(
     [
       ...['--no-defaults', `--datadir=${data}`, `--port=${port}`, '--bind-address=127.0.0.1', ...as],
@@ -51,6 +65,7 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
       // No fsync: the tests kill clients, never the machine
       ...['--skip-name-resolve', '--innodb-flush-log-at-trx-commit=0', '--innodb-flush-method=nosync'],
       ...['--innodb-buffer-pool-size=128M', '--innodb-log-file-size=64M', '--max-connections=300'],
+      ...tls,
       ...(options.config ?? []).map((set) => `--${set}`),
     ],
     folder,
@@ -58,6 +73,7 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   );
   return {
     url: `mariadb://keyturn:keyturn-test@127.0.0.1:${port}`,
+    ca: join(folder, 'ca.pem'),
     async stop() {
       await end(server);
       guard.ref();
@@ -102,11 +118,11 @@ function guardOf(folder: string): ChildProcess {
   return guard;
 }
 
-async function giveTo(user: string, folder: string): Promise<void> {
+async function giveTo(user: string, path: string): Promise<void> {
   const [uid, gid] = await Promise.all(
     ['-u', '-g'].map(async (what) => Number((await run('id', [what, user])).stdout)),
   );
-  await chown(folder, uid ?? 0, gid ?? 0);
+  await chown(path, uid ?? 0, gid ?? 0);
 }
 
 /** Two test files at a time may ask for it: the lock lets one install. The package must not start a server of its own. */
@@ -154,6 +170,7 @@ export async function createMysqlDatabase(server = process.env.KEYTURN_TEST_MARI
     connectionLimit: 4,
     charset: 'utf8mb4',
     multipleStatements: true,
+    jsonStrings: true,
   });
   return {
     url: url.href,

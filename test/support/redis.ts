@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { makeCertificates } from './certificates.ts';
 
 const run = promisify(execFile);
 
@@ -152,40 +153,6 @@ async function found(command: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** A CA and a certificate for 127.0.0.1 and localhost. */
-async function makeCertificates(folder: string): Promise<void> {
-  const path = (name: string): string => join(folder, name);
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const extensions = path('extensions');
-  await writeFile(extensions, 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
-  const subject = ['-subj', '/CN=keyturn test'];
-  await run('openssl', [
-    'req',
-    '-x509',
-    ...key,
-    '-days',
-    '2',
-    ...subject,
-    '-keyout',
-    path('ca.key'),
-    '-out',
-    path('ca.pem'),
-  ]);
-  await run('openssl', [
-    'req',
-    ...key,
-    ...subject,
-    '-keyout',
-    path('server.key'),
-    '-out',
-    path('server.csr'),
-  ]);
-  await run('openssl', [
-    ...['x509', '-req', '-days', '2', '-in', path('server.csr'), '-out', path('server.pem')],
-    ...['-CA', path('ca.pem'), '-CAkey', path('ca.key'), '-CAcreateserial', '-extfile', extensions],
-  ]);
 }
 
 export interface RedisGroup {

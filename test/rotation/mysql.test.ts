@@ -1,0 +1,211 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { keyturn } from '../support/cli.ts';
+import { createMysqlDatabase } from '../support/mariadb.ts';
+import { openLegacy } from '../support/n8n/decrypt.ts';
+import { sealLegacy } from '../support/n8n/encrypt.ts';
+import type { TestDatabase } from '../support/postgres.ts';
+import { Stage } from './stage.ts';
+
+const oldKey = 'the key before it';
+const newKey = 'the key after it';
+
+const job = `job: own
+title: Own system
+key: { trim: space, generate: { bytes: 24, as: base64 } }
+requires: [vault]
+canary: [{ table: vault, column: token, format: n8n, plaintext: utf8 }]
+phases:
+  - name: values
+    targets:
+      - table: vault
+        fields:
+          - { column: token, format: n8n, plaintext: utf8 }
+          - { column: sealed, format: n8n, plaintext: utf8 }
+          - { column: settings, document: { json: any }, format: n8n, foreign: leave, closed: look-alike }
+`;
+
+let dir: string;
+let world: TestDatabase;
+const closing: { close(): Promise<void> }[] = [];
+
+beforeEach(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'keyturn-mysql-'));
+  writeFileSync(join(dir, 'own.yaml'), job);
+  writeFileSync(join(dir, 'old.key'), oldKey, { mode: 0o600 });
+  writeFileSync(join(dir, 'new.key'), newKey, { mode: 0o600 });
+  world = await createMysqlDatabase();
+  await world.exec(`create table vault (tenant varchar(20) collate utf8mb4_unicode_ci not null, at timestamp(6) not null,
+    number bigint unsigned not null, hash binary(4) not null, token text not null, sealed longblob, settings json,
+    note varchar(40), updated_at timestamp not null default '2020-01-01 00:00:00' on update current_timestamp,
+    primary key (tenant, at, number, hash))`);
+});
+afterEach(async () => {
+  for (const each of closing.splice(0).reverse()) await each.close();
+  await world.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const plainOf = (note: string, column: string): string => `secret of ${note} in ${column} ✓`;
+
+/** Notes name the rows, since nothing rewrites them. */
+async function fill(rows: number, filler = ''): Promise<void> {
+  for (let i = 0; i < rows; i++) {
+    const sealed = (column: string): string => sealLegacy(plainOf(`row ${i}`, column), oldKey);
+    const settings = `{ "big": 12345678901234567890, "any": ["x", "${sealed('settings').replaceAll('/', '\\/')}"], "filler": "${filler}" }`;
+    await world.exec(
+      'insert into vault (tenant, at, number, hash, token, sealed, settings, note) values (?)',
+      [
+        [
+          ['Ä', 'a b', 'z', '_'][i % 4],
+          `2024-01-01 00:00:00.${String(i % 7).padStart(6, '0')}`,
+          String(2n ** 64n - BigInt(1 + (i % 11))),
+          Buffer.from([i % 256, i >> 8, 255, 0x5c]),
+          sealed('token'),
+          i % 3 === 0 ? null : Buffer.from(sealed('sealed')),
+          settings,
+          `row ${i}`,
+        ],
+      ],
+    );
+  }
+}
+
+interface Stored {
+  readonly note: string;
+  readonly token: string;
+  readonly sealed: Buffer | null;
+  readonly settings: string;
+  readonly updated_at: unknown;
+}
+
+/** Every secret as it was, under the new key; everything else untouched. */
+async function expectRotated(rows: number, filler = ''): Promise<void> {
+  const found = (await world.exec('select * from vault')) as unknown as Stored[];
+  expect(found).toHaveLength(rows);
+  for (const { note, token, sealed, settings, updated_at } of found) {
+    expect(openLegacy(token, newKey).toString()).toBe(plainOf(note, 'token'));
+    if (sealed !== null)
+      expect(openLegacy(sealed.toString(), newKey).toString()).toBe(plainOf(note, 'sealed'));
+    const [, inside = ''] =
+      /^\{ "big": 12345678901234567890, "any": \["x", "([^"]*)"\], "filler": "/.exec(settings) ?? [];
+    expect(openLegacy(inside.replaceAll('\\/', '/'), newKey).toString()).toBe(plainOf(note, 'settings'));
+    expect(settings.endsWith(`"filler": "${filler}" }`)).toBe(true);
+    expect(String(updated_at)).toContain('2020');
+  }
+}
+
+const keys = ['--current-key-file', 'old.key', '--new-key-file', 'new.key'];
+const consent = ['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase'];
+const rotateWords = (): string[] => [
+  ...['rotate', '--job', 'own.yaml', '--database', world.url, ...keys, ...consent],
+  ...['--chunk-rows', '20', '--workers', '2', '--report-dir', 'report'],
+];
+
+describe('a job on MariaDB', () => {
+  test('is planned, rotated by two worker threads, told of, verified again and forgotten, by the command line', async () => {
+    await fill(200);
+    const plan = await keyturn(
+      [
+        'plan',
+        '--job',
+        'own.yaml',
+        '--database',
+        world.url,
+        '--current-key-file',
+        'old.key',
+        '--sample-writes',
+      ],
+      { cwd: dir },
+    );
+    expect({ code: plan.code, stderr: plan.stderr }).toMatchObject({ code: 0 });
+    const rotated = await keyturn(rotateWords(), { cwd: dir });
+    expect({ code: rotated.code, stderr: rotated.stderr }).toMatchObject({ code: 0 });
+    expect(rotated.stdout).toMatch(/^VERIFIED: /);
+    await expectRotated(200);
+
+    const status = await keyturn(['status', '--database', world.url, '--json'], { cwd: dir });
+    expect(JSON.parse(status.stdout).report).toMatchObject({
+      run: { state: 'verified' },
+      totals: { ranges: { tally: { rows: 200, exceptions: 0 } } },
+    });
+    const verified = await keyturn(
+      ['verify', '--job', 'own.yaml', '--database', world.url, '--current-key-file', 'new.key'],
+      { cwd: dir },
+    );
+    expect({ code: verified.code, stderr: verified.stderr }).toMatchObject({ code: 0 });
+    const report = readFileSync(join(dir, 'report', 'report.txt'), 'utf8');
+    expect(report.replace(/\s+/g, ' ')).toContain('The binary log');
+    for (const said of [plan, rotated, status, verified])
+      expect(said.stdout + said.stderr).not.toMatch(/keyturn-test|U2FsdGVkX1|secret of/);
+
+    const forgotten = await keyturn(['forget', '--database', world.url, '--yes'], { cwd: dir });
+    expect({ code: forgotten.code, stderr: forgotten.stderr }).toMatchObject({ code: 0 });
+    expect(await world.exec(`show tables like 'keyturn%'`)).toEqual([]);
+  });
+
+  test.each(['write', 'commit', 'acknowledge'])(
+    'goes on after a kill -9 before the step %s',
+    async (step) => {
+      await fill(120);
+      const killed = await keyturn(rotateWords(), { cwd: dir, killAt: `${step}:3` });
+      expect(killed.signal).toBe('SIGKILL');
+      const status = await keyturn(['status', '--database', world.url, '--json'], { cwd: dir });
+      expect(JSON.parse(status.stdout).report.run.state).toBe('rotating');
+      const resumed = await keyturn(['resume', '--database', world.url, ...keys, '--report-dir', 'report'], {
+        cwd: dir,
+      });
+      expect({ code: resumed.code, stderr: resumed.stderr }).toMatchObject({ code: 0 });
+      await expectRotated(120);
+    },
+  );
+
+  test('lets a writer with the old key win, redoes its row, and sweeps what it inserts behind the plan', async () => {
+    await fill(60);
+    const stage = await Stage.open({ url: world.url }, oldKey, newKey, {
+      job: join(dir, 'own.yaml'),
+      options: { chunkRows: 10 },
+    });
+    closing.push(stage);
+    const late = sealLegacy(plainOf('row 999', 'token'), oldKey);
+    const settings = sealLegacy(plainOf('row 999', 'settings'), oldKey);
+    const ended = await stage.finish({
+      meddling: [
+        {
+          step: 'write',
+          chunk: 2,
+          // Nothing holds a row of the chunk yet
+          times: [
+            [
+              `update vault set token = '${sealLegacy(plainOf('row 1', 'token'), oldKey)}', updated_at = updated_at where note = 'row 1'`,
+              `update vault set token = '${sealLegacy(plainOf('row 5', 'token'), oldKey)}', updated_at = updated_at where note = 'row 5'`,
+            ],
+          ],
+        },
+        {
+          step: 'verify',
+          chunk: 1,
+          times: [
+            [
+              `insert into vault (tenant, at, number, hash, token, settings, note) values ('', '2000-01-01', 1, 'hash', '${late}', '{ "big": 12345678901234567890, "any": ["x", "${settings}"], "filler": "" }', 'row 999')`,
+            ],
+          ],
+        },
+      ],
+    });
+    expect(ended).toMatchObject({ error: undefined, run: { state: 'verified' }, exceptions: [] });
+    expect(ended.totals.get('vault')?.sweeps?.tally.rows).toBe(1);
+    await expectRotated(61);
+  });
+
+  test('writes documents of several megabytes in statements that max_allowed_packet allows', async () => {
+    const filler = randomBytes(2_400_000).toString('base64');
+    await fill(4, filler);
+    const rotated = await keyturn(rotateWords(), { cwd: dir });
+    expect({ code: rotated.code, stderr: rotated.stderr }).toMatchObject({ code: 0 });
+    await expectRotated(4, filler);
+  });
+});
