@@ -1,18 +1,20 @@
-// Throwaway Redis and PostgreSQL on free ports, for trying things out: prints their URLs as JSON and runs until it is
+// Throwaway Redis, PostgreSQL and MariaDB on free ports, for trying things out: prints their URLs as JSON and runs until it is
 // stopped (Ctrl-C, or the end of its standard input when that is a pipe). Nothing of them is left behind.
 //   node scripts/services.mjs
 import { once } from 'node:events';
 import '../test/support/typescript.mjs';
 
+const { startMariadb } = await import('../test/support/mariadb.ts');
 const { startPostgres } = await import('../test/support/postgres.ts');
 const { startRedis } = await import('../test/support/redis.ts');
 
 const redis = await startRedis();
 const postgres = await startPostgres();
-console.log(JSON.stringify({ redis: redis.url, postgres: postgres.url }));
+const mariadb = await startMariadb();
+console.log(JSON.stringify({ redis: redis.url, postgres: postgres.url, mariadb: mariadb.url }));
 
 const ends = [once(process, 'SIGINT'), once(process, 'SIGTERM'), once(process, 'SIGHUP')];
 if (!process.stdin.isTTY) ends.push(once(process.stdin.resume(), 'end'));
 await Promise.race(ends);
-await Promise.all([redis.stop(), postgres.stop()]);
+await Promise.all([redis.stop(), postgres.stop(), mariadb.stop()]);
 process.exit(0);

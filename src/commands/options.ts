@@ -14,7 +14,10 @@ const how = 'How to run it:';
 const report = 'For the report:';
 
 export const databaseOptions = {
-  database: text(where, 'sqlite:path or postgres://user@host:5432/db?schema=x; also KEYTURN_DATABASE'),
+  database: text(
+    where,
+    'sqlite:path, postgres://user@host:5432/db?schema=x or mysql://user@host:3306/db; also KEYTURN_DATABASE',
+  ),
 } as const satisfies Record<string, Options>;
 
 export const jobOptions = {
@@ -85,7 +88,7 @@ export const paceOptions = {
   },
   'chunk-timeout': text(
     how,
-    'split a chunk whose statement takes longer; 0: no limit [default: 60s; SQLite has none]',
+    'split a chunk whose statement takes longer; 0: no limit [default: 60s; SQLite has none, MySQL for reading only]',
   ),
   'max-exceptions': text(how, 'with skip: stop at more exceptions than this [default: 100]'),
 } as const satisfies Record<string, Options>;

@@ -121,9 +121,9 @@ describe('a job on MariaDB', () => {
       ],
       { cwd: dir },
     );
-    expect({ code: plan.code, stderr: plan.stderr }).toMatchObject({ code: 0 });
+    expect({ code: plan.code, stderr: plan.stderr }).toEqual({ code: 0, stderr: expect.any(String) });
     const rotated = await keyturn(rotateWords(), { cwd: dir });
-    expect({ code: rotated.code, stderr: rotated.stderr }).toMatchObject({ code: 0 });
+    expect({ code: rotated.code, stderr: rotated.stderr }).toEqual({ code: 0, stderr: expect.any(String) });
     expect(rotated.stdout).toMatch(/^VERIFIED: /);
     await expectRotated(200);
 
@@ -136,14 +136,17 @@ describe('a job on MariaDB', () => {
       ['verify', '--job', 'own.yaml', '--database', world.url, '--current-key-file', 'new.key'],
       { cwd: dir },
     );
-    expect({ code: verified.code, stderr: verified.stderr }).toMatchObject({ code: 0 });
+    expect({ code: verified.code, stderr: verified.stderr }).toEqual({ code: 0, stderr: expect.any(String) });
     const report = readFileSync(join(dir, 'report', 'report.txt'), 'utf8');
     expect(report.replace(/\s+/g, ' ')).toContain('The binary log');
     for (const said of [plan, rotated, status, verified])
       expect(said.stdout + said.stderr).not.toMatch(/keyturn-test|U2FsdGVkX1|secret of/);
 
     const forgotten = await keyturn(['forget', '--database', world.url, '--yes'], { cwd: dir });
-    expect({ code: forgotten.code, stderr: forgotten.stderr }).toMatchObject({ code: 0 });
+    expect({ code: forgotten.code, stderr: forgotten.stderr }).toEqual({
+      code: 0,
+      stderr: expect.any(String),
+    });
     expect(await world.exec(`show tables like 'keyturn%'`)).toEqual([]);
   });
 
@@ -158,7 +161,7 @@ describe('a job on MariaDB', () => {
       const resumed = await keyturn(['resume', '--database', world.url, ...keys, '--report-dir', 'report'], {
         cwd: dir,
       });
-      expect({ code: resumed.code, stderr: resumed.stderr }).toMatchObject({ code: 0 });
+      expect({ code: resumed.code, stderr: resumed.stderr }).toEqual({ code: 0, stderr: expect.any(String) });
       await expectRotated(120);
     },
   );
@@ -205,7 +208,7 @@ describe('a job on MariaDB', () => {
     const filler = randomBytes(2_400_000).toString('base64');
     await fill(4, filler);
     const rotated = await keyturn(rotateWords(), { cwd: dir });
-    expect({ code: rotated.code, stderr: rotated.stderr }).toMatchObject({ code: 0 });
+    expect({ code: rotated.code, stderr: rotated.stderr }).toEqual({ code: 0, stderr: expect.any(String) });
     await expectRotated(4, filler);
   });
 });
