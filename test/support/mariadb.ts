@@ -172,6 +172,10 @@ export async function createMysqlDatabase(server = process.env.KEYTURN_TEST_MARI
     multipleStatements: true,
     jsonStrings: true,
   });
+  // Marked as keyturn's own sessions are: this is no application that somebody forgot to stop
+  pool.on('connection', (connection) => {
+    connection.query(`select get_lock(concat('keyturn-session-', connection_id()), 0)`);
+  });
   return {
     url: url.href,
     exec: async (sql, values) => {
