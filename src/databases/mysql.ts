@@ -28,6 +28,7 @@ import {
   bytes,
   idColumn,
   lengthOf,
+  orderBy,
   predicates,
   readRowsSql,
   source,
@@ -113,7 +114,7 @@ class MysqlDatabase implements Database {
     const table = await this.#table(shape.table);
     const { conditions, values } = predicates(table, shape, range);
     const sql = `select ${texts(table, shape)} from ${source(table)} ${where(conditions)}
-      order by ${shape.id.map(idColumn)} ${limit === undefined ? '' : `limit ${wholeNumber(limit)}`}`;
+      ${orderBy(shape)} ${limit === undefined ? '' : `limit ${wholeNumber(limit)}`}`;
     return toRows(shape, await this.#rows(sql, values));
   }
 
@@ -161,9 +162,8 @@ class MysqlDatabase implements Database {
     const hits = searched.flatMap(({ name }) =>
       needles.map(() => `instr(${bytes(table, name)}, cast(? as binary)) > 0`),
     );
-    const order = shape.id.length === 0 ? '' : `order by ${shape.id.map(idColumn)}`;
     const sql = `select ${texts(table, shape)} from ${source(table)}
-      ${where([...conditions, `(${hits.join(' or ') || 'false'})`])} ${order} limit ${wholeNumber(limit)}`;
+      ${where([...conditions, `(${hits.join(' or ') || 'false'})`])} ${orderBy(shape)} limit ${wholeNumber(limit)}`;
     return toRows(shape, await this.#rows(sql, [...values, ...searched.flatMap(() => needles)]));
   }
 

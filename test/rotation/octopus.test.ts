@@ -9,19 +9,15 @@ import { Key } from '../../src/keys/key.ts';
 import { openKeyring } from '../../src/rotation/open-keyring.ts';
 import { consent, type Ended, emptyFolder, keyturn } from '../commands/keyturn.ts';
 import { checkOctopus } from '../support/octopus/check.ts';
-import { type Dialect, postgres, sqlite } from '../support/octopus/dialect.ts';
+import { type Dialect, sqlite } from '../support/octopus/dialect.ts';
 import { makeOctopus } from '../support/octopus/make.ts';
 import { seeOctopus } from '../support/octopus/seen.ts';
 import type { Truth } from '../support/octopus/truth.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { worlds } from '../support/octopus/worlds.ts';
+import type { TestDatabase } from '../support/postgres.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
 /** The real command over a database in the shape of Octopus Deploy's, judged by a checker that shares nothing with it. */
-
-const worlds = [
-  ['sqlite', createSqlite, sqlite],
-  ['postgres', createDatabase, postgres],
-] as const;
 
 /** The same in every run: what opens by chance, 1 value in 255, is the same then too. */
 function keysOf(from: number, to: number): { readonly old: Buffer; readonly next: Buffer } {
@@ -101,7 +97,7 @@ async function decisions({ run, where }: Scene): Promise<string[]> {
     .concat(preview);
 }
 
-describe.each(worlds)('octopus on %s', (name, create, dialect) => {
+describe.each(worlds)('octopus on %s', (name, { create, dialect }) => {
   test.each(
     name === 'sqlite'
       ? [

@@ -2,24 +2,20 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { checkOctopus } from './octopus/check.ts';
-import { postgres, sqlite } from './octopus/dialect.ts';
+import { sqlite } from './octopus/dialect.ts';
 import { makeOctopus } from './octopus/make.ts';
 import { rewrite, rotation } from './octopus/plain-loop.ts';
 import { halvesOf, openText, sealText } from './octopus/sealing.ts';
 import { type Seen, seeOctopus } from './octopus/seen.ts';
 import { traps } from './octopus/traps.ts';
 import type { Truth } from './octopus/truth.ts';
-import { createDatabase, type TestDatabase } from './postgres.ts';
+import { worlds } from './octopus/worlds.ts';
+import type { TestDatabase } from './postgres.ts';
 import { createSqlite } from './sqlite.ts';
 
 /** The checker is what every other test trusts: it must accept a right rotation, and name each wrong one. */
 
-const worlds = [
-  ['sqlite', createSqlite, sqlite],
-  ['postgres', createDatabase, postgres],
-] as const;
-
-describe.each(worlds)('octopus on %s', (_name, create, dialect) => {
+describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
   let world: TestDatabase;
   let truth: Truth;
   let before: Seen;

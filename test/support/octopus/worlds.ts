@@ -1,0 +1,16 @@
+import { createMysqlDatabase } from '../mariadb.ts';
+import { createDatabase, type TestDatabase } from '../postgres.ts';
+import { createSqlite } from '../sqlite.ts';
+import { type Dialect, mariadb, postgres, sqlite } from './dialect.ts';
+
+/** An engine that Octopus's tables can be made on; another one joins by a line. */
+export interface World {
+  readonly create: () => Promise<TestDatabase>;
+  readonly dialect: Dialect;
+}
+
+export const worlds: readonly (readonly [name: string, world: World])[] = [
+  ['sqlite', { create: createSqlite, dialect: sqlite }],
+  ['postgres', { create: createDatabase, dialect: postgres }],
+  ['mariadb', { create: createMysqlDatabase, dialect: mariadb }],
+];
