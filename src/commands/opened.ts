@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, RunLock } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
+import { databaseLost } from '../rotation/setback.ts';
 import type { Context } from './command.ts';
+import { RunFailure } from './run-failure.ts';
 
 /** A database as the user named it; the password stays apart, for worker threads. */
 export interface Opened {
@@ -30,8 +32,22 @@ export async function withDatabase<T>(
   });
   try {
     return await work({ database, url, password });
+  } catch (thrown) {
+    throw named(database, thrown);
   } finally {
     await database.close();
+  }
+}
+
+/** Before a run and after it too, a lost connection is nothing unexpected. */
+function named(database: Database, thrown: unknown): unknown {
+  const { cause } = thrown as { cause?: unknown };
+  if (thrown instanceof RunFailure)
+    return isLoss(cause) ? new RunFailure(thrown.document, { cause: databaseLost(cause) }) : thrown;
+  return isLoss(thrown) ? databaseLost(thrown, 'give the command again') : thrown;
+
+  function isLoss(error: unknown): boolean {
+    return !(error instanceof KeyturnError) && database.isTransient(error);
   }
 }
 

@@ -93,9 +93,18 @@ export class RunTable {
       tool_version: run.toolVersion,
       place: run.place,
       coordinator: null,
-      created_at: now(),
+      created_at: await this.#momentAfterAll(),
       finished_at: null,
     });
+  }
+
+  /** Now; but the newest run is the last to be made, also where the clock was set back since the one before. */
+  async #momentAfterAll(): Promise<string> {
+    const last = await this.#knex<RunRow>('keyturn_run')
+      .max<{ at: string | null }>('created_at as at')
+      .first();
+    const soonest = last?.at == null ? 0 : Date.parse(last.at) + 1;
+    return new Date(Math.max(Date.now(), soonest)).toISOString();
   }
 
   async find(id: string): Promise<Run | undefined> {

@@ -32,9 +32,9 @@ export function tooManyExceptions(
 }
 
 /** The coordinator's own statements are not tried again: somebody else may have taken over meanwhile. */
-export function databaseLost(cause: unknown): KeyturnError {
+export function databaseLost(cause: unknown, next = 'go on with keyturn resume'): KeyturnError {
   return new KeyturnError('database-lost', 'the database went away', {
-    hint: 'when it is back, go on with keyturn resume',
+    hint: `when it is back, ${next}`,
     cause,
   });
 }

@@ -13,6 +13,9 @@ export interface CuttingProxy {
   close(): Promise<void>;
 }
 
+/** PostgreSQL's simple query: Q, its length, COMMIT. https://www.postgresql.org/docs/current/protocol-message-formats.html */
+const commit = /Q\0\0\0.commit;?\0/is;
+
 export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
   let bytesLeft: number | null = null;
@@ -44,7 +47,7 @@ export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
           near.destroy();
           return;
         }
-        if (losing && from === near && /\bcommit\b/i.test(data.toString('latin1'))) {
+        if (losing && from === near && commit.test(data.toString('latin1'))) {
           unanswered = true;
           hit();
         }

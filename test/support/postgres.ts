@@ -1,15 +1,20 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 
 export interface PostgresServer {
   /** Of the superuser, database `postgres`. */
   readonly url: string;
+  /** SIGKILL to the server, as a crash would; or SIGQUIT, its own immediate shutdown. Its clients are cut off. */
+  kill(signal: 'SIGKILL' | 'SIGQUIT'): Promise<void>;
+  /** On the same port and with its data, after `kill`. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -39,6 +44,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     onError: (line) => log.push(String(line)),
   });
   const guard = guardOf(folder);
+  let running = true;
   try {
     await server.initialise();
     await server.start();
@@ -48,8 +54,26 @@ export async function startPostgres(): Promise<PostgresServer> {
   }
   return {
     url: `postgres://postgres:keyturn-test@127.0.0.1:${port}/postgres`,
+    async kill(signal) {
+      const [pid] = (await readFile(join(folder, 'postmaster.pid'), 'utf8')).split('\n');
+      process.kill(Number(pid), signal);
+      running = false;
+      while (isAlive(Number(pid))) await sleep(20);
+    },
+    async restart() {
+      for (let tries = 1; !running; tries++) {
+        // Refused until the last of the old server's processes has noticed that it is dead
+        running = await server.start().then(
+          () => true,
+          () => false,
+        );
+        if (running) return;
+        if (tries === 100) throw new Error(`PostgreSQL did not come back:\n${log.slice(-20).join('\n')}`);
+        await sleep(100);
+      }
+    },
     async stop() {
-      await server.stop();
+      if (running) await server.stop();
       guard.ref();
       guard.stdin.end();
       await once(guard, 'exit');
@@ -68,6 +92,14 @@ function guardOf(folder: string) {
   guard.stdin.on('error', () => undefined);
   guard.unref();
   return guard;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 async function freePort(): Promise<number> {

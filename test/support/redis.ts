@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { makeCertificates } from './certificates.ts';
+import { installed } from './debian.ts';
 
 const run = promisify(execFile);
 
@@ -38,7 +39,8 @@ export interface RedisServer {
 
 /** A throwaway Redis on a free port, with its data in a temporary folder. It dies with this process. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  await install();
+  // 6.2 or later
+  await installed('redis-server', 'command -v redis-server');
   const folder = await mkdtemp(join(tmpdir(), 'keyturn-redis-'));
   const port = options.port ?? (await freePort());
   const conf = join(folder, 'redis.conf');
@@ -132,27 +134,6 @@ function guardOf(folder: string): ChildProcess {
   guard.stdin?.on('error', () => undefined);
   guard.unref();
   return guard;
-}
-
-/** Two test files at a time may ask for it: the lock lets one install. */
-async function install(): Promise<void> {
-  if (await found('redis-server')) return;
-  if (process.getuid?.() !== 0 || !(await found('apt-get')))
-    throw new Error(
-      'redis-server is not in PATH: install Redis 6.2 or later (Debian: apt-get install redis-server)',
-    );
-  const script = `command -v redis-server || {
-    apt-get update && RUNLEVEL=1 apt-get install -y --no-install-recommends redis-server; }`;
-  await run('flock', [join(tmpdir(), 'keyturn-apt.lock'), 'sh', '-c', script], {
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-}
-
-async function found(command: string): Promise<boolean> {
-  return run('sh', ['-c', `command -v ${command}`]).then(
-    () => true,
-    () => false,
-  );
 }
 
 export interface RedisGroup {

@@ -67,6 +67,8 @@ function sqliteStore(place: Place): Store {
 
 async function postgresStore(place: Place): Promise<Store> {
   const client = new pg.Client({ connectionString: place.url });
+  // A server that ends shows in the next query
+  client.on('error', () => undefined);
   await client.connect();
   const schema = place.schema ?? 'public';
   const rows = async (sql: string, parameters: readonly Cell[] = []): Promise<Found[]> => {

@@ -1,0 +1,180 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BullmqQueue } from '../../src/queue/bullmq.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import type { CuttingProxy } from './cutting-proxy.ts';
+import type { Ground } from './grounds.ts';
+import type { Hands } from './hands.ts';
+import type { Kept } from './kept.ts';
+import type { Processes } from './processes.ts';
+import { type Random, shuffled } from './random.ts';
+import type { SmallDisk } from './small-disk.ts';
+
+/** What can be hit. */
+export interface Scene {
+  readonly ground: Ground;
+  readonly hands: Hands;
+  readonly processes: Processes;
+  readonly checkpoint: Checkpoint;
+  /** Holds the key file and the report. */
+  readonly disk: SmallDisk | null;
+  readonly random: Random;
+  /** Stops of a process for longer than its locks in the queue last. */
+  readonly longStops: boolean;
+}
+
+/** BullMQ's lock lasts 20 s. */
+const beyondLockMs = 24_000;
+
+/** Everything that is done to a rotation, by name. */
+export class Faults {
+  /** False: there was nothing to hit. */
+  readonly kinds: Readonly<Record<string, () => Promise<boolean>>>;
+  readonly #scene: Scene;
+  readonly #frozen = new Set<Promise<void>>();
+  readonly #calm = new AbortController();
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+    this.kinds = {
+      ...this.#ofProcesses(),
+      ...this.#ofTheDatabase(),
+      ...this.#ofTheQueue(),
+      ...this.#ofTheDisk(),
+    };
+  }
+
+  /** What was stopped goes on, the disk has room again. */
+  async over(): Promise<void> {
+    this.#calm.abort();
+    await Promise.all(this.#frozen);
+  }
+
+  #ofProcesses(): Faults['kinds'] {
+    const { processes, random, longStops } = this.#scene;
+    const hasWorkers = processes.workers.length > 0;
+    return {
+      'coordinator killed': async () => processes.coordinator.signal('SIGKILL'),
+      'process stopped': async () => this.#freeze(processes.anyone(), 200 + random() * 2_000),
+      'clock jumped': async () => {
+        processes.anyone().clock.jump();
+        return true;
+      },
+      ...(hasWorkers && { 'worker killed': async () => processes.worker().signal('SIGKILL') }),
+      ...(hasWorkers &&
+        longStops && {
+          'worker stopped beyond its lock': async () => this.#freeze(processes.worker(), beyondLockMs),
+        }),
+    };
+  }
+
+  #ofTheDatabase(): Faults['kinds'] {
+    const { ground, random } = this.#scene;
+    const { proxy, server } = ground;
+    return {
+      'database disturbed': async () => {
+        await ground.disturb();
+        return true;
+      },
+      ...(server !== null && {
+        'database server killed and restarted': async () => {
+          await server.kill(random() < 0.5 ? 'SIGKILL' : 'SIGQUIT');
+          await this.#down();
+          await server.restart();
+          return true;
+        },
+      }),
+      ...(proxy !== null && {
+        'connection to the database cut': () => this.#cut(proxy, 20_000),
+        'answer to a commit lost': () => this.#armed(proxy, proxy.loseCommit()),
+      }),
+    };
+  }
+
+  #ofTheQueue(): Faults['kinds'] {
+    const { redis, proxy, direct } = this.#scene.hands;
+    return {
+      ...(direct !== null && { 'hints repeated and out of order': () => this.#hint(direct) }),
+      ...(proxy !== null && { 'connection to the queue cut': () => this.#cut(proxy, 3_000) }),
+      ...(redis !== null && {
+        'Redis restarted with its data': async () => {
+          await redis.kill();
+          await this.#down();
+          await redis.restart();
+          return true;
+        },
+        'Redis restarted without its data': async () => {
+          await redis.cli('flushall');
+          await redis.kill();
+          await this.#down();
+          await redis.restart();
+          return true;
+        },
+        'Redis flushed': async () => {
+          await redis.cli('flushall');
+          return true;
+        },
+      }),
+    };
+  }
+
+  /** Full until it is its turn again: the report of a run that ends meanwhile has no room, or the key of one that begins. */
+  #ofTheDisk(): Faults['kinds'] {
+    const { disk } = this.#scene;
+    if (disk === null) return {};
+    return {
+      'disk of key file and report filled': async () => {
+        const { full } = disk;
+        if (full) disk.free();
+        else disk.fill();
+        return !full;
+      },
+    };
+  }
+
+  /** Meanwhile the storm goes on. */
+  #freeze(process: Kept, ms: number): boolean {
+    if (!process.signal('SIGSTOP')) return false;
+    const thawed = sleep(ms, undefined, { signal: this.#calm.signal })
+      .catch(() => undefined)
+      .then(() => {
+        process.signal('SIGCONT');
+        this.#frozen.delete(thawed);
+      });
+    this.#frozen.add(thawed);
+    return true;
+  }
+
+  async #down(): Promise<void> {
+    await sleep(this.#scene.random() * 1_500);
+  }
+
+  #cut(proxy: CuttingProxy, bytes: number): Promise<boolean> {
+    return this.#armed(proxy, proxy.cutAfter(1 + Math.floor(this.#scene.random() * bytes)));
+  }
+
+  async #armed(proxy: CuttingProxy, hit: Promise<void>): Promise<boolean> {
+    const waited = sleep(5_000, false, { ref: false });
+    const done = await Promise.race([hit.then(() => true), waited]);
+    if (!done) proxy.disarm();
+    return done;
+  }
+
+  /** Of chunks that are done, in hand or waiting, under generations that were, are and will be. */
+  async #hint(url: string): Promise<boolean> {
+    const { checkpoint, random } = this.#scene;
+    const rows = await checkpoint.chunks();
+    if (rows.length === 0) return false;
+    const queue = await BullmqQueue.open(url).catch(() => null);
+    if (queue === null) return false;
+    const hints = shuffled(rows, random)
+      .slice(0, 30)
+      .map(({ run, chunk, generation }) => ({
+        run: String(run),
+        chunk: Number(chunk),
+        generation: Number(generation) + Math.floor(random() * 4) - 1,
+      }));
+    await queue.offer(hints);
+    await queue.close();
+    return true;
+  }
+}

@@ -1,0 +1,54 @@
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A file system of its own that can be filled to the last byte. */
+export interface SmallDisk {
+  readonly path: string;
+  readonly full: boolean;
+  fill(): void;
+  free(): void;
+  close(): void;
+}
+
+/** Mounted at `path`; null: this user may mount none. */
+export function smallDisk(path: string): SmallDisk | null {
+  mkdirSync(path, { recursive: true });
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'keyturn-test', path], { stdio: 'ignore' });
+  } catch {
+    return null;
+  }
+  const filler = join(path, 'filler');
+  let full = false;
+  return {
+    path,
+    get full() {
+      return full;
+    },
+    fill() {
+      full = true;
+      try {
+        for (;;) appendFileSync(filler, Buffer.alloc(4_096));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+      }
+    },
+    free() {
+      full = false;
+      rmSync(filler, { force: true });
+    },
+    close() {
+      execFileSync('umount', [path], { stdio: 'ignore' });
+    },
+  };
+}
+
+export function mayMount(): boolean {
+  const path = mkdtempSync(join(tmpdir(), 'keyturn-mount-'));
+  const disk = smallDisk(path);
+  disk?.close();
+  rmSync(path, { recursive: true });
+  return disk !== null;
+}
