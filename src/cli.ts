@@ -36,7 +36,9 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 async function run({ command, args }: Chosen): Promise<number> {
-  const log = openLog(args.logFile as string | undefined, args.logLevel as LogLevel | undefined);
+  const log = openLog(args.logFile as string | undefined, args.logLevel as LogLevel | undefined, (text) =>
+    terminal.say(`keyturn: warning: ${text}`),
+  );
   const json = args.json === true;
   const context: Context = {
     environment: process.env,

@@ -6,17 +6,20 @@ import { join } from 'node:path';
 /** A file system of its own that can be filled to the last byte. */
 export interface SmallDisk {
   readonly path: string;
+  readonly bytes: number;
   readonly full: boolean;
   fill(): void;
   free(): void;
   close(): void;
 }
 
+const bytes = 256 * 1024;
+
 /** Mounted at `path`; null: this user may mount none. */
 export function smallDisk(path: string): SmallDisk | null {
   mkdirSync(path, { recursive: true });
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'keyturn-test', path], { stdio: 'ignore' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'keyturn-test', path], { stdio: 'ignore' });
   } catch {
     return null;
   }
@@ -24,6 +27,7 @@ export function smallDisk(path: string): SmallDisk | null {
   let full = false;
   return {
     path,
+    bytes,
     get full() {
       return full;
     },

@@ -22,6 +22,8 @@ export interface Running {
   readonly killAt?: string;
   /** SIGKILL after so many milliseconds. */
   readonly killAfter?: number;
+  /** No file may become larger. */
+  readonly maxFileBytes?: number;
   /** Called once, with the process, when stderr matches. */
   readonly when?: readonly [RegExp, (kill: (signal: NodeJS.Signals) => void) => void];
 }
@@ -29,7 +31,11 @@ export interface Running {
 /** Runs the built command as a user would, without a terminal. */
 export async function keyturn(args: readonly string[], running: Running): Promise<Ended> {
   const preload = running.killAt === undefined ? [] : ['--import', killAt];
-  const child = spawn(process.execPath, [...preload, bin, ...args], {
+  const command = [process.execPath, ...preload, bin, ...args];
+  const { maxFileBytes } = running;
+  const limit = ['sh', '-c', `ulimit -f ${(maxFileBytes ?? 0) / 512} && exec "$@"`, 'sh'];
+  const [file = '', ...words] = maxFileBytes === undefined ? command : [...limit, ...command];
+  const child = spawn(file, words, {
     cwd: running.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -59,9 +65,13 @@ export async function keyturn(args: readonly string[], running: Running): Promis
 }
 
 /** The options of every n8n rotation in the tests; key files are made in `dir`. */
-export function rotation(dir: string, place: Place, oldKey: string): { keys: string[]; all: string[] } {
+export function rotation(
+  dir: string,
+  place: Place,
+  oldKey: string,
+  { newKey: next = join(dir, 'new.masterkey') } = {},
+): { keys: string[]; all: string[] } {
   const current = join(dir, 'current.key');
-  const next = join(dir, 'new.masterkey');
   writeFileSync(current, oldKey, { mode: 0o600 });
   const url = place.schema === undefined ? place.url : `${place.url}?schema=${place.schema}`;
   const keys = ['--database', url, '--current-key-file', current, '--new-key-file', next];

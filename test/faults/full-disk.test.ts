@@ -1,0 +1,139 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type Ended, keyturn, rotation } from '../support/cli.ts';
+import { expectMany, manyPostgres } from '../support/n8n/many.ts';
+import type { Place } from '../support/n8n/store.ts';
+import { openStore } from '../support/n8n/store.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { mayMount, type SmallDisk, smallDisk } from './small-disk.ts';
+
+const many = { credentials: 500, instanceKey: 'the old key of many credentials' };
+
+let dir: string;
+let database: TestDatabase;
+let place: Place;
+beforeEach(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'keyturn-disk-'));
+  database = await createDatabase();
+  place = await manyPostgres(database.url, many);
+});
+afterEach(async () => {
+  await database.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Without the right to mount a file system, a limit on the size of files must do: not a byte more can be written. */
+const noRoom = { maxFileBytes: 0 };
+
+async function keyturnTables(): Promise<unknown[]> {
+  const store = await openStore(place);
+  const found = await store.rows("select tablename from pg_tables where tablename like 'keyturn%'");
+  await store.close();
+  return found;
+}
+
+/** Once there is room: the run goes on, or begins, and comes to its end. */
+async function expectDone(args: readonly string[]): Promise<void> {
+  expect(await keyturn(args, { cwd: dir })).toMatchObject({ code: 0 });
+  expect(await expectMany(place, newKey(), many)).toEqual([]);
+}
+
+const newKey = (): string => readFileSync(join(dir, 'new.masterkey'), 'utf8').trim();
+
+function expectNoReport(ended: Ended): void {
+  expect(ended).toMatchObject({ code: 0 });
+  expect(ended.stdout).toContain('VERIFIED: every value opens under the new key');
+  expect(ended.stderr).toMatch(/the report could not be written to .*: (the disk is full|no more room)/);
+  expect(ended.stderr).toContain('write it again with keyturn report; the run itself stands as it is');
+}
+
+describe('without room for a byte', () => {
+  test('the new key is refused a place before anything is touched', async () => {
+    const { all } = rotation(dir, place, many.instanceKey);
+    const refused = await keyturn(['rotate', ...all], { cwd: dir, ...noRoom });
+    expect(refused).toMatchObject({ code: 2 });
+    expect(refused.stderr).toMatch(/the new key could not be written to .*new\.masterkey: /);
+    expect(existsSync(join(dir, 'new.masterkey'))).toBe(false);
+    expect(await expectMany(place, many.instanceKey, many)).toEqual([]);
+    expect(await keyturnTables()).toEqual([]);
+    await expectDone(['rotate', ...all]);
+  });
+
+  test('the report of a run that ends is told to be missing, and keyturn report writes it later', async () => {
+    const { all, keys } = rotation(dir, place, many.instanceKey);
+    await keyturn(['rotate', ...all], { cwd: dir, killAt: 'verify:1' });
+    expectNoReport(await keyturn(['resume', ...keys, '--report-dir', 'report'], { cwd: dir, ...noRoom }));
+    expect(await expectMany(place, newKey(), many)).toEqual([]);
+    expect(readdirSync(join(dir, 'report'))).toEqual([]);
+    await expectReportLater();
+  });
+});
+
+const onADisk = mayMount() ? describe : describe.skip;
+
+onADisk('on a disk that is full', () => {
+  let disk: SmallDisk;
+  beforeEach(() => {
+    disk = smallDisk(join(dir, 'disk')) as SmallDisk;
+  });
+  afterEach(() => {
+    disk.close();
+  });
+
+  test('the new key is refused a place before anything is touched', async () => {
+    const { all } = rotation(dir, place, many.instanceKey, { newKey: join(disk.path, 'new.masterkey') });
+    disk.fill();
+    const refused = await keyturn(['rotate', ...all], { cwd: dir });
+    expect(refused).toMatchObject({ code: 2 });
+    expect(refused.stderr).toMatch(/the new key could not be written to .*new\.masterkey: the disk is full/);
+    expect(readdirSync(disk.path)).toEqual(['filler']);
+    expect(await keyturnTables()).toEqual([]);
+  });
+
+  test('what is derived from the old key must have its place too; the key that is there is then taken', async () => {
+    const { all } = rotation(dir, place, many.instanceKey, { newKey: join(disk.path, 'new.masterkey') });
+    disk.fill();
+    truncateSync(join(disk.path, 'filler'), disk.bytes - 4_096);
+    const refused = await keyturn(['rotate', ...all], { cwd: dir });
+    expect(refused).toMatchObject({ code: 2 });
+    expect(refused.stderr).toMatch(/the derived secrets could not be written to .*: the disk is full/);
+    expect(readdirSync(disk.path).sort()).toEqual(['filler', 'new.masterkey']);
+    expect(await keyturnTables()).toEqual([]);
+    const key = readFileSync(join(disk.path, 'new.masterkey'), 'utf8').trim();
+    disk.free();
+    expect(await keyturn(['rotate', ...all], { cwd: dir })).toMatchObject({ code: 0 });
+    expect(await expectMany(place, key, many)).toEqual([]);
+  });
+
+  test('the report is told to be missing, nothing half-written stays, and keyturn report writes it later', async () => {
+    const { all } = rotation(dir, place, many.instanceKey);
+    disk.fill();
+    expectNoReport(await keyturn(['rotate', ...all, '--report-dir', disk.path], { cwd: dir }));
+    expect(await expectMany(place, newKey(), many)).toEqual([]);
+    expect(readdirSync(disk.path)).toEqual(['filler']);
+    const again = await keyturn(['report', '--database', place.url, '--report-dir', disk.path], { cwd: dir });
+    expect(again).toMatchObject({ code: 3 });
+    expect(again.stderr).toContain('the disk is full');
+    disk.free();
+    await expectReportLater();
+  });
+
+  test('a log that has no room does not end the run', async () => {
+    const { all } = rotation(dir, place, many.instanceKey);
+    disk.fill();
+    const log = ['--log-file', join(disk.path, 'keyturn.log'), '--log-level', 'debug'];
+    const ended = await keyturn(['rotate', ...all, ...log], { cwd: dir });
+    expect(ended).toMatchObject({ code: 0 });
+    expect(ended.stderr.match(/the log cannot be written to .* any more: ENOSPC/g)).toHaveLength(1);
+    expect(await expectMany(place, newKey(), many)).toEqual([]);
+  });
+});
+
+async function expectReportLater(): Promise<void> {
+  const later = await keyturn(['report', '--database', place.url, '--report-dir', 'later'], { cwd: dir });
+  expect(later).toMatchObject({ code: 0 });
+  const { verdict } = JSON.parse(readFileSync(join(dir, 'later', 'report.json'), 'utf8'));
+  expect(verdict).toMatchObject({ result: 'verified' });
+}
