@@ -6,14 +6,14 @@ import type { Random } from './random.ts';
 const shelf = '/usr/lib';
 const library = /-linux-gnu.*$/;
 
-/** Path of libfaketime's library. */
+/** Path of libfaketime's library: the one for threads, in which time never goes back for one of them. */
 export async function faketime(): Promise<string> {
-  await installed('faketime', `ls ${shelf}/*/faketime/libfaketime.so.1`);
+  await installed('faketime', `ls ${shelf}/*/faketime/libfaketimeMT.so.1`);
   const [found] = readdirSync(shelf)
     .filter((name) => library.test(name))
     .map((name) => join(shelf, name, 'faketime'))
-    .filter((folder) => entries(folder).includes('libfaketime.so.1'));
-  return join(String(found), 'libfaketime.so.1');
+    .filter((folder) => entries(folder).includes('libfaketimeMT.so.1'));
+  return join(String(found), 'libfaketimeMT.so.1');
 }
 
 /** The clock that a process goes by, which jumps by hours while the process runs. */
