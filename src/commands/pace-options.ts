@@ -60,7 +60,7 @@ export function givenPace(args: HoldArguments, database: Database): Pace {
   const window = givenWindow(args);
   const paces: Pace[] = window === null ? [] : [new WindowPace(window)];
   if (args.maxDuration !== undefined)
-    paces.push(new DurationPace(new Date(), parseDuration(args.maxDuration, '--max-duration')));
+    paces.push(new DurationPace(performance.now(), parseDuration(args.maxDuration, '--max-duration')));
   const throttles = (args.throttle ?? []).map((text) => parseThrottle(text, database));
   if (throttles.length > 0) paces.push(new ThrottlePace(throttles));
   return paceOf(paces);
@@ -78,7 +78,7 @@ export function holdWords({ window, timeZone, maxDuration, throttle }: HoldArgum
 
 /** A run that may not even begin is not begun: no key file, no row. */
 export async function assertMayBegin(pace: Pace): Promise<void> {
-  const hold = await pace.check({ now: new Date(), chunkMs: null, rows: 0 });
+  const hold = await pace.check({ now: new Date(), elapsedMs: performance.now(), chunkMs: null, rows: 0 });
   if (hold?.kind !== 'end') return;
   throw new KeyturnError(hold.code ?? 'stopped', hold.reason, {
     hint: 'nothing was touched; start it again then',

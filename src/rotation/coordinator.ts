@@ -207,7 +207,8 @@ export class Coordinator {
     if (requested === 'pause') throw endOf('stopped', 'paused by keyturn pause');
     if (requested === 'cancel') throw endOf('cancelled', 'cancelled by keyturn cancel');
     const chunkMs = await this.#figures.slowMs();
-    const hold = await pace.check({ now: new Date(), chunkMs, rows: await this.#figures.rowsDone() });
+    const rows = await this.#figures.rowsDone();
+    const hold = await pace.check({ now: new Date(), elapsedMs: performance.now(), chunkMs, rows });
     if (hold?.kind === 'end') throw endOf(hold.code ?? 'stopped', hold.reason);
     const waiting = hold?.reason ?? this.#with.queue.waiting();
     this.#waitingFor = hold !== null ? 'pace' : waiting !== null ? 'queue' : null;

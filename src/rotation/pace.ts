@@ -1,6 +1,8 @@
 /** What a pace decides from. */
 export interface PaceFacts {
   readonly now: Date;
+  /** By a clock that nobody sets, from whatever moment on: lengths of time are taken with it. */
+  readonly elapsedMs: number;
   /** 95th percentile of the milliseconds that recent chunks took; null: none is done yet. */
   readonly chunkMs: number | null;
   /** Rows done by this run so far, those included that a verification has read again. */

@@ -32,11 +32,11 @@ export class ThrottlePace implements Pace {
   }
 
   async check(facts: PaceFacts): Promise<Hold | null> {
-    const now = facts.now.getTime();
+    const now = facts.elapsedMs;
     const unknown: string[] = [];
     for (const asked of this.#throttles) {
       const { throttle, last } = asked;
-      const fresh = last !== null && !throttle.free && now - last.at < askEveryMs && now >= last.at;
+      const fresh = last !== null && !throttle.free && now - last.at < askEveryMs;
       const answer = fresh ? last.answer : await throttle.check(facts).catch(() => 'unknown' as const);
       if (!fresh) asked.last = { at: now, answer };
       if (answer === 'unknown') unknown.push(throttle.name);
@@ -76,9 +76,9 @@ function rowsPerSecond(most: number): Throttle {
   return {
     name: 'rows-per-second',
     free: true,
-    check: async ({ now, rows }) => {
-      started ??= { at: now.getTime(), rows };
-      const seconds = (now.getTime() - started.at) / 1000;
+    check: async ({ elapsedMs, rows }) => {
+      started ??= { at: elapsedMs, rows };
+      const seconds = (elapsedMs - started.at) / 1000;
       // One second's worth may be ahead, else the first chunk would have to wait for itself
       return rows - started.rows <= most * (seconds + 1) ? null : `${most} rows a second are allowed`;
     },

@@ -100,12 +100,13 @@ export class WindowPace implements Pace {
 export class DurationPace implements Pace {
   readonly #until: number;
 
-  constructor(started: Date, lengthMs: number) {
-    this.#until = started.getTime() + lengthMs;
+  /** @param startedMs as PaceFacts.elapsedMs. */
+  constructor(startedMs: number, lengthMs: number) {
+    this.#until = startedMs + lengthMs;
   }
 
-  async check({ now, chunkMs }: PaceFacts): Promise<Hold | null> {
-    if (this.#until - now.getTime() > (chunkMs ?? 0)) return null;
+  async check({ elapsedMs, chunkMs }: PaceFacts): Promise<Hold | null> {
+    if (this.#until - elapsedMs > (chunkMs ?? 0)) return null;
     return { kind: 'end', code: 'window-closed', reason: 'the time of --max-duration is over' };
   }
 }

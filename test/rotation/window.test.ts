@@ -45,11 +45,15 @@ describe('the pace of a window', () => {
   const pace = new WindowPace(parseWindow('01:00-02:00', 'UTC'));
 
   test('holds nothing while a chunk still fits', async () => {
-    expect(await pace.check({ now: at('2026-06-10T01:59:00Z'), chunkMs: 59_000, rows: 0 })).toBeNull();
+    expect(
+      await pace.check({ now: at('2026-06-10T01:59:00Z'), elapsedMs: 0, chunkMs: 59_000, rows: 0 }),
+    ).toBeNull();
   });
 
   test('ends when the end is nearer than a chunk takes', async () => {
-    expect(await pace.check({ now: at('2026-06-10T01:59:01Z'), chunkMs: 59_000, rows: 0 })).toEqual({
+    expect(
+      await pace.check({ now: at('2026-06-10T01:59:01Z'), elapsedMs: 0, chunkMs: 59_000, rows: 0 }),
+    ).toEqual({
       kind: 'end',
       code: 'window-closed',
       reason: 'window closed, it opens 2026-06-11 01:00 UTC',
@@ -57,18 +61,24 @@ describe('the pace of a window', () => {
   });
 
   test('ends outside the window', async () => {
-    expect(await pace.check({ now: at('2026-06-10T00:59:59Z'), chunkMs: null, rows: 0 })).toMatchObject({
+    expect(
+      await pace.check({ now: at('2026-06-10T00:59:59Z'), elapsedMs: 0, chunkMs: null, rows: 0 }),
+    ).toMatchObject({
       kind: 'end',
     });
   });
 });
 
-test('the pace of a duration ends when a chunk no longer fits', async () => {
-  const pace = new DurationPace(at('2026-06-10T00:00:00Z'), parseDuration('3h', '--max-duration'));
-  expect(await pace.check({ now: at('2026-06-10T02:59:00Z'), chunkMs: 1000, rows: 0 })).toBeNull();
-  expect(await pace.check({ now: at('2026-06-10T02:59:59Z'), chunkMs: 1000, rows: 0 })).toMatchObject({
-    kind: 'end',
-  });
+test('the pace of a duration ends when a chunk no longer fits, whatever the clock on the wall says', async () => {
+  const pace = new DurationPace(5_000, parseDuration('3h', '--max-duration'));
+  const elapsedMs = 5_000 + 3 * 3_600_000;
+  const facts = { chunkMs: 1000, rows: 0 };
+  expect(
+    await pace.check({ ...facts, now: at('2026-06-11T00:00:00Z'), elapsedMs: elapsedMs - 1_001 }),
+  ).toBeNull();
+  expect(
+    await pace.check({ ...facts, now: at('2026-06-10T00:00:00Z'), elapsedMs: elapsedMs - 1_000 }),
+  ).toMatchObject({ kind: 'end' });
 });
 
 test.each(['22:00', '24:00-06:00', '22:00-22:00', '2:00-6:00', 'night'])('%s is no window', (text) => {
