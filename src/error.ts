@@ -49,6 +49,7 @@ const exitCodes = {
   'chunk-failed': 3,
   'row-too-large': 3,
   'database-lost': 3,
+  'database-full': 3,
   'chunk-timeout': 3,
   'late-rows': 3,
   'worker-wedged': 3,

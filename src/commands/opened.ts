@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, RunLock } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
-import { databaseLost } from '../rotation/setback.ts';
+import { foreseen } from '../rotation/setback.ts';
 import type { Context } from './command.ts';
 import { RunFailure } from './run-failure.ts';
 
@@ -39,16 +39,10 @@ export async function withDatabase<T>(
   }
 }
 
-/** Before a run and after it too, a lost connection is nothing unexpected. */
+/** Before a run and after it too, a lost connection or a full disk is nothing unexpected. */
 function named(database: Database, thrown: unknown): unknown {
-  const { cause } = thrown as { cause?: unknown };
-  if (thrown instanceof RunFailure)
-    return isLoss(cause) ? new RunFailure(thrown.document, { cause: databaseLost(cause) }) : thrown;
-  return isLoss(thrown) ? databaseLost(thrown, 'give the command again') : thrown;
-
-  function isLoss(error: unknown): boolean {
-    return !(error instanceof KeyturnError) && database.isTransient(error);
-  }
+  if (!(thrown instanceof RunFailure)) return foreseen(database, thrown, 'give the command again');
+  return new RunFailure(thrown.document, { cause: foreseen(database, thrown.cause) });
 }
 
 /** A coordinator that has just ended, or a status that looks whether one is alive, holds the lock a moment longer. */

@@ -1,6 +1,7 @@
 import { realpath, stat, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { KeyturnError } from '../error.ts';
+import { diskFull, isDiskFull } from './disk-full.ts';
 
 /** Resolved, so that the run lock beside it is one, whatever symbolic link the user came by. */
 export async function existingFile(path: string, create: boolean): Promise<string> {
@@ -35,5 +36,5 @@ export function fileRefusal(cause: unknown, place: string): unknown {
       hint: 'file and folder must be writable by this user',
       cause,
     });
-  return cause;
+  return isDiskFull(cause) ? diskFull(cause, 'give the command again') : cause;
 }

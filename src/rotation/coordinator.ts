@@ -10,7 +10,7 @@ import type { Pace } from './pace.ts';
 import { halvesOf, Planner } from './planner.ts';
 import type { Run } from './run.ts';
 import { RunTable } from './run-table.ts';
-import { chunkFailed, databaseLost, endOf, stateAfter, stillWriting, tooManyExceptions } from './setback.ts';
+import { chunkFailed, endOf, foreseen, stateAfter, stillWriting, tooManyExceptions } from './setback.ts';
 
 /** A scan that finds late rows is taken again after they are swept; this often, then somebody is still writing. */
 const mostRounds = 10;
@@ -76,9 +76,7 @@ export class Coordinator {
       await this.#tell(true);
       return this.#run;
     } catch (thrown) {
-      // A lost run lock has a lost connection for its cause, and is more than that: somebody else may hold it now
-      const lost = !(thrown instanceof KeyturnError) && this.#with.database.isTransient(thrown);
-      const error = lost ? databaseLost(thrown) : thrown;
+      const error = foreseen(this.#with.database, thrown);
       await this.#with.queue.drain().catch(() => {});
       await this.#giveUp(error);
       throw error;

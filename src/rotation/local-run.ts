@@ -94,15 +94,18 @@ async function copyRanges(from: ChunkTable, to: ChunkTable): Promise<void> {
 async function localCheckpoint(): Promise<LocalCheckpoint> {
   const folder = await mkdtemp(join(tmpdir(), 'keyturn-'));
   const file = join(folder, 'checkpoint.sqlite');
-  const database = await openDatabase(`sqlite:${file}`, { create: true });
-  await database.knex.raw('pragma journal_mode = wal');
-  await migrate(database.knex);
-  return {
-    file,
-    database,
-    remove: async () => {
-      await database.close();
-      await rm(folder, { recursive: true, force: true });
-    },
+  let database: Database | undefined;
+  const remove = async (): Promise<void> => {
+    await database?.close();
+    await rm(folder, { recursive: true, force: true });
   };
+  try {
+    database = await openDatabase(`sqlite:${file}`, { create: true });
+    await database.knex.raw('pragma journal_mode = wal');
+    await migrate(database.knex);
+    return { file, database, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
 }

@@ -1,3 +1,5 @@
+import type { Database } from '../databases/database.ts';
+import { diskFull, isDiskFull } from '../databases/disk-full.ts';
 import { KeyturnError } from '../error.ts';
 import { type Chunk, chunkTimeout } from './chunk-table.ts';
 import type { Run } from './run.ts';
@@ -31,12 +33,21 @@ export function tooManyExceptions(
   );
 }
 
-/** The coordinator's own statements are not tried again: somebody else may have taken over meanwhile. */
-export function databaseLost(cause: unknown, next = 'go on with keyturn resume'): KeyturnError {
-  return new KeyturnError('database-lost', 'the database went away', {
-    hint: `when it is back, ${next}`,
-    cause,
-  });
+/**
+ * What a database may come to at any moment, by its name; anything else as it was thrown. The coordinator's own
+ * statements are not tried again: somebody else may have taken over meanwhile.
+ *
+ * @param next what the user does once that is mended.
+ */
+export function foreseen(database: Database, thrown: unknown, next = 'go on with keyturn resume'): unknown {
+  // A lost run lock has a lost connection for its cause, and is more than that: somebody else may hold it now
+  if (thrown instanceof KeyturnError) return thrown;
+  if (database.isTransient(thrown))
+    return new KeyturnError('database-lost', 'the database went away', {
+      hint: `when it is back, ${next}`,
+      cause: thrown,
+    });
+  return isDiskFull(thrown) ? diskFull(thrown, next) : thrown;
 }
 
 export function stillWriting(run: Run): KeyturnError {

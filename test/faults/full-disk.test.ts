@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Ended, keyturn, rotation } from '../support/cli.ts';
-import { expectMany, manyPostgres } from '../support/n8n/many.ts';
+import { expectMany, manyPostgres, manySqlite } from '../support/n8n/many.ts';
 import type { Place } from '../support/n8n/store.ts';
 import { openStore } from '../support/n8n/store.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -94,8 +94,7 @@ onADisk('on a disk that is full', () => {
 
   test('what is derived from the old key must have its place too; the key that is there is then taken', async () => {
     const { all } = rotation(dir, place, many.instanceKey, { newKey: join(disk.path, 'new.masterkey') });
-    disk.fill();
-    truncateSync(join(disk.path, 'filler'), disk.bytes - 4_096);
+    disk.fill(4_096);
     const refused = await keyturn(['rotate', ...all], { cwd: dir });
     expect(refused).toMatchObject({ code: 2 });
     expect(refused.stderr).toMatch(/the derived secrets could not be written to .*: the disk is full/);
@@ -118,6 +117,39 @@ onADisk('on a disk that is full', () => {
     expect(again.stderr).toContain('the disk is full');
     disk.free();
     await expectReportLater();
+  });
+
+  /** Before its tables are made, and at whatever later moment its disk is full. */
+  test.each([0, 40, 400])(
+    'a database with room for %i KiB more stops the run, resumable',
+    async (kib) => {
+      disk.close();
+      disk = smallDisk(disk.path, 2 * 1024 * 1024) as SmallDisk;
+      const sqlite = manySqlite(join(disk.path, 'database.sqlite'), many);
+      const { all } = rotation(dir, sqlite, many.instanceKey);
+      const pace = ['--chunk-rows', '50', '--workers', '1'];
+      disk.fill(kib * 1024);
+      const stopped = await keyturn(['rotate', ...all, ...pace], { cwd: dir });
+      expect(stopped).toMatchObject({ code: 3 });
+      expect(stopped.stderr).toMatch(/disk is full/);
+      disk.free();
+      expect(await keyturn(['rotate', ...all, ...pace], { cwd: dir })).toMatchObject({ code: 0 });
+      expect(await expectMany(sqlite, newKey(), many)).toEqual([]);
+    },
+  );
+
+  test('a verification without room for its own tables says so and leaves nothing behind', async () => {
+    const { all } = rotation(dir, place, many.instanceKey);
+    expect(await keyturn(['rotate', ...all], { cwd: dir })).toMatchObject({ code: 0 });
+    for (const room of [0, 40]) {
+      disk.fill(room * 1024);
+      const args = ['verify', '--job', 'n8n', '--database', place.url, '--current-key-file', 'new.masterkey'];
+      const ended = await keyturn(args, { cwd: dir, env: { TMPDIR: disk.path } });
+      expect(ended).toMatchObject({ code: 3 });
+      expect(ended.stderr).toMatch(/disk is full/);
+      expect(readdirSync(disk.path)).toEqual(['filler']);
+      disk.free();
+    }
   });
 
   test('a log that has no room does not end the run', async () => {

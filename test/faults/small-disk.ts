@@ -1,22 +1,20 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** A file system of its own that can be filled to the last byte. */
 export interface SmallDisk {
   readonly path: string;
-  readonly bytes: number;
   readonly full: boolean;
-  fill(): void;
+  /** But for so many bytes. */
+  fill(butFor?: number): void;
   free(): void;
   close(): void;
 }
 
-const bytes = 256 * 1024;
-
 /** Mounted at `path`; null: this user may mount none. */
-export function smallDisk(path: string): SmallDisk | null {
+export function smallDisk(path: string, bytes = 256 * 1024): SmallDisk | null {
   mkdirSync(path, { recursive: true });
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'keyturn-test', path], { stdio: 'ignore' });
@@ -27,17 +25,17 @@ export function smallDisk(path: string): SmallDisk | null {
   let full = false;
   return {
     path,
-    bytes,
     get full() {
       return full;
     },
-    fill() {
+    fill(butFor = 0) {
       full = true;
       try {
         for (;;) appendFileSync(filler, Buffer.alloc(4_096));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
       }
+      truncateSync(filler, statSync(filler).size - butFor);
     },
     free() {
       full = false;
