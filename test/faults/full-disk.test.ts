@@ -120,23 +120,20 @@ onADisk('on a disk that is full', () => {
   });
 
   /** Before its tables are made, and at whatever later moment its disk is full. */
-  test.each([0, 40, 400])(
-    'a database with room for %i KiB more stops the run, resumable',
-    async (kib) => {
-      disk.close();
-      disk = smallDisk(disk.path, 2 * 1024 * 1024) as SmallDisk;
-      const sqlite = manySqlite(join(disk.path, 'database.sqlite'), many);
-      const { all } = rotation(dir, sqlite, many.instanceKey);
-      const pace = ['--chunk-rows', '50', '--workers', '1'];
-      disk.fill(kib * 1024);
-      const stopped = await keyturn(['rotate', ...all, ...pace], { cwd: dir });
-      expect(stopped).toMatchObject({ code: 3 });
-      expect(stopped.stderr).toMatch(/disk is full/);
-      disk.free();
-      expect(await keyturn(['rotate', ...all, ...pace], { cwd: dir })).toMatchObject({ code: 0 });
-      expect(await expectMany(sqlite, newKey(), many)).toEqual([]);
-    },
-  );
+  test.each([0, 40, 400])('a database with room for %i KiB more stops the run, resumable', async (kib) => {
+    disk.close();
+    disk = smallDisk(disk.path, 2 * 1024 * 1024) as SmallDisk;
+    const sqlite = manySqlite(join(disk.path, 'database.sqlite'), many);
+    const { all } = rotation(dir, sqlite, many.instanceKey);
+    const pace = ['--chunk-rows', '50', '--workers', '1'];
+    disk.fill(kib * 1024);
+    const stopped = await keyturn(['rotate', ...all, ...pace], { cwd: dir });
+    expect(stopped).toMatchObject({ code: 3 });
+    expect(stopped.stderr).toMatch(/disk is full/);
+    disk.free();
+    expect(await keyturn(['rotate', ...all, ...pace], { cwd: dir })).toMatchObject({ code: 0 });
+    expect(await expectMany(sqlite, newKey(), many)).toEqual([]);
+  });
 
   test('a verification without room for its own tables says so and leaves nothing behind', async () => {
     const { all } = rotation(dir, place, many.instanceKey);

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,56 +25,50 @@ const stuckMs = 180_000;
 /** Faults hit a run that stands still too. */
 const impatientMs = 3_000;
 
+/** What a storm goes over. */
+export interface Place {
+  readonly ground: Ground;
+  readonly hands: Hands;
+  readonly many: Many;
+}
+
 /** One rotation under faults, from its first process to what is left of it. */
 export class Rotation {
   readonly faults: Faults;
-  readonly #many: Many;
+  readonly #place: Place;
   readonly #oldKey: string;
   readonly #weather: Weather;
   readonly #random: Random;
-  readonly #folder: string;
-  readonly #ground: Ground;
-  readonly #hands: Hands;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'keyturn-storm-'));
+  readonly #disk: SmallDisk | null;
   readonly #checkpoint: Checkpoint;
   readonly #processes: Processes;
-  readonly #disk: SmallDisk | null;
 
   private constructor(
-    { ground, hands, many }: { readonly ground: Ground; readonly hands: Hands; readonly many: Many },
+    place: Place,
     oldKey: string,
     weather: Weather,
     random: Random,
-    checkpoint: Checkpoint,
-    preload: string,
+    found: { readonly checkpoint: Checkpoint; readonly preload: string },
   ) {
-    this.#ground = ground;
-    this.#hands = hands;
-    this.#many = many;
+    this.#place = place;
     this.#oldKey = oldKey;
     this.#weather = weather;
     this.#random = random;
-    this.#checkpoint = checkpoint;
-    this.#folder = mkdtempSync(join(tmpdir(), 'keyturn-storm-'));
-    const kept = join(this.#folder, 'kept');
-    mkdirSync(kept);
-    this.#disk = smallDisk(kept);
+    this.#checkpoint = found.checkpoint;
+    this.#disk = smallDisk(join(this.#folder, 'kept'));
+    const { ground, hands } = place;
     const { chunkRows, longStops } = weather;
     const folder = this.#folder;
-    const casting = { folder, ground, hands, checkpoint, chunkRows, oldKey, preload, random };
-    this.#processes = new Processes(casting);
-    const processes = this.#processes;
-    this.faults = new Faults({ ground, hands, processes, checkpoint, disk: this.#disk, random, longStops });
+    this.#processes = new Processes({ folder, ground, hands, chunkRows, oldKey, random, ...found });
+    const [processes, checkpoint, disk] = [this.#processes, this.#checkpoint, this.#disk];
+    this.faults = new Faults({ ground, hands, processes, checkpoint, disk, random, longStops });
   }
 
-  static async start(
-    where: { readonly ground: Ground; readonly hands: Hands; readonly many: Many },
-    oldKey: string,
-    weather: Weather,
-    random: Random,
-  ): Promise<Rotation> {
+  static async start(place: Place, oldKey: string, weather: Weather, random: Random): Promise<Rotation> {
     const preload = await faketime();
-    const checkpoint = await Checkpoint.open(where.ground.place);
-    return new Rotation(where, oldKey, weather, random, checkpoint, preload);
+    const checkpoint = await Checkpoint.open(place.ground.place);
+    return new Rotation(place, oldKey, weather, random, { checkpoint, preload });
   }
 
   get newKey(): string {
@@ -83,7 +77,7 @@ export class Rotation {
 
   /** Resolves a few chunks further, or when nothing has moved for a while; false once the run is over. */
   async further(): Promise<boolean> {
-    const chunks = (this.#many.credentials / this.#weather.chunkRows) * 2;
+    const chunks = (this.#place.many.credentials / this.#weather.chunkRows) * 2;
     const { steps } = await this.#checkpoint.progress();
     const enough = steps + 1 + this.#random() * Math.min(40, chunks / 12);
     let giveUpAt = performance.now() + impatientMs;
@@ -118,19 +112,16 @@ export class Rotation {
     await this.#processes.end();
   }
 
-  async problems(): Promise<string[]> {
-    const problems = await aftermath({
-      ground: this.#ground,
-      hands: this.#hands,
+  problems(): Promise<string[]> {
+    return aftermath({
+      ...this.#place,
       checkpoint: this.#checkpoint,
       processes: this.#processes,
-      many: this.#many,
       folder: this.#folder,
       disk: this.#disk,
       oldKey: this.#oldKey,
       newKey: this.newKey,
     });
-    return problems;
   }
 
   async close(): Promise<void> {
