@@ -14,9 +14,10 @@ test.each(stageNames)(
     process.stderr.write(`${name}: ${faults} faults, KEYTURN_FAULT_SEED=${seed}\n`);
     const weather = { credentials: 50_000, chunkRows: 250, longStops: true, fromTheStart: true };
     const started = performance.now();
-    const passed = await storm(stages[name], { faults, ...weather, seed });
-    const minutes = Math.round((performance.now() - started) / 6_000) / 10;
-    process.stderr.write(`${name}: ${JSON.stringify({ minutes, ...passed }, null, 2)}\n`);
+    const minutes = (): number => Math.round((performance.now() - started) / 6_000) / 10;
+    const tell = (text: string) => process.stderr.write(`${name}: ${text} (${minutes()} min)\n`);
+    const passed = await storm(stages[name], { faults, ...weather, seed, tell });
+    process.stderr.write(`${name}: ${JSON.stringify({ minutes: minutes(), ...passed }, null, 2)}\n`);
     expect({ seed, problems: passed.problems }).toEqual({ seed, problems: [] });
   },
   3 * 60 * 60_000,

@@ -6,6 +6,8 @@ export interface StormOptions extends Weather {
   readonly faults: number;
   readonly credentials: number;
   readonly seed: number;
+  /** Told after every run how far the storm is. */
+  readonly tell?: (text: string) => void;
 }
 
 export interface Passed {
@@ -45,6 +47,7 @@ export async function storm({ engine, queue }: Stage, options: StormOptions): Pr
           await rotation.over();
           problems.push(...(await rotation.problems()).map((problem) => `run ${runs}: ${problem}`));
           key = rotation.newKey;
+          options.tell?.(`run ${runs} is over, ${left} faults to come`);
         } finally {
           await rotation.close();
         }
