@@ -71,10 +71,7 @@ export class Faults {
     const { ground, random } = this.#scene;
     const { proxy, server } = ground;
     return {
-      'database disturbed': async () => {
-        await ground.disturb();
-        return true;
-      },
+      'database disturbed': () => ground.disturb(),
       ...(server !== null && {
         'database server killed and restarted': async () => {
           await server.kill(random() < 0.5 ? 'SIGKILL' : 'SIGQUIT');

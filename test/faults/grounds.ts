@@ -16,8 +16,8 @@ export interface Ground {
   readonly proxy: CuttingProxy | null;
   /** Null: the engine has none. */
   readonly server: Pick<PostgresServer, 'kill' | 'restart'> | null;
-  /** Ends every connection but the storm's own; or holds all writers for a moment. */
-  disturb(): Promise<void>;
+  /** Ends every connection but the storm's own; or holds all writers for a moment. False: it could not. */
+  disturb(): Promise<boolean>;
   /** Connections that are not the storm's. */
   connections(): Promise<number>;
   /** Files beside the database that should have gone with the last process. */
@@ -42,7 +42,11 @@ export const postgres: Engine = async (many) => {
     url: through.href,
     proxy,
     server,
-    disturb: () => withStore(place, (store) => store.run(`select pg_terminate_backend(pid) ${others}`)),
+    disturb: () =>
+      withStore(place, async (store) => {
+        await store.run(`select pg_terminate_backend(pid) ${others}`);
+        return true;
+      }),
     connections: () =>
       withStore(place, async (store) => Number((await store.rows(`select count(*) as n ${others}`))[0]?.n)),
     leftovers: () => [],
@@ -65,9 +69,19 @@ export const sqlite: Engine = async (many) => {
     server: null,
     disturb: () =>
       withStore(place, async (store) => {
-        await store.run('begin immediate');
-        await sleep(300);
-        await store.run('rollback');
+        // The driver waits with the event loop: a process that was stopped while it writes would never be thawed
+        await store.rows('pragma busy_timeout = 0');
+        for (let tries = 0; tries < 100; tries++) {
+          const held = await store.run('begin immediate').then(
+            () => true,
+            () => false,
+          );
+          await sleep(held ? 300 : 20);
+          if (!held) continue;
+          await store.run('rollback');
+          return true;
+        }
+        return false;
       }),
     // A process that is gone has none; that all are gone is looked at elsewhere
     connections: async () => 0,
