@@ -47,12 +47,13 @@ export class Processes {
       folder,
       clock: new Clock(join(folder, `${name}.clock`), preload, random),
     });
+    // --force: the storm itself is connected, which looks like an application
     this.coordinator = new Kept('coordinator', home('coordinator'), async () => {
       const run = await checkpoint.run();
       if (run?.state === 'verified') return null;
       return run === null
-        ? ['rotate', '--job', 'n8n', ...place, ...consent, ...pace, ...here, ...log()]
-        : ['resume', ...place, ...here, ...log()];
+        ? ['rotate', '--job', 'n8n', '--force', ...place, ...consent, ...pace, ...here, ...log()]
+        : ['resume', '--force', ...place, ...here, ...log()];
     });
     this.workers = (url === null ? [] : ['worker 1', 'worker 2']).map(
       (name) => new Kept(name, home(name), async () => ['worker', ...place, '--concurrency', '1', ...log()]),
