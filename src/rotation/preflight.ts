@@ -44,7 +44,8 @@ export async function preflight(
       hint: 'name another new key',
     });
   }
-  const privileges = await checkPrivileges(database, declared);
+  // By shape, which tables are written shows only when all was read
+  const early = declared.everywhere === undefined ? await checkPrivileges(database, declared) : [];
   const { ring: from, verdict } = await openKeyring(database, catalog, declared, keys.current).catch(
     (error) => {
       throw database.isDenied(error) ? unreadable(error) : error;
@@ -53,6 +54,7 @@ export async function preflight(
   const to = keyringAfter(declared, from, keys.next);
   const looked = await fitToDatabase(database, catalog, declared, from);
   const { job } = looked;
+  const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
   const { opened, narrow } = await sampleTargets(database, catalog, job, from, to);
   const inventory = await takeInventory(database, catalog, job, from, looked.scan?.places);
   if (opened === 0 && (verdict === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
@@ -120,7 +122,9 @@ function unreadWarning(table: string): string {
 }
 
 async function checkPrivileges(database: Database, job: Job): Promise<string[]> {
-  const tables = job.targets.map(({ shape }) => shape.table);
+  const tables = job.targets
+    .filter(({ onlyVerified }) => onlyVerified !== true)
+    .map(({ shape }) => shape.table);
   const { createTable, update } = await database.privileges(tables);
   const denied = tables.filter((table) => update.get(table) === 'no');
   if (createTable === 'no' || denied.length > 0) {
