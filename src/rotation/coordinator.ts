@@ -86,7 +86,8 @@ export class Coordinator {
   async #rotate(): Promise<void> {
     await this.#become('rotating');
     const { job } = this.#run;
-    for (const [phase] of job.phases.entries()) {
+    // One more than there are: tables that are only verified stand behind the last, and what is swept up there
+    for (let phase = 0; phase <= job.phases.length; phase++) {
       await this.#drive(
         job.targets.filter((target) => target.phase === phase && target.onlyVerified !== true),
         (limit) => this.#chunks.numbers({ state: 'planned', phase }, limit),

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { openDatabase } from '../../src/databases/open.ts';
 import { formatNames } from '../../src/formats/registry.ts';
@@ -11,6 +12,7 @@ import { consent, type Ended, emptyFolder, keyturn } from '../commands/keyturn.t
 import { checkOctopus } from '../support/octopus/check.ts';
 import { type Dialect, sqlite } from '../support/octopus/dialect.ts';
 import { makeOctopus } from '../support/octopus/make.ts';
+import { openText, sealText } from '../support/octopus/sealing.ts';
 import { seeOctopus } from '../support/octopus/seen.ts';
 import type { Truth } from '../support/octopus/truth.ts';
 import { worlds } from '../support/octopus/worlds.ts';
@@ -178,6 +180,29 @@ test('a binary column of which only some values open stops the run before it beg
     ...['--decide', 'Blob.Data=leave'],
   );
   expectCode(decided, 0);
+});
+
+test('a value that comes under the old key into a table where nothing was found is swept up', async () => {
+  const { old, next } = keysOf(16, 32);
+  const scene = await sceneOf(createSqlite, sqlite, { old, next });
+  const document = JSON.stringify({ Later: sealText(Buffer.from('came late'), old) });
+  const script = `${scene.path}/writer.cjs`;
+  writeFileSync(
+    script,
+    `const Sqlite = require(${JSON.stringify(createRequire(import.meta.url).resolve('better-sqlite3'))});
+new Sqlite(${JSON.stringify(scene.world.url.slice('sqlite:'.length))})
+  .prepare('update "ApiKey" set "JSON" = ? where "Id" = (select min("Id") from "ApiKey")').run(${JSON.stringify(document)});`,
+  );
+  const hook = ['--hook', `start=${process.execPath} ${script}`];
+  const rotated = await scene.run(...rotation, ...scene.where, ...hook, ...(await decisions(scene)));
+  expectCode(rotated, 0);
+  const [row] = await scene.world.exec(
+    'select "JSON" from "ApiKey" where "Id" = (select min("Id") from "ApiKey")',
+  );
+  const { Later } = JSON.parse(String(row?.JSON)) as { Later: string };
+  expect(openText(Later, next)?.toString()).toBe('came late');
+  const report = JSON.parse((await scene.run('report', ...scene.where.slice(0, 2), '--json')).stdout);
+  expect(report.report.proof.scans).toBe(2);
 });
 
 test('a wrong key is refused by the certificate in 100 of 100 tries, though padding lets some values through', async () => {
