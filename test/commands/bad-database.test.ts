@@ -138,6 +138,16 @@ describe('the database', () => {
       expect(
         await database.exec("select 1 from information_schema.tables where table_name like 'keyturn%'"),
       ).toEqual([]);
+      const allowed = await keyturn(
+        [
+          'rotate',
+          ...withOption(folder, '--database', database.url),
+          ...[...consent, '--masterKey', 'k'.repeat(120), '--upgradeDatabase'],
+        ],
+        { cwd: folder.path },
+      );
+      expect(allowed).toMatchObject({ code: 0 });
+      expect(allowed.stderr).toMatch(/^deployment_key\.value was widened from 160 to \d+$/m);
     } finally {
       await database.close();
     }

@@ -126,6 +126,28 @@ describe('postgres alone', () => {
 
   const table = async (name: string) => (await database.catalog()).find((each) => each.name === name);
 
+  test('warns of a table that is published', async () => {
+    await world.exec('create table published (id int primary key, v text)');
+    await world.exec('create publication everyone for table published');
+    await database.catalog();
+    expect(await database.warnings(['published'])).toEqual([
+      'published is published by everyone: its subscribers receive every rewritten row, and keep what they have of the old',
+    ]);
+    await world.exec('drop publication everyone');
+  });
+
+  test('keeps the collation of a column that it widens, and refuses a type it cannot widen', async () => {
+    await world.exec(
+      'create table widened (id int primary key, v varchar(5) collate "de-x-icu" not null, d code)',
+    );
+    await database.widen('widened', 'v', 50);
+    const [found] = await world.exec(
+      `select character_maximum_length as n, collation_name as c, is_nullable as u from information_schema.columns where table_name = 'widened' and column_name = 'v'`,
+    );
+    expect(found).toEqual({ n: 50, c: 'de-x-icu', u: 'NO' });
+    await expect(database.widen('widened', 'd', 50)).rejects.toMatchObject({ code: 'column-too-narrow' });
+  });
+
   test('catalog: types, widths, partitions, inheritance, dropped columns', async () => {
     await world.exec(
       `create table types (id int primary key, v varchar(20), c char(3), d code, t text, j json, b jsonb, n numeric(4), x varchar, gone text, y bytea)`,

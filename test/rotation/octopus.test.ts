@@ -182,6 +182,18 @@ test('a binary column of which only some values open stops the run before it beg
   expectCode(decided, 0);
 });
 
+test('a table that cannot be walked is named, if it holds ciphertext', async () => {
+  const { old, next } = keysOf(16, 32);
+  const scene = await sceneOf(createSqlite, sqlite, { old, next });
+  await scene.world.exec('create table "Unkeyed" ("Note" text)');
+  await scene.world.exec('insert into "Unkeyed" values (?)', [sealText(Buffer.from('a secret'), old)]);
+  const refused = await scene.run(...rotation, ...scene.where, ...preview);
+  expectCode(refused, 2);
+  expect(refused.stderr).toMatch(
+    /^keyturn: error: the table Unkeyed holds ciphertext, and has no primary key/m,
+  );
+});
+
 test('a value that comes under the old key into a table where nothing was found is swept up', async () => {
   const { old, next } = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, { old, next });
