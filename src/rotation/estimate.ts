@@ -5,6 +5,7 @@ import { digestKey, entryBytes } from './digest.ts';
 import { prepareTarget } from './field-values.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
 import type { Inventory } from './run.ts';
+import { touchedOnly } from './touched.ts';
 import { type Window, windowLengthMs } from './window.ts';
 
 /** As large as a chunk, so that what is shared between values is shared here too. */
@@ -133,7 +134,8 @@ async function timeWrites(
   const started = performance.now();
   try {
     await database.transaction(async (trx) => {
-      await database.write(trx, shape, changes);
+      const touched = touchedOnly(shape, changes);
+      await database.write(trx, touched.shape, touched.changes);
       throw new RolledBack();
     });
   } catch (error) {

@@ -10,6 +10,7 @@ import { type RotatedRows, rotateRows } from './rotate-rows.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
 import { addTally, emptyTally } from './tally.ts';
+import { touchedOnly } from './touched.ts';
 import { Contended, Stale, type WorkerContext } from './worker-context.ts';
 
 /** Rows that were rotated together, and which of them count: a row that a writer changed meanwhile does not. */
@@ -117,7 +118,8 @@ async function writeParts(
       changes.push(change);
     });
     if (changes.length === 0) return new Set();
-    const unwritten = await database.write(trx, shape, changes);
+    const touched = touchedOnly(shape, changes);
+    const unwritten = await database.write(trx, touched.shape, touched.changes);
     return new Set(unwritten.map((position) => indexes[position] ?? -1));
   }
 }

@@ -10,13 +10,13 @@ import { Key } from '../../src/keys/key.ts';
 import { openKeyring } from '../../src/rotation/open-keyring.ts';
 import { consent, type Ended, emptyFolder, keyturn } from '../commands/keyturn.ts';
 import { checkOctopus } from '../support/octopus/check.ts';
-import { type Dialect, sqlite } from '../support/octopus/dialect.ts';
+import { type Dialect, postgres, sqlite } from '../support/octopus/dialect.ts';
 import { makeOctopus } from '../support/octopus/make.ts';
 import { openText, sealText } from '../support/octopus/sealing.ts';
 import { seeOctopus } from '../support/octopus/seen.ts';
 import type { Truth } from '../support/octopus/truth.ts';
 import { worlds } from '../support/octopus/worlds.ts';
-import type { TestDatabase } from '../support/postgres.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
 /** The real command over a database in the shape of Octopus Deploy's, judged by a checker that shares nothing with it. */
@@ -180,6 +180,19 @@ test('a binary column of which only some values open stops the run before it beg
     ...['--decide', 'Blob.Data=leave'],
   );
   expectCode(decided, 0);
+});
+
+test('a column in which nothing changes is not written', async () => {
+  const { old, next } = keysOf(16, 32);
+  const scene = await sceneOf(createDatabase, postgres, { old, next });
+  await scene.world.exec(
+    `create function refuse() returns trigger language plpgsql as 'begin raise exception ''not this one''; end'`,
+  );
+  await scene.world.exec(
+    'create trigger guarded before update of "Name" on "Account" for each row execute function refuse()',
+  );
+  expectCode(await scene.run(...rotation, ...scene.where, ...(await decisions(scene))), 0);
+  expect(await scene.problems()).toEqual([]);
 });
 
 test('a table that cannot be walked is named, if it holds ciphertext', async () => {

@@ -1,0 +1,22 @@
+import type { Change, RowShape } from '../databases/database.ts';
+
+/**
+ * The same changes, with only those columns written that differ in some row: what is not set fires no trigger of that
+ * column and costs no index. All are compared still (invariant 3).
+ */
+export function touchedOnly(
+  shape: RowShape,
+  changes: readonly Change[],
+): { readonly shape: RowShape; readonly changes: readonly Change[] } {
+  const places = shape.columns.map((_, place) => place);
+  const touched = places.filter(
+    (place) => place < shape.written && changes.some((change) => change.old[place] !== change.new[place]),
+  );
+  if (touched.length === shape.written) return { shape, changes };
+  const order = [...touched, ...places.filter((place) => !touched.includes(place))];
+  const ordered = <T>(all: readonly T[]): T[] => order.map((place) => all[place] as T);
+  return {
+    shape: { ...shape, columns: ordered(shape.columns), written: touched.length },
+    changes: changes.map((change) => ({ id: change.id, old: ordered(change.old), new: ordered(change.new) })),
+  };
+}
