@@ -1,4 +1,5 @@
 import { KeyturnError } from '../error.ts';
+import { describeMssql, isAdo, type MssqlUrl, parseAdo, parseMssql } from './mssql-url.ts';
 
 /** libpq's words; https://www.postgresql.org/docs/current/libpq-ssl.html */
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
@@ -46,10 +47,10 @@ export interface MysqlUrl {
   readonly sslFiles: SslFiles;
 }
 
-export type DatabaseUrl = SqliteUrl | PostgresUrl | MysqlUrl;
+export type DatabaseUrl = SqliteUrl | PostgresUrl | MysqlUrl | MssqlUrl;
 
 const shapes =
-  'sqlite:path/to/file, postgres://user@host:5432/database?schema=public or mysql://user@host:3306/database';
+  'sqlite:path/to/file, postgres://user@host:5432/database?schema=public, mysql://user@host:3306/database or mssql://user@host:1433/database?schema=dbo';
 
 /** No message of this file repeats the URL: it may hold a password. */
 export function parseDatabaseUrl(url: string): DatabaseUrl {
@@ -57,8 +58,8 @@ export function parseDatabaseUrl(url: string): DatabaseUrl {
   if (scheme === 'sqlite') return parseSqlite(url);
   if (scheme === 'postgres' || scheme === 'postgresql') return parsePostgres(url);
   if (scheme === 'mysql' || scheme === 'mariadb') return parseMysql(url);
-  if (scheme === 'mssql') throw notBuilt(scheme);
-  if (/(^|;)\s*(server|data source)\s*=/i.test(url)) throw notBuilt('mssql');
+  if (scheme === 'mssql') return parseMssql(url);
+  if (isAdo(url)) return parseAdo(url);
   const what =
     scheme === undefined ? 'the database URL has no scheme' : `there is no database engine ${scheme}`;
   throw new KeyturnError('database-url', what, { hint: `write it as ${shapes}` });
@@ -67,6 +68,7 @@ export function parseDatabaseUrl(url: string): DatabaseUrl {
 /** Where it is, for people: no password. */
 export function describeUrl(url: DatabaseUrl): string {
   if (url.engine === 'sqlite') return `sqlite:${url.path}`;
+  if (url.engine === 'mssql') return describeMssql(url);
   const user = url.user === undefined ? '' : `${encodeURIComponent(url.user)}@`;
   const host = url.host.includes(':') && !url.host.startsWith('/') ? `[${url.host}]` : url.host;
   if (url.engine === 'mysql') {
@@ -170,11 +172,5 @@ function strayPercent(cause: unknown): KeyturnError {
   return new KeyturnError('database-url', 'the database URL has a stray % sign', {
     hint: 'a literal % is written %25',
     cause,
-  });
-}
-
-function notBuilt(engine: string): KeyturnError {
-  return new KeyturnError('database-url', `${engine} is not built yet`, {
-    hint: `today's engines: ${shapes}`,
   });
 }

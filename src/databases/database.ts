@@ -85,7 +85,7 @@ export type Transaction = Knex.Transaction;
  * Every implementation passes test/contract/database.ts.
  */
 export interface Database {
-  readonly engine: 'postgres' | 'sqlite' | 'mysql';
+  readonly engine: 'postgres' | 'sqlite' | 'mysql' | 'mssql';
   /** Where it is, for people: no password. */
   readonly place: string;
   /** For the checkpoint tables; not for the application's tables. */

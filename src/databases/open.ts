@@ -13,6 +13,15 @@ export interface OpenOptions extends Login {
 /** Opens and tries the database, so that what is wrong with the URL, the login or the file is said here. */
 export async function openDatabase(url: string, options: OpenOptions = {}): Promise<Database> {
   const parsed = parseDatabaseUrl(url);
-  if (parsed.engine === 'sqlite') return openSqlite(parsed, options.create ?? false);
-  return parsed.engine === 'mysql' ? openMysql(parsed, options) : openPostgres(parsed, options);
+  switch (parsed.engine) {
+    case 'sqlite':
+      return openSqlite(parsed, options.create ?? false);
+    case 'postgres':
+      return openPostgres(parsed, options);
+    case 'mysql':
+      return openMysql(parsed, options);
+    case 'mssql':
+      // Its driver takes longer to load than all the rest
+      return (await import('./mssql.ts')).openMssql(parsed, options);
+  }
 }

@@ -26,6 +26,10 @@ export interface Dialect {
   readonly caseInsensitive: string;
   /** One of up to 40 characters, for row ids, that tells all texts apart; default `varchar(40)`. */
   readonly exactText?: string;
+  /** Row ids that differ in trailing spaces only are one. */
+  readonly padsText?: boolean;
+  /** How many characters of a column's length a text takes; default one per character. */
+  readonly length?: (value: string) => number;
   /** A literal of a text; default one in which only quotes are doubled. */
   readonly text?: (value: string) => string;
   /** A type for bytes, and their literal. */
@@ -40,6 +44,8 @@ export interface Dialect {
   /** What is told of a session of a program that calls itself "the application". */
   readonly program: string;
   readonly idCases: readonly IdCase[];
+  /** Tests by name that the server at hand, a stand-in, cannot pass. */
+  readonly beyond?: ReadonlySet<string>;
 }
 
 /** Partial ones, and ones over expressions, which not every engine has. */
@@ -48,6 +54,10 @@ export const incompleteIndexes = (table: string): readonly string[] => [
   `create unique index ${table}_expression on ${table} (lower(v))`,
   `create unique index ${table}_mixed on ${table} (v, lower(v))`,
 ];
+
+function able(dialect: Dialect, name: string, work: () => Promise<void>): void {
+  (dialect.beyond?.has(name) ? test.skip : test)(name, work);
+}
 
 const quoting =
   ({ quote = '"' }: Dialect) =>
@@ -79,7 +89,10 @@ const commonCases = (dialect: Dialect): readonly IdCase[] => [
   {
     name: 'text',
     columns: { a: dialect.exactText ?? 'varchar(40)' },
-    rows: ["''", "'a'", "'B'", "'b '", "'b'", "'ä'", "'10'", "'9'", "'it''s'", "'a\nb'", "'😀'", "'t:x'"],
+    rows: [
+      ...(dialect.padsText ? [] : ["'b '"]),
+      ...["''", "'a'", "'B'", "'b'", "'ä'", "'10'", "'9'", "'it''s'", "'a\nb'", "'😀'", "'t:x'"],
+    ],
   },
   {
     name: 'two columns',
@@ -176,9 +189,13 @@ function describeCatalog(both: Both, dialect: Dialect): void {
       expect((await table('catalog_none'))?.indexed).toEqual([]);
     });
 
-    test('takes no unique index that leaves rows out or is in no order of theirs: nullable, partial, over an expression', async () => {
-      expect((await table('catalog_useless'))?.rowId).toEqual([]);
-    });
+    able(
+      dialect,
+      'takes no unique index that leaves rows out or is in no order of theirs: nullable, partial, over an expression',
+      async () => {
+        expect((await table('catalog_useless'))?.rowId).toEqual([]);
+      },
+    );
 
     test('tells what an update of a row sets off', async () => {
       const [world] = both();
@@ -234,7 +251,9 @@ function describeReading(both: Both, dialect: Dialect): void {
   const q = quoting(dialect);
   describe('reading', () => {
     test.each(
-      [...commonCases(dialect), ...dialect.idCases].map((each, index) => [each.name, index, each] as const),
+      [...commonCases(dialect), ...dialect.idCases]
+        .filter((each) => !dialect.beyond?.has(`pages through row ids: ${each.name}`))
+        .map((each, index) => [each.name, index, each] as const),
     )('pages through row ids: %s', async (_, index, each) => {
       const [world, database] = both();
       const table = `page_${index}`;
@@ -286,7 +305,7 @@ function describeReading(both: Both, dialect: Dialect): void {
       expect(await database.readRange(shape, { after: null, upTo: null }, 3)).toHaveLength(3);
     });
 
-    test('bounds a chunk by bytes, but never below one row', async () => {
+    able(dialect, 'bounds a chunk by bytes, but never below one row', async () => {
       const [world, database] = both();
       await world.exec('create table heavy (id integer primary key, v text, w text)');
       for (const [id, size] of [5, 5, 500, 5, 5, 5].entries())
@@ -304,13 +323,13 @@ function describeReading(both: Both, dialect: Dialect): void {
       ]);
     });
 
-    test('measures the longest value in characters', async () => {
+    able(dialect, 'measures the longest value in characters', async () => {
       const [world, database] = both();
       await world.exec('create table measured (id integer primary key, v varchar(9), w text)');
       await database.catalog();
       expect(await database.longest('measured', 'v')).toBe(0);
       await world.exec("insert into measured values (1, 'äöü😀', null), (2, 'abc', null)");
-      expect(await database.longest('measured', 'v')).toBe(4);
+      expect(await database.longest('measured', 'v')).toBe(dialect.length?.('äöü😀') ?? 4);
       expect(await database.longest('measured', 'w')).toBe(0);
     });
 
@@ -325,21 +344,21 @@ function describeReading(both: Both, dialect: Dialect): void {
       expect(await database.readRows(shape, [])).toEqual([]);
     });
 
-    test('is at home with any identifier', async () => {
-      const [world, database] = both();
-      for (const table of [
-        'quote"d',
-        'back`tick',
-        'two  words',
-        'a?b',
-        'a\\?b',
-        'user',
-        'a$1',
-        'b[1]',
-        ':c',
-        "d'e",
-        'ünï',
-      ]) {
+    for (const table of [
+      'quote"d',
+      'back`tick',
+      'two  words',
+      'a?b',
+      'a\\?b',
+      'user',
+      'a$1',
+      'b[1]',
+      ':c',
+      "d'e",
+      'ünï',
+    ]) {
+      able(dialect, `is at home with the identifier ${table}`, async () => {
+        const [world, database] = both();
         await world.exec(
           `create table ${q(table)} (${q('id?')} integer not null, ${q('select "x"')} varchar(5) not null, ${q(table)} text, ${q('@v')} text, primary key (${q('id?')}, ${q('select "x"')}))`,
         );
@@ -358,8 +377,8 @@ function describeReading(both: Both, dialect: Dialect): void {
         ).toEqual([]);
         expect((await database.readRows(shape, [rows[0]!.id]))[0]!.values).toEqual(['?', '$1']);
         expect((await database.privileges([table])).update.get(table)).toBe('yes');
-      }
-    });
+      });
+    }
   });
 }
 
@@ -542,7 +561,7 @@ function describeTransactions(both: Both, dialect: Dialect): void {
       await world.exec("insert into locked values (1, 'x'), (2, 'x')");
     });
 
-    test('hold the rows they read against writers', async () => {
+    able(dialect, 'hold the rows they read against writers', async () => {
       const [world, database] = both();
       await database.catalog();
       let writer: Promise<unknown> = Promise.resolve();
@@ -568,6 +587,7 @@ function describeTransactions(both: Both, dialect: Dialect): void {
 
     test('that are over take no further statement', async () => {
       const [world, database] = both();
+      await database.catalog();
       let late: Transaction | undefined;
       await database.transaction(async (trx) => {
         late = trx;
@@ -684,7 +704,7 @@ function describeSurroundings(both: Both, dialect: Dialect): void {
       expect(warnings.filter((each) => each.includes('catalog_pair'))).toEqual([]);
     });
 
-    test('widens a column, and what else was declared of it stays', async () => {
+    able(dialect, 'widens a column, and what else was declared of it stays', async () => {
       const [world, database] = both();
       await world.exec(
         "create table narrow (id integer primary key, v varchar(5) default 'x', w varchar(5) not null)",

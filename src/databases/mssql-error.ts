@@ -1,0 +1,71 @@
+/**
+ * What SQL Server (or the way to it) said. The driver's own errors end here: the server's texts quote the values that
+ * did not fit (invariant 9), so they are replaced; number, severity and state stay.
+ */
+export class MssqlError extends Error {
+  override readonly name = 'MssqlError';
+  /** The driver's word: EREQUEST (the server's answer), ETIMEOUT, ESOCKET, ELOGIN… */
+  readonly code: string;
+  /** Of sys.messages; undefined: not the server's. The first, where a statement failed for several reasons. */
+  readonly number: number | undefined;
+  /** Whether a statement was cut off, and not the making of a connection. */
+  readonly timeout: boolean;
+
+  constructor(message: string, code: string, number: number | undefined, timeout = false) {
+    super(message);
+    this.code = code;
+    this.number = number;
+    this.timeout = timeout;
+  }
+}
+
+/**
+ * Texts that name objects, logins and limits, and never a value:
+ * https://learn.microsoft.com/en-us/sql/relational-databases/errors-events/database-engine-events-and-errors
+ */
+const harmless = new Set([
+  102, 156, 207, 208, 229, 230, 262, 297, 300, 306, 402, 447, 451, 468, 515, 544, 547, 701, 916, 1101, 1105,
+  1204, 1205, 1222, 2714, 3701, 3902, 3903, 3906, 3930, 3960, 3961, 4060, 4922, 5074, 8152, 8622, 9002, 10928,
+  10929, 18456, 40197, 40501, 40544, 40613, 49918, 49919, 49920,
+]);
+
+/** What the others that occur here mean; their own texts quote a value. */
+const meanings: Readonly<Record<number, string>> = {
+  245: 'a value does not convert to its column type',
+  248: 'a value does not fit its integer column',
+  2601: 'a unique index holds this value already',
+  2627: 'a unique constraint holds this value already',
+  2628: 'a value is too long for its column',
+  8114: 'a value does not convert to its column type',
+  8115: 'a value does not fit its numeric column',
+};
+
+interface Thrown {
+  readonly name?: unknown;
+  readonly message?: unknown;
+  readonly code?: unknown;
+  readonly number?: unknown;
+  readonly errors?: readonly unknown[];
+}
+
+/** Any error of the driver or the pool; by shape, since several copies of a class may exist. */
+export function cleaned(error: unknown): unknown {
+  if (typeof error !== 'object' || error === null || error instanceof MssqlError) return error;
+  const { name, message, code, number, errors } = error as Thrown;
+  const first = errors?.[0];
+  if (first !== undefined) return cleaned(first);
+  if (typeof number === 'number') return new MssqlError(told(number, String(message)), 'EREQUEST', number);
+  // The driver's own: a lost connection, a refused login, a parameter it cannot send
+  if (typeof code === 'string')
+    return new MssqlError(
+      code === 'EPARAM' ? 'the driver does not take a parameter' : String(message),
+      code,
+      undefined,
+      code === 'ETIMEOUT' && name !== 'ConnectionError' && !/^Failed to connect/.test(String(message)),
+    );
+  return error;
+}
+
+function told(number: number, message: string): string {
+  return `SQL Server error ${number}: ${harmless.has(number) ? message : (meanings[number] ?? 'its text may quote a value')}`;
+}
