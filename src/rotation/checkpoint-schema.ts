@@ -135,13 +135,15 @@ export async function readCheckpointVersion(knex: Knex): Promise<number> {
 
 /** The catalog is no help: PostgreSQL's information_schema hides tables that the login has no right to. */
 function isMissingTable(error: unknown): boolean {
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  return code === '42P01' || code === 'ER_NO_SUCH_TABLE' || /no such table/.test(String(message));
+  const { code, number, message } = error as { code?: unknown; number?: unknown; message?: unknown };
+  return (
+    code === '42P01' || code === 'ER_NO_SUCH_TABLE' || number === 208 || /no such table/.test(String(message))
+  );
 }
 
 function isDenied(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  return code === '42501' || code === 'ER_TABLEACCESS_DENIED_ERROR';
+  const { code, number } = error as { code?: unknown; number?: unknown };
+  return code === '42501' || code === 'ER_TABLEACCESS_DENIED_ERROR' || number === 229;
 }
 
 function unreadable(cause: unknown): KeyturnError {

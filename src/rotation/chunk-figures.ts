@@ -135,7 +135,8 @@ export class ChunkFigures {
       .groupBy('target', this.#knex.raw('case when row_ids is null then 0 else 1 end'))
       .select('target', this.#knex.raw('case when row_ids is null then 0 else 1 end as sweep'))
       .select(this.#knex.raw('count(*) as chunks, sum(ms) as ms, min(phase) as phase'))
-      .select(this.#knex.raw("sum(case when state = 'planned' then 1 else 0 end) as open"))
+      // A word of SQL Server's, so it is quoted
+      .select(this.#knex.raw("sum(case when state = 'planned' then 1 else 0 end) as ??", ['open']))
       .select(this.#knex.raw("sum(case when state = 'failed' then 1 else 0 end) as failed"))
       .select(
         this.#knex.raw('sum(case when row_ids is null and up_to is null then 1 else 0 end) as planned_out'),
