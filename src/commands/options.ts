@@ -16,7 +16,7 @@ const report = 'For the report:';
 export const databaseOptions = {
   database: text(
     where,
-    'sqlite:path, postgres://user@host:5432/db?schema=x or mysql://user@host:3306/db; also KEYTURN_DATABASE',
+    'sqlite:path, postgres://user@host:5432/db?schema=x, mysql://user@host:3306/db, mssql://user@host:1433/db or Server=…;Database=…; also KEYTURN_DATABASE',
   ),
 } as const satisfies Record<string, Options>;
 

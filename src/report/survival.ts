@@ -21,6 +21,13 @@ const mysql = [
   "The server's general log and slow query log, when they are on.",
 ];
 
+const mssql = [
+  'The transaction log and its backups: in the FULL recovery model every row written is kept until the log is backed up and reused.',
+  'Freed pages of the data files and of tempdb, until they are overwritten (sp_clean_db_free_space), and row versions of snapshot isolation.',
+  'History tables of system-versioned tables, change data capture, and the subscribers of replication.',
+  'Replicas of an availability group, database snapshots, and Query Store or traces that keep statements with their parameters.',
+];
+
 const anyEngine = [
   "The engine's logs and journals, freed pages inside its files, and replicas of the database.",
 ];
@@ -44,5 +51,6 @@ export function survivalOf(run: Run): string[] {
 function engineOf(place: string): readonly string[] {
   if (place.startsWith('sqlite:')) return sqlite;
   if (place.startsWith('mysql:')) return mysql;
+  if (place.startsWith('mssql:')) return mssql;
   return /^postgres(ql)?:/.test(place) ? postgres : anyEngine;
 }
