@@ -88,11 +88,11 @@ export const mariadb: Dialect = {
   ],
 };
 
-/** Octopus' own engine. Not run here yet: `@p1` must be how the fixture names its parameters. */
+/** Octopus' own engine. The fixture's parameters begin at `@p0`. */
 export const sqlserver: Dialect = {
   engine: 'sqlserver',
   quote: (name) => `[${name.replaceAll(']', ']]')}]`,
-  parameter: (position) => `@p${position}`,
+  parameter: (position) => `@p${position - 1}`,
   // 2,100 is refused: the driver takes some for itself.
   maxParameters: 2_000,
   types: {

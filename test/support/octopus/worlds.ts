@@ -1,7 +1,8 @@
 import { createMysqlDatabase } from '../mariadb.ts';
+import { createMssqlDatabase, mssqlServer } from '../mssql.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 import { createSqlite } from '../sqlite.ts';
-import { type Dialect, mariadb, postgres, sqlite } from './dialect.ts';
+import { type Dialect, mariadb, postgres, sqlite, sqlserver } from './dialect.ts';
 
 /** An engine that Octopus's tables can be made on; another one joins by a line. */
 export interface World {
@@ -13,4 +14,7 @@ export const worlds: readonly (readonly [name: string, world: World])[] = [
   ['sqlite', { create: createSqlite, dialect: sqlite }],
   ['postgres', { create: createDatabase, dialect: postgres }],
   ['mariadb', { create: createMysqlDatabase, dialect: mariadb }],
+  ...(mssqlServer === undefined
+    ? []
+    : [['sqlserver', { create: createMssqlDatabase, dialect: sqlserver }] as const]),
 ];
