@@ -7,6 +7,7 @@ import type { Run, RunOptions } from '../rotation/run.ts';
 import { RunTable } from '../rotation/run-table.ts';
 import type { RunKeys, Site } from '../rotation/site.ts';
 import { assertAlone } from './alone.ts';
+import { type AttachmentsArguments, assertAttachments, attachmentsWords } from './attachments.ts';
 import type { Context, Outcome } from './command.ts';
 import { concludeRun } from './conclusion.ts';
 import { type Coordinating, type CoordinatorArguments, coordinatorWords } from './coordinator-options.ts';
@@ -17,7 +18,11 @@ import { type HoldArguments, holdWords } from './pace-options.ts';
 import { withSite } from './run-site.ts';
 
 /** What the commands that go on with a run are told. */
-export interface ContinueArguments extends HoldArguments, CoordinatorArguments, Partial<Coordinating> {
+export interface ContinueArguments
+  extends HoldArguments,
+    CoordinatorArguments,
+    AttachmentsArguments,
+    Partial<Coordinating> {
   readonly pace?: Pace;
   readonly currentKeyFile?: string | undefined;
   readonly newKeyFile?: string | undefined;
@@ -41,6 +46,7 @@ export async function continueRun(
   finish: Finish = finishRun,
 ): Promise<Outcome> {
   const { database } = opened;
+  assertAttachments(found.job, args);
   await assertAlone(context, database, args.force);
   const shape = found.job.key;
   const current = await askCurrentKey(context, args, shape);
@@ -56,7 +62,7 @@ export async function continueRun(
     newKeyFile: next.path,
     currentKeyFile: args.currentKeyFile,
     reportDir: args.reportDir,
-    holds: [...holdWords(args), ...coordinatorWords(args)],
+    holds: [...attachmentsWords(args), ...holdWords(args), ...coordinatorWords(args)],
     hooks: args.hooks,
   };
   return concludeRun(context, conclusion, run, () =>

@@ -2,6 +2,7 @@ import { KeyturnError } from '../error.ts';
 import { readHistory, runNamed } from '../rotation/history.ts';
 import { retryExceptions } from '../rotation/rotation.ts';
 import type { Run } from '../rotation/run.ts';
+import { attachmentsOptions } from './attachments.ts';
 import { defineCommand } from './command.ts';
 import { continueRun } from './continue-run.ts';
 import { coordinatorOptions, givenCoordinating } from './coordinator-options.ts';
@@ -29,6 +30,7 @@ Example:
     ...databaseOptions,
     ...runOptions,
     ...decideOptions,
+    ...attachmentsOptions,
     ...forceOptions,
     ...currentKeyOptions,
     ...newKeyOptions,

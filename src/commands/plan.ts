@@ -8,6 +8,7 @@ import { assertDeclared, type Preflight, preflight } from '../rotation/preflight
 import type { Inventory } from '../rotation/run.ts';
 import { takeInventory, type Width, widthsOf } from '../rotation/survey.ts';
 import { assertWide } from '../rotation/widths.ts';
+import { attachmentsFolder, attachmentsOptions } from './attachments.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { estimateLines } from './estimate-lines.ts';
 import { jobNamed } from './job-named.ts';
@@ -29,6 +30,7 @@ import { RunFailure } from './run-failure.ts';
 const options = {
   ...jobOptions,
   ...decideOptions,
+  ...attachmentsOptions,
   ...databaseOptions,
   ...currentKeyOptions,
   ...workerOptions,
@@ -93,6 +95,7 @@ async function lookAt(
       target: shape.table,
       phase: job.phases[phase],
       rows: inventory.targets.find(({ target }) => target === shape.table)?.rows ?? null,
+      bytes: inventory.targets.find(({ target }) => target === shape.table)?.bytes,
       id: shape.id,
       fields: fields.map(({ column, format, document: carrier }) => ({ column, format, document: carrier })),
       widths: widths[i],
@@ -140,6 +143,7 @@ async function estimateOf(
     workers: Math.min(count(args.workers, '--workers') ?? cores, cores),
     sampleWrites: args.sampleWrites === true,
     window: givenWindow(args),
+    attachments: attachmentsFolder(args),
   });
 }
 
@@ -164,12 +168,13 @@ async function findings(
       unfinished === undefined
         ? 'without the current key it is unknown whether anything opens, and whether ciphertext stands where no field declares it: add --current-key-file'
         : `run ${unfinished.id} is unfinished (${unfinished.state}): go on with keyturn resume`;
-    const inventory = await takeInventory(database, catalog, job, null);
+    const inventory = await takeInventory(database, catalog, job, null, attachmentsFolder(args));
     return { inventory, warnings: [], unknown: [why], keyId: null, found: null, refusal: null };
   }
   const current = await askCurrentKey(context, args, job.key);
   try {
-    const found = await preflight(database, catalog, job, { current, next: generateKey(job.key) });
+    const keys = { current, next: generateKey(job.key) };
+    const found = await preflight(database, catalog, job, keys, attachmentsFolder(args));
     const { inventory, warnings } = found;
     return {
       inventory,
@@ -184,7 +189,7 @@ async function findings(
     };
   } catch (error) {
     if (!(error instanceof KeyturnError)) throw error;
-    const inventory = await takeInventory(database, catalog, job, null);
+    const inventory = await takeInventory(database, catalog, job, null, attachmentsFolder(args));
     return { inventory, warnings: [], unknown: [], keyId: null, found: null, refusal: error };
   }
 }

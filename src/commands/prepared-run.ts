@@ -5,6 +5,7 @@ import { resolveJob } from '../job/resolve.ts';
 import type { Key } from '../keys/key.ts';
 import type { NewKeyPlan } from '../keys/master-key.ts';
 import { assertDeclared, type Preflight, preflight } from '../rotation/preflight.ts';
+import { type AttachmentsArguments, attachmentsFolder, takesAttachments } from './attachments.ts';
 import type { Context } from './command.ts';
 import { withDecisions } from './decide.ts';
 import { withExclusions } from './exclude.ts';
@@ -19,7 +20,7 @@ export interface PreparedRun {
   readonly found: Preflight;
 }
 
-export interface JobArguments {
+export interface JobArguments extends AttachmentsArguments {
   readonly tablePrefix?: string | undefined;
   readonly exclude?: readonly string[] | undefined;
   readonly decide?: readonly string[] | undefined;
@@ -30,6 +31,7 @@ export function fitJob(loaded: LoadedJob, catalog: readonly Table[], args: JobAr
   const tablePrefix = args.tablePrefix ?? '';
   const job = resolveJob(withExclusions(loaded, catalog, tablePrefix, args.exclude), catalog, {
     tablePrefix,
+    files: takesAttachments(loaded, args),
   });
   return withDecisions(job, args.decide);
 }
@@ -47,7 +49,13 @@ export async function prepareRun(
   const fitted = fitJob(loaded, catalog, args);
   const current = await askCurrentKey(context, args, fitted.key);
   const next = await planKey(current, fitted);
-  const found = await preflight(database, catalog, fitted, { current, next: next.key });
+  const found = await preflight(
+    database,
+    catalog,
+    fitted,
+    { current, next: next.key },
+    attachmentsFolder(args),
+  );
   const { job } = found;
   const { terminal } = context;
   terminal.say(`${job.title} database ${database.place}`);

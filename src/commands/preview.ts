@@ -1,21 +1,25 @@
 import type { Job } from '../job/job.ts';
-import { count, thousands } from '../report/count.ts';
+import { bytes, count, thousands } from '../report/count.ts';
 import type { Finding, Inventory } from '../rotation/run.ts';
 
 /** Targets in their phases with the rows they have, and what is left alone. */
 export function previewLines(job: Job, inventory: Inventory): string[] {
   const rows = new Map(inventory.targets.map(({ target, rows: n }) => [target, thousands(n)]));
+  const sizes = new Map(inventory.targets.map(({ target, bytes: size }) => [target, size]));
   const names = Math.max(...[...rows.keys()].map((name) => name.length));
   const digits = Math.max(...[...rows.values()].map((n) => n.length));
   const phases = job.phases.flatMap((phase, number) => {
     const targets = job.targets.filter((target) => target.phase === number).map(({ shape }) => shape.table);
-    const lines = targets.map(
-      (table) => `  ${table.padEnd(names)}  ${(rows.get(table) ?? '?').padStart(digits)} rows`,
-    );
+    const lines = targets.map((table) => {
+      const size = sizes.get(table);
+      const what = size === undefined ? 'rows' : `files, ${bytes(size)}`;
+      return `  ${table.padEnd(names)}  ${(rows.get(table) ?? '?').padStart(digits)} ${what}`;
+    });
     return lines.length === 0 ? [] : [`phase ${phase}:`, ...lines];
   });
   return [
     ...phases,
+    ...(job.leftOut === undefined ? [] : [`left out: ${job.leftOut}`]),
     ...(inventory.absent.length === 0 ? [] : [`not in this database: ${inventory.absent.join(', ')}`]),
     ...inventory.undeclared.map(findingLine),
   ];

@@ -1,6 +1,7 @@
 import { KeyturnError } from '../error.ts';
 import { readHistory, runNamed, unfinishedRun } from '../rotation/history.ts';
 import { isFinished, type Run } from '../rotation/run.ts';
+import { attachmentsOptions } from './attachments.ts';
 import { defineCommand } from './command.ts';
 import { continueRun } from './continue-run.ts';
 import { coordinatorOptions, givenCoordinating } from './coordinator-options.ts';
@@ -31,6 +32,7 @@ Example:
     ...databaseOptions,
     ...runOptions,
     ...decideOptions,
+    ...attachmentsOptions,
     ...currentKeyOptions,
     ...newKeyOptions,
     ...upgradeOptions,

@@ -11,6 +11,7 @@ import { finishRun } from '../rotation/rotation.ts';
 import type { Run } from '../rotation/run.ts';
 import { assertWide, widenColumns } from '../rotation/widths.ts';
 import { assertAlone } from './alone.ts';
+import { attachmentsOptions, attachmentsWords } from './attachments.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { concludeRun } from './conclusion.ts';
 import { askConsent, assertConsent, type Consent } from './consent.ts';
@@ -50,6 +51,7 @@ import { siteOf, withSite } from './run-site.ts';
 const options = {
   ...jobOptions,
   ...decideOptions,
+  ...attachmentsOptions,
   ...databaseOptions,
   ...currentKeyOptions,
   ...newKeyOptions,
@@ -164,7 +166,7 @@ async function rotateAnew(
     newKeyFile: next.path,
     currentKeyFile,
     reportDir,
-    holds: [...holdWords(args), ...coordinatorWords(args)],
+    holds: [...attachmentsWords(args), ...holdWords(args), ...coordinatorWords(args)],
     hooks: args.hooks,
   };
   return concludeRun(context, conclusion, run, () =>

@@ -3,6 +3,7 @@ import { RunMetrics } from '../metrics/run-metrics.ts';
 import type { Progress } from '../rotation/coordinator.ts';
 import type { Pace } from '../rotation/pace.ts';
 import type { Site } from '../rotation/site.ts';
+import { type AttachmentsArguments, attachmentsFolder } from './attachments.ts';
 import { logChunk } from './chunk-log.ts';
 import type { Context } from './command.ts';
 import { warn } from './key-sources.ts';
@@ -11,7 +12,7 @@ import { count } from './options.ts';
 import type { GivenQueue } from './queue-options.ts';
 import { type ServedArguments, withServed } from './served.ts';
 
-export interface SiteArguments extends ServedArguments {
+export interface SiteArguments extends ServedArguments, AttachmentsArguments {
   readonly workers?: string | undefined;
   readonly pace?: Pace;
   readonly hooks?: Hooks;
@@ -60,6 +61,7 @@ export function siteOf(context: Context, opened: Opened, args: SiteArguments): S
     database: opened.database,
     databaseUrl: opened.url,
     databasePassword: opened.password,
+    attachments: attachmentsFolder(args),
     workers: workers ?? (sharedQueue === null ? context.cores : 0),
     workerEntry: context.workerEntry,
     signal: context.signal,

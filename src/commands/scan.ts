@@ -51,7 +51,15 @@ Example:
         context.signal,
         database
           .catalog()
-          .then((catalog) => scanWith(context, database, catalog, fitJob(loaded, catalog, args), args)),
+          .then((catalog) =>
+            scanWith(
+              context,
+              database,
+              catalog,
+              fitJob(loaded, catalog, { ...args, attachments: false }),
+              args,
+            ),
+          ),
       ),
     );
   },

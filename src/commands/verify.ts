@@ -9,6 +9,7 @@ import { openKeyring } from '../rotation/open-keyring.ts';
 import { fitToDatabase } from '../rotation/preflight.ts';
 import { type Inventory, isFinished, type Run } from '../rotation/run.ts';
 import { takeInventory } from '../rotation/survey.ts';
+import { assertAttachments, attachmentsFolder, attachmentsOptions } from './attachments.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { concludeVerification } from './conclusion.ts';
 import { jobNamed } from './job-named.ts';
@@ -30,6 +31,7 @@ import { withSite } from './run-site.ts';
 const options = {
   ...jobOptions,
   ...decideOptions,
+  ...attachmentsOptions,
   ...databaseOptions,
   ...currentKeyOptions,
   ...workerOptions,
@@ -71,7 +73,7 @@ async function verifyOpened(
   const { job: named, key, reference } = await subjectOf(context, database, catalog, loaded, args);
   const { job, inventory } = await unlessStopped(
     context.signal,
-    lookThrough(database, catalog, named, key, reference),
+    lookThrough(database, catalog, named, key, reference, attachmentsFolder(args)),
   );
   const order = {
     job,
@@ -96,11 +98,12 @@ async function lookThrough(
   named: Job,
   key: Key,
   reference: Run | null,
+  attachments: string | null,
 ): Promise<{ job: Job; inventory: Inventory }> {
   const { ring } = await openKeyring(database, catalog, named, key);
   const { job, scan } =
     reference === null ? await fitToDatabase(database, catalog, named, ring) : { job: named, scan: null };
-  return { job, inventory: await takeInventory(database, catalog, job, ring, scan?.places) };
+  return { job, inventory: await takeInventory(database, catalog, job, ring, attachments, scan?.places) };
 }
 
 /** A rotation to this key tells the job and the digests, unless another job is named. */
@@ -129,6 +132,7 @@ async function subjectOf(
   const found = rotations.find(({ toKeyId }) => toKeyId === key.id) ?? null;
   const reference = loaded === null || found?.job.hash === loaded.hash ? found : null;
   if (reference !== null) {
+    assertAttachments(reference.job, args);
     context.terminal.say(`comparing with the digests of run ${reference.id}`);
     return { job: reference.job, key, reference };
   }

@@ -9,6 +9,7 @@ import { QueueWorker } from '../rotation/queue-worker.ts';
 import type { Run } from '../rotation/run.ts';
 import type { ThreadData } from '../rotation/thread.ts';
 import { parseDuration } from '../rotation/window.ts';
+import { attachmentsFolder, attachmentsOptions } from './attachments.ts';
 import { logChunk } from './chunk-log.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { warn } from './key-sources.ts';
@@ -27,6 +28,7 @@ const options = {
     describe: 'take the chunks from there, as the coordinator names it; also KEYTURN_QUEUE',
   },
   ...databaseOptions,
+  ...attachmentsOptions,
   'current-key-file': {
     type: 'string',
     requiresArg: true,
@@ -136,7 +138,13 @@ async function work(
 function admitted(context: Context, { url, password }: Opened, run: Run, args: Given): ThreadData {
   const { toolVersion, terminal, log } = context;
   const keys = (of: Run) => workerKeys(context, args, of);
-  const data = admit(run, { databaseUrl: url, databasePassword: password, toolVersion, keys });
+  const data = admit(run, {
+    databaseUrl: url,
+    databasePassword: password,
+    attachments: attachmentsFolder(args),
+    toolVersion,
+    keys,
+  });
   terminal.say(`run ${run.id}: key ${run.fromKeyId} becomes ${run.toKeyId}`);
   log.info({ run: run.id, from: run.fromKeyId, to: run.toKeyId, worker: processName() }, 'run taken up');
   return data;

@@ -1,3 +1,4 @@
+import type { Cipher, Decipher } from 'node:crypto';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 
@@ -8,6 +9,20 @@ import type { Keyring } from '../keys/keyring.ts';
  * - `'closed'`: it is of this format, and does not open with this ring.
  */
 export type Opening = { readonly plain: Buffer; readonly key: Key } | 'foreign' | 'closed';
+
+/** A format over whole files, a stretch at a time: a file may be larger than memory. */
+export interface FileCipher {
+  /** Bytes that stand before the ciphertext. */
+  readonly headBytes: number;
+  /** The last bytes of a file, which tell whether a key seems to open it. */
+  readonly tailBytes: number;
+  /** By its length alone: false for what is not of this format. */
+  mayBe(bytes: number): boolean;
+  opensTail(tail: Buffer, key: Key): boolean;
+  /** For what follows the head. `final` throws when it does not open after all. */
+  opener(head: Buffer, key: Key): Decipher;
+  sealer(key: Key): { readonly head: Buffer; readonly cipher: Cipher };
+}
 
 /**
  * One system's stored ciphertext layout and cipher. Knows no tables and no documents.
@@ -21,6 +36,8 @@ export interface Format {
   readonly carries: 'text' | 'bytes';
   /** Bytes of the master key that the cipher takes as they are; absent: any key, for one is derived from it. */
   readonly keyLengths?: readonly number[];
+  /** Absent: files are never of this format. */
+  readonly files?: FileCipher;
   /** One outcome per value, in order. Never throws for bad data. */
   open(sealed: readonly string[], ring: Keyring): Opening[];
   /** Seals under the ring's keys; `like[i]` is the ciphertext that `plain[i]` came from: its generation is kept. */

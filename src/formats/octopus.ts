@@ -1,7 +1,9 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import type { Key } from '../keys/key.ts';
 import { base64Length, canonicalBase64 } from './base64.ts';
 import { blockBytes, type CbcValue, cbcBytes, openCbc, sealCbc } from './cbc-lanes.ts';
 import { encodings } from './encoding.ts';
-import type { Format, Opening } from './format.ts';
+import type { FileCipher, Format, Opening } from './format.ts';
 import { keyBytesFor } from './key-bytes.ts';
 
 /**
@@ -37,23 +39,62 @@ export const octopus = cbcFormat({
 });
 
 /** A binary column or a file: IV ‖ ciphertext, as one character (U+0000 to U+00FF) per byte. */
-export const octopusStream = cbcFormat({
-  name: 'octopus-stream',
-  carries: 'bytes',
+export const octopusStream: Format = {
+  ...cbcFormat({
+    name: 'octopus-stream',
+    carries: 'bytes',
 
-  parse(text) {
-    const bytes = encodings.raw.decode(text);
-    return bytes && { iv: bytes.subarray(0, blockBytes), sealed: bytes.subarray(blockBytes) };
-  },
+    parse(text) {
+      const bytes = encodings.raw.decode(text);
+      return bytes && { iv: bytes.subarray(0, blockBytes), sealed: bytes.subarray(blockBytes) };
+    },
 
-  write({ iv, sealed }) {
-    return iv.toString('latin1') + sealed.toString('latin1');
-  },
+    write({ iv, sealed }) {
+      return iv.toString('latin1') + sealed.toString('latin1');
+    },
 
-  length(sealedBytes) {
-    return blockBytes + sealedBytes;
-  },
-});
+    length(sealedBytes) {
+      return blockBytes + sealedBytes;
+    },
+  }),
+  files: streamFiles(),
+};
+
+function streamFiles(): FileCipher {
+  const algorithm = (key: Key): [string, Buffer] => {
+    const bytes = keyBytesFor('octopus-stream', key, keyLengths);
+    return [`aes-${bytes.length * 8}-cbc`, bytes];
+  };
+  return {
+    headBytes: blockBytes,
+    // A block and the one before it, which stands in for its IV: the padding is in the last
+    tailBytes: 2 * blockBytes,
+
+    mayBe(bytes) {
+      return bytes >= 2 * blockBytes && bytes % blockBytes === 0;
+    },
+
+    opensTail(tail, key) {
+      const decipher = createDecipheriv(...algorithm(key), tail.subarray(0, blockBytes));
+      try {
+        decipher.update(tail.subarray(blockBytes));
+        decipher.final();
+        return true;
+      } catch {
+        return false;
+      }
+    },
+
+    opener(head, key) {
+      return createDecipheriv(...algorithm(key), head);
+    },
+
+    sealer(key) {
+      const head = randomBytes(blockBytes);
+      return { head, cipher: createCipheriv(...algorithm(key), head) };
+    },
+  };
+}
 
 interface Layout {
   readonly name: string;

@@ -17,6 +17,7 @@ export function checkFormats(job: JobFile, names: readonly string[]): Problem[] 
       const format = job.everywhere?.[part];
       return format === undefined ? [] : [{ format, path: ['everywhere', part] }];
     }),
+    ...(job.files === undefined ? [] : [{ format: job.files.format, path: ['files', 'format'] }]),
     ...job.phases.flatMap(({ targets }, p) =>
       targets.flatMap(({ fields }, t) =>
         fields.map(({ format }, f) => ({
@@ -27,7 +28,12 @@ export function checkFormats(job: JobFile, names: readonly string[]): Problem[] 
     ),
   ];
   const problems = uses.flatMap((use) => checkFormat(use, names));
-  return problems.length > 0 ? problems : checkLengths(job, uses);
+  return problems.length > 0 ? problems : [...checkFiles(job), ...checkLengths(job, uses)];
+}
+
+function checkFiles({ files }: JobFile): Problem[] {
+  if (files === undefined || formatOf(files.format).files !== undefined) return [];
+  return [{ path: ['files', 'format'], message: 'must be a format that works on files: octopus-stream' }];
 }
 
 function checkFormat({ format, path }: Use, names: readonly string[]): Problem[] {

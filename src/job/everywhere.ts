@@ -13,6 +13,7 @@ export function shapedTargets(
   named: readonly Target[],
   exclude: Excluded,
   catalog: readonly Table[],
+  phase: number,
 ): Target[] {
   const { everywhere } = file;
   if (everywhere === undefined) return [];
@@ -22,7 +23,7 @@ export function shapedTargets(
     .flatMap((table) => {
       const columns = searched(table, exclude).filter(({ holds }) => holds === 'text');
       const declared = columns.map(({ name }) => judged(name, 'any', everywhere.text));
-      return declared.length === 0 ? [] : [shapedTarget(table, file.phases.length, declared)];
+      return declared.length === 0 ? [] : [shapedTarget(table, phase, declared)];
     });
 }
 

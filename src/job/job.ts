@@ -14,6 +14,8 @@ export interface Target {
   readonly shape: RowShape;
   readonly phase: number;
   readonly fields: readonly Field[];
+  /** No table, but files beside the database: a row is a file, its row id the path. */
+  readonly tree?: { readonly folders: readonly string[] };
   /** Nothing was found there: it is read by the verifier alone. */
   readonly onlyVerified?: true;
 }
@@ -44,6 +46,8 @@ export interface Job {
   readonly key: JobFile['key'];
   readonly phases: readonly string[];
   readonly targets: readonly Target[];
+  /** Files that the job knows of and that are not rotated, on the user's word; absent: none. */
+  readonly leftOut?: string;
   /** Declared tables that this database lacks. */
   readonly absent: readonly string[];
   /** With real table names, absent tables dropped. */

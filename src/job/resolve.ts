@@ -2,6 +2,7 @@ import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { wrongApplication } from './application.ts';
 import { shapedTargets } from './everywhere.ts';
+import { filesTarget, filesTargetName } from './files.ts';
 import type { Field, Job, Target } from './job.ts';
 import type { LoadedJob } from './load.ts';
 import type { FieldFile, JobFile, TargetFile, Where } from './schema.ts';
@@ -9,6 +10,8 @@ import type { FieldFile, JobFile, TargetFile, Where } from './schema.ts';
 export interface ResolveOptions {
   /** What this installation puts before every table name; default nothing. */
   readonly tablePrefix?: string;
+  /** Whether the files beside the database are rotated, if the job has such; default no. */
+  readonly files?: boolean;
 }
 
 interface Schema {
@@ -34,7 +37,8 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
   const missing = requiredTables(file).filter((name) => !schema.tables.has(prefix + name));
   if (missing.length > 0) throw wrongApplication(file, catalog, prefix, missing);
 
-  const { targets, absent } = resolveTargets(file, schema);
+  const filesTargets = options.files === true && file.files !== undefined ? [filesTarget(file.files)] : [];
+  const { targets, absent } = resolveTargets(file, schema, filesTargets.length);
   const exclude = present(file.exclude, schema);
   return {
     name: file.job,
@@ -42,10 +46,16 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
     hash: loaded.hash,
     key: file.key,
     phases: [
+      ...(filesTargets.length === 0 ? [] : ['files']),
       ...file.phases.map(({ name }) => name),
       ...(file.everywhere === undefined ? [] : ['everywhere']),
     ],
-    targets: [...targets, ...shapedTargets(file, targets, exclude, catalog)],
+    targets: [
+      ...filesTargets,
+      ...targets,
+      ...shapedTargets(file, targets, exclude, catalog, filesTargets.length + file.phases.length),
+    ],
+    ...(file.files !== undefined && filesTargets.length === 0 && { leftOut: filesTargetName }),
     absent,
     sourceKeys: present(file.sourceKeys, schema).map((source) => {
       needColumns(schema, source.table, [source.column, ...Object.keys(source.where)]);
@@ -75,13 +85,18 @@ export function requiredTables(file: JobFile): string[] {
   return unique([...file.requires, ...targets.map(({ table }) => table)]);
 }
 
-function resolveTargets(file: JobFile, schema: Schema): { targets: Target[]; absent: string[] } {
+/** @param before phases that come before those of the file. */
+function resolveTargets(
+  file: JobFile,
+  schema: Schema,
+  before: number,
+): { targets: Target[]; absent: string[] } {
   const targets: Target[] = [];
   const absent: string[] = [];
   file.phases.forEach((phase, number) => {
     for (const declared of phase.targets) {
       const table = schema.tables.get(schema.prefix + declared.table);
-      const target = table && resolveTarget(declared, table, number);
+      const target = table && resolveTarget(declared, table, before + number);
       if (target === undefined) absent.push(schema.prefix + declared.table);
       else targets.push(target);
     }

@@ -171,6 +171,24 @@ const everywhere = z
   })
   .describe('By shape, without a list: every text and binary column of every table that no phase names');
 
+const files = z
+  .strictObject({
+    format: format.describe('Format of every file as a whole; one that works on files (octopus-stream)'),
+    folders: z
+      .array(z.string().regex(/^(?!\.{1,2}$)[^/\0]+$/, 'the name of a subfolder, without slashes'))
+      .default([])
+      .describe('Subfolders that hold them; one that does not exist is no error. Default: the whole folder'),
+    foreign: z
+      .enum(['exception', 'leave'])
+      .default('exception')
+      .describe('A file whose length is none that this format has'),
+    closed: z
+      .enum(['exception', 'look-alike'])
+      .default('exception')
+      .describe('A file of such a length that does not open'),
+  })
+  .describe('Encrypted files beside the database, in the folder that --attachments names');
+
 export const jobSchema = z.strictObject({
   job: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'lower case letters, digits and hyphens'),
   title: z.string(),
@@ -204,6 +222,7 @@ export const jobSchema = z.strictObject({
     .default([])
     .describe('One after the other; targets that hold keys come last'),
   everywhere: everywhere.optional(),
+  files: files.optional(),
   exclude: z
     .array(z.strictObject({ table: z.string(), column: z.string(), reason: z.string().min(1) }))
     .default([])
@@ -224,6 +243,7 @@ export function jobJsonSchema(): object {
 export type JobFile = z.infer<typeof jobSchema>;
 export type FieldFile = z.infer<typeof field>;
 export type FormatFile = z.infer<typeof format>;
+export type FilesFile = z.infer<typeof files>;
 export type TargetFile = z.infer<typeof target>;
 export type SourceKeyFile = z.infer<typeof sourceKey>;
 export type CanaryFile = z.infer<typeof canary>;

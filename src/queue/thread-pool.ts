@@ -15,6 +15,8 @@ export interface SentError {
 export type FromThread =
   | { readonly ready: true }
   | { readonly settled: number }
+  /** The hint is for another worker: this one could not do anything with it. */
+  | { readonly handedBack: SentError }
   | { readonly news: object }
   | { readonly broken: SentError };
 
@@ -86,7 +88,7 @@ export class ThreadPool {
     return this.#threads.length;
   }
 
-  /** Resolves when a thread settled the hint, whatever came of the chunk; queued while all are busy. */
+  /** Resolves when a thread settled the hint, whatever came of the chunk; rejects when it hands it back. Queued while all are busy. */
   async take(hint: Hint): Promise<void> {
     if (this.#broken !== null) throw this.#broken;
     if (this.#closing) throw new Error('the worker threads are ending');
@@ -117,10 +119,11 @@ export class ThreadPool {
     thread.worker.on('message', (message: FromThread) => {
       if ('broken' in message) this.#break(receiveError(message.broken));
       if ('news' in message) this.#onNews(message.news);
-      if (!('settled' in message)) return;
+      if (!('settled' in message || 'handedBack' in message)) return;
       const { task } = thread;
       thread.task = null;
-      task?.resolve();
+      if ('settled' in message) task?.resolve();
+      else task?.reject(receiveError(message.handedBack));
       this.#dispatch();
     });
     thread.worker.on('error', (error: Error) => this.#break(error));

@@ -34,7 +34,7 @@ export interface TargetReport extends Figures {
 export interface DeclaredField {
   readonly target: string;
   readonly column: string;
-  /** `text`, `list` or `json`. */
+  /** `text`, `list`, `json` or `file`. */
   readonly document: string;
   /** Leaves of a JSON document; empty: the whole value, or any leaf. */
   readonly paths: readonly string[];
@@ -47,7 +47,7 @@ export interface DeclaredField {
 /** What was declared, what was found, and the difference; taken before the first change. */
 export interface InventoryReport {
   readonly declared: readonly DeclaredField[];
-  readonly targets: readonly { readonly target: string; readonly rows: number }[];
+  readonly targets: Run['inventory']['targets'];
   /** Declared tables that this database lacks. */
   readonly absent: readonly string[];
   /** Ciphertext, or what looks like it, where no field declares any; `excluded` says why that is left alone. */
@@ -60,6 +60,8 @@ export interface InventoryReport {
     readonly column: string;
     readonly reason: string;
   }[];
+  /** Files beside the database that were knowingly left out; null: none were. */
+  readonly leftOut: string | null;
   /** Null: the job names every place itself. */
   readonly places: Places | null;
 }
@@ -221,7 +223,8 @@ function inventoryOf({ job, inventory }: Run): InventoryReport {
       target.fields.map((field) => ({
         target: target.shape.table,
         column: field.column,
-        document: typeof field.document === 'string' ? field.document : 'json',
+        document:
+          target.tree !== undefined ? 'file' : typeof field.document === 'string' ? field.document : 'json',
         paths: typeof field.document === 'string' || field.document.json === 'any' ? [] : field.document.json,
         rows: rowsOf(target, field),
         format: formatOf(field.format).name,
@@ -233,6 +236,7 @@ function inventoryOf({ job, inventory }: Run): InventoryReport {
     undeclared: inventory.undeclared,
     unread: inventory.unread,
     exclusions: job.exclude.map(({ table, column, reason }) => ({ table, column, reason })),
+    leftOut: job.leftOut ?? null,
     places: placesOf(job, inventory),
   };
 }

@@ -89,6 +89,12 @@ export function inventorySection(report: Report): string[] {
       ),
     ),
     ...(unread.length === 0 ? [] : labelled('Unknown', `not readable for this login: ${unread.join(', ')}`)),
+    ...(inventory.leftOut === null
+      ? []
+      : labelled(
+          'Left out',
+          `${inventory.leftOut}: knowingly, with --no-attachments; these files keep the old key`,
+        )),
     ...excluded.flatMap(({ table: name, column, reason }) =>
       labelled('Excluded', `${name}.${column}: ${reason}`),
     ),
@@ -244,6 +250,7 @@ const reasons: Readonly<Record<ExceptionReason, string>> = {
   undecided: 'opens under the old and the new key: a person must decide',
   'undecided-place':
     'opens, and what it says is neither text nor a certificate or key: settle it with --decide',
+  changing: 'a file that somebody writes, or that is neither what it was nor what the rotation made of it',
   implausible: 'opens, with a content that the job rules out',
   'digest-differs': 'the row is not what it was before the rotation',
 };

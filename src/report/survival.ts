@@ -38,12 +38,20 @@ const everywhere = [
   'Memory and swap of application processes that were not restarted.',
 ];
 
+const files = [
+  'The originals of the encrypted files, in the folder beside theirs whose name ends in _MasterKeyRotationBackup.',
+];
+
 /** Where ciphertext under the old key may live on, out of reach of any rotation; sentences. Empty: nothing was rotated. */
 export function survivalOf(run: Run): string[] {
   if (run.kind !== 'rotation') return [];
   return [
     ...engineOf(run.place),
     ...everywhere,
+    ...(run.job.targets.some(({ tree }) => tree !== undefined) ? files : []),
+    ...(run.job.leftOut === undefined
+      ? []
+      : [`The encrypted files beside the database, which this run knowingly left out.`]),
     `The old key (${run.fromKeyId}) opens all of these: keep it locked away while one of them may be needed, then destroy both. If the old key was compromised, the secrets in them are too: replace those at their origin.`,
   ];
 }

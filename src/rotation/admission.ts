@@ -8,6 +8,7 @@ import { sendKey, type ThreadData } from './thread.ts';
 export interface Applicant {
   readonly databaseUrl: string;
   readonly databasePassword: string | null;
+  readonly attachments: string | null;
   readonly toolVersion: string;
   /** Asked last: what else is wrong is told first. */
   readonly keys: (run: Run) => { readonly current: Key; readonly next: Key };
@@ -19,7 +20,7 @@ export interface Applicant {
  * @throws KeyturnError `other-keys`, `checkpoint-version` for a run of an incompatible keyturn, `other-host`.
  */
 export function admit(run: Run, applicant: Applicant): ThreadData {
-  const { databaseUrl, databasePassword } = applicant;
+  const { databaseUrl, databasePassword, attachments } = applicant;
   assertCompatible(run, applicant.toolVersion);
   assertHost(run);
   const keys = applicant.keys(run);
@@ -29,6 +30,7 @@ export function admit(run: Run, applicant: Applicant): ThreadData {
     databasePassword,
     checkpointFile: null,
     run: run.id,
+    attachments,
     statementTimeoutMs: run.options.chunkTimeoutMs,
     worker: processName(),
     oldKey: sendKey(keys.current),

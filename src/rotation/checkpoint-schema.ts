@@ -92,6 +92,24 @@ const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
       t.string('coordinator', 300);
     });
   },
+  // What a file is and what it is to become, before it is renamed: a crash in between is told from its content
+  async (trx) => {
+    if (await trx.schema.hasTable('keyturn_file')) return;
+    await create(
+      trx,
+      'keyturn_file',
+      (t) => {
+        t.string('run', 40).notNullable();
+        t.integer('chunk').notNullable();
+        t.text('path', 'longtext').notNullable();
+        t.string('old_sha256', 64).notNullable();
+        t.string('new_sha256', 64).notNullable();
+        t.string('digest', 64).notNullable();
+        t.index(['run', 'chunk'], 'keyturn_file_chunk');
+      },
+      { keyed: false },
+    );
+  },
 ];
 
 /** Tally columns of keyturn_chunk, in the order of tallyFields. */
@@ -119,7 +137,14 @@ export const verificationColumns = [
 ] as const;
 
 export const checkpointVersion = migrations.length;
-const tables = ['keyturn_event', 'keyturn_exception', 'keyturn_chunk', 'keyturn_run', 'keyturn_version'];
+const tables = [
+  'keyturn_file',
+  'keyturn_event',
+  'keyturn_exception',
+  'keyturn_chunk',
+  'keyturn_run',
+  'keyturn_version',
+];
 
 /** Version of the checkpoint tables in this database; 0: there are none. */
 export async function readCheckpointVersion(knex: Knex): Promise<number> {

@@ -1,10 +1,15 @@
 import { channel } from 'node:diagnostics_channel';
 
-/** The numbered steps of a chunk's life (design section 4), each published before it is taken. */
+/** The numbered steps of a chunk's life (design section 4), each published before it is taken; `renamed` after. */
 export const chunkSteps = [
   'find',
   'read',
   'open',
+  // Of files only
+  'intend',
+  'keep',
+  'rename',
+  'renamed',
   'claim',
   'write',
   'complete',

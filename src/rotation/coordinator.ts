@@ -8,6 +8,7 @@ import { ChunkTable } from './chunk-table.ts';
 import { ExceptionTable } from './exception-table.ts';
 import type { Pace } from './pace.ts';
 import { halvesOf, Planner } from './planner.ts';
+import { RowSource } from './row-source.ts';
 import type { Run } from './run.ts';
 import { RunTable } from './run-table.ts';
 import { chunkFailed, endOf, foreseen, stateAfter, stillWriting, tooManyExceptions } from './setback.ts';
@@ -19,6 +20,7 @@ const askQueueMs = 1_000;
 
 export interface Coordination {
   readonly database: Database;
+  readonly attachments: string | null;
   readonly checkpoint: Knex;
   readonly queue: Queue;
   /** Held for the whole run; null for runs that write nothing. */
@@ -47,6 +49,7 @@ export class Coordinator {
   readonly #chunks: ChunkTable;
   readonly #figures: ChunkFigures;
   readonly #exceptions: ExceptionTable;
+  readonly #source: RowSource;
   #run: Run;
   #lastProgress = 0;
   /** Of the hints: another one for every coordinator, stage and loss of the queue, so that none is taken for an old one. */
@@ -61,6 +64,7 @@ export class Coordinator {
     this.#runs = new RunTable(coordination.checkpoint);
     this.#chunks = new ChunkTable(coordination.checkpoint, run.id);
     this.#figures = new ChunkFigures(coordination.checkpoint, run.id);
+    this.#source = new RowSource(coordination.database, coordination.attachments);
     this.#exceptions = new ExceptionTable(coordination.checkpoint, run.id);
   }
 
@@ -153,9 +157,10 @@ export class Coordinator {
     );
   }
 
-  async #reconcile({ shape }: Target, totals: TargetTotals | undefined): Promise<void> {
+  async #reconcile(target: Target, totals: TargetTotals | undefined): Promise<void> {
     const read = totals?.ranges?.verification.rows ?? 0;
-    const counted = await this.#with.database.count(shape.table);
+    const { shape } = target;
+    const { rows: counted } = await this.#source.count(target);
     if (read === counted) return;
     await this.#chunks.verifyAgain({ target: shape.table });
     throw new KeyturnError('late-rows', `${shape.table} has ${counted} rows, ${read} were read`, {
@@ -167,12 +172,7 @@ export class Coordinator {
   /** Keeps the queue filled with what `pending` tells, planning ahead, until nothing is pending or left to plan. */
   async #drive(plannable: readonly Target[], pending: (limit: number) => Promise<number[]>): Promise<void> {
     const { queue, lock } = this.#with;
-    const planner = new Planner(
-      this.#with.database,
-      this.#chunks,
-      this.#figures,
-      this.#run.options.chunkRows,
-    );
+    const planner = new Planner(this.#source, this.#chunks, this.#figures, this.#run.options.chunkRows);
     let unplanned = [...plannable];
     this.#generation++;
     let wasHeld = false;
@@ -209,13 +209,18 @@ export class Coordinator {
     const rows = await this.#figures.rowsDone();
     const hold = await pace.check({ now: new Date(), elapsedMs: performance.now(), chunkMs, rows });
     if (hold?.kind === 'end') throw endOf(hold.code ?? 'stopped', hold.reason);
-    const waiting = hold?.reason ?? this.#with.queue.waiting();
+    const unseen = this.#hasFiles ? await this.#chunks.handedBack() : null;
+    const waiting = hold?.reason ?? this.#with.queue.waiting() ?? unseen;
     this.#waitingFor = hold !== null ? 'pace' : waiting !== null ? 'queue' : null;
     if (waiting !== this.#run.waiting) {
       await this.#runs.tellWaiting(this.#run, waiting);
       this.#run = { ...this.#run, waiting };
     }
     return hold?.kind === 'wait';
+  }
+
+  get #hasFiles(): boolean {
+    return this.#run.job.targets.some(({ tree }) => tree !== undefined);
   }
 
   /** A queue that lost what it held is given everything again. */
@@ -244,7 +249,7 @@ export class Coordinator {
     const slow = await this.#chunks.timedOut();
     const target = this.#run.job.targets.find(({ shape }) => shape.table === slow?.target);
     if (slow === undefined || target === undefined) return;
-    const halves = await halvesOf(this.#with.database, target, slow);
+    const halves = await halvesOf(this.#source, target, slow);
     if (halves !== null) await this.#chunks.split(slow, halves);
   }
 

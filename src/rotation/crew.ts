@@ -1,7 +1,7 @@
 import type { Hint } from '../queue/queue.ts';
 import { ThreadPool } from '../queue/thread-pool.ts';
 import type { ChunkNews } from './chunk-news.ts';
-import type { ThreadData } from './thread.ts';
+import { isForOthers, type ThreadData } from './thread.ts';
 
 /** What the threads of a run are given, once it is known that they may work on it. */
 export type Admit = (run: string) => Promise<ThreadData>;
@@ -38,6 +38,7 @@ export class Crew {
     try {
       await (await shift.pool).take(hint);
     } catch (error) {
+      if (isForOthers(error)) throw error;
       if (this.#shift === shift) this.#shift = null;
       await endOf(shift);
       throw error;

@@ -8,6 +8,7 @@ export type ExceptionReason =
   | 'undecided'
   | 'undecided-place'
   | 'implausible'
+  | 'changing'
   | 'digest-differs';
 
 /** A value that should have been rotated and could not be: where it is and why, never what it holds. */

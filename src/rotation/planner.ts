@@ -1,7 +1,7 @@
-import type { Database } from '../databases/database.ts';
 import type { Target } from '../job/job.ts';
 import type { ChunkFigures } from './chunk-figures.ts';
 import type { Chunk, ChunkTable, NewChunk } from './chunk-table.ts';
+import type { RowSource } from './row-source.ts';
 
 const smallest = 200;
 const largest = 2000;
@@ -16,15 +16,15 @@ const largestBytes = 16 * 1024 * 1024;
  * change. The last range has an open upper end, so that rows inserted after planning are in it.
  */
 export class Planner {
-  readonly #database: Database;
+  readonly #source: RowSource;
   readonly #chunks: ChunkTable;
   readonly #figures: ChunkFigures;
   readonly #fixedRows: number | null;
   readonly #done = new Set<string>();
 
   /** @param fixedRows rows per chunk; null: by the time that the target's last chunks took. */
-  constructor(database: Database, chunks: ChunkTable, figures: ChunkFigures, fixedRows: number | null) {
-    this.#database = database;
+  constructor(source: RowSource, chunks: ChunkTable, figures: ChunkFigures, fixedRows: number | null) {
+    this.#source = source;
     this.#chunks = chunks;
     this.#figures = figures;
     this.#fixedRows = fixedRows;
@@ -41,7 +41,7 @@ export class Planner {
     }
     const after = last?.upTo ?? null;
     const limit = { rows: await this.#rows(table), bytes: largestBytes };
-    const upTo = await this.#database.boundAfter(target.shape, after, limit);
+    const upTo = await this.#source.boundAfter(target, after, limit);
     await this.#chunks.insert([
       { target: table, phase: target.phase, parent: null, range: { after, upTo }, rowIds: null },
     ]);
@@ -57,28 +57,24 @@ export class Planner {
 }
 
 /** The two halves of a chunk; null: it has one row, and cannot be smaller. */
-export async function halvesOf(
-  database: Database,
-  { shape }: Target,
-  chunk: Chunk,
-): Promise<NewChunk[] | null> {
-  const { target, phase, parent, range } = chunk;
+export async function halvesOf(source: RowSource, target: Target, chunk: Chunk): Promise<NewChunk[] | null> {
+  const { target: name, phase, parent, range } = chunk;
   if (chunk.rowIds !== null) {
     const middle = Math.ceil(chunk.rowIds.length / 2);
     if (chunk.rowIds.length < 2) return null;
     return [chunk.rowIds.slice(0, middle), chunk.rowIds.slice(middle)].map((rowIds) => ({
-      target,
+      target: name,
       phase,
       parent,
       range,
       rowIds,
     }));
   }
-  const ids = await database.readRange({ ...shape, columns: [], written: 0 }, range);
-  const middle = ids[Math.ceil(ids.length / 2) - 1]?.id;
+  const ids = await source.ids(target, range);
+  const middle = ids[Math.ceil(ids.length / 2) - 1];
   if (ids.length < 2 || middle === undefined) return null;
   return [
-    { target, phase, parent, range: { after: range.after, upTo: middle }, rowIds: null },
-    { target, phase, parent, range: { after: middle, upTo: range.upTo }, rowIds: null },
+    { target: name, phase, parent, range: { after: range.after, upTo: middle }, rowIds: null },
+    { target: name, phase, parent, range: { after: middle, upTo: range.upTo }, rowIds: null },
   ];
 }

@@ -5,10 +5,12 @@ import type { Job, Target } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { prepareTarget } from './field-values.ts';
+import { originalsOf, treeOf } from './file-target.ts';
 import { fitShape } from './fit-shape.ts';
 import { openKeyring } from './open-keyring.ts';
 import { rotateRows } from './rotate-rows.ts';
 import type { Finding, Inventory } from './run.ts';
+import { filesWarnings, sampleFiles } from './sample-files.ts';
 import { type Scan, scanDatabase } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './survey.ts';
@@ -38,6 +40,7 @@ export async function preflight(
   catalog: readonly Table[],
   declared: Job,
   keys: { readonly current: Key; readonly next: Key },
+  attachments: string | null = null,
 ): Promise<Preflight> {
   if (keys.current.equals(keys.next)) {
     throw new KeyturnError('same-key', 'the new key is the current key', {
@@ -55,8 +58,8 @@ export async function preflight(
   const looked = await fitToDatabase(database, catalog, declared, from);
   const { job } = looked;
   const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
-  const { opened, narrow } = await sampleTargets(database, catalog, job, from, to);
-  const inventory = await takeInventory(database, catalog, job, from, looked.scan?.places);
+  const { opened, narrow } = await sampleTargets(database, catalog, job, from, to, attachments);
+  const inventory = await takeInventory(database, catalog, job, from, attachments, looked.scan?.places);
   if (opened === 0 && (verdict === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
     throw new KeyturnError('no-values', `this ${job.title} database holds no encrypted value`, {
       hint: 'check --database, its schema and --table-prefix',
@@ -72,6 +75,7 @@ export async function preflight(
       ...privileges,
       ...inventory.unread.map(unreadWarning),
       ...(await surroundings(database, catalog, job)),
+      ...(await filesSurroundings(job, attachments)),
     ],
   };
 }
@@ -122,9 +126,7 @@ function unreadWarning(table: string): string {
 }
 
 async function checkPrivileges(database: Database, job: Job): Promise<string[]> {
-  const tables = job.targets
-    .filter(({ onlyVerified }) => onlyVerified !== true)
-    .map(({ shape }) => shape.table);
+  const tables = job.targets.filter(isWrittenTable).map(({ shape }) => shape.table);
   const { createTable, update } = await database.privileges(tables);
   const denied = tables.filter((table) => update.get(table) === 'no');
   if (createTable === 'no' || denied.length > 0) {
@@ -150,24 +152,36 @@ async function sampleTargets(
   job: Job,
   from: Keyring,
   to: Keyring,
+  attachments: string | null,
 ): Promise<{ readonly opened: number; readonly narrow: readonly NarrowColumn[] }> {
   let total = 0;
   const narrow: NarrowColumn[] = [];
   for (const target of job.targets.filter(({ onlyVerified }) => onlyVerified !== true)) {
-    const rows = await database.readRange(target.shape, { after: null, upTo: null }, sampledRows);
     const prepared = prepareTarget(target, job.everywhere);
+    if (target.tree !== undefined) {
+      const found = await sampleFiles(treeOf(target, attachments), prepared, from, sampledRows);
+      assertMostlyOpen(target, found);
+      total += found.opened;
+      continue;
+    }
+    const rows = await database.readRange(target.shape, { after: null, upTo: null }, sampledRows);
     const outcome = rotateRows(prepared, rows, { from, to, mode: 'chunk' });
     const opened = outcome.rows.reduce((sum, { tally }) => sum + tally.rotated + tally.current, 0);
     const failed = outcome.rows.reduce((sum, { tally }) => sum + tally.exceptions, 0);
-    if (failed >= 4 && failed > opened) throw mostlyClosed(target, failed, opened + failed);
+    assertMostlyOpen(target, { opened, failed });
     narrow.push(...(await narrowColumns(database, catalog, prepared, rows, outcome, to)));
     total += opened;
   }
   return { opened: total, narrow };
 }
 
-function mostlyClosed({ shape }: Target, failed: number, of: number): KeyturnError {
-  return new KeyturnError(
+function assertMostlyOpen(
+  { shape }: Target,
+  { opened, failed }: { readonly opened: number; readonly failed: number },
+): void {
+  const of = opened + failed;
+  if (failed < 4 || failed <= opened) return;
+  throw new KeyturnError(
     'wrong-current-key',
     `${failed} of ${of} sampled values in ${shape.table} do not open with this key`,
     {
@@ -177,9 +191,18 @@ function mostlyClosed({ shape }: Target, failed: number, of: number): KeyturnErr
   );
 }
 
+function isWrittenTable({ onlyVerified, tree }: Target): boolean {
+  return onlyVerified !== true && tree === undefined;
+}
+
+async function filesSurroundings(job: Job, attachments: string | null): Promise<string[]> {
+  const originals = originalsOf(job, attachments);
+  return originals === null ? [] : filesWarnings(originals.tree, originals);
+}
+
 /** What makes every write cost more, fires with it, or keeps a copy of what was there before. */
 async function surroundings(database: Database, catalog: readonly Table[], job: Job): Promise<string[]> {
-  const written = job.targets.filter(({ onlyVerified }) => onlyVerified !== true);
+  const written = job.targets.filter(isWrittenTable);
   const own = written.flatMap(({ shape, fields }) => {
     const { indexed = [], triggers = [] } = catalog.find(({ name }) => name === shape.table) ?? {};
     const covered = [...new Set(fields.map(({ column }) => column))].filter((column) =>

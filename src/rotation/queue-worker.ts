@@ -8,7 +8,7 @@ import type { ChunkNews } from './chunk-news.ts';
 import { Crew } from './crew.ts';
 import { isFinished, type Run } from './run.ts';
 import { RunTable } from './run-table.ts';
-import type { ThreadData } from './thread.ts';
+import { isForOthers, type ThreadData } from './thread.ts';
 
 const lookMs = 1_000;
 /** Statements time out long before. */
@@ -44,6 +44,8 @@ export class QueueWorker {
   #refusal: KeyturnError | null = null;
   /** Why the database tells nothing. */
   #trouble: string | null = null;
+  /** Why it handed the last chunk back. */
+  #unseen: string | null = null;
   #lastWarning = '';
   /** When the chunks in hand were taken. */
   readonly #since = new Set<{ readonly at: number }>();
@@ -102,7 +104,7 @@ export class QueueWorker {
   waiting(): string | null {
     if (this.#trouble !== null) return this.#trouble;
     if (this.#run === null || isOver(this.#run)) return 'there is no run to work on';
-    return this.#consumer?.waiting() ?? null;
+    return this.#consumer?.waiting() ?? this.#unseen;
   }
 
   /**
@@ -160,7 +162,9 @@ export class QueueWorker {
         if (isOver(run)) return;
       }
       await this.#crew.take(hint);
+      this.#unseen = null;
     } catch (error) {
+      if (isForOthers(error)) this.#unseen = (error as KeyturnError).message;
       throw error instanceof KeyturnError ? error : new Error(scrubbed(error));
     } finally {
       this.#since.delete(since);

@@ -6,6 +6,9 @@ import type { Rotation } from './classify.ts';
 import { digestKey } from './digest.ts';
 import { ExceptionTable } from './exception-table.ts';
 import type { PreparedTarget } from './field-values.ts';
+import { FileIntents } from './file-intents.ts';
+import { seenTree } from './file-target.ts';
+import { rotateFiles } from './rotate-files.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
@@ -15,8 +18,14 @@ import { Contended, Stale, type WorkerContext } from './worker-context.ts';
 
 /** Rows that were rotated together, and which of them count: a row that a writer changed meanwhile does not. */
 interface Part {
-  readonly rotated: RotatedRows;
+  readonly rotated: Pick<RotatedRows, 'rows' | 'digests'>;
   readonly counts: (index: number) => boolean;
+}
+
+/** What a chunk has, opened and sealed; `write` belongs into the transaction of its checkpoint. */
+interface Taken {
+  readonly rows: number;
+  readonly write: (trx: Transaction) => Promise<Part[]>;
 }
 
 /**
@@ -41,20 +50,22 @@ export async function rotateChunk(
     to: context.to,
     mode: chunk.rowIds === null ? 'chunk' : 'sweep',
   };
-  publishStep('read', run.id, number);
-  const rows = await readChunk(context, target, chunk);
-  publishStep('open', run.id, number);
-  const rotated = rotateRows(target, rows, rotation);
+  let rows: number;
   try {
+    const taken = await (target.target.tree === undefined ? takeRows : takeFiles)(
+      context,
+      run,
+      target,
+      chunk,
+      rotation,
+    );
+    rows = taken.rows;
     await transact(context, run, async (trx) => {
       publishStep('claim', run.id, number);
       const claimed = await chunks.claim(trx, number);
       if (!claimed || !(await holdsRun(trx, run, 'rotating'))) throw new Stale();
       publishStep('write', run.id, number);
-      const parts =
-        run.kind === 'rotation'
-          ? await writeParts(context, trx, target, rotated, rotation)
-          : rehearse(rotated);
+      const parts = await taken.write(trx);
       publishStep('complete', run.id, number);
       await record(context, trx, run, chunk, parts, performance.now() - started);
       publishStep('commit', run.id, number);
@@ -64,7 +75,70 @@ export async function rotateChunk(
     throw error;
   }
   publishStep('acknowledge', run.id, number);
-  return { event: 'rotated', target: chunk.target, rows: rows.length };
+  return { event: 'rotated', target: chunk.target, rows };
+}
+
+async function takeRows(
+  context: WorkerContext,
+  run: Run,
+  target: PreparedTarget,
+  chunk: Chunk,
+  rotation: Rotation,
+): Promise<Taken> {
+  publishStep('read', run.id, chunk.chunk);
+  const rows = await readChunk(context, target, chunk);
+  publishStep('open', run.id, chunk.chunk);
+  const rotated = rotateRows(target, rows, rotation);
+  return {
+    rows: rows.length,
+    write: async (trx) =>
+      run.kind === 'rotation' ? writeParts(context, trx, target, rotated, rotation) : rehearse(rotated),
+  };
+}
+
+/** Files have no transaction: they are renamed before the checkpoint, each with its intent committed (design section 4). */
+async function takeFiles(
+  context: WorkerContext,
+  run: Run,
+  prepared: PreparedTarget,
+  chunk: Chunk,
+  rotation: Rotation,
+): Promise<Taken> {
+  const { tree, originals } = await seenTree(prepared.target, run, context.attachments);
+  const intents = new FileIntents(context.checkpoint, run.id);
+  const known = await intents.of(chunk.chunk);
+  let seen = [...known.values()].flat().length;
+  // What another worker renames meanwhile must not be taken for what stood there before
+  const assertAlone = async (trx: Transaction): Promise<void> => {
+    if ((await intents.count(trx, chunk.chunk)) !== seen) throw new Contended();
+  };
+  const rotated = await rotateFiles({
+    prepared,
+    chunk,
+    run: run.id,
+    rotation,
+    digestKey: digestKey(context.to.primary, run.id, chunk.target),
+    tree,
+    originals: run.kind === 'rotation' ? originals : null,
+    known,
+    intend: async (added) => {
+      await transact(context, run, async (trx) => {
+        const held = await new ChunkTable(context.checkpoint, run.id).hold(trx, chunk.chunk);
+        if (!held || !(await holdsRun(trx, run, 'rotating'))) throw new Stale();
+        await assertAlone(trx);
+        await intents.insert(trx, chunk.chunk, added);
+      });
+      seen += added.length;
+    },
+  });
+  return {
+    rows: rotated.rows.length,
+    write: async (trx) => {
+      await assertAlone(trx);
+      await intents.remove(trx, chunk.chunk);
+      return [{ rotated, counts: () => true }];
+    },
+  };
 }
 
 /** The data and its checkpoint in one transaction; a dry run has only the checkpoint, elsewhere. */

@@ -3,6 +3,7 @@ import type { RunLock } from '../databases/database.ts';
 import { ChunkTable } from './chunk-table.ts';
 import type { Progress } from './coordinator.ts';
 import { ExceptionTable } from './exception-table.ts';
+import { originalsOf } from './file-target.ts';
 import { processName } from './process-name.ts';
 import { awaitingDatabase, regain } from './regain.ts';
 import { assertKeys, type Run } from './run.ts';
@@ -53,7 +54,17 @@ async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Prom
     if (taken.options.onException === 'stop') await planRetries(site.database.knex, taken);
   }
   if (taken.state === 'verifying') taken = await runs.become(taken, 'rotating');
-  return coordinate(site, site.database.knex, lock, taken, threadData(site, taken, keys, null, null));
+  const originals = originalsOf(taken.job, site.attachments);
+  await originals?.claim(run.id);
+  const ended = await coordinate(
+    site,
+    site.database.knex,
+    lock,
+    taken,
+    threadData(site, taken, keys, null, null),
+  );
+  await originals?.release(run.id);
+  return ended;
 }
 
 /** A finished run's exceptions are tried again: their rows become sweep chunks. */

@@ -77,7 +77,12 @@ export interface RunOptions {
 
 /** What was found in the database before the first change; counts only. */
 export interface Inventory {
-  readonly targets: readonly { readonly target: string; readonly rows: number }[];
+  readonly targets: readonly {
+    readonly target: string;
+    readonly rows: number;
+    /** Of files: what is stored. */
+    readonly bytes?: number;
+  }[];
   readonly absent: readonly string[];
   readonly undeclared: readonly Finding[];
   /** Tables that the login may not read: what is in them is unknown. */

@@ -13,6 +13,8 @@ export interface Site extends QueueSite {
   readonly database: Database;
   readonly databaseUrl: string;
   readonly databasePassword: string | null;
+  /** The folder of the encrypted files; null: the job has none, or they are left out. */
+  readonly attachments: string | null;
   readonly signal: AbortSignal;
   readonly progress: (state: Progress) => void;
   /** What holds the run back; default nothing. */
@@ -35,8 +37,8 @@ export async function coordinate(
 ): Promise<Run> {
   const queue = await openRunQueue(site, data);
   try {
-    const { database, signal, progress, pace = paceOf([]) } = site;
-    const coordination = { database, checkpoint, queue, lock, signal, progress, pace };
+    const { database, attachments, signal, progress, pace = paceOf([]) } = site;
+    const coordination = { database, attachments, checkpoint, queue, lock, signal, progress, pace };
     return await new Coordinator(coordination, run).finish();
   } finally {
     await queue.close();
@@ -51,12 +53,13 @@ export function threadData(
   checkpointFile: string | null,
   referenceRun: string | null,
 ): ThreadData {
-  const { databaseUrl, databasePassword } = site;
+  const { databaseUrl, databasePassword, attachments } = site;
   return {
     databaseUrl,
     databasePassword,
     checkpointFile,
     run: run.id,
+    attachments,
     statementTimeoutMs: run.options.chunkTimeoutMs,
     worker: processName(),
     oldKey: sendKey(keys.current),

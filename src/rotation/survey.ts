@@ -2,6 +2,7 @@ import type { Database, Table } from '../databases/database.ts';
 import type { Job } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { findUndeclared } from './inventory.ts';
+import { RowSource } from './row-source.ts';
 import type { Inventory } from './run.ts';
 
 /** A limited column that is written, and the longest value in it. */
@@ -17,12 +18,13 @@ export async function takeInventory(
   catalog: readonly Table[],
   job: Job,
   ring: Keyring | null,
+  attachments: string | null,
   places?: Inventory['places'],
 ): Promise<Inventory> {
   const targets = [];
-  for (const { shape } of job.targets) {
-    targets.push({ target: shape.table, rows: await database.count(shape.table) });
-  }
+  const source = new RowSource(database, attachments);
+  for (const target of job.targets)
+    targets.push({ target: target.shape.table, ...(await source.count(target)) });
   const { findings, unread } =
     ring === null ? { findings: [], unread: [] } : await findUndeclared(database, catalog, job, ring);
   return { targets, absent: job.absent, undeclared: findings, unread, ...(places && { places }) };

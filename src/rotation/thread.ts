@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { KeyturnError } from '../error.ts';
 import { Key } from '../keys/key.ts';
 import type { Hint } from '../queue/queue.ts';
 import { type FromThread, sendError } from '../queue/thread-pool.ts';
@@ -20,6 +21,11 @@ function receiveKey(sent: SentKey): Key {
   return 'text' in sent ? Key.fromText(sent.text) : Key.fromBytes(sent.bytes);
 }
 
+/** A worker elsewhere may see what this one does not. */
+export function isForOthers(error: unknown): boolean {
+  return error instanceof KeyturnError && error.code === 'attachments-unseen';
+}
+
 /** The life of a worker thread: serves hints until it is ended. Keys arrive in memory, from the same process. */
 export async function serve(): Promise<void> {
   const port = parentPort;
@@ -32,7 +38,8 @@ export async function serve(): Promise<void> {
     port.on('message', (hint: Hint) => {
       worker.take(hint.chunk).then(
         () => send({ settled: hint.chunk }),
-        (error: unknown) => send({ broken: sendError(error) }),
+        (error: unknown) =>
+          send(isForOthers(error) ? { handedBack: sendError(error) } : { broken: sendError(error) }),
       );
     });
     send({ ready: true });

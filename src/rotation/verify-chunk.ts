@@ -1,4 +1,4 @@
-import type { Row, RowId, Transaction } from '../databases/database.ts';
+import type { Range, Row, RowId, Transaction } from '../databases/database.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
@@ -6,9 +6,11 @@ import { type Chunk, ChunkTable } from './chunk-table.ts';
 import { digestBytes, digestKey, entryBytes } from './digest.ts';
 import { type Exception, ExceptionTable } from './exception-table.ts';
 import type { PreparedTarget } from './field-values.ts';
+import { seenTree } from './file-target.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
 import type { Verification } from './verification.ts';
+import { verifyFiles } from './verify-files.ts';
 import { type VerifiedRow, verifyRows } from './verify-rows.ts';
 import { Stale, type WorkerContext } from './worker-context.ts';
 
@@ -92,19 +94,36 @@ async function readRange(
     exceptions: [],
     closed: [],
   };
-  let after = chunk.range.after;
-  for (;;) {
-    const rows: Row[] = await context.database.readRange(shape, { after, upTo: chunk.range.upTo }, page);
-    for (const verified of verifyRows(prepared, rows, ring, key)) {
-      judge(verified, known, context.from, run, shape.table, unrotated, found);
-    }
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < page) break;
-    after = last.id;
-  }
+  const road = prepared.target.tree === undefined ? readRows : readFiles;
+  for await (const verified of road(context, run, prepared, chunk.range, ring, key))
+    judge(verified, known, context.from, run, shape.table, unrotated, found);
   found.counts.gone = known.size;
   return found;
 }
+
+type Road = (
+  context: WorkerContext,
+  run: Run,
+  prepared: PreparedTarget,
+  range: Range,
+  ring: Keyring,
+  key: Buffer,
+) => AsyncGenerator<VerifiedRow>;
+
+const readRows: Road = async function* ({ database }, _run, prepared, { after: from, upTo }, ring, key) {
+  for (let after = from; ; ) {
+    const rows: Row[] = await database.readRange(prepared.target.shape, { after, upTo }, page);
+    yield* verifyRows(prepared, rows, ring, key);
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < page) return;
+    after = last.id;
+  }
+};
+
+const readFiles: Road = async function* ({ attachments }, run, prepared, range, ring, key) {
+  const { tree } = await seenTree(prepared.target, run, attachments);
+  yield* verifyFiles(tree, prepared, range, ring, key);
+};
 
 /** Digest of the row id → digest of the row; a sweep's is newer than the range's. Rows that are met are taken out. */
 async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Promise<Map<string, string>> {

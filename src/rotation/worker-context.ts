@@ -9,6 +9,8 @@ export interface WorkerContext {
   /** Where the checkpoint tables are: the same database, or a local file for runs that must not write. */
   readonly checkpoint: Knex;
   readonly run: string;
+  /** The folder of the encrypted files, as this host sees it; null: it was given none. */
+  readonly attachments: string | null;
   /** Name of this worker: host and process, for people. */
   readonly worker: string;
   /** The keys before the run; none for a verification, which knows one key only. */

@@ -23,6 +23,8 @@ export interface WorkerSettings {
   /** A local SQLite file with the checkpoint tables, for runs that must not write; null: they are in the database. */
   readonly checkpointFile: string | null;
   readonly run: string;
+  /** The folder of the encrypted files, as this host sees it. */
+  readonly attachments: string | null;
   readonly statementTimeoutMs: number | null;
   /** Name for people: host and process. */
   readonly worker: string;
@@ -87,6 +89,8 @@ export class ChunkWorker {
         this.#report(chunk, started, done?.event ?? 'nothing', done ?? {});
         return;
       } catch (error) {
+        if (error instanceof KeyturnError && error.code === 'attachments-unseen')
+          throw await this.#handedBack(chunk, error);
         const failure = this.#failureOf(error, attempt);
         if (failure !== null) {
           await this.#fail(run, chunk, failure);
@@ -109,6 +113,14 @@ export class ChunkWorker {
     if (run.state === 'rotating') return rotateChunk(this.#context, run, this.#prepared, chunk);
     if (run.state === 'verifying') return verifyChunk(this.#context, run, this.#prepared, chunk);
     return null;
+  }
+
+  /** It is for a worker that sees the files; whoever waits for one is told. */
+  async #handedBack(chunk: number, error: KeyturnError): Promise<KeyturnError> {
+    const { checkpoint, run, worker } = this.#context;
+    const text = `no worker takes ${error.message} (${worker})`;
+    await new ChunkTable(checkpoint, run).handBack(chunk, error.code, text);
+    return error;
   }
 
   /** What the chunk fails with; null: it is worth another try. */
@@ -150,6 +162,7 @@ function contextOf(settings: WorkerSettings, run: Run, database: Database, check
     database,
     checkpoint,
     run: run.id,
+    attachments: settings.attachments,
     worker: settings.worker,
     from,
     to: keyringAfter(run.job, from ?? new Keyring(newKey, pinned), newKey),

@@ -77,7 +77,15 @@ test('what is estimated grows with the rows, and a job that does not fit is told
   const keys = { current: Key.fromText(instanceKey), next: Key.fromText('another key') };
   const { from, to, inventory } = await preflight(database, catalog, job, keys);
   const targets = inventory.targets.map(({ target, rows }) => ({ target, rows: rows * 100_000 }));
-  const order = { job, from, to, workers: 1, sampleWrites: false, window: parseWindow('23:59-00:01') };
+  const order = {
+    job,
+    from,
+    to,
+    workers: 1,
+    sampleWrites: false,
+    attachments: null,
+    window: parseWindow('23:59-00:01'),
+  };
   const small = await estimate(database, { ...order, inventory });
   const large = await estimate(database, { ...order, inventory: { ...inventory, targets } });
   expect(small).toMatchObject({ windows: 1, digestBytes: (credentials + 6) * 16 });

@@ -7,6 +7,7 @@ import { chunkTimeout } from '../../src/rotation/chunk-table.ts';
 import { Coordinator } from '../../src/rotation/coordinator.ts';
 import { paceOf } from '../../src/rotation/pace.ts';
 import { Planner } from '../../src/rotation/planner.ts';
+import { RowSource } from '../../src/rotation/row-source.ts';
 import type { Run } from '../../src/rotation/run.ts';
 import type { ChunkWorker } from '../../src/rotation/worker.ts';
 import { expectMany } from '../support/n8n/many.ts';
@@ -55,7 +56,7 @@ async function rotating(engine: Engine): Promise<Running> {
   const run = await stage.runs.become(planned, 'rotating');
   const [target] = run.job.targets;
   if (target === undefined) throw new Error('no target');
-  const planner = new Planner(stage.database, stage.chunks, stage.figures, 10);
+  const planner = new Planner(new RowSource(stage.database, null), stage.chunks, stage.figures, 10);
   for (let i = 0; i < 3; i++) await planner.planNext(target);
   return { stage, run };
 }
@@ -167,6 +168,7 @@ describe.each(engines)('on %s', (engine) => {
     const queue = { ...emptyQueue, backlog: 1 };
     const coordination = {
       database: stage.database,
+      attachments: null,
       checkpoint: stage.database.knex,
       queue,
       lock: await stage.locked(),

@@ -7,6 +7,7 @@ import { migrate } from '../../src/rotation/checkpoint-schema.ts';
 import { ChunkFigures } from '../../src/rotation/chunk-figures.ts';
 import { ChunkTable } from '../../src/rotation/chunk-table.ts';
 import { halvesOf, Planner } from '../../src/rotation/planner.ts';
+import { RowSource } from '../../src/rotation/row-source.ts';
 import { type Engine, engines, Places } from './places.ts';
 
 let places: Places;
@@ -50,7 +51,7 @@ async function ground(engine: Engine, rows: number, bytes = 10): Promise<Ground>
     target,
     async planned(fixedRows) {
       const figures = new ChunkFigures(database.knex, 'run');
-      const planner = new Planner(database, chunks, figures, fixedRows);
+      const planner = new Planner(new RowSource(database, null), chunks, figures, fixedRows);
       while (await planner.planNext(target));
       const ranges: Range[] = [];
       for await (const { range } of chunks.ranges()) ranges.push(range);
@@ -113,7 +114,7 @@ describe.each(engines)('ranges on %s', (engine) => {
     await g.planned(30);
     const whole = await g.chunks.find(1);
     if (whole === undefined) throw new Error('no chunk');
-    const halves = (await halvesOf(g.database, g.target, whole)) ?? [];
+    const halves = (await halvesOf(new RowSource(g.database, null), g.target, whole)) ?? [];
     expect(
       await expectCovered(
         g,
@@ -123,18 +124,23 @@ describe.each(engines)('ranges on %s', (engine) => {
     ).toEqual([11, 10, 0]);
     let one = { ...whole };
     for (let i = 0; i < 10; i++) {
-      const [half] = (await halvesOf(g.database, g.target, one)) ?? [];
+      const [half] = (await halvesOf(new RowSource(g.database, null), g.target, one)) ?? [];
       if (half === undefined) break;
       one = { ...one, ...half };
     }
     expect(await idsIn(g, one.range)).toHaveLength(1);
-    expect(await halvesOf(g.database, g.target, one)).toBeNull();
+    expect(await halvesOf(new RowSource(g.database, null), g.target, one)).toBeNull();
   });
 });
 
 test('the size of a chunk follows the pace of the last ones, between 200 and 2,000 rows', async () => {
   const g = await ground('sqlite', 9000);
-  const planner = new Planner(g.database, g.chunks, new ChunkFigures(g.database.knex, 'run'), null);
+  const planner = new Planner(
+    new RowSource(g.database, null),
+    g.chunks,
+    new ChunkFigures(g.database.knex, 'run'),
+    null,
+  );
   const sizeAt = async (msPerRow: number | null): Promise<number> => {
     if (msPerRow !== null)
       await g.database

@@ -172,6 +172,7 @@ export class Stage {
     return {
       databaseUrl: this.place.url,
       databasePassword: null,
+      attachments: null,
       checkpointFile: null,
       run: this.#run.id,
       statementTimeoutMs: null,
@@ -185,6 +186,7 @@ export class Stage {
       database: this.database,
       databaseUrl: this.place.url,
       databasePassword: null,
+      attachments: null,
       workers: this.#scene.workers ?? 1,
       workerEntry: this.#scene.workerEntry ?? worker,
       signal: new AbortController().signal,

@@ -8,6 +8,7 @@ import { prepareTarget } from '../../src/rotation/field-values.ts';
 import { type LocalRun, verifyDatabase } from '../../src/rotation/local-run.ts';
 import { Planner } from '../../src/rotation/planner.ts';
 import { rotateRows } from '../../src/rotation/rotate-rows.ts';
+import { RowSource } from '../../src/rotation/row-source.ts';
 import { verifyRows } from '../../src/rotation/verify-rows.ts';
 import { openLegacy } from '../support/n8n/decrypt.ts';
 import { sealLegacy, wrap } from '../support/n8n/encrypt.ts';
@@ -280,7 +281,7 @@ describe('a chunk that was split because it took too long', () => {
     const run = await stage.plan();
     const [target] = run.job.targets;
     if (target === undefined) throw new Error('no target');
-    const planner = new Planner(stage.database, stage.chunks, stage.figures, 10);
+    const planner = new Planner(new RowSource(stage.database, null), stage.chunks, stage.figures, 10);
     while (await planner.planNext(target));
     const rotating = await stage.runs.become(run, 'rotating');
     await stage.chunks.fail(rotating, 2, chunkTimeout, 'too long');

@@ -48,6 +48,7 @@ export async function rotate(
       database,
       databaseUrl: url,
       databasePassword: null,
+      attachments: null,
       workers: rotating.workers ?? 2,
       workerEntry: new URL('../../dist/worker-thread.js', import.meta.url),
       signal: rotating.signal ?? new AbortController().signal,

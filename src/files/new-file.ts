@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import type { StoredFile } from './stored-file.ts';
+import { unlessMissing } from './tree.ts';
+
+/** A file that is written beside the one that it is to replace; nothing is there of it until `replace`. */
+export class NewFile {
+  readonly place: string;
+  readonly #handle: FileHandle;
+  readonly #hash = createHash('sha256');
+  #done = false;
+
+  private constructor(handle: FileHandle, place: string) {
+    this.#handle = handle;
+    this.place = place;
+  }
+
+  static async create(place: string): Promise<NewFile> {
+    return new NewFile(await open(place, 'wx', 0o600), place);
+  }
+
+  async write(bytes: Buffer): Promise<void> {
+    this.#hash.update(bytes);
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesWritten } = await this.#handle.write(bytes, at, bytes.length - at);
+      at += bytesWritten;
+    }
+  }
+
+  /** Gives it the rights and times of the other and puts it on disk. Hex SHA-256 of what was written. */
+  async finish({ stats }: StoredFile): Promise<string> {
+    // Only root may give a file away; who may not has its own files here
+    await this.#handle.chown(Number(stats.uid), Number(stats.gid)).catch(() => undefined);
+    await this.#handle.chmod(Number(stats.mode) & 0o7777);
+    await this.#handle.utimes(Number(stats.atimeMs) / 1000, Number(stats.mtimeNs / 1000n) / 1_000_000);
+    await this.#handle.sync();
+    await this.#handle.close();
+    this.#done = true;
+    return this.#hash.digest('hex');
+  }
+
+  /** False: somebody removed it, or the folder. */
+  async replace(place: string): Promise<boolean> {
+    return rename(this.place, place).then(
+      () => true,
+      (error) => unlessMissing(error) ?? false,
+    );
+  }
+
+  async discard(): Promise<void> {
+    if (!this.#done) await this.#handle.close();
+    this.#done = true;
+    await rm(this.place, { force: true });
+  }
+}

@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto';
+import { link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { KeyturnError } from '../error.ts';
+import { NewFile } from './new-file.ts';
+import { type StoredFile, sha256Of, syncFolder } from './stored-file.ts';
+import { type Tree, unlessMissing } from './tree.ts';
+
+/** The vendor's own command calls the folder so. */
+const suffix = '_MasterKeyRotationBackup';
+/** In the tree and in the folder of its originals: which run they are of. Whoever does not see both works elsewhere. */
+const marker = '.keyturn-run';
+const unfinishedCopy = '.keyturn-copy-';
+/** What a file system says that cannot link from here to there. */
+const unlinkable = new Set(['EXDEV', 'EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EACCES']);
+
+/** The folder beside a tree where each file is kept as it was before the run. Nothing in it is ever overwritten. */
+export class Originals {
+  readonly folder: string;
+  readonly tree: Tree;
+
+  constructor(tree: Tree) {
+    this.tree = tree;
+    this.folder = `${tree.folder}${suffix}`;
+  }
+
+  /** Before anything is done. Throws `attachments-backup` when the originals of another run are there. */
+  async assertFree(): Promise<void> {
+    const found = (await readdir(this.folder).catch(unlessMissing)) ?? [];
+    if (found.some((name) => name !== `${marker}.new`)) throw this.#taken();
+  }
+
+  /** Makes the folder this run's, or finds that it is. */
+  async claim(run: string): Promise<void> {
+    if ((await this.#runOf(this.folder)) !== run) {
+      await this.assertFree();
+      await mkdir(this.folder, { recursive: true, mode: await this.#modeOf('') });
+      await mark(this.folder, run);
+      await syncFolder(dirname(this.folder));
+    }
+    await mark(this.tree.folder, run);
+  }
+
+  /** Whether this host sees the tree of this run, and where its originals go. */
+  async areOf(run: string): Promise<boolean> {
+    const seen = await Promise.all([this.folder, this.tree.folder].map((folder) => this.#runOf(folder)));
+    return seen.every((found) => found === run);
+  }
+
+  /** The run is over: the application's folder holds its own files only. The originals stay. */
+  async release(run: string): Promise<void> {
+    for await (const path of this.tree.leftovers(run)) await rm(this.tree.at(path), { force: true });
+    for (const name of await readdir(this.folder))
+      if (name.startsWith(unfinishedCopy)) await rm(join(this.folder, name), { force: true });
+    await rm(join(this.tree.folder, marker), { force: true });
+  }
+
+  /**
+   * Keeps the file that was read from `path`, as a link or, where it stays in use, as a copy. False: it is not what was
+   * read any more. Call `syncFolder` with the folder that `placeOf` gives before the file is replaced.
+   *
+   * @param sha256 of what was read. Another original of that path (a late file's) is kept beside the first.
+   */
+  async keep(path: string, file: StoredFile, sha256: string, as: 'link' | 'copy'): Promise<boolean> {
+    await this.#makeFolder(dirname(path));
+    for (const place of [this.placeOf(path), `${this.placeOf(path)}.${sha256.slice(0, 16)}`]) {
+      const kept = await sha256Of(place);
+      if (kept === sha256) return true;
+      if (kept !== null) continue;
+      const linked = as === 'link' ? await linkTo(this.tree.at(path), place) : 'no';
+      if (linked === 'no') return this.#copy(file, place, sha256);
+      // Another worker was faster
+      if (linked === 'exists') return (await sha256Of(place)) === sha256;
+      if (linked === 'gone') return false;
+      const { ino } = await lstat(place, { bigint: true });
+      if (ino === file.stats.ino) return true;
+      await rm(place);
+      return false;
+    }
+    throw new KeyturnError('attachments-backup', `${this.folder} holds other originals of a file`, {
+      hint: 'compare them with the backup; nothing in that folder is overwritten',
+    });
+  }
+
+  placeOf(path: string): string {
+    return join(this.folder, path);
+  }
+
+  /** What the operator should know: the originals stay, so there must be room for as much again. */
+  async warnings(bytes: number): Promise<string[]> {
+    const { bavail, bsize } = await statfs(this.tree.folder);
+    const [here, there] = await Promise.all([stat(this.tree.folder), stat(dirname(this.folder))]);
+    return [
+      ...(bavail * bsize < bytes ? [`the disk of ${this.tree.folder} has no room for its files twice`] : []),
+      ...(here.dev === there.dev
+        ? []
+        : [`${this.folder} is on another disk than the files: originals are copied there, not linked`]),
+    ];
+  }
+
+  async #copy(file: StoredFile, place: string, sha256: string): Promise<boolean> {
+    const name = `${unfinishedCopy}${randomBytes(8).toString('hex')}`;
+    const copy = await NewFile.create(join(this.folder, name));
+    try {
+      for await (const block of file.blocks()) await copy.write(block);
+      const same = (await copy.finish(file)) === sha256;
+      if (same) await rename(copy.place, place);
+      return same;
+    } finally {
+      await copy.discard();
+    }
+  }
+
+  async #makeFolder(folder: string): Promise<void> {
+    const place = this.placeOf(folder);
+    if ((await lstat(place).catch(unlessMissing)) !== undefined) return;
+    await this.#makeFolder(dirname(folder));
+    await mkdir(place, { mode: await this.#modeOf(folder) }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+    await syncFolder(dirname(place));
+  }
+
+  async #modeOf(folder: string): Promise<number> {
+    return ((await lstat(this.tree.at(folder)).catch(unlessMissing))?.mode ?? 0o700) & 0o777;
+  }
+
+  async #runOf(folder: string): Promise<string | null> {
+    return (await readFile(join(folder, marker), 'utf8').catch(unlessMissing)) ?? null;
+  }
+
+  #taken(): KeyturnError {
+    return new KeyturnError('attachments-backup', `${this.folder} holds the originals of another run`, {
+      hint: 'move it away, or remove it once nobody needs the old files',
+      facts: { path: this.folder },
+    });
+  }
+}
+
+async function mark(folder: string, run: string): Promise<void> {
+  const unfinished = join(folder, `${marker}.new`);
+  const handle = await open(unfinished, 'w', 0o644);
+  try {
+    await handle.writeFile(run);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(unfinished, join(folder, marker));
+  await syncFolder(folder);
+}
+
+/** `no`: this file system cannot. */
+async function linkTo(from: string, to: string): Promise<'linked' | 'no' | 'exists' | 'gone'> {
+  try {
+    await link(from, to);
+    return 'linked';
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (unlinkable.has(code)) return 'no';
+    if (code === 'EEXIST') return 'exists';
+    if (code === 'ENOENT') return 'gone';
+    throw error;
+  }
+}

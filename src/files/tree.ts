@@ -1,0 +1,152 @@
+import type { Dirent } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { KeyturnError } from '../error.ts';
+
+/** Names that keyturn gives files of its own beside the application's: `.keyturn-run`, `.keyturn-<run>-<chunk>-<random>`. */
+const ownName = /^\.keyturn-(run(\.new)?|\d{8}-\d{6}-[0-9a-f]{6}-\d+-[0-9a-f]{16})$/;
+
+/** `(after, upTo]`; null is an open end. */
+export interface PathRange {
+  readonly after: string | null;
+  readonly upTo: string | null;
+}
+
+/** What a tree holds; symbolic links and special files are not followed, only counted. */
+export interface TreeCount {
+  readonly files: number;
+  readonly bytes: number;
+  readonly passedOver: number;
+}
+
+/**
+ * The regular files of a folder, by their paths relative to it with `/` between the parts. They are in the order of
+ * their parts' bytes, part by part, so that a range of them is found without reading folders outside it.
+ */
+export class Tree {
+  readonly folder: string;
+  readonly #only: ReadonlySet<string> | null;
+
+  /** @param folders names of the subfolders that count, whether they exist or not; none: the whole folder. */
+  constructor(folder: string, folders: readonly string[]) {
+    this.folder = resolve(folder);
+    this.#only = folders.length === 0 ? null : new Set(folders);
+  }
+
+  /** Where a file of it is. */
+  at(path: string): string {
+    return join(this.folder, path);
+  }
+
+  async *files(range: PathRange = { after: null, upTo: null }): AsyncGenerator<string> {
+    for await (const [path, entry] of this.#walk('', range)) if (entry.isFile()) yield path;
+  }
+
+  async count(): Promise<TreeCount> {
+    const found = { files: 0, bytes: 0, passedOver: 0 };
+    for await (const [path, entry] of this.#walk('', { after: null, upTo: null })) {
+      if (!entry.isFile()) found.passedOver++;
+      else {
+        found.files++;
+        found.bytes += await this.size(path);
+      }
+    }
+    return found;
+  }
+
+  /** 0 for a file that is gone. */
+  async size(path: string): Promise<number> {
+    return (await lstat(this.at(path)).catch(unlessMissing))?.size ?? 0;
+  }
+
+  /** The last of the next files after `after`: at most `files` and about `bytes`, at least one. Null: none is left. */
+  async boundAfter(after: string | null, limit: { files: number; bytes: number }): Promise<string | null> {
+    let last: string | null = null;
+    let [files, bytes] = [0, 0];
+    for await (const path of this.files({ after, upTo: null })) {
+      bytes += await this.size(path);
+      if (last !== null && bytes > limit.bytes) break;
+      last = path;
+      if (++files >= limit.files) break;
+    }
+    return last;
+  }
+
+  /** Files that keyturn made in a folder, for a run or a chunk of it, and did not come to rename or remove. */
+  async ownNames(folder: string, of: string): Promise<string[]> {
+    const names = (await this.#entries(folder === '.' ? '' : folder)).map(({ name }) => name);
+    return names.filter((name) => ownName.test(name) && name.startsWith(`.keyturn-${of}-`));
+  }
+
+  /** All such files of a run. */
+  async *leftovers(run: string, folder = ''): AsyncGenerator<string> {
+    for (const name of await this.ownNames(folder, run)) yield joined(folder, name);
+    for (const entry of await this.#entries(folder))
+      if (entry.isDirectory()) yield* this.leftovers(run, joined(folder, entry.name));
+  }
+
+  async *#walk(folder: string, range: PathRange): AsyncGenerator<[string, Dirent]> {
+    for (const entry of await this.#entries(folder)) {
+      if (folder === '' && this.#only !== null && !this.#only.has(entry.name)) continue;
+      if (ownName.test(entry.name)) continue;
+      const path = joined(folder, entry.name);
+      if (range.upTo !== null && comparePaths(path, range.upTo) > 0) return;
+      if (entry.isDirectory()) {
+        if (range.after === null || !isWhollyBefore(path, range.after)) yield* this.#walk(path, range);
+      } else if (range.after === null || comparePaths(path, range.after) > 0) yield [path, entry];
+    }
+  }
+
+  async #entries(folder: string): Promise<Dirent[]> {
+    const missing = folder === '' ? unreadable(this.folder) : unlessMissing;
+    const entries = (await readdir(this.at(folder), { withFileTypes: true }).catch(missing)) ?? [];
+    const odd = entries.find(({ name }) => name.includes('\ufffd'));
+    if (odd !== undefined) throw notUnicode(this.at(folder));
+    return entries.sort((a, b) => compareNames(a.name, b.name));
+  }
+}
+
+function joined(folder: string, name: string): string {
+  return folder === '' ? name : `${folder}/${name}`;
+}
+
+function compareNames(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** Part by part: all of a folder stands together. */
+export function comparePaths(a: string, b: string): number {
+  const [left, right] = [a.split('/'), b.split('/')];
+  for (let i = 0; i < left.length && i < right.length; i++) {
+    const order = compareNames(left[i] ?? '', right[i] ?? '');
+    if (order !== 0) return order;
+  }
+  return left.length - right.length;
+}
+
+function isWhollyBefore(folder: string, path: string): boolean {
+  const depth = folder.split('/').length;
+  return comparePaths(folder, path.split('/').slice(0, depth).join('/')) < 0;
+}
+
+/** For what may go while it is looked at. */
+export function unlessMissing(error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+  throw error;
+}
+
+function unreadable(folder: string): (cause: unknown) => never {
+  return (cause) => {
+    throw new KeyturnError('attachments-missing', `the folder ${folder} cannot be read`, {
+      hint: 'name with --attachments the folder that holds the encrypted files, or say --no-attachments',
+      cause,
+    });
+  };
+}
+
+function notUnicode(folder: string): KeyturnError {
+  return new KeyturnError('attachments-missing', `${folder} has a file whose name is not UTF-8`, {
+    hint: 'keyturn keeps names as Unicode text: rename it',
+  });
+}

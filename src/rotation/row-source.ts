@@ -1,0 +1,45 @@
+import type { Database, Range, RowId } from '../databases/database.ts';
+import type { Target } from '../job/job.ts';
+import { pathOf, treeOf } from './file-target.ts';
+
+/** Where the rows of a target are, for whoever plans and counts them: a table, or a tree whose files are its rows. */
+export class RowSource {
+  readonly #database: Database;
+  readonly #attachments: string | null;
+
+  constructor(database: Database, attachments: string | null) {
+    this.#database = database;
+    this.#attachments = attachments;
+  }
+
+  async count(target: Target): Promise<{ readonly rows: number; readonly bytes?: number }> {
+    if (target.tree === undefined) return { rows: await this.#database.count(target.shape.table) };
+    const { files, bytes } = await treeOf(target, this.#attachments).count();
+    return { rows: files, bytes };
+  }
+
+  async boundAfter(
+    target: Target,
+    after: RowId | null,
+    { rows, bytes }: { rows: number; bytes: number },
+  ): Promise<RowId | null> {
+    if (target.tree === undefined) return this.#database.boundAfter(target.shape, after, { rows, bytes });
+    const tree = treeOf(target, this.#attachments);
+    const bound = await tree.boundAfter(after && pathOf(after), { files: rows, bytes });
+    return bound === null ? null : [bound];
+  }
+
+  /** In their order. */
+  async ids(target: Target, range: Range): Promise<RowId[]> {
+    if (target.tree === undefined) {
+      const rows = await this.#database.readRange({ ...target.shape, columns: [], written: 0 }, range);
+      return rows.map(({ id }) => id);
+    }
+    const ids: RowId[] = [];
+    const { after, upTo } = range;
+    const tree = treeOf(target, this.#attachments);
+    const paths = tree.files({ after: after && pathOf(after), upTo: upTo && pathOf(upTo) });
+    for await (const path of paths) ids.push([path]);
+    return ids;
+  }
+}
