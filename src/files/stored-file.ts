@@ -40,7 +40,8 @@ export class StoredFile {
   /** What is at its place is still this very file, and nobody has written it since it was opened. */
   async isUnchanged(): Promise<boolean> {
     const now = await lstat(this.#place, { bigint: true }).catch(unlessMissing);
-    return now?.isFile() && isSame(now, this.stats) && now.ino === this.stats.ino;
+    if (now === undefined || !now.isFile()) return false;
+    return isSame(now, this.stats) && now.ino === this.stats.ino;
   }
 
   async read(position: number, length: number): Promise<Buffer> {

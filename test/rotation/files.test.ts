@@ -1,0 +1,329 @@
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { emptyFolder } from '../commands/keyturn.ts';
+import { type Ended, keyturn } from '../support/cli.ts';
+import {
+  filesIn,
+  hashOf,
+  makeTree,
+  problemsOf,
+  sealFile,
+  sealText,
+  type Tree,
+} from '../support/files/tree.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createSqlite } from '../support/sqlite.ts';
+
+/** The real command over a database and a tree of encrypted files beside it. */
+
+const old = createHash('sha256').update('the old key').digest().subarray(0, 16);
+const next = createHash('sha256').update('the new key').digest();
+
+const left: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const leave of left.splice(0).reverse()) await leave();
+});
+
+const job = `
+job: filed
+title: Filed
+key: { form: base64, bytes: [16, 32], generate: { bytes: 32, as: base64 } }
+canary:
+  - { table: secret, column: value, format: octopus, plaintext: utf8 }
+phases:
+  - name: values
+    targets:
+      - table: secret
+        fields:
+          - { column: value, format: octopus, plaintext: utf8 }
+`;
+
+interface Scene {
+  readonly path: string;
+  readonly world: TestDatabase;
+  readonly tree: Tree;
+  /** The database and the keys. */
+  readonly where: readonly string[];
+  readonly rotation: readonly string[];
+  readonly attachments: readonly string[];
+  run(args: readonly string[], more?: { killAt?: string; killAfter?: number }): Promise<Ended>;
+}
+
+async function sceneOf(create: () => Promise<TestDatabase>, files: string, count?: number): Promise<Scene> {
+  const world = await create();
+  left.push(() => world.close());
+  const { path, remove } = emptyFolder();
+  left.push(remove);
+  await world.exec('create table secret (id integer primary key, value text not null)');
+  for (let i = 0; i < 30; i++)
+    await world.exec(`insert into secret values (${i}, '${sealText(`a secret number ${i}`, old)}')`);
+  const tree = makeTree(join(path, 'attachments'), old, count);
+  writeFileSync(join(path, 'job.yaml'), job + files);
+  const file = (name: string, key: Buffer): string => {
+    writeFileSync(join(path, name), key.toString('base64'), { mode: 0o600 });
+    return join(path, name);
+  };
+  const keys = ['--current-key-file', file('old.key', old), '--new-key-file', file('new.key', next)];
+  const where = ['--database', world.url, ...keys];
+  const consent = ['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase', '--force'];
+  const attachments = ['--attachments', tree.folder];
+  return {
+    path,
+    world,
+    tree,
+    where,
+    attachments,
+    rotation: ['rotate', '--job', join(path, 'job.yaml'), ...where, ...consent, '--workers', '2'],
+    run: (args, more = {}) => keyturn(args, { cwd: path, ...more }),
+  };
+}
+
+function expectCode({ code, signal, stdout, stderr }: Ended, expected: number): void {
+  expect({ code, signal, said: code === expected ? '' : stdout + stderr }).toEqual({
+    code: expected,
+    signal: null,
+    said: '',
+  });
+}
+
+const engines = [
+  ['sqlite', createSqlite],
+  ['postgres', createDatabase],
+] as const;
+
+const wholeFolder = 'files: { format: octopus-stream }\n';
+
+describe.each(engines)('files beside a database on %s', (_, create) => {
+  test('all are sealed anew, the originals kept, and verified; plan, dry run and verify change nothing', async () => {
+    const { run, rotation, attachments, tree, where, path } = await sceneOf(create, wholeFolder);
+    const before = hashOf(tree.folder);
+    const looking = where.slice(0, 4);
+    const planned = await run(['plan', '--job', 'job.yaml', ...looking, ...attachments, '--json']);
+    expectCode(planned, 0);
+    const bytes = [...tree.stored.values()].reduce((sum, { length }) => sum + length, 0);
+    const { targets, estimate } = JSON.parse(planned.stdout);
+    expect(targets[0]).toMatchObject({ target: 'attachments/', phase: 'files', rows: 200, bytes });
+    expect(estimate.targets[0]).toMatchObject({ target: 'attachments/', rows: 200, growthBytes: bytes });
+    const dry = await run([...rotation, ...attachments, '--dry-run']);
+    expectCode(dry, 0);
+    expect(hashOf(tree.folder)).toBe(before);
+    expect(existsSync(`${tree.folder}_MasterKeyRotationBackup`)).toBe(false);
+
+    const rotated = await run([...rotation, ...attachments, '--chunk-rows', '30', '--json']);
+    expectCode(rotated, 0);
+    expect(problemsOf(tree, next)).toEqual([]);
+    const { report } = JSON.parse(rotated.stdout);
+    const [files] = report.targets;
+    expect(files).toMatchObject({
+      target: 'attachments/',
+      rowsAtStart: 200,
+      ranges: { tally: { rows: 200, values: 200, rotated: 200 - 15, empty: 15, exceptions: 0 } },
+      verification: { rows: 200, proven: 200, changed: 0, late: 0 },
+      reconciliation: { valuesAddUp: true, rowsAccountedFor: true },
+    });
+    // A link where the file was replaced, with the rights that it had
+    const kept = join(`${tree.folder}_MasterKeyRotationBackup`, 'a/file-1.bin');
+    expect(lstatSync(kept).nlink).toBe(1);
+    for (const name of tree.plain.keys()) {
+      const [now, then] = [tree.folder, `${tree.folder}_MasterKeyRotationBackup`].map((folder) =>
+        lstatSync(join(folder, name)),
+      );
+      expect({ name, mode: now?.mode }).toEqual({ name, mode: then?.mode });
+    }
+
+    const after = hashOf(tree.folder);
+    const newKey = ['--current-key-file', join(path, 'new.key')];
+    const verified = await run(['verify', '--database', where[1] ?? '', ...newKey, ...attachments, '--json']);
+    expectCode(verified, 0);
+    expect(JSON.parse(verified.stdout).report.targets[0].verification).toMatchObject({
+      rows: 200,
+      proven: 200,
+    });
+    expect(hashOf(tree.folder)).toBe(after);
+    expectCode(await run(['verify', '--database', where[1] ?? '', ...newKey]), 2);
+  }, 120_000);
+
+  test.each([
+    'open',
+    'intend',
+    'keep',
+    'rename',
+    'renamed',
+    'claim',
+    'commit',
+    'acknowledge',
+    'verify',
+    'confirm',
+  ])(
+    'killed at the step %s of two chunks, a resume finishes it',
+    async (step) => {
+      const { run, rotation, attachments, tree, where } = await sceneOf(create, wholeFolder, 60);
+      const begun = [...rotation, ...attachments, '--chunk-rows', '12'];
+      expect(await run(begun, { killAt: `${step}:1` })).toMatchObject({ signal: 'SIGKILL' });
+      const resume = ['resume', ...where, ...attachments, '--force', '--workers', '1'];
+      expect(await run(resume, { killAt: `${step}:4` })).toMatchObject({ signal: 'SIGKILL' });
+      expectCode(await run(resume), 0);
+      expect(problemsOf(tree, next)).toEqual([]);
+    },
+    120_000,
+  );
+});
+
+test('killed again and again at random moments, a resume finishes it', async () => {
+  const { run, rotation, attachments, tree, where } = await sceneOf(createSqlite, wholeFolder);
+  const ended: Ended[] = [];
+  while (ended.at(-1)?.code !== 0 && ended.length < 40) {
+    const begun =
+      ended.some(({ stderr }) => /state=rotating|run /.test(stderr)) ||
+      existsSync(`${tree.folder}_MasterKeyRotationBackup`);
+    const args = begun
+      ? ['resume', ...where, ...attachments, '--force']
+      : [...rotation, ...attachments, '--chunk-rows', '5'];
+    ended.push(await run(args, ended.length < 20 ? { killAfter: 400 + Math.random() * 500 } : {}));
+    expect([0, null]).toContain(ended.at(-1)?.code ?? null);
+  }
+  expect(ended.filter(({ signal }) => signal === 'SIGKILL').length).toBeGreaterThan(2);
+  expect(problemsOf(tree, next)).toEqual([]);
+}, 120_000);
+
+test('named subfolders alone are taken, and one that does not exist is no error', async () => {
+  const files = 'files: { format: octopus-stream, folders: [z, missing, "spaces project"] }\n';
+  const { run, rotation, attachments, tree } = await sceneOf(createSqlite, files);
+  const rotated = await run([...rotation, ...attachments]);
+  expectCode(rotated, 0);
+  const taken = [...tree.plain].filter(([path]) => /^(z|spaces project)\//.test(path));
+  expect(taken.length).toBeGreaterThan(50);
+  const only = { ...tree, plain: new Map(taken) };
+  expect(problemsOf(only, next).filter((problem) => !problem.startsWith('other files'))).toEqual([]);
+  for (const [path, bytes] of tree.stored)
+    if (!/^(z|spaces project)\//.test(path))
+      expect(readFileSync(join(tree.folder, path)).equals(bytes)).toBe(true);
+});
+
+test('what is not said, not there or in the way is refused, with a hint; left out, the report says so', async () => {
+  const { run, rotation, tree, path, world, attachments } = await sceneOf(createSqlite, wholeFolder, 30);
+  const refused = async (what: RegExp, ...args: string[]): Promise<void> => {
+    const ended = await run([...rotation, ...args]);
+    expect({ code: ended.code, stderr: ended.stderr }).toMatchObject({ code: 2 });
+    expect(ended.stderr).toMatch(what);
+    expect(ended.stderr).toMatch(/^keyturn: hint: \S/m);
+    expect(ended.stderr).not.toMatch(/^ +at /m);
+  };
+  await refused(/^keyturn: error: Filed keeps encrypted files beside its database$/m);
+  await refused(/^keyturn: error: there is no folder \S+nowhere$/m, '--attachments', join(path, 'nowhere'));
+  mkdirSync(`${tree.folder}_MasterKeyRotationBackup`);
+  writeFileSync(join(`${tree.folder}_MasterKeyRotationBackup`, 'file'), 'of another run');
+  await refused(/holds the originals of another run$/m, ...attachments);
+  rmSync(`${tree.folder}_MasterKeyRotationBackup`, { recursive: true });
+  const wrong = createHash('sha256').update('wrong').digest();
+  for (const name of filesIn(tree.folder).slice(0, 25))
+    writeFileSync(join(tree.folder, name), sealFile(Buffer.from('another key'), wrong));
+  await refused(/sampled values in attachments\/ do not open with this key$/m, ...attachments);
+  expect(await world.exec("select 1 from sqlite_schema where name like 'keyturn%'")).toEqual([]);
+
+  const before = hashOf(tree.folder);
+  const rotated = await run([...rotation, '--no-attachments']);
+  expectCode(rotated, 0);
+  expect(rotated.stdout).toMatch(/attachments\/: knowingly, with --no-attachments/);
+  expect(hashOf(tree.folder)).toBe(before);
+});
+
+test('a file that does not open stops the run and stays; skipped, it is listed, and retried once it is mended', async () => {
+  const { run, rotation, attachments, tree, where } = await sceneOf(createSqlite, wholeFolder);
+  const bad = 'z/y/x/w/file-4.bin';
+  const short = 'a/b/file-2.bin';
+  const good = [bad, short].map((name) => readFileSync(join(tree.folder, name)));
+  // Random bytes open by chance once in 255 times: these do not
+  writeFileSync(join(tree.folder, bad), Buffer.alloc(64, 7));
+  writeFileSync(join(tree.folder, short), 'clear text');
+  const stopped = await run([...rotation, ...attachments]);
+  expectCode(stopped, 3);
+  const resume = ['resume', ...where, ...attachments, '--force', '--on-exception', 'skip'];
+  const skipped = await run(resume);
+  expectCode(skipped, 3);
+  expect(skipped.stdout).toMatch(/VERIFIED WITH EXCEPTIONS/);
+  expect(skipped.stdout).toContain(bad);
+  expect(readFileSync(join(tree.folder, bad))).toEqual(Buffer.alloc(64, 7));
+  expect(readFileSync(join(tree.folder, short), 'utf8')).toBe('clear text');
+  [bad, short].forEach((name, i) => {
+    writeFileSync(join(tree.folder, name), good[i] ?? '');
+  });
+  expectCode(await run(['exceptions', 'retry', ...where, ...attachments, '--force']), 0);
+  const problems = problemsOf(tree, next).filter(
+    (problem) => !/has another time|is not kept|other originals/.test(problem),
+  );
+  expect(problems).toEqual([]);
+});
+
+test('files that come late under the old key are swept; links and folders are left alone', async () => {
+  const { run, rotation, attachments, tree, where, path } = await sceneOf(createSqlite, wholeFolder, 60);
+  writeFileSync(join(path, 'elsewhere'), 'not ours');
+  symlinkSync(join(path, 'elsewhere'), join(tree.folder, 'a link'));
+  expect(
+    await run([...rotation, ...attachments, '--chunk-rows', '12'], { killAt: 'commit:4' }),
+  ).toMatchObject({ signal: 'SIGKILL' });
+  const late = sealFile(Buffer.from('late'), old);
+  writeFileSync(join(tree.folder, '-a late file'), late);
+  const ended = await run(['resume', ...where, ...attachments, '--force', '--json']);
+  expectCode(ended, 0);
+  const all = new Map([...tree.plain, ['-a late file', Buffer.from('late')]]);
+  const stored = new Map([...tree.stored, ['-a late file', late]]);
+  const problems = problemsOf({ ...tree, plain: all, stored }, next);
+  expect(problems.filter((problem) => problem !== '-a late file has another time')).toEqual([]);
+  expect(JSON.parse(ended.stdout).report.targets[0].sweeps.tally).toMatchObject({ rotated: 1 });
+  expect(readFileSync(join(path, 'elsewhere'), 'utf8')).toBe('not ours');
+  expect(ended.stderr).not.toMatch(/not ours/);
+});
+
+test('after a crash a file that is neither the old nor the new one is an exception, and not touched', async () => {
+  const { run, rotation, attachments, tree, where } = await sceneOf(createSqlite, wholeFolder, 60);
+  expect(
+    await run([...rotation, ...attachments, '--chunk-rows', '12'], { killAt: 'renamed:1' }),
+  ).toMatchObject({ signal: 'SIGKILL' });
+  const touched = filesIn(tree.folder).find((name) => tree.stored.get(name)?.length === 32) ?? '';
+  const other = sealFile(Buffer.from('written meanwhile'), old);
+  const names = [...tree.stored.keys()].filter((name) => !name.includes('/') && name < 'a');
+  for (const name of names) writeFileSync(join(tree.folder, name), other);
+  expect(touched).not.toBe('');
+  const ended = await run([
+    'resume',
+    ...where,
+    ...attachments,
+    '--force',
+    '--on-exception',
+    'skip',
+    '--json',
+  ]);
+  expectCode(ended, 3);
+  const { exceptions } = JSON.parse(ended.stdout).report;
+  for (const { rowId, reason } of exceptions.listed) {
+    expect(reason).toBe('changing');
+    expect(readFileSync(join(tree.folder, rowId[0])).equals(other)).toBe(true);
+  }
+  expect(exceptions.count).toBeGreaterThan(0);
+});
+
+test('a tree that goes away in the middle is no failure of its chunks: a resume goes on when it is back', async () => {
+  const { run, rotation, attachments, tree, where } = await sceneOf(createSqlite, wholeFolder, 60);
+  expect(
+    await run([...rotation, ...attachments, '--chunk-rows', '12'], { killAt: 'rename:3' }),
+  ).toMatchObject({ signal: 'SIGKILL' });
+  renameSync(tree.folder, `${tree.folder}.away`);
+  expectCode(await run(['resume', ...where, ...attachments, '--force']), 2);
+  renameSync(`${tree.folder}.away`, tree.folder);
+  chmodSync(tree.folder, 0o755);
+  expectCode(await run(['resume', ...where, ...attachments, '--force']), 0);
+  expect(problemsOf(tree, next)).toEqual([]);
+});
