@@ -19,7 +19,9 @@ export function previewLines(job: Job, inventory: Inventory): string[] {
   });
   return [
     ...phases,
-    ...(job.leftOut === undefined ? [] : [`left out: ${job.leftOut}`]),
+    ...(job.leftOut === undefined
+      ? []
+      : [`left out: ${job.leftOut}, with --no-attachments: these files keep the old key`]),
     ...(inventory.absent.length === 0 ? [] : [`not in this database: ${inventory.absent.join(', ')}`]),
     ...inventory.undeclared.map(findingLine),
   ];

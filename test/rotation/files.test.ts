@@ -236,7 +236,11 @@ test('what is not said, not there or in the way is refused, with a hint; left ou
   const before = hashOf(tree.folder);
   const rotated = await run([...rotation, '--no-attachments']);
   expectCode(rotated, 0);
-  expect(rotated.stdout).toMatch(/attachments\/: knowingly, with --no-attachments/);
+  expect(rotated.stderr).toMatch(
+    /^left out: attachments\/, with --no-attachments: these files keep the old key$/m,
+  );
+  const report = readFileSync(/\S+report\.txt/.exec(rotated.stdout)?.[0] ?? '', 'utf8');
+  expect(report).toMatch(/Left out +attachments\/: knowingly, with --no-attachments/);
   expect(hashOf(tree.folder)).toBe(before);
 });
 

@@ -77,7 +77,7 @@ async function sceneOf(
 }
 
 // The test's own connection would be taken for the application's
-const rotation = ['rotate', '--job', 'octopus', ...consent, '--force'];
+const rotation = ['rotate', '--job', 'octopus', '--no-attachments', ...consent, '--force'];
 /** Holds no ciphertext, but of values with a ciphertext's size 1 in 255 seems to open. */
 const preview = ['--decide', 'Blob.Preview=leave'];
 
@@ -147,6 +147,7 @@ describe.each(worlds)('octopus on %s', (name, { create, dialect }) => {
       'plan',
       '--job',
       'octopus',
+      '--no-attachments',
       ...scene.where.slice(0, 4),
       ...preview,
       '--json',

@@ -1,0 +1,151 @@
+import { execFile } from 'node:child_process';
+import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createWriteStream, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, expect, test } from '@jest/globals';
+import { until } from '../commands/distributed.ts';
+import { emptyFolder, start } from '../commands/keyturn.ts';
+import { keyturn } from '../support/cli.ts';
+import { makeTree, openFile, problemsOf, sealText } from '../support/files/tree.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createSqlite } from '../support/sqlite.ts';
+
+const old = createHash('sha256').update('the old key').digest();
+const next = createHash('sha256').update('the new key').digest();
+
+const job = `
+job: filed
+title: Filed
+key: { form: base64, bytes: [16, 32], generate: { bytes: 32, as: base64 } }
+canary:
+  - { table: secret, column: value, format: octopus, plaintext: utf8 }
+phases:
+  - name: values
+    targets:
+      - table: secret
+        fields:
+          - { column: value, format: octopus, plaintext: utf8 }
+files: { format: octopus-stream }
+`;
+const consent = ['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase', '--force'];
+
+const left: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const leave of left.splice(0).reverse()) await leave();
+});
+
+async function placeOf(
+  create: () => Promise<TestDatabase>,
+): Promise<{ path: string; world: TestDatabase; keys: string[] }> {
+  const world = await create();
+  left.push(() => world.close());
+  const { path, remove } = emptyFolder();
+  left.push(remove);
+  await world.exec('create table secret (id integer primary key, value text not null)');
+  for (let i = 0; i < 30; i++)
+    await world.exec(`insert into secret values (${i}, '${sealText(`a secret number ${i}`, old)}')`);
+  writeFileSync(join(path, 'job.yaml'), job);
+  writeFileSync(join(path, 'old.key'), old.toString('base64'), { mode: 0o600 });
+  writeFileSync(join(path, 'new.key'), next.toString('base64'), { mode: 0o600 });
+  return { path, world, keys: ['--current-key-file', 'old.key', '--new-key-file', 'new.key'] };
+}
+
+test('a worker that does not see the files hands them back; one that sees them elsewhere takes them', async () => {
+  const { path, world, keys } = await placeOf(createDatabase);
+  const tree = makeTree(join(path, 'attachments'), old, 60);
+  const place = ['--database', world.url, '--queue', world.url, ...keys];
+  const begin = (...args: string[]) => {
+    const started = start(args, { cwd: path });
+    started.child.stdin.end();
+    left.push(() => {
+      started.child.kill('SIGKILL');
+    });
+    return started;
+  };
+  const rotation = ['rotate', '--job', 'job.yaml', ...place, ...consent, '--chunk-rows', '12'];
+  const coordinator = begin(...rotation, '--attachments', tree.folder);
+  await coordinator.said(/rotating/);
+  const blind = begin('worker', ...place, '--health-file', 'blind.json');
+  // Another tree with the same names: it is not that of the run
+  const stray = makeTree(join(path, 'stray'), old, 60);
+  const strayBefore = readFileSync(join(stray.folder, 'a.b'));
+  const astray = begin('worker', ...place, '--attachments', stray.folder);
+  await blind.said(/this host was given no --attachments/);
+  await astray.said(/does not see those of run \S+ in \S+stray and/);
+  const waiting = "select waiting from keyturn_run where waiting like '%attachments%'";
+  await until(async () => (await world.exec(waiting)).length > 0);
+  const [run] = await world.exec(waiting);
+  expect(run?.waiting).toMatch(/^no worker takes the files of attachments\/: this host/);
+  await until(() => /this host was given no/.test(readFileSync(join(path, 'blind.json'), 'utf8')));
+  expect(await world.exec("select 1 from keyturn_chunk where state = 'failed'")).toEqual([]);
+  // The same tree, as another host mounts it
+  mkdirSync(join(path, 'mnt'));
+  symlinkSync(tree.folder, join(path, 'mnt', 'files'));
+  symlinkSync(`${tree.folder}_MasterKeyRotationBackup`, join(path, 'mnt', 'files_MasterKeyRotationBackup'));
+  begin('worker', ...place, '--attachments', join(path, 'mnt', 'files'));
+  expect(await coordinator.ended).toMatchObject({ code: 0 });
+  expect(problemsOf(tree, next)).toEqual([]);
+  expect(readFileSync(join(stray.folder, 'a.b')).equals(strayBefore)).toBe(true);
+  const [open] = await world.exec('select count(*) as n from keyturn_file');
+  expect(Number(open?.n)).toBe(0);
+}, 120_000);
+
+test('a file of 200 MB takes no more memory than a small one', async () => {
+  const { path, world, keys } = await placeOf(createSqlite);
+  const tree = makeTree(join(path, 'attachments'), old, 20);
+  const big = join(tree.folder, 'big.bin');
+  const iv = randomBytes(16);
+  const cipher = createCipheriv('aes-256-cbc', old, iv);
+  const sink = createWriteStream(big);
+  const plain = createHash('sha256');
+  sink.write(iv);
+  const block = randomBytes(1024 * 1024);
+  for (let i = 0; i < 200; i++) {
+    plain.update(block);
+    if (!sink.write(cipher.update(block))) await once(sink, 'drain');
+  }
+  sink.end(cipher.final());
+  await once(sink, 'finish');
+  const preload = join(path, 'peak.mjs');
+  writeFileSync(
+    preload,
+    "import { writeFileSync } from 'node:fs';\nprocess.on('exit', () => writeFileSync('peak', String(process.resourceUsage().maxRSS)));\n",
+  );
+  const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
+  const peaks: number[] = [];
+  const rotation = [
+    'rotate',
+    '--job',
+    'job.yaml',
+    '--database',
+    world.url,
+    ...keys,
+    ...consent,
+    '--workers',
+    '1',
+  ];
+  for (const attachments of [
+    ['--no-attachments', '--dry-run'],
+    ['--attachments', tree.folder],
+  ]) {
+    await promisify(execFile)(process.execPath, ['--import', preload, cli, ...rotation, ...attachments], {
+      cwd: path,
+    });
+    peaks.push(Number(readFileSync(join(path, 'peak'), 'utf8')) / 1024);
+  }
+  const [small = 0, large = 0] = peaks;
+  expect(large - small).toBeLessThan(64);
+  const again = await keyturn(
+    ['verify', '--database', world.url, '--current-key-file', 'new.key', '--attachments', tree.folder],
+    { cwd: path },
+  );
+  expect(again).toMatchObject({ code: 0 });
+  const handle = await open(big);
+  const stored = await handle.readFile();
+  await handle.close();
+  const said = createHash('sha256').update(openFile(stored, next) ?? '');
+  expect(said.digest('hex')).toBe(plain.digest('hex'));
+}, 120_000);
