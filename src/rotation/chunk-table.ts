@@ -200,29 +200,6 @@ export class ChunkTable {
     return Number(claimed) === 1;
   }
 
-  /** Locks the chunk for this transaction, as `claim` does, and leaves it to be claimed. */
-  async hold(trx: Transaction, chunk: number): Promise<boolean> {
-    const held = await this.#rows(trx).where({ chunk, state: 'planned' }).increment('attempts', 0);
-    return Number(held) === 1;
-  }
-
-  /** Somebody could not take it and hands it back: why is told with the chunk, which stays open. */
-  async handBack(chunk: number, code: string, text: string): Promise<void> {
-    await this.#rows()
-      .where({ chunk })
-      .whereIn('state', ['planned', 'rotated', 'verified'])
-      .update({ error_code: code, error: text.slice(0, 2000) });
-  }
-
-  /** Why open chunks were handed back; null: none was. */
-  async handedBack(): Promise<string | null> {
-    const row = await this.#rows()
-      .whereIn('state', ['planned', 'rotated', 'verified'])
-      .whereNotNull('error_code')
-      .first('error');
-    return row?.error ?? null;
-  }
-
   async completeRotation(
     trx: Transaction,
     chunk: number,

@@ -6,6 +6,7 @@ import type { Queue } from '../queue/queue.ts';
 import { ChunkFigures, type TargetTotals } from './chunk-figures.ts';
 import { ChunkTable } from './chunk-table.ts';
 import { ExceptionTable } from './exception-table.ts';
+import { HandedBack } from './handed-back.ts';
 import type { Pace } from './pace.ts';
 import { halvesOf, Planner } from './planner.ts';
 import { RowSource } from './row-source.ts';
@@ -50,6 +51,7 @@ export class Coordinator {
   readonly #figures: ChunkFigures;
   readonly #exceptions: ExceptionTable;
   readonly #source: RowSource;
+  readonly #handedBack: HandedBack;
   #run: Run;
   #lastProgress = 0;
   /** Of the hints: another one for every coordinator, stage and loss of the queue, so that none is taken for an old one. */
@@ -64,6 +66,7 @@ export class Coordinator {
     this.#runs = new RunTable(coordination.checkpoint);
     this.#chunks = new ChunkTable(coordination.checkpoint, run.id);
     this.#figures = new ChunkFigures(coordination.checkpoint, run.id);
+    this.#handedBack = new HandedBack(coordination.checkpoint, run.id);
     this.#source = new RowSource(coordination.database, coordination.attachments);
     this.#exceptions = new ExceptionTable(coordination.checkpoint, run.id);
   }
@@ -209,7 +212,7 @@ export class Coordinator {
     const rows = await this.#figures.rowsDone();
     const hold = await pace.check({ now: new Date(), elapsedMs: performance.now(), chunkMs, rows });
     if (hold?.kind === 'end') throw endOf(hold.code ?? 'stopped', hold.reason);
-    const unseen = this.#hasFiles ? await this.#chunks.handedBack() : null;
+    const unseen = this.#hasFiles ? await this.#handedBack.why() : null;
     const waiting = hold?.reason ?? this.#with.queue.waiting() ?? unseen;
     this.#waitingFor = hold !== null ? 'pace' : waiting !== null ? 'queue' : null;
     if (waiting !== this.#run.waiting) {

@@ -23,6 +23,12 @@ export class FileIntents {
     this.#run = run;
   }
 
+  /** Locks the chunk for this transaction, as a claim does, and leaves it to be claimed. False: it is done, or failed. */
+  async hold(trx: Transaction, chunk: number): Promise<boolean> {
+    const open = trx('keyturn_chunk').where({ run: this.#run, chunk, state: 'planned' });
+    return Number(await open.increment('attempts', 0)) === 1;
+  }
+
   async insert(trx: Transaction, chunk: number, intents: readonly Intent[]): Promise<void> {
     for (let i = 0; i < intents.length; i += 100) {
       await trx('keyturn_file').insert(

@@ -123,7 +123,7 @@ async function takeFiles(
     known,
     intend: async (added) => {
       await transact(context, run, async (trx) => {
-        const held = await new ChunkTable(context.checkpoint, run.id).hold(trx, chunk.chunk);
+        const held = await intents.hold(trx, chunk.chunk);
         if (!held || !(await holdsRun(trx, run, 'rotating'))) throw new Stale();
         await assertAlone(trx);
         await intents.insert(trx, chunk.chunk, added);

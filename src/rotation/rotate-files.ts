@@ -2,42 +2,22 @@ import { createHash, randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { NewFile } from '../files/new-file.ts';
-import type { Originals } from '../files/originals.ts';
 import { StoredFile, syncFolder } from '../files/stored-file.ts';
 import type { Tree } from '../files/tree.ts';
-import type { Key } from '../keys/key.ts';
 import { publishStep } from './chunk-step.ts';
 import type { Chunk } from './chunk-table.ts';
 import type { Rotation } from './classify.ts';
-import type { ExceptionReason } from './exception-table.ts';
 import type { PreparedTarget } from './field-values.ts';
 import type { Intent } from './file-intents.ts';
-import { fileColumn, fileDigest, fileField, pathOf } from './file-target.ts';
-import type { RotatedRow } from './rotate-rows.ts';
-import { emptyTally } from './tally.ts';
-import type { Outcome } from './value.ts';
+import { fileDigest, fileField, pathOf } from './file-target.ts';
+import { type FileWork, RotatedFiles } from './file-work.ts';
+import { evidenceOf, judge, opened } from './judge-file.ts';
 import { Stale } from './worker-context.ts';
 
 /** A file that is written again and again while it is rotated is left alone. */
 const mostPasses = 3;
 /** Each keeps a file open until it is renamed. */
 const atOnce = 100;
-
-/** What the files of a chunk are rotated with. */
-export interface FileWork {
-  readonly prepared: PreparedTarget;
-  readonly chunk: Pick<Chunk, 'chunk' | 'range' | 'rowIds'>;
-  readonly run: string;
-  readonly rotation: Rotation;
-  readonly digestKey: Buffer;
-  readonly tree: Tree;
-  /** Null: nothing is written. */
-  readonly originals: Originals | null;
-  /** Of a worker that died over this chunk. */
-  readonly known: ReadonlyMap<string, readonly Intent[]>;
-  /** Commits what is about to be renamed; throws when the chunk is no longer this worker's. */
-  readonly intend: (intents: readonly Intent[]) => Promise<void>;
-}
 
 /** Everything but the writes: what is sealed is opened again, and goes nowhere. */
 export function rehearseFiles(
@@ -58,36 +38,6 @@ export function rehearseFiles(
     known: new Map(),
     intend: async () => undefined,
   });
-}
-
-/** The outcome of `rotateFiles`, file by file; as RotatedRows says it of rows. */
-export class RotatedFiles {
-  readonly rows: RotatedRow[] = [];
-  readonly #digests: Buffer[] = [];
-  readonly #target: string;
-
-  constructor({ target }: PreparedTarget) {
-    this.#target = target.shape.table;
-  }
-
-  add(
-    path: string,
-    outcome: Exclude<Outcome, 'nothing'>,
-    digest: Buffer,
-    reason: ExceptionReason | null = null,
-  ): void {
-    const exception = { target: this.#target, rowId: [path], field: fileColumn, path: '' };
-    this.rows.push({
-      change: null,
-      tally: { ...emptyTally(), rows: 1, values: 1, [outcome]: 1 },
-      exceptions: reason === null ? [] : [{ ...exception, reason }],
-    });
-    this.#digests.push(digest);
-  }
-
-  digests(): Buffer {
-    return Buffer.concat(this.#digests);
-  }
 }
 
 /** A file with what is to replace it, both open. */
@@ -202,54 +152,6 @@ async function settle(
   if (work.originals !== null && !(await work.originals.keep(path, file, stored, 'copy'))) return 'changed';
   rotated.add(path, outcome, await evidenceOf(work, path, file), reason);
   return 'settled';
-}
-
-type Judgement = readonly [Exclude<Outcome, 'nothing'>, ExceptionReason | null];
-
-async function judge({ prepared, rotation }: FileWork, file: StoredFile): Promise<Judgement> {
-  const { field, cipher } = fileField(prepared);
-  if (file.size === 0) return ['empty', null];
-  if (!cipher.mayBe(file.size))
-    return field.foreign === 'leave' ? ['current', null] : ['exceptions', 'not-ciphertext'];
-  const tail = await file.read(file.size - cipher.tailBytes, cipher.tailBytes);
-  const old = cipher.opensTail(tail, rotation.from.primary);
-  const current = rotation.mode === 'sweep' && cipher.opensTail(tail, rotation.to.primary);
-  if (old && current) return ['undecided', 'undecided'];
-  if (current) return ['current', null];
-  if (old) return ['rotated', null];
-  return field.closed === 'look-alike' ? ['lookAlikes', null] : ['exceptions', 'does-not-open'];
-}
-
-/** What stays is digested as the verifier will read it: under the new key, which seems to open it once in a while. */
-async function evidenceOf(work: FileWork, path: string, file: StoredFile): Promise<Buffer> {
-  const { cipher } = fileField(work.prepared);
-  const key = work.rotation.to.primary;
-  if (cipher.mayBe(file.size)) {
-    const tail = await file.read(file.size - cipher.tailBytes, cipher.tailBytes);
-    if (cipher.opensTail(tail, key)) {
-      const plain = createHash('sha256');
-      for await (const block of opened(work, file, key)) plain.update(block);
-      return fileDigest(work.digestKey, path, 'plaintext', plain.digest());
-    }
-  }
-  return fileDigest(work.digestKey, path, 'stored', Buffer.from(await file.sha256(), 'hex'));
-}
-
-async function* opened(
-  { prepared }: FileWork,
-  file: StoredFile,
-  key: Key,
-  stored = createHash('sha256'),
-): AsyncGenerator<Buffer> {
-  const { cipher } = fileField(prepared);
-  const head = await file.read(0, cipher.headBytes);
-  stored.update(head);
-  const opener = cipher.opener(head, key);
-  for await (const block of file.blocks(cipher.headBytes)) {
-    stored.update(block);
-    yield opener.update(block);
-  }
-  yield opener.final();
 }
 
 async function seal(

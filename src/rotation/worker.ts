@@ -8,6 +8,7 @@ import { Keyring } from '../keys/keyring.ts';
 import type { ChunkDone, ChunkNews } from './chunk-news.ts';
 import { ChunkTable } from './chunk-table.ts';
 import { type PreparedTarget, prepareTarget } from './field-values.ts';
+import { HandedBack } from './handed-back.ts';
 import { unpin } from './pin.ts';
 import { rotateChunk } from './rotate-chunk.ts';
 import { assertKeys, type Run } from './run.ts';
@@ -119,7 +120,7 @@ export class ChunkWorker {
   async #handedBack(chunk: number, error: KeyturnError): Promise<KeyturnError> {
     const { checkpoint, run, worker } = this.#context;
     const text = `no worker takes ${error.message} (${worker})`;
-    await new ChunkTable(checkpoint, run).handBack(chunk, error.code, text);
+    await new HandedBack(checkpoint, run).add(chunk, error.code, text);
     return error;
   }
 
