@@ -1,6 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { geteuid } from 'node:process';
 import { KeyturnError } from '../error.ts';
 import { NewFile } from './new-file.ts';
 import { type StoredFile, sha256Of, syncFolder } from './stored-file.ts';
@@ -26,19 +40,34 @@ export class Originals {
 
   /** Before anything is done. Throws `attachments-backup` when the originals of another run are there. */
   async assertFree(): Promise<void> {
-    const found = (await readdir(this.folder).catch(unlessMissing)) ?? [];
+    const there = await stat(this.folder).catch(unlessMissing);
+    if (there !== undefined && !there.isDirectory()) throw this.#taken();
+    const found = there === undefined ? [] : await readdir(this.folder);
     if (found.some((name) => name !== `${marker}.new`)) throw this.#taken();
+  }
+
+  /** Before anything is done, too: what is needed later. */
+  async assertWritable(): Promise<void> {
+    const there = (await lstat(this.folder).catch(unlessMissing)) !== undefined;
+    for (const folder of [this.tree.folder, there ? this.folder : dirname(this.folder)])
+      await access(folder, constants.W_OK).catch((error: unknown) => {
+        throw this.#unwritable(error);
+      });
   }
 
   /** Makes the folder this run's, or finds that it is. */
   async claim(run: string): Promise<void> {
-    if ((await this.#runOf(this.folder)) !== run) {
-      await this.assertFree();
-      await mkdir(this.folder, { recursive: true, mode: await this.#modeOf('') });
-      await mark(this.folder, run);
-      await syncFolder(dirname(this.folder));
+    try {
+      if ((await this.#runOf(this.folder)) !== run) {
+        await this.assertFree();
+        await mkdir(this.folder, { recursive: true, mode: await this.#modeOf('') });
+        await mark(this.folder, run);
+        await syncFolder(dirname(this.folder));
+      }
+      await mark(this.tree.folder, run);
+    } catch (error) {
+      throw error instanceof KeyturnError ? error : this.#unwritable(error);
     }
-    await mark(this.tree.folder, run);
   }
 
   /** Whether this host sees the tree of this run, and where its originals go. */
@@ -88,10 +117,16 @@ export class Originals {
 
   /** What the operator should know: the originals stay, so there must be room for as much again. */
   async warnings(bytes: number): Promise<string[]> {
+    const user = geteuid?.() ?? 0;
     const { bavail, bsize } = await statfs(this.tree.folder);
     const [here, there] = await Promise.all([stat(this.tree.folder), stat(dirname(this.folder))]);
     return [
       ...(bavail * bsize < bytes ? [`the disk of ${this.tree.folder} has no room for its files twice`] : []),
+      ...(here.uid === user || user === 0
+        ? []
+        : [
+            `${this.tree.folder} belongs to another user, and the new files will belong to this one: run keyturn as that user, or as root`,
+          ]),
       ...(here.dev === there.dev
         ? []
         : [`${this.folder} is on another disk than the files: originals are copied there, not linked`]),
@@ -127,6 +162,15 @@ export class Originals {
 
   async #runOf(folder: string): Promise<string | null> {
     return (await readFile(join(folder, marker), 'utf8').catch(unlessMissing)) ?? null;
+  }
+
+  #unwritable(cause: unknown): KeyturnError {
+    const message = `${this.tree.folder} or ${this.folder} cannot be written`;
+    return new KeyturnError('attachments-backup', message, {
+      hint: 'the files are replaced in the one, and their originals are kept in the other: give this user the right to write both',
+      facts: { path: this.folder },
+      cause,
+    });
   }
 
   #taken(): KeyturnError {

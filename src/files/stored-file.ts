@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
-import { unlessMissing } from './tree.ts';
+import { unlessMissing, unreadable } from './tree.ts';
 
 const { O_RDONLY, O_NOFOLLOW } = constants;
 
@@ -23,9 +23,10 @@ export class StoredFile {
 
   /** Null: it is gone, or is no regular file any more. */
   static async open(place: string): Promise<StoredFile | null> {
-    const handle = await open(place, O_RDONLY | O_NOFOLLOW).catch((error: NodeJS.ErrnoException) =>
-      error.code === 'ELOOP' ? undefined : unlessMissing(error),
-    );
+    const handle = await open(place, O_RDONLY | O_NOFOLLOW).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EACCES' || error.code === 'EPERM') throw unreadable(place, error);
+      return error.code === 'ELOOP' ? undefined : unlessMissing(error);
+    });
     if (handle === undefined) return null;
     const stats = await handle.stat({ bigint: true });
     if (stats.isFile()) return new StoredFile(handle, stats, place);

@@ -98,10 +98,13 @@ export class Tree {
   }
 
   async #entries(folder: string): Promise<Dirent[]> {
-    const missing = folder === '' ? unreadable(this.folder) : unlessMissing;
-    const entries = (await readdir(this.at(folder), { withFileTypes: true }).catch(missing)) ?? [];
+    const place = this.at(folder);
+    const entries = await readdir(place, { withFileTypes: true }).catch((error: unknown) => {
+      if (folder !== '' && isMissing(error)) return [];
+      throw unreadable(place, error);
+    });
     const odd = entries.find(({ name }) => name.includes('\ufffd'));
-    if (odd !== undefined) throw notUnicode(this.at(folder));
+    if (odd !== undefined) throw notUnicode(place);
     return entries.sort((a, b) => compareNames(a.name, b.name));
   }
 }
@@ -131,18 +134,22 @@ function isWhollyBefore(folder: string, path: string): boolean {
 
 /** For what may go while it is looked at. */
 export function unlessMissing(error: unknown): undefined {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+  if (isMissing(error)) return undefined;
   throw error;
 }
 
-function unreadable(folder: string): (cause: unknown) => never {
-  return (cause) => {
-    throw new KeyturnError('attachments-missing', `the folder ${folder} cannot be read`, {
-      hint: 'name with --attachments the folder that holds the encrypted files, or say --no-attachments',
-      cause,
-    });
-  };
+function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+/** For a file or a folder that is there. */
+export function unreadable(place: string, cause: unknown): KeyturnError {
+  return new KeyturnError('attachments-missing', `${place} cannot be read`, {
+    hint: 'name with --attachments the folder of the encrypted files, which this user may read and write',
+    facts: { path: place },
+    cause,
+  });
 }
 
 function notUnicode(folder: string): KeyturnError {

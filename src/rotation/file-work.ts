@@ -22,7 +22,7 @@ export interface FileWork {
   readonly originals: Originals | null;
   /** Of a worker that died over this chunk. */
   readonly known: ReadonlyMap<string, readonly Intent[]>;
-  /** Commits what is about to be renamed; throws when the chunk is no longer this worker's. */
+  /** Commits what is about to be renamed; throws when the chunk is no longer this worker's, also for none. */
   readonly intend: (intents: readonly Intent[]) => Promise<void>;
 }
 

@@ -63,8 +63,11 @@ export async function rotateFiles(work: FileWork): Promise<RotatedFiles> {
 
 async function rotateBatch(work: FileWork, paths: readonly string[], rotated: RotatedFiles): Promise<void> {
   let left = paths;
-  for (let pass = 0; pass < mostPasses && left.length > 0; pass++)
+  for (let pass = 0; pass < mostPasses && left.length > 0; pass++) {
+    // A worker that was frozen lets go here, before it takes another's new files for something else
+    if (work.originals !== null) await work.intend([]);
     left = await rotatePass(work, left, pass === 0, rotated);
+  }
   for (const path of left) {
     const file = await StoredFile.open(work.tree.at(path));
     if (file === null) continue;

@@ -37,6 +37,7 @@ export async function sampleFiles(
 /** For the operator; throws `attachments-backup` when originals of another run are in the way. */
 export async function filesWarnings(tree: Tree, originals: Originals): Promise<string[]> {
   await originals.assertFree();
+  await originals.assertWritable();
   const { bytes, passedOver } = await tree.count();
   return [
     ...(await originals.warnings(bytes)),

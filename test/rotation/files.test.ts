@@ -23,6 +23,7 @@ import {
   sealText,
   type Tree,
 } from '../support/files/tree.ts';
+import { createMysqlDatabase } from '../support/mariadb.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
@@ -246,7 +247,7 @@ test('what is not said, not there or in the way is refused, with a hint; left ou
 
 test('a file that does not open stops the run and stays; skipped, it is listed, and retried once it is mended', async () => {
   const { run, rotation, attachments, tree, where } = await sceneOf(createSqlite, wholeFolder);
-  const bad = 'z/y/x/w/file-4.bin';
+  const bad = 'two\nlines';
   const short = 'a/b/file-2.bin';
   const good = [bad, short].map((name) => readFileSync(join(tree.folder, name)));
   // Random bytes open by chance once in 255 times: these do not
@@ -258,7 +259,7 @@ test('a file that does not open stops the run and stays; skipped, it is listed, 
   const skipped = await run(resume);
   expectCode(skipped, 3);
   expect(skipped.stdout).toMatch(/VERIFIED WITH EXCEPTIONS/);
-  expect(skipped.stdout).toContain(bad);
+  expect(skipped.stdout).toContain('attachments/ row two\\x0alines, content: does-not-open');
   expect(readFileSync(join(tree.folder, bad))).toEqual(Buffer.alloc(64, 7));
   expect(readFileSync(join(tree.folder, short), 'utf8')).toBe('clear text');
   [bad, short].forEach((name, i) => {
@@ -330,4 +331,23 @@ test('a tree that goes away in the middle is no failure of its chunks: a resume 
   chmodSync(tree.folder, 0o755);
   expectCode(await run(['resume', ...where, ...attachments, '--force']), 0);
   expect(problemsOf(tree, next)).toEqual([]);
+});
+
+test('on MariaDB too, killed and resumed', async () => {
+  const { run, rotation, attachments, tree, where } = await sceneOf(createMysqlDatabase, wholeFolder, 60);
+  const begun = [...rotation, ...attachments, '--chunk-rows', '12'];
+  expect(await run(begun, { killAt: 'renamed:1' })).toMatchObject({ signal: 'SIGKILL' });
+  expectCode(await run(['resume', ...where, ...attachments, '--force']), 0);
+  expect(problemsOf(tree, next)).toEqual([]);
+});
+
+test('folders that cannot be read or written are refused before anything is done', async () => {
+  const { run, rotation, attachments, tree, path, world } = await sceneOf(createSqlite, wholeFolder, 30);
+  // Root may do anything: a file where a folder must be made is in its way too
+  writeFileSync(`${tree.folder}_MasterKeyRotationBackup`, 'a file');
+  const ended = await run([...rotation, ...attachments]);
+  expect({ code: ended.code, stderr: ended.stderr }).toMatchObject({ code: 2 });
+  expect(ended.stderr).toMatch(/^keyturn: hint: \S/m);
+  expect(await world.exec("select 1 from sqlite_schema where name like 'keyturn%'")).toEqual([]);
+  expect(existsSync(join(path, 'keyturn-reports'))).toBe(false);
 });
