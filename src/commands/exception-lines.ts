@@ -1,5 +1,5 @@
+import { printable } from '../report/layout.ts';
 import type { ListedException } from '../report/report.ts';
-import { rowIdText } from '../report/row-id.ts';
 
 /** `credentials_entity row abc, data: does-not-open`: where and why, never what. */
 export function exceptionLine({
@@ -10,5 +10,5 @@ export function exceptionLine({
   reason,
 }: Pick<ListedException, 'table' | 'rowId' | 'field' | 'path' | 'reason'>): string {
   const at = field === '' ? '' : `, ${field}${path}`;
-  return `${table} row ${rowIdText(rowId)}${at}: ${reason}`;
+  return printable(`${table} row ${rowId.join(', ')}${at}: ${reason}`);
 }

@@ -3,7 +3,6 @@ import { count, thousands } from './count.ts';
 import type { Figures } from './figures.ts';
 import { bullets, labelled, table, wrap } from './layout.ts';
 import type { Report } from './report.ts';
-import { rowIdText } from './row-id.ts';
 import { duration, moment } from './time.ts';
 
 /** The bodies of the report's sections, line by line; an empty one is left out. */
@@ -269,7 +268,7 @@ export function exceptionsSection({ exceptions: { count: all, listed }, run }: R
       ['table', 'row id', 'field', 'path', 'reason'],
       listed.map(({ table: name, rowId, field, path, reason }) => [
         name,
-        rowIdText(rowId),
+        rowId.join(', '),
         field,
         path,
         reason,

@@ -259,7 +259,7 @@ test('a file that does not open stops the run and stays; skipped, it is listed, 
   const skipped = await run(resume);
   expectCode(skipped, 3);
   expect(skipped.stdout).toMatch(/VERIFIED WITH EXCEPTIONS/);
-  expect(skipped.stdout).toContain('attachments/ row two\\x0alines, content: does-not-open');
+  expect(skipped.stdout).toContain('attachments/ row two\\u{a}lines, content: does-not-open');
   expect(readFileSync(join(tree.folder, bad))).toEqual(Buffer.alloc(64, 7));
   expect(readFileSync(join(tree.folder, short), 'utf8')).toBe('clear text');
   [bad, short].forEach((name, i) => {
