@@ -40,7 +40,7 @@ import {
 } from './mssql-statement.ts';
 import { isDeniedMssql, isTimeoutMssql, isTransientMssql } from './mssql-transience.ts';
 import { describeMssql, type MssqlUrl } from './mssql-url.ts';
-import { type Texts, toRows, where, wholeNumber } from './statement.ts';
+import { type Texts, told, toRows, where, wholeNumber } from './statement.ts';
 
 /** Rows of one UPDATE: at 5,000 locks a statement's locks become one on the table. */
 const statementRows = 2_000;
@@ -73,13 +73,7 @@ class MssqlDatabase implements Database {
 
   async catalog(): Promise<readonly Table[]> {
     this.#tables = undefined;
-    return [...(await this.#catalog()).values()].map(({ name, columns, rowId, indexed, triggers }) => ({
-      name,
-      columns,
-      rowId,
-      indexed,
-      triggers,
-    }));
+    return [...(await this.#catalog()).values()].map(told);
   }
 
   async count(table: string): Promise<number> {

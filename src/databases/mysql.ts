@@ -39,7 +39,7 @@ import {
 import { isTransientMysql } from './mysql-transience.ts';
 import { widenColumn } from './mysql-widen.ts';
 import { assertTransacted, writeChanges } from './mysql-write.ts';
-import { type Texts, toRows, where, wholeNumber } from './statement.ts';
+import { type Texts, told, toRows, where, wholeNumber } from './statement.ts';
 
 export async function openMysql(url: MysqlUrl, login: Login): Promise<Database> {
   return new MysqlDatabase(await connectable(url, login), describeUrl(url));
@@ -68,13 +68,7 @@ class MysqlDatabase implements Database {
 
   async catalog(): Promise<readonly Table[]> {
     this.#tables = undefined;
-    return [...(await this.#catalog()).values()].map(({ name, columns, rowId, indexed, triggers }) => ({
-      name,
-      columns,
-      rowId,
-      indexed,
-      triggers,
-    }));
+    return [...(await this.#catalog()).values()].map(told);
   }
 
   async count(table: string): Promise<number> {

@@ -22,7 +22,7 @@ const settings = {
   idle_in_transaction_session_timeout: '60s',
 };
 
-export const sessionSql = Object.entries(settings)
+const sessionSql = Object.entries(settings)
   .map(([name, value]) => `set ${name} = '${value}'`)
   .join('; ');
 
@@ -119,5 +119,16 @@ function refusal(cause: unknown, url: PostgresUrl): KeyturnError {
   return unreachable(
     `cannot reach ${place}: ${message || code}`,
     'is the server running, and are host and port right?',
+  );
+}
+
+/** For the pool: a connection is ready when its settings are. */
+export function prepareSession(
+  connection: pg.Client,
+  done: (error: Error | null, connection: pg.Client) => void,
+): void {
+  connection.query(sessionSql).then(
+    () => done(null, connection),
+    (error) => done(error, connection),
   );
 }

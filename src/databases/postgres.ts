@@ -21,7 +21,7 @@ import { type PostgresTable, readCatalog } from './postgres-catalog.ts';
 import { postgresGauges } from './postgres-gauges.ts';
 import { lockPostgres } from './postgres-lock.ts';
 import { privilegesOf, sessionsOf, warningsOf, widenColumn } from './postgres-server.ts';
-import { connectable, sessionSql } from './postgres-session.ts';
+import { connectable, prepareSession } from './postgres-session.ts';
 import {
   compare,
   idColumn,
@@ -35,7 +35,7 @@ import {
 } from './postgres-statement.ts';
 import { isTransientPostgres } from './postgres-transience.ts';
 import { quietKnex } from './quiet-knex.ts';
-import { type Texts, toRows, where, wholeNumber, written } from './statement.ts';
+import { type Texts, told, toRows, where, wholeNumber, written } from './statement.ts';
 
 export async function openPostgres(url: PostgresUrl, login: Login): Promise<Database> {
   return new PostgresDatabase(await connectable(url, login), url);
@@ -72,13 +72,7 @@ class PostgresDatabase implements Database {
 
   async catalog(): Promise<readonly Table[]> {
     this.#tables = undefined;
-    return [...(await this.#catalog()).values()].map(({ name, columns, rowId, indexed, triggers }) => ({
-      name,
-      columns,
-      rowId,
-      indexed,
-      triggers,
-    }));
+    return [...(await this.#catalog()).values()].map(told);
   }
 
   async count(table: string): Promise<number> {
@@ -293,16 +287,6 @@ class PostgresDatabase implements Database {
       if (trx === undefined) client.releaseConnection(connection);
     }
   }
-}
-
-function prepareSession(
-  connection: pg.Client,
-  done: (error: Error | null, connection: pg.Client) => void,
-): void {
-  connection.query(sessionSql).then(
-    () => done(null, connection),
-    (error) => done(error, connection),
-  );
 }
 
 /** PostgreSQL's detail and context quote the row that failed (invariant 9). */

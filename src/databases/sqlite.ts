@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type SqliteConnection from 'better-sqlite3';
 import type { Knex } from 'knex';
@@ -22,6 +22,7 @@ import { type Gauges, saysYes } from './gauge.ts';
 import { readCatalog, type SqliteTable } from './sqlite-catalog.ts';
 import { sqliteKnex } from './sqlite-connection.ts';
 import { existingFile, fileRefusal } from './sqlite-file.ts';
+import { sqliteGauges } from './sqlite-gauges.ts';
 import type { SqliteValue } from './sqlite-id.ts';
 import { lockSqlite } from './sqlite-lock.ts';
 import { sessionsOf } from './sqlite-sessions.ts';
@@ -41,7 +42,7 @@ import {
   values,
   writeSql,
 } from './sqlite-statement.ts';
-import { where } from './statement.ts';
+import { told, where } from './statement.ts';
 import { causedBy } from './transience.ts';
 
 export async function openSqlite(url: SqliteUrl, create: boolean): Promise<Database> {
@@ -83,15 +84,7 @@ class SqliteDatabase implements Database {
 
   async catalog(): Promise<readonly Table[]> {
     this.#tables = undefined;
-    return this.#session(undefined, (connection) =>
-      [...this.#catalog(connection).values()].map(({ name, columns, rowId, indexed, triggers }) => ({
-        name,
-        columns,
-        rowId,
-        indexed,
-        triggers,
-      })),
-    );
+    return this.#session(undefined, (connection) => [...this.#catalog(connection).values()].map(told));
   }
 
   async count(table: string): Promise<number> {
@@ -258,19 +251,9 @@ class SqliteDatabase implements Database {
     return false;
   }
 
-  readonly gauges: Gauges = {
-    wal: {
-      unit: 'bytes',
-      about: 'size of the write-ahead log',
-      read: async () => {
-        try {
-          return (await stat(`${this.#path}-wal`)).size;
-        } catch {
-          return 0;
-        }
-      },
-    },
-  };
+  get gauges(): Gauges {
+    return sqliteGauges(this.#path);
+  }
 
   async ask(sql: string): Promise<boolean> {
     return this.#session(undefined, (connection) => saysYes(connection.prepare(sql).pluck().get()));

@@ -1,67 +1,19 @@
 import type { Knex } from 'knex';
 import type { Range, RowId, Transaction } from '../databases/database.ts';
 import { tallyColumns, verificationColumns } from './checkpoint-schema.ts';
+import {
+  type Chunk,
+  type ChunkRow,
+  type ChunkState,
+  chunkColumns,
+  chunkOf,
+  chunkTimeout,
+  type NewChunk,
+} from './chunk.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
 import { type Tally, tallyFields } from './tally.ts';
 import { type Verification, verificationFields } from './verification.ts';
-
-export type ChunkState = 'planned' | 'rotated' | 'verified' | 'split' | 'failed';
-
-/** A bounded range of one target's rows, or (a sweep) a short explicit list of row ids found in the range of `parent`. */
-export interface Chunk {
-  readonly chunk: number;
-  readonly target: string;
-  readonly phase: number;
-  readonly parent: number | null;
-  readonly range: Range;
-  readonly rowIds: readonly RowId[] | null;
-  readonly state: ChunkState;
-  readonly attempts: number;
-  readonly error: { readonly code: string; readonly text: string } | null;
-  readonly verifiedRound: number;
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: a row as knex gives it, taken apart right below
-type ChunkRow = Record<string, any>;
-
-const plain = [
-  'chunk',
-  'target',
-  'phase',
-  'parent',
-  'after',
-  'up_to',
-  'row_ids',
-  'state',
-  'attempts',
-  'error_code',
-  'error',
-  'verified_round',
-];
-
-function fromRow(row: ChunkRow): Chunk {
-  return {
-    chunk: row.chunk,
-    target: row.target,
-    phase: row.phase,
-    parent: row.parent,
-    range: {
-      after: row.after === null ? null : JSON.parse(row.after),
-      upTo: row.up_to === null ? null : JSON.parse(row.up_to),
-    },
-    rowIds: row.row_ids === null ? null : JSON.parse(row.row_ids),
-    state: row.state,
-    attempts: row.attempts,
-    error: row.error_code === null ? null : { code: row.error_code, text: row.error },
-    verifiedRound: row.verified_round,
-  };
-}
-
-/** Error code of a chunk that the database cut off for taking too long. */
-export const chunkTimeout = 'chunk-timeout';
-
-export type NewChunk = Pick<Chunk, 'target' | 'phase' | 'parent' | 'range' | 'rowIds'>;
 
 /** The checkpoint of one run: a row per chunk, committed together with the chunk's data (invariant 2). */
 export class ChunkTable {
@@ -78,8 +30,8 @@ export class ChunkTable {
   }
 
   async find(chunk: number): Promise<Chunk | undefined> {
-    const row = await this.#rows().where({ chunk }).first(plain);
-    return row === undefined ? undefined : fromRow(row);
+    const row = await this.#rows().where({ chunk }).first(chunkColumns);
+    return row === undefined ? undefined : chunkOf(row);
   }
 
   /** Only the coordinator plans, one at a time. */
@@ -112,8 +64,8 @@ export class ChunkTable {
       .whereNull('split_of')
       .orderByRaw('case when up_to is null then 0 else 1 end')
       .orderBy('chunk', 'desc')
-      .first(plain);
-    return row === undefined ? undefined : fromRow(row).range;
+      .first(chunkColumns);
+    return row === undefined ? undefined : chunkOf(row).range;
   }
 
   async numbers(filter: { state: ChunkState; phase?: number }, limit: number): Promise<number[]> {
@@ -143,8 +95,8 @@ export class ChunkTable {
         .where('chunk', '>', after)
         .orderBy('chunk')
         .limit(500)
-        .select(plain);
-      yield* rows.map(fromRow);
+        .select(chunkColumns);
+      yield* rows.map(chunkOf);
       const last = rows.at(-1);
       if (last === undefined) return;
       after = last.chunk;
@@ -152,8 +104,8 @@ export class ChunkTable {
   }
 
   async failed(): Promise<Chunk | undefined> {
-    const row = await this.#rows().where({ state: 'failed' }).orderBy('chunk').first(plain);
-    return row === undefined ? undefined : fromRow(row);
+    const row = await this.#rows().where({ state: 'failed' }).orderBy('chunk').first(chunkColumns);
+    return row === undefined ? undefined : chunkOf(row);
   }
 
   /** A chunk that took too long to rotate, to be split; what is rotated must not be rotated again. */
@@ -162,8 +114,8 @@ export class ChunkTable {
       .where({ state: 'failed', error_code: chunkTimeout })
       .whereNull('rotated_at')
       .orderBy('chunk')
-      .first(plain);
-    return row === undefined ? undefined : fromRow(row);
+      .first(chunkColumns);
+    return row === undefined ? undefined : chunkOf(row);
   }
 
   /** Replaces a chunk by its halves, in one transaction: no row is in none of them, or in two. */

@@ -1,6 +1,6 @@
 import type { Originals } from '../files/originals.ts';
 import type { Tree } from '../files/tree.ts';
-import type { Chunk } from './chunk-table.ts';
+import type { Chunk } from './chunk.ts';
 import type { Rotation } from './classify.ts';
 import type { ExceptionReason } from './exception-table.ts';
 import type { PreparedTarget } from './field-values.ts';

@@ -1,6 +1,7 @@
 import type { Target } from '../job/job.ts';
+import type { Chunk, NewChunk } from './chunk.ts';
 import type { ChunkFigures } from './chunk-figures.ts';
-import type { Chunk, ChunkTable, NewChunk } from './chunk-table.ts';
+import type { ChunkTable } from './chunk-table.ts';
 import type { RowSource } from './row-source.ts';
 
 const smallest = 200;

@@ -1,7 +1,8 @@
 import type { Change, Row, Transaction } from '../databases/database.ts';
+import type { Chunk } from './chunk.ts';
 import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
-import { type Chunk, ChunkTable } from './chunk-table.ts';
+import { ChunkTable } from './chunk-table.ts';
 import type { Rotation } from './classify.ts';
 import { digestKey } from './digest.ts';
 import { ExceptionTable } from './exception-table.ts';

@@ -1,7 +1,7 @@
 import type { Database } from '../databases/database.ts';
 import { diskFull, isDiskFull } from '../databases/disk-full.ts';
 import { KeyturnError } from '../error.ts';
-import { type Chunk, chunkTimeout } from './chunk-table.ts';
+import { type Chunk, chunkTimeout } from './chunk.ts';
 import type { Run } from './run.ts';
 
 /** What ends a session before the run is at its end; a resume goes on. */

@@ -1,8 +1,9 @@
 import type { Range, Row, RowId, Transaction } from '../databases/database.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import type { Chunk } from './chunk.ts';
 import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
-import { type Chunk, ChunkTable } from './chunk-table.ts';
+import { ChunkTable } from './chunk-table.ts';
 import { digestBytes, digestKey, entryBytes } from './digest.ts';
 import { type Exception, ExceptionTable } from './exception-table.ts';
 import type { PreparedTarget } from './field-values.ts';

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { json } from '../../src/documents/json.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Keyring } from '../../src/keys/keyring.ts';
-import { chunkTimeout } from '../../src/rotation/chunk-table.ts';
+import { chunkTimeout } from '../../src/rotation/chunk.ts';
 import { ExceptionTable } from '../../src/rotation/exception-table.ts';
 import { prepareTarget } from '../../src/rotation/field-values.ts';
 import { type LocalRun, verifyDatabase } from '../../src/rotation/local-run.ts';
