@@ -40,7 +40,13 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   const data = join(folder, 'data');
   const guard = guardOf(folder);
   await run('mariadb-install-db', [
-    ...['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', ...as],
+    ...[
+      '--no-defaults',
+      `--datadir=${data}`,
+      `--tmpdir=${folder}`,
+      '--auth-root-authentication-method=normal',
+      ...as,
+    ],
     ...[
       '--skip-test-db',
       '--skip-name-resolve',
@@ -60,7 +66,15 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
     : [];
   const server = await launch(
     [
-      ...['--no-defaults', `--datadir=${data}`, `--port=${port}`, '--bind-address=127.0.0.1', ...as],
+      // Its own folder for temporary tables: a server that starts clears the common one, of another's too
+      ...[
+        '--no-defaults',
+        `--datadir=${data}`,
+        `--tmpdir=${folder}`,
+        `--port=${port}`,
+        '--bind-address=127.0.0.1',
+        ...as,
+      ],
       ...[`--socket=${socket}`, `--pid-file=${join(folder, 'pid')}`, `--log-error=${join(folder, 'log')}`],
       // No fsync: the tests kill clients, never the machine
       ...['--skip-name-resolve', '--innodb-flush-log-at-trx-commit=0', '--innodb-flush-method=nosync'],
