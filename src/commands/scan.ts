@@ -90,6 +90,7 @@ async function scanWith(
       keyIds,
       places,
       binary: found.binary,
+      strays: found.strays,
       unread: found.unread,
     },
     text: `${[`${job.title} database ${database.place}`, ...lines(places, found)].join('\n')}\n`,
@@ -138,7 +139,10 @@ function leftOut(
   return undecided > 0 ? 'undecided: settle it with --decide' : 'look-alikes';
 }
 
-function lines(places: readonly (Place & { leftOut: string | null })[], { binary, unread }: Scan): string[] {
+function lines(
+  places: readonly (Place & { leftOut: string | null })[],
+  { binary, strays, unread }: Scan,
+): string[] {
   const found = places.map(({ table, column, path, document, format, leftOut: why, ...counts }) => {
     const inside = document === 'gzip' ? ' (gzip)' : '';
     return `${table}.${column}${path}${inside}: ${format}, ${countsOf(counts)}${why === null ? '' : `; left out, ${why}`}`;
@@ -147,9 +151,14 @@ function lines(places: readonly (Place & { leftOut: string | null })[], { binary
     (each) =>
       `${each.table}.${each.column}: ${count(each.filled, 'binary value')}, ${each.gzips} gzips of text, ${each.opened} open as a whole`,
   );
+  const inside = strays.map(
+    ({ table, column, path, values }) =>
+      `${table}.${column}${path}: ${count(values, 'value')} inside something that keyturn does not take apart`,
+  );
   return [
     ...(found.length === 0 ? ['no ciphertext, and nothing that looks like it'] : found),
     ...filled,
+    ...inside,
     ...unread.map((table) => `${table}: could not be read, or not to its end`),
   ];
 }

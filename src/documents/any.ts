@@ -24,14 +24,21 @@ export const any: Document = {
   read(value) {
     return orWhole(value, readNested, { path: '', text: value });
   },
-  siblings: siblingsAt,
+  siblings(value, path) {
+    return siblingsAt(unmarked(value), path);
+  },
 };
+
+/** A byte order mark is none of the JSON behind it (RFC 8259, section 8.1); a space in its place keeps all offsets. */
+function unmarked(value: string): string {
+  return value.startsWith('\ufeff') ? ` ${value.slice(1)}` : value;
+}
 
 /** What only looks like JSON at its beginning is text like any other. */
 function orWhole<T>(value: string, parse: (value: string) => T[], whole: T): T[] {
   if (!/^\s*[[{"]/.test(value)) return [whole];
   try {
-    return parse(value);
+    return parse(unmarked(value));
   } catch (error) {
     if (error instanceof MalformedDocument) return [whole];
     throw error;

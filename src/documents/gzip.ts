@@ -33,6 +33,11 @@ export function isGzip(value: string): boolean {
   return value.startsWith('\x1f\x8b\x08');
 }
 
+/** The bytes inside, one character each, whatever they are; of what is no gzip its own. */
+export function inside(value: string): string {
+  return (isGzip(value) ? inflated(value)?.toString('latin1') : undefined) ?? value;
+}
+
 interface Unpacked {
   readonly text: string;
   readonly encoding: 'utf16le' | 'utf8';
@@ -41,8 +46,8 @@ interface Unpacked {
 function unpack(value: string): Unpacked {
   const bytes = inflated(value);
   if (bytes === undefined) throw new MalformedDocument('gzip', 0);
-  // JSON begins with an ASCII character, whose second byte is zero in UTF-16LE
-  if (bytes.length % 2 === 0 && bytes[1] === 0)
+  // JSON begins with an ASCII character, whose second byte is zero in UTF-16LE, or with a byte order mark
+  if (bytes.length % 2 === 0 && (bytes[1] === 0 || (bytes[0] === 0xff && bytes[1] === 0xfe)))
     return { text: bytes.toString('utf16le'), encoding: 'utf16le' };
   if (isUtf8(bytes)) return { text: bytes.toString('utf8'), encoding: 'utf8' };
   throw new MalformedDocument('gzip', 0);

@@ -51,4 +51,6 @@ export interface Format {
    * Empty: this format cannot be searched for. Depends on the ring where values name their key.
    */
   prefixes(ring: Keyring): readonly string[];
+  /** What within a text has this format's shape, the text as a whole included. Absent: `prefixes` tell. */
+  within?(text: string): string[];
 }

@@ -16,27 +16,45 @@ import { keyBytesFor } from './key-bytes.ts';
 const keyLengths = [16, 32];
 
 /** The sensitive value of a column or a JSON string: base64(ciphertext) ‖ "|" ‖ base64(IV). */
-export const octopus = cbcFormat({
-  name: 'octopus',
-  carries: 'text',
+export const octopus: Format = {
+  ...cbcFormat({
+    name: 'octopus',
+    carries: 'text',
 
-  parse(text) {
-    const bar = text.length - base64Length(blockBytes) - 1;
-    // Other text has a bar too, and more than one is never ours.
-    if (bar < 1 || text.indexOf('|') !== bar) return undefined;
-    const sealed = canonicalBase64(text.slice(0, bar));
-    const iv = canonicalBase64(text.slice(bar + 1));
-    return sealed === undefined || iv === undefined ? undefined : { iv, sealed };
-  },
+    parse(text) {
+      const bar = text.length - base64Length(blockBytes) - 1;
+      // Other text has a bar too, and more than one is never ours.
+      if (bar < 1 || text.indexOf('|') !== bar) return undefined;
+      const sealed = canonicalBase64(text.slice(0, bar));
+      const iv = canonicalBase64(text.slice(bar + 1));
+      return sealed === undefined || iv === undefined ? undefined : { iv, sealed };
+    },
 
-  write({ iv, sealed }) {
-    return `${sealed.toString('base64')}|${iv.toString('base64')}`;
-  },
+    write({ iv, sealed }) {
+      return `${sealed.toString('base64')}|${iv.toString('base64')}`;
+    },
 
-  length(sealedBytes) {
-    return base64Length(sealedBytes) + 1 + base64Length(blockBytes);
-  },
-});
+    length(sealedBytes) {
+      return base64Length(sealedBytes) + 1 + base64Length(blockBytes);
+    },
+  }),
+  within,
+};
+
+/** By the bars, since a long text without one has no candidate, and must not cost more than its length. */
+function within(text: string): string[] {
+  const found: string[] = [];
+  let done = 0;
+  for (let bar = text.indexOf('|'); bar >= 0; bar = text.indexOf('|', bar + 1)) {
+    const [iv] = /^[A-Za-z0-9+/]{22}==/.exec(text.slice(bar + 1, bar + 1 + base64Length(blockBytes))) ?? [];
+    let start = bar;
+    while (start > done && text[start - 1] === '=' && bar - start < 2) start--;
+    while (start > done && /[A-Za-z0-9+/]/.test(text[start - 1] ?? '')) start--;
+    if (iv !== undefined && start < bar) found.push(text.slice(start, bar + 1 + iv.length));
+    done = bar + 1;
+  }
+  return found;
+}
 
 /** A binary column or a file: IV ‖ ciphertext, as one character (U+0000 to U+00FF) per byte. */
 export const octopusStream: Format = {

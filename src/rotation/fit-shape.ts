@@ -2,7 +2,7 @@ import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { filled, judged, searched, shapedTarget } from '../job/everywhere.ts';
 import type { Decision, Job, Target } from '../job/job.ts';
-import type { BinaryColumn, Place, Scan } from './scan.ts';
+import type { BinaryColumn, Place, Scan, Stray } from './scan.ts';
 
 /** So many values do not open by chance: (1/255)^20. */
 const convincing = 20;
@@ -18,6 +18,7 @@ export function fitShape(job: Job, catalog: readonly Table[], scan: Scan): Job {
   const { everywhere } = job;
   if (everywhere === undefined) return job;
   for (const decision of everywhere.decisions) assertFound(decision, scan);
+  assertLeft(scan.strays, everywhere.decisions);
   const named = job.targets.filter(({ fields }) => fields.every(({ byShape }) => byShape !== true));
   const taken = new Set(named.map(({ shape }) => shape.table));
   const phase = job.phases.length - 1;
@@ -84,9 +85,26 @@ function kindOf(found: BinaryColumn, decisions: readonly Decision[]): 'gzip' | '
   });
 }
 
-function assertFound({ place, as }: Decision, { places, binary }: Scan): void {
+/** Secrets in something that is not taken apart would be lost with the old key. */
+function assertLeft(strays: readonly Stray[], decisions: readonly Decision[]): void {
+  const lost = strays
+    .map(({ table, column, path, values }) => ({ place: `${table}.${column}${path}`, values }))
+    .filter(({ place }) => !decisions.some((each) => each.place === place && each.as === 'leave'));
+  const [first] = lost;
+  if (first === undefined) return;
+  const places = lost.map(({ place, values }) => `${place} (${values})`).join(', ');
+  throw new KeyturnError(
+    'undecided-place',
+    `values under this key stand inside something that keyturn does not take apart: ${places}`,
+    {
+      hint: `they would be lost with the old key: put them in order first, or leave them behind with --decide '${first.place}=leave'`,
+    },
+  );
+}
+
+function assertFound({ place, as }: Decision, { places, binary, strays }: Scan): void {
   const found =
-    places.some(({ table, column, path }) => `${table}.${column}${path}` === place) ||
+    [...places, ...strays].some(({ table, column, path }) => `${table}.${column}${path}` === place) ||
     binary.some(({ table, column }) => `${table}.${column}` === place);
   if (found) return;
   throw new KeyturnError('undecided-place', `--decide ${place}=${as}: nothing was found there`, {

@@ -1,12 +1,13 @@
 import type { Database, Row, RowId, RowShape, Table } from '../databases/database.ts';
 import { any } from '../documents/any.ts';
 import { type Document, MalformedDocument } from '../documents/document.ts';
-import { gzip, isGzip } from '../documents/gzip.ts';
+import { gzip, inside, isGzip } from '../documents/gzip.ts';
 import { text } from '../documents/text.ts';
 import type { Format, Opening } from '../formats/format.ts';
 import { searched } from '../job/everywhere.ts';
 import type { Job, Rules } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { isPlausible } from './plausible.ts';
 import { placeOf, type Verdict, verdictOf } from './rules.ts';
 
 /** Rows in memory at once; documents can be megabytes. */
@@ -51,8 +52,18 @@ export interface BinaryColumn {
   known: boolean;
 }
 
+/** Where values stand inside something that is not taken apart. They open, so they are secrets. */
+export interface Stray {
+  readonly table: string;
+  readonly column: string;
+  readonly path: string;
+  values: number;
+}
+
 export interface Scan {
   readonly places: readonly Place[];
+  /** What would be left behind under the old key: the operator has to say that it may. */
+  readonly strays: readonly Stray[];
   readonly binary: readonly BinaryColumn[];
   /** Tables, or the rest of them, that could not be read: what is in them is unknown. */
   readonly unread: readonly string[];
@@ -76,6 +87,7 @@ export async function scanDatabase(
       for await (const rows of pages(database, shape)) {
         read += rows.length;
         found.add(table.name, columns, rows);
+        found.addIds(table, wanted.exclude, rows);
       }
       if (shape.id.length === 0 && read === mostUnpaged) unread.push(table.name);
     } catch (error) {
@@ -83,7 +95,13 @@ export async function scanDatabase(
       unread.push(table.name);
     }
   }
-  return { places: [...found.places.values()], binary: [...found.binary.values()], unread };
+  const { places, binary, strays } = found;
+  return {
+    places: [...places.values()],
+    binary: [...binary.values()],
+    strays: [...strays.values()],
+    unread,
+  };
 }
 
 async function* pages(database: Database, shape: RowShape): AsyncGenerator<Row[]> {
@@ -111,6 +129,7 @@ interface Candidate {
 class Findings {
   readonly places = new Map<string, Place>();
   readonly binary = new Map<string, BinaryColumn>();
+  readonly strays = new Map<string, Stray>();
   readonly #wanted: Wanted;
 
   constructor(wanted: Wanted) {
@@ -137,8 +156,44 @@ class Findings {
         }
       }
     });
+    for (const { column, path, text: found } of texts)
+      if (!this.#wanted.text.some((format) => format.within?.(found)[0] === found))
+        this.#addStrays(table, column, path, found);
+    for (const { column, stored } of wholes) this.#addStrays(table, column, '', inside(stored));
     for (const format of this.#wanted.text) this.#try(table, format, texts);
     for (const format of this.#wanted.binary) this.#try(table, format, wholes);
+  }
+
+  /** A row id is never written, so it must hold no ciphertext. */
+  addIds({ name, rowId }: Table, exclude: Wanted['exclude'], rows: readonly Row[]): void {
+    rowId.forEach((column, part) => {
+      if (exclude.some((each) => each.table === name && each.column === column)) return;
+      for (const { id } of rows) this.#addStrays(name, column, '', String(id[part]));
+    });
+  }
+
+  #addStrays(table: string, column: string, path: string, text: string): void {
+    for (const format of this.#wanted.text) {
+      const found = format.within?.(plainly(text)) ?? [];
+      if (found.length === 0) continue;
+      const openings = this.#wanted.rings
+        .filter(({ ring }) => fits(format, ring))
+        .map(({ ring }) => format.open(found, ring));
+      const values = found.filter((_, i) =>
+        openings.some((each) => typeof each[i] === 'object' && isPlausible(each[i].plain, 'plausible')),
+      ).length;
+      if (values === 0) continue;
+      const place = placeOf(table, column, path);
+      const known = this.strays.get(place);
+      if (known !== undefined) known.values += values;
+      else
+        this.strays.set(place, {
+          table,
+          column,
+          path: place.slice(table.length + 1 + column.length),
+          values,
+        });
+    }
   }
 
   #try(table: string, format: Format, candidates: readonly Candidate[]): void {
@@ -200,6 +255,14 @@ class Findings {
     this.binary.set(key, made);
     return made;
   }
+}
+
+/** Without what UTF-16 puts between ASCII characters, and with JSON's escapes undone: enough to find base64. */
+function plainly(text: string): string {
+  return text
+    .replaceAll('\0', '')
+    .replace(/\\+u00([0-7][0-9a-f])/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .replace(/\\+\//g, '/');
 }
 
 /** A key of another length opens nothing of a format that takes it as it is. */

@@ -29,6 +29,20 @@ describe('text of any kind', () => {
     expect(replaced(any, 'abc', 'abc', 'd"e')).toBe('d"e');
   });
 
+  test('is JSON behind a byte order mark too, which stays', () => {
+    const value = '\ufeff {"a":"old","Type":"Sensitive"}';
+    expect(said(any.leaves(value))).toContainEqual(['.a', 'old']);
+    expect(said(any.read(value))).toEqual(said(any.leaves(value)));
+    expect(any.siblings(value, '.a')).toMatchObject({ Type: 'Sensitive' });
+    expect(replaced(any, value, 'old', 'new')).toBe('\ufeff {"a":"new","Type":"Sensitive"}');
+    for (const encoding of ['utf8', 'utf16le'] as const) {
+      const zipped = gzipSync(Buffer.from(value, encoding)).toString('latin1');
+      expect(said(gzip.leaves(zipped))).toEqual(said(any.leaves(value)));
+      const edited = Buffer.from(replaced(gzip, zipped, 'old', 'new'), 'latin1');
+      expect(gunzipSync(edited).toString(encoding)).toBe(replaced(any, value, 'old', 'new'));
+    }
+  });
+
   test('gives every string of JSON, and in place of a string that is JSON the strings of that', () => {
     const inner = JSON.stringify({ secret: 'x', more: [JSON.stringify(['deep', 7])] });
     const value = JSON.stringify({ plain: 'p', settings: inner, empty: '{}', broken: '{"a":' });

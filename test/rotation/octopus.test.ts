@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { openDatabase } from '../../src/databases/open.ts';
 import { formatNames } from '../../src/formats/registry.ts';
@@ -181,6 +182,35 @@ test('a binary column of which only some values open stops the run before it beg
     ...['--decide', 'Blob.Data=leave'],
   );
   expectCode(decided, 0);
+});
+
+const deep = (json: string): string => `${'['.repeat(1001)}${json}${']'.repeat(1001)}`;
+test.each([
+  ['text that is no JSON', 'text', (json: string) => `${json} // edited by hand`],
+  ['JSON too deep', 'text', deep],
+  ['a JSON string in a string', 'text', (json: string) => JSON.stringify([JSON.stringify(json)])],
+  ['white space', 'text', (_: string, sealed: string) => `${sealed}\n`],
+  ['bytes that are no gzip', 'blob', (json: string) => Buffer.from(json)],
+  ['UTF-16 that is no gzip', 'blob', (json: string) => Buffer.from(json, 'utf16le')],
+  ['a gzip of UTF-16BE', 'blob', (json: string) => gzipSync(Buffer.from(json, 'utf16le').swap16())],
+  ['an id', 'text primary key not null', (_: string, sealed: string) => sealed],
+])('a secret inside %s stops the run before it begins, unless it is left behind', async (_, type, wrap) => {
+  const keys = keysOf(16, 32);
+  const scene = await sceneOf(createSqlite, sqlite, keys);
+  const sealed = sealText(Buffer.from('a secret'), keys.old, randomBytes(16));
+  const held = wrap(JSON.stringify({ Password: sealed }), sealed);
+  const literal = typeof held === 'string' ? `'${held}'` : `x'${held.toString('hex')}'`;
+  const id = type.includes('key') ? '' : ', "Id" integer primary key';
+  await scene.world.exec(`create table "Own" ("Data" ${type}${id})`);
+  await scene.world.exec(`insert into "Own" ("Data") values (${literal})`);
+  const settled = await decisions(scene);
+  const refused = await scene.run(...rotation, ...scene.where, ...settled);
+  expectCode(refused, 2);
+  expect(refused.stderr).toMatch(/does not take apart: Own\.Data(\[\])? \(1\)$/m);
+  expect(await scene.world.exec("select 1 from sqlite_schema where name like 'keyturn%'")).toEqual([]);
+  const place = /Own\.Data(\[\])?=leave/.exec(refused.stderr)?.[0] ?? '';
+  expectCode(await scene.run(...rotation, ...scene.where, ...settled, '--decide', place), 0);
+  expect(await scene.problems()).toEqual([]);
 });
 
 test('a column in which nothing changes is not written', async () => {
