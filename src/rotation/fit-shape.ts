@@ -72,7 +72,8 @@ function declaredOf(
 function kindOf(found: BinaryColumn, decisions: readonly Decision[]): 'gzip' | 'ciphertext' | 'nothing' {
   const { table, column, filled, gzips, opened, known } = found;
   const decided = decisions.find(({ place }) => place === `${table}.${column}`)?.as;
-  if (gzips > 0 && gzips === filled) return 'gzip';
+  // Decided so, what is no gzip is an exception
+  if (gzips > 0 && (gzips === filled || (decided === 'rotate' && opened === 0))) return 'gzip';
   if (decided === 'leave' || (opened === 0 && gzips === 0)) return 'nothing';
   if (gzips === 0 && (known || (opened === filled && filled >= convincing))) return 'ciphertext';
   const what =

@@ -79,8 +79,8 @@ export async function scanDatabase(
   const unread: string[] = [];
   for (const table of catalog) {
     const columns = searched(table, wanted.exclude);
-    if (columns.length === 0) continue;
-    const names = columns.map(({ name }) => name);
+    const names = columns.length === 0 ? table.rowId : columns.map(({ name }) => name);
+    if (names.length === 0) continue;
     const shape: RowShape = { table: table.name, id: table.rowId, columns: names, written: 0 };
     try {
       let read = 0;

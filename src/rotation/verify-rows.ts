@@ -28,7 +28,7 @@ export interface VerifiedRow {
   readonly values: number;
   /** Values that do not open under the ring, where the job expects ciphertext. */
   readonly closed: readonly { readonly field: string; readonly path: string }[];
-  /** Whether some value opens with a key of `old` that the ring no longer holds. */
+  /** Whether some value opens, or seems to, with a key of `old` that the ring no longer holds. */
   readonly dependsOn: (old: Keyring) => boolean;
   /** (digest of the row id, digest of the row), as binary text. */
   readonly id: string;
@@ -142,9 +142,11 @@ function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring, tab
     const opened = batch.some((reading, i) => {
       const opening = openings[i];
       if (typeof opening !== 'object' || ring.holds(opening.key)) return false;
-      return reading.prepared.rules === null
-        ? isPlausible(opening.plain, reading.prepared.field.plaintext)
-        : judged(reading, opening, table) === 'rotate';
+      if (reading.prepared.rules === null)
+        return isPlausible(opening.plain, reading.prepared.field.plaintext);
+      const verdict = judged(reading, opening, table);
+      // A sweep lists what is undecided
+      return verdict === 'rotate' || (verdict === 'undecided' && reading.plain === null);
     });
     if (opened) return true;
   }

@@ -184,6 +184,23 @@ test('a binary column of which only some values open stops the run before it beg
   expectCode(decided, 0);
 });
 
+test('an undecided value that is written behind the scan is listed', async () => {
+  const keys = keysOf(16, 32);
+  const scene = await sceneOf(createSqlite, sqlite, keys);
+  const sealed = sealText(Buffer.from([0, 255, 254, 1]), keys.old, randomBytes(16));
+  const document = JSON.stringify({ Password: sealed });
+  await scene.world.exec('create table "Own" ("Id" text primary key not null, "JSON" text)');
+  await scene.world.exec(
+    `create trigger "late" after update on "VariableSet" begin
+     insert or ignore into "Own" values ('late', '${document}');
+     insert or ignore into "Configuration" ("Id", "JSON") values ('zz-late', '${document}'); end`,
+  );
+  const rotated = await scene.run(...rotation, ...scene.where, ...(await decisions(scene)));
+  expectCode(rotated, 3);
+  expect(rotated.stdout).toContain('Own row late, JSON.Password: undecided-place');
+  expect(rotated.stdout).toContain('Configuration row zz-late, JSON.Password: undecided-place');
+});
+
 const deep = (json: string): string => `${'['.repeat(1001)}${json}${']'.repeat(1001)}`;
 test.each([
   ['text that is no JSON', 'text', (json: string) => `${json} // edited by hand`],
