@@ -54,13 +54,17 @@ function isHit({ values, undecided, exceptions }: Place): boolean {
 function declaredOf(
   { everywhere, exclude }: Job,
   table: Table,
-  { binary }: Scan,
+  { binary, places }: Scan,
 ): Parameters<typeof shapedTarget>[2] {
   if (everywhere === undefined) return [];
   return searched(table, exclude).flatMap(({ name: column, holds }) => {
     if (holds === 'text') return [judged(column, 'any', everywhere.text)];
     const found = binary.find((each) => each.table === table.name && each.column === column);
-    const kind = found === undefined ? 'nothing' : kindOf(found, everywhere.decisions);
+    const secrets = places.some(
+      (place) =>
+        place.table === table.name && place.column === column && place.document === 'gzip' && isHit(place),
+    );
+    const kind = found === undefined ? 'nothing' : kindOf(found, everywhere.decisions, secrets);
     if (kind === 'gzip') return [judged(column, 'gzip', everywhere.text)];
     return kind === 'ciphertext' && everywhere.binary !== undefined
       ? [filled(column, everywhere.binary)]
@@ -68,20 +72,30 @@ function declaredOf(
   });
 }
 
-/** All of a column, or nothing of it: a value that opens by chance must not be rewritten, and none be left behind. */
-function kindOf(found: BinaryColumn, decisions: readonly Decision[]): 'gzip' | 'ciphertext' | 'nothing' {
+/**
+ * All of a column, or nothing of it: a value that opens by chance must not be rewritten, and none be left behind.
+ *
+ * @param secrets in its gzips: these no decision leaves behind
+ */
+function kindOf(
+  found: BinaryColumn,
+  decisions: readonly Decision[],
+  secrets: boolean,
+): 'gzip' | 'ciphertext' | 'nothing' {
   const { table, column, filled, gzips, opened, known } = found;
   const decided = decisions.find(({ place }) => place === `${table}.${column}`)?.as;
   // Decided so, what is no gzip is an exception
   if (gzips > 0 && (gzips === filled || (decided === 'rotate' && opened === 0))) return 'gzip';
-  if (decided === 'leave' || (opened === 0 && gzips === 0)) return 'nothing';
+  if ((decided === 'leave' && !secrets) || (opened === 0 && gzips === 0)) return 'nothing';
   if (gzips === 0 && (known || (opened === filled && filled >= convincing))) return 'ciphertext';
   const what =
     opened === filled
       ? `all ${filled} values open with this key, too few to rule out chance`
       : `${opened} of ${filled} values open with this key, ${gzips} are gzips of text`;
   throw new KeyturnError('undecided-place', `the binary column ${table}.${column}: ${what}`, {
-    hint: `settle it: --decide '${table}.${column}=rotate' or '${table}.${column}=leave', or --exclude it with a reason`,
+    hint: secrets
+      ? `the gzips hold secrets: with --decide '${table}.${column}=rotate' they are rotated, and what is no gzip is an exception`
+      : `settle it: --decide '${table}.${column}=rotate' or '${table}.${column}=leave', or --exclude it with a reason`,
     facts: { target: table, column },
   });
 }

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { openDatabase } from '../../src/databases/open.ts';
 import { formatNames } from '../../src/formats/registry.ts';
@@ -132,6 +132,10 @@ describe.each(worlds)('octopus on %s', (name, { create, dialect }) => {
     expectCode(rotated, 3);
     expect(rotated.stdout).toMatch(/^VERIFIED WITH EXCEPTIONS: \d+ values/);
     expect(rotated.stdout).toContain('Configuration row smtp, JSON.SmtpPassword: undecided-place');
+    const [database, url = '', , , , next = ''] = scene.where;
+    const verified = await scene.run('verify', database ?? '', url, '--current-key-file', next);
+    expectCode(verified, 3);
+    expect(verified.stdout).toMatch(/^BUT \d+ values of run \S+ are undecided/);
     const problems = await scene.problems();
     expect(problems.length).toBeGreaterThan(0);
     for (const problem of problems) expect(problem).toMatch(/still under the old key$/);
@@ -199,6 +203,35 @@ test('an undecided value that is written behind the scan is listed', async () =>
   expectCode(rotated, 3);
   expect(rotated.stdout).toContain('Own row late, JSON.Password: undecided-place');
   expect(rotated.stdout).toContain('Configuration row zz-late, JSON.Password: undecided-place');
+});
+
+test('gzips with secrets beside something else are not left behind', async () => {
+  const keys = keysOf(16, 32);
+  const scene = await sceneOf(createSqlite, sqlite, keys);
+  const sealed = sealText(Buffer.from('a secret'), keys.old, randomBytes(16));
+  const zipped = gzipSync(JSON.stringify({ Password: sealed })).toString('hex');
+  await scene.world.exec('create table "Own" ("Id" integer primary key, "Data" blob)');
+  await scene.world.exec(`insert into "Own" values (1, x'${zipped}'), (2, x'1f8b0800deadbeef')`);
+  const settled = await decisions(scene);
+  const rotate = (as: string) =>
+    scene.run(
+      ...rotation,
+      ...scene.where,
+      ...settled,
+      '--decide',
+      `Own.Data=${as}`,
+      '--on-exception',
+      'skip',
+    );
+  expectCode(await rotate('leave'), 2);
+  const rotated = await rotate('rotate');
+  expectCode(rotated, 3);
+  expect(rotated.stdout).toContain('Own row 2, Data: malformed-document');
+  const [{ Data }] = (await scene.world.exec('select "Data" from "Own" where "Id" = 1')) as [
+    { Data: Buffer },
+  ];
+  const { Password } = JSON.parse(gunzipSync(Data).toString());
+  expect(openText(Password, keys.next)?.toString()).toBe('a secret');
 });
 
 const deep = (json: string): string => `${'['.repeat(1001)}${json}${']'.repeat(1001)}`;
