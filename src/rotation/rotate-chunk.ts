@@ -49,7 +49,8 @@ export async function rotateChunk(
   const rotation: Rotation = {
     from: context.from,
     to: context.to,
-    mode: chunk.rowIds === null ? 'chunk' : 'sweep',
+    // What is only verified is rotated by sweeps: its range, planned again, may hold rows under either key
+    mode: chunk.rowIds === null && target.target.onlyVerified !== true ? 'chunk' : 'sweep',
   };
   let rows: number;
   try {

@@ -205,6 +205,26 @@ test('an undecided value that is written behind the scan is listed', async () =>
   expect(rotated.stdout).toContain('Configuration row zz-late, JSON.Password: undecided-place');
 });
 
+test('a range that is only verified, planned again after a sweep, is not taken to be under the old key', async () => {
+  const keys = keysOf(16, 32);
+  const scene = await sceneOf(createSqlite, sqlite, keys);
+  const Value = sealText(Buffer.from('a secret'), keys.old, randomBytes(16));
+  await scene.world.exec('create table "Own" ("Id" text primary key not null, "JSON" text)');
+  await scene.world.exec(
+    `create trigger "late" after update on "VariableSet" begin
+     insert or ignore into "Own" values ('late', '${JSON.stringify({ Value, Type: 'Sensitive' })}'); end`,
+  );
+  expectCode(await scene.run(...rotation, ...scene.where, ...(await decisions(scene))), 0);
+  await scene.world.exec('drop trigger "late"');
+  await scene.world.exec(`update keyturn_run set state = 'failed'`);
+  await scene.world.exec(
+    `update keyturn_chunk set state = 'failed', verified_round = 0 where target = 'Own' and row_ids is null`,
+  );
+  expectCode(await scene.run('resume', ...scene.where, '--no-attachments', '--force'), 0);
+  const [{ JSON: json }] = (await scene.world.exec('select "JSON" from "Own"')) as [{ JSON: string }];
+  expect(openText(JSON.parse(json).Value, keys.next)?.toString()).toBe('a secret');
+});
+
 test('gzips with secrets beside something else are not left behind', async () => {
   const keys = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, keys);
