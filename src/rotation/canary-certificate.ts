@@ -1,4 +1,5 @@
 import type { Database, Table } from '../databases/database.ts';
+import { MalformedDocument } from '../documents/document.ts';
 import { documentOf } from '../documents/registry.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { CanaryFile } from '../job/schema.ts';
@@ -26,7 +27,7 @@ export async function tryCertificate(
   for await (const { row, columns } of rowsWhere(database, catalog, table, column, where, beside)) {
     const stored = row.values[0] ?? '';
     if (stored === '') continue;
-    const leaves = [...documentOf(canary.document).read(stored)];
+    const leaves = leavesOf(canary, stored);
     const openings = formatOf(canary.format)
       .open(
         leaves.map(({ text }) => text),
@@ -45,6 +46,16 @@ export async function tryCertificate(
     if (found.some((thumbprint) => known.length === 0 || known.includes(thumbprint))) return 'right';
   }
   return seen ? 'wrong' : 'unknown';
+}
+
+/** Of what is no such document none: another row, or another canary, has to tell. */
+export function leavesOf({ document }: CanaryFile, stored: string): { path: string; text: string }[] {
+  try {
+    return [...documentOf(document).read(stored)];
+  } catch (error) {
+    if (error instanceof MalformedDocument) return [];
+    throw error;
+  }
 }
 
 /** Thumbprints are written with colons, spaces, in either case. */

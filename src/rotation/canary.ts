@@ -1,11 +1,10 @@
 import type { Database, Table } from '../databases/database.ts';
-import { documentOf } from '../documents/registry.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Job } from '../job/job.ts';
 import type { CanaryFile } from '../job/schema.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { tryCertificate } from './canary-certificate.ts';
+import { leavesOf, tryCertificate } from './canary-certificate.ts';
 import { isPlausible } from './plausible.ts';
 import { rowsWhere } from './rows-where.ts';
 
@@ -52,7 +51,7 @@ async function openSample(
   for await (const { row } of rowsWhere(database, catalog, canary.table, canary.column, canary.where)) {
     const stored = row.values[0] ?? '';
     if (stored === '') continue;
-    const texts = [...documentOf(canary.document).read(stored)].map(({ text }) => text);
+    const texts = leavesOf(canary, stored).map(({ text }) => text);
     for (const opening of format.open(
       texts.filter((text) => text !== '' && !format.isEmpty(text)),
       ring,
