@@ -331,6 +331,32 @@ new Sqlite(${JSON.stringify(scene.world.url.slice('sqlite:'.length))})
   expect(report.report.proof.scans).toBe(2);
 });
 
+test('a certificate that is left over under a lost key does not refuse the right one', async () => {
+  const { old, next } = keysOf(16, 32);
+  const scene = await sceneOf(createSqlite, sqlite, { old, next });
+  const stale = JSON.stringify({
+    CertificateData: sealText(Buffer.from('of long ago'), Buffer.alloc(16, 9)),
+  });
+  const [row] = await scene.world.exec('select * from "Certificate" limit 1');
+  const names = Object.keys(row ?? {});
+  const cells = names.map(
+    (name) => ({ Id: 'certificate-global', JSON: stale, JSONBlob: null })[name] ?? row?.[name],
+  );
+  await scene.world.exec(
+    `insert into "Certificate" (${names.map((name) => `"${name}"`).join(', ')}) values (${names.map(() => '?').join(', ')})`,
+    cells,
+  );
+  const planned = await scene.run(
+    'plan',
+    '--job',
+    'octopus',
+    ...scene.where.slice(0, 4),
+    ...preview,
+    '--no-attachments',
+  );
+  expectCode(planned, 0);
+});
+
 test('a wrong key is refused by the certificate in 100 of 100 tries, though padding lets some values through', async () => {
   const scene = await sceneOf(createSqlite, sqlite, keysOf(32, 32), 5_000);
   const database = await openDatabase(scene.world.url);
