@@ -1,6 +1,7 @@
 import type SqliteConnection from 'better-sqlite3';
 import knex, { type Knex } from 'knex';
 import { quietKnex } from './quiet-knex.ts';
+import type { SqliteValue } from './sqlite-id.ts';
 
 /** An application that shares the file holds its lock for milliseconds; one that sits on it for this long is in the way. */
 const busyMs = 10_000;
@@ -36,4 +37,12 @@ function beginImmediately(knex: Knex): void {
     transaction.begin = (connection: unknown) => transaction.query(connection, 'BEGIN IMMEDIATE;');
     return transaction;
   };
+}
+
+/** Integers as bigint, rows as arrays. */
+export function read(
+  connection: SqliteConnection.Database,
+  sql: string,
+): SqliteConnection.Statement<unknown[], SqliteValue[]> {
+  return connection.prepare<unknown[], SqliteValue[]>(sql).safeIntegers(true).raw(true);
 }

@@ -20,10 +20,9 @@ import type {
 import { describeUrl, type SqliteUrl } from './database-url.ts';
 import { type Gauges, saysYes } from './gauge.ts';
 import { readCatalog, type SqliteTable } from './sqlite-catalog.ts';
-import { sqliteKnex } from './sqlite-connection.ts';
+import { read, sqliteKnex } from './sqlite-connection.ts';
 import { existingFile, fileRefusal } from './sqlite-file.ts';
 import { sqliteGauges } from './sqlite-gauges.ts';
-import type { SqliteValue } from './sqlite-id.ts';
 import { lockSqlite } from './sqlite-lock.ts';
 import { sessionsOf } from './sqlite-sessions.ts';
 import {
@@ -291,11 +290,4 @@ class SqliteDatabase implements Database {
       if (trx === undefined) client.releaseConnection(connection);
     }
   }
-}
-
-function read(
-  connection: SqliteConnection.Database,
-  sql: string,
-): SqliteConnection.Statement<unknown[], SqliteValue[]> {
-  return connection.prepare<unknown[], SqliteValue[]>(sql).safeIntegers(true).raw(true);
 }
