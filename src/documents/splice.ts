@@ -7,15 +7,17 @@ export function splice(
   encode: (text: string, leaf: Leaf) => string,
 ): string {
   const ordered = [...edits].sort((a, b) => a.leaf.start - b.leaf.start);
-  let result = '';
+  // Joined at once: a string put together bit by bit keeps every bit alive until somebody reads it
+  const parts: string[] = [];
   let done = 0;
   for (const { leaf, text } of ordered) {
     if (leaf.start < done || leaf.end > value.length)
       throw new RangeError(`edits overlap at offset ${leaf.start}`);
     // An unchanged text keeps its own spelling.
     if (text === leaf.text) continue;
-    result += value.slice(done, leaf.start) + encode(text, leaf);
+    parts.push(value.slice(done, leaf.start), encode(text, leaf));
     done = leaf.end;
   }
-  return result + value.slice(done);
+  parts.push(value.slice(done));
+  return parts.join('');
 }

@@ -14,7 +14,9 @@ export class Hkdf {
   readonly #next: Hmac;
   readonly #counterAt: number;
   readonly #key = Buffer.alloc(hashBytes);
-  readonly #derived: Buffer;
+  readonly #hashes: Buffer;
+  /** What was derived last; every call writes over it. */
+  readonly derived: Buffer;
 
   /** @param length bytes to derive, at most 255 hashes. */
   constructor(inputKey: Buffer, info: Buffer, length: number) {
@@ -24,11 +26,12 @@ export class Hkdf {
     this.#first = new Hmac(Buffer.concat([info, Buffer.of(1)]));
     this.#next = new Hmac(Buffer.concat([Buffer.alloc(hashBytes), info, Buffer.of(1)]));
     this.#counterAt = hashBytes + info.length;
-    this.#derived = Buffer.alloc(Math.ceil(length / hashBytes) * hashBytes);
+    this.#hashes = Buffer.alloc(Math.ceil(length / hashBytes) * hashBytes);
+    this.derived = this.#hashes.subarray(0, length);
   }
 
   /**
-   * The derived bytes, good until the next call.
+   * Returns `derived`.
    * @param salt at most 64 bytes: a longer one would be hashed first, and no format has one.
    */
   derive(salt: Buffer): Buffer {
@@ -36,16 +39,16 @@ export class Hkdf {
     this.#extract.digest(this.#key, 0);
     if (this.#length > 0) {
       this.#first.setKey(this.#key);
-      this.#first.digest(this.#derived, 0);
+      this.#first.digest(this.#hashes, 0);
     }
     if (this.#length > hashBytes) this.#next.setKey(this.#key);
     for (let at = hashBytes; at < this.#length; at += hashBytes) {
       const { message } = this.#next;
-      this.#derived.copy(message, 0, at - hashBytes, at);
+      this.#hashes.copy(message, 0, at - hashBytes, at);
       message[this.#counterAt] = at / hashBytes + 1;
-      this.#next.digest(this.#derived, at);
+      this.#next.digest(this.#hashes, at);
     }
-    return this.#derived.subarray(0, this.#length);
+    return this.derived;
   }
 }
 
@@ -54,17 +57,21 @@ class Hmac {
   /** key xor ipad ‖ message */
   readonly #inner: Buffer;
   /** key xor opad ‖ inner hash */
-  readonly #outer = Buffer.alloc(blockBytes + hashBytes);
+  readonly #outer = Buffer.alloc(blockBytes + hashBytes, 0x5c);
   readonly message: Buffer;
+  /** How far the last key reached; behind it is padding alone. */
+  #keyBytes = 0;
 
   constructor(message: Buffer) {
-    this.#inner = Buffer.concat([Buffer.alloc(blockBytes), message]);
+    this.#inner = Buffer.concat([Buffer.alloc(blockBytes, 0x36), message]);
     this.message = this.#inner.subarray(blockBytes);
   }
 
   setKey(key: Buffer): void {
     if (key.length > blockBytes) throw new RangeError('a key of HMAC has at most one block here');
-    for (let i = 0; i < blockBytes; i++) {
+    const reach = Math.max(key.length, this.#keyBytes);
+    this.#keyBytes = key.length;
+    for (let i = 0; i < reach; i++) {
       const byte = i < key.length ? (key[i] ?? 0) : 0;
       this.#inner[i] = byte ^ 0x36;
       this.#outer[i] = byte ^ 0x5c;

@@ -8,7 +8,6 @@ import { Hkdf } from './hkdf.ts';
  */
 
 const version = 0x01;
-const versionByte = Buffer.of(version);
 export const gcmSaltBytes = 32;
 const tagBytes = 16;
 const keyBytes = 32;
@@ -29,19 +28,23 @@ export function gcmLength(plainBytes: number): number {
   return base64Length(textAt + plainBytes);
 }
 
-/** One input key, ready for many values. */
+/** One input key, ready for many values. A value costs few objects: what is derived and sealed has its place once. */
 export class GcmCipher {
   readonly #hkdf: Hkdf;
+  readonly #key: Buffer;
+  readonly #iv: Buffer;
+  #sealed = Buffer.alloc(1024, version);
 
   constructor(inputKey: Buffer) {
     this.#hkdf = new Hkdf(inputKey, info, keyBytes + ivBytes);
+    this.#key = this.#hkdf.derived.subarray(0, keyBytes);
+    this.#iv = this.#hkdf.derived.subarray(keyBytes);
   }
 
   /** The plaintext, or undefined when it does not open. */
   open(sealed: Buffer): Buffer | undefined {
-    const derived = this.#hkdf.derive(sealed.subarray(1, tagAt));
-    const key = derived.subarray(0, keyBytes);
-    const decipher = createDecipheriv(cipherName, key, derived.subarray(keyBytes), cipherOptions);
+    this.#hkdf.derive(sealed.subarray(1, tagAt));
+    const decipher = createDecipheriv(cipherName, this.#key, this.#iv, cipherOptions);
     decipher.setAuthTag(sealed.subarray(tagAt, textAt));
     const plain = decipher.update(sealed.subarray(textAt));
     try {
@@ -54,11 +57,16 @@ export class GcmCipher {
   }
 
   seal(plain: Buffer, salt: Buffer): string {
-    const derived = this.#hkdf.derive(salt);
-    const key = derived.subarray(0, keyBytes);
-    const cipher = createCipheriv(cipherName, key, derived.subarray(keyBytes), cipherOptions);
+    this.#hkdf.derive(salt);
+    const cipher = createCipheriv(cipherName, this.#key, this.#iv, cipherOptions);
     const text = cipher.update(plain);
     cipher.final();
-    return Buffer.concat([versionByte, salt, cipher.getAuthTag(), text]).toString('base64');
+    const end = textAt + text.length;
+    if (end > this.#sealed.length) this.#sealed = Buffer.alloc(2 * end, version);
+    const sealed = this.#sealed;
+    sealed.set(salt, 1);
+    sealed.set(cipher.getAuthTag(), tagAt);
+    sealed.set(text, textAt);
+    return sealed.toString('base64', 0, end);
   }
 }

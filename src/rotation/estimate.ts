@@ -112,8 +112,7 @@ async function estimateTarget(
   for (let pass = 0; pass < passes; pass++) {
     const started = performance.now();
     const read = await database.readRange(shape, { after: null, upTo });
-    rotated = rotateRows(prepared, read, { from, to, mode: 'chunk' });
-    rotated.digests(digests, () => true);
+    rotated = rotateRows(prepared, read, { from, to, mode: 'chunk' }, digests);
     workMs = Math.min(workMs, performance.now() - started);
   }
   const sampled = rotated?.rows.length ?? 0;

@@ -4,6 +4,7 @@ import { formatOf } from '../formats/registry.ts';
 import type { Job, Target } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { digestKey } from './digest.ts';
 import { prepareTarget } from './field-values.ts';
 import { originalsOf, treeOf } from './file-target.ts';
 import { fitShape } from './fit-shape.ts';
@@ -165,7 +166,8 @@ async function sampleTargets(
       continue;
     }
     const rows = await database.readRange(target.shape, { after: null, upTo: null }, sampledRows);
-    const outcome = rotateRows(prepared, rows, { from, to, mode: 'chunk' });
+    const digests = digestKey(to.primary, 'sample', target.shape.table);
+    const outcome = rotateRows(prepared, rows, { from, to, mode: 'chunk' }, digests);
     const opened = outcome.rows.reduce((sum, { tally }) => sum + tally.rotated + tally.current, 0);
     const failed = outcome.rows.reduce((sum, { tally }) => sum + tally.exceptions, 0);
     assertMostlyOpen(target, { opened, failed });

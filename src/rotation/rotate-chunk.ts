@@ -90,11 +90,17 @@ async function takeRows(
   publishStep('read', run.id, chunk.chunk);
   const rows = await readChunk(context, target, chunk);
   publishStep('open', run.id, chunk.chunk);
-  const rotated = rotateRows(target, rows, rotation);
+  const rotate = (some: readonly Row[]): RotatedRows =>
+    rotateRows(target, some, rotation, digestKey(context.to.primary, run.id, chunk.target), {
+      readBack: run.kind !== 'rotation',
+    });
+  const rotated = rotate(rows);
   return {
     rows: rows.length,
     write: async (trx) =>
-      run.kind === 'rotation' ? writeParts(context, trx, target, rotated, rotation) : rehearse(rotated),
+      run.kind === 'rotation'
+        ? writeParts(context, trx, target, rotated, rotate)
+        : [{ rotated, counts: () => true }],
   };
 }
 
@@ -158,19 +164,13 @@ function readChunk({ database }: WorkerContext, { target }: PreparedTarget, chun
     : database.readRows(target.shape, chunk.rowIds);
 }
 
-/** A dry run: what was sealed must open again under the new keys, and say the same. */
-function rehearse(rotated: RotatedRows): Part[] {
-  rotated.assertReadable();
-  return [{ rotated, counts: () => true }];
-}
-
 /** Compare-and-set; what a concurrent writer changed is read again under its lock, and redone (invariant 3). */
 async function writeParts(
   { database }: WorkerContext,
   trx: Transaction,
   prepared: PreparedTarget,
   rotated: RotatedRows,
-  rotation: Rotation,
+  rotate: (rows: readonly Row[]) => RotatedRows,
 ): Promise<Part[]> {
   const { shape } = prepared.target;
   const lost = await write(rotated);
@@ -178,7 +178,7 @@ async function writeParts(
   const ids = rotated.rows.flatMap(({ change }, index) =>
     change !== null && lost.has(index) ? [change.id] : [],
   );
-  const again = rotateRows(prepared, await database.readRows(shape, ids, trx), rotation);
+  const again = rotate(await database.readRows(shape, ids, trx));
   if ((await write(again)).size > 0) throw new Contended();
   return [
     { rotated, counts: (index) => !lost.has(index) },
@@ -209,7 +209,6 @@ async function record(
   ms: number,
 ): Promise<void> {
   const exceptions = new ExceptionTable(context.checkpoint, run.id);
-  const key = digestKey(context.to.primary, run.id, chunk.target);
   const tally = emptyTally();
   const digests: Buffer[] = [];
   if (chunk.rowIds !== null) await exceptions.resolve(trx, chunk.target, chunk.rowIds);
@@ -221,7 +220,7 @@ async function record(
       chunk.chunk,
       rows.flatMap((row) => row.exceptions),
     );
-    digests.push(rotated.digests(key, counts));
+    digests.push(rotated.digests(counts));
   }
   const chunks = new ChunkTable(context.checkpoint, run.id);
   await chunks.completeRotation(trx, chunk.chunk, tally, Buffer.concat(digests), {

@@ -2,10 +2,11 @@ import type { Change, Row } from '../databases/database.ts';
 import type { Leaf } from '../documents/document.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { classify, type Rotation } from './classify.ts';
-import { digestAll, Messages } from './digest.ts';
+import { digestAll, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import type { Exception } from './exception-table.ts';
 import { byFormat, type PreparedTarget } from './field-values.ts';
+import { slices } from './slices.ts';
 import { emptyTally, type Tally } from './tally.ts';
 import { type Value, valuesOf } from './value.ts';
 
@@ -15,54 +16,72 @@ export interface RotatedRow {
   readonly exceptions: readonly Exception[];
 }
 
-/** Opens under the old keys and seals under the new ones; touches no database. One result per row, in order. */
-export function rotateRows(prepared: PreparedTarget, rows: readonly Row[], rotation: Rotation): RotatedRows {
-  const values = rows.flatMap((row, index) => valuesOf(prepared, row, index));
-  classify(values, rotation);
-  seal(values, rotation);
-  return new RotatedRows(prepared, rows, values, rotation.to);
-}
-
-/** The outcome of `rotateRows`, row by row. */
+/** What becomes of rows, row by row; what their values were is not kept. */
 export class RotatedRows {
-  readonly rows: readonly RotatedRow[];
-  readonly #source: readonly Row[];
-  readonly #values: readonly (readonly Value[])[];
-  readonly #to: Keyring;
+  readonly rows: RotatedRow[] = [];
+  readonly #digests: Buffer[] = [];
 
-  constructor(prepared: PreparedTarget, source: readonly Row[], values: readonly Value[], to: Keyring) {
-    const perRow: Value[][] = source.map(() => []);
-    for (const value of values) if (value.outcome !== 'nothing') perRow[value.row]?.push(value);
-    this.#to = to;
-    this.#source = source;
-    this.#values = perRow;
-    this.rows = source.map((row, i) => summarise(prepared, row, perRow[i] ?? []));
+  add(rows: readonly RotatedRow[], digests: Buffer): void {
+    for (const row of rows) this.rows.push(row);
+    for (let at = 0; at < digests.length; at += entryBytes)
+      this.#digests.push(digests.subarray(at, at + entryBytes));
   }
 
   /** Packed digests, `entryBytes` a row, of the rows that `keep` names. */
-  digests(key: Buffer, keep: (index: number) => boolean): Buffer {
-    const messages = new Messages();
-    this.#source.forEach((row, i) => {
-      if (keep(i)) addRow(messages, row, (this.#values[i] ?? []).filter(isDigested).map(evidence));
-    });
-    return digestAll(key, messages);
+  digests(keep: (index: number) => boolean): Buffer {
+    return Buffer.concat(this.#digests.filter((_, index) => keep(index)));
   }
+}
 
-  /** Throws when something sealed does not open under the new keys with the same plaintext. */
-  assertReadable(): void {
-    const sealed = this.#values.flat().filter((value) => value.sealed !== null && value.plain !== null);
-    for (const [format, batch] of byFormat(sealed)) {
-      const openings = format.open(
-        batch.map((value) => value.sealed as string),
-        this.#to,
-      );
-      batch.forEach((value, i) => {
-        const opening = openings[i];
-        const same =
-          typeof opening === 'object' && (!isDigested(value) || opening.plain.equals(value.plain as Buffer));
-        if (!same) throw new Error(`format ${format.name} does not open what it sealed`);
-      });
-    }
+/**
+ * Opens under the old keys and seals under the new ones; touches no database. One result per row, in order.
+ * @param digests key of the row digests
+ * @param readBack what was sealed is opened again; throws when it does not say the same
+ */
+export function rotateRows(
+  prepared: PreparedTarget,
+  rows: readonly Row[],
+  rotation: Rotation,
+  digests: Buffer,
+  { readBack = false }: { readonly readBack?: boolean } = {},
+): RotatedRows {
+  const rotated = new RotatedRows();
+  for (const slice of slices(rows)) {
+    const values = slice.map((row) => valuesOf(prepared, row));
+    const all = values.flat();
+    classify(all, rotation);
+    seal(all, rotation);
+    if (readBack) assertReadable(all, rotation.to);
+    const counted = values.map((each) => each.filter(({ outcome }) => outcome !== 'nothing'));
+    rotated.add(
+      slice.map((row, i) => summarise(prepared, row, counted[i] ?? [])),
+      digestRows(slice, counted, digests),
+    );
+  }
+  return rotated;
+}
+
+function digestRows(rows: readonly Row[], values: readonly (readonly Value[])[], key: Buffer): Buffer {
+  const messages = new Messages();
+  rows.forEach((row, i) => {
+    addRow(messages, row, (values[i] ?? []).filter(isDigested).map(evidence));
+  });
+  return digestAll(key, messages);
+}
+
+function assertReadable(values: readonly Value[], to: Keyring): void {
+  const sealed = values.filter((value) => value.sealed !== null && value.plain !== null);
+  for (const [format, batch] of byFormat(sealed)) {
+    const openings = format.open(
+      batch.map((value) => value.sealed as string),
+      to,
+    );
+    batch.forEach((value, i) => {
+      const opening = openings[i];
+      const same =
+        typeof opening === 'object' && (!isDigested(value) || opening.plain.equals(value.plain as Buffer));
+      if (!same) throw new Error(`format ${format.name} does not open what it sealed`);
+    });
   }
 }
 

@@ -34,6 +34,14 @@ test('both shapes open with the master key alone', () => {
   }
 });
 
+test('plaintexts of any length in one batch, long before short, open again', () => {
+  const plain = [0, 975, 976, 5000, 3, 100_000, 17, 0].map((length) => Buffer.alloc(length, length % 251));
+  const like = plain.map(() => 'AQ');
+  expect(n8nWrapped.open(n8nWrapped.seal(plain, ring, like), ring).map(plainOf)).toEqual(
+    plain.map((bytes) => plainOf({ plain: bytes, key: ring.primary })),
+  );
+});
+
 test('sealing keeps the shape', () => {
   expect(Buffer.from(gcm, 'base64')[0]).toBe(1);
   expect(Buffer.from(cbc, 'base64').toString('latin1', 0, 8)).toBe('Salted__');
