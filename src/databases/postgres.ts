@@ -17,6 +17,7 @@ import type {
 import { describeUrl, type PostgresUrl } from './database-url.ts';
 import { type Gauges, saysYes } from './gauge.ts';
 import type { Login } from './login.ts';
+import { arrayParameter } from './postgres-array.ts';
 import { type PostgresTable, readCatalog } from './postgres-catalog.ts';
 import { postgresGauges } from './postgres-gauges.ts';
 import { lockPostgres } from './postgres-lock.ts';
@@ -141,24 +142,20 @@ class PostgresDatabase implements Database {
     if (changes.length === 0) return [];
     const table = await this.#table(shape.table);
     const { sql, name } = writeStatement(table, shape);
-    const stored = (column: string, texts: (string | null | undefined)[]): unknown[] =>
-      isBinary(table, column)
-        ? texts.map((text) => (text == null ? null : Buffer.from(text, 'latin1')))
-        : texts;
+    const array = (column: string, of: (change: Change) => string | null | undefined): Buffer =>
+      arrayParameter(
+        isBinary(table, column) ? 'bytea' : 'text',
+        changes.map((change) => of(change) ?? null),
+      );
     const values = [
-      ...shape.id.map((_, place) => changes.map((change) => change.id[place])),
-      ...shape.columns.map((column, place) =>
-        stored(
-          column,
-          changes.map((change) => change.old[place]),
+      ...shape.id.map((_, place) =>
+        arrayParameter(
+          'text',
+          changes.map(({ id }) => id[place] ?? null),
         ),
       ),
-      ...written(shape).map((column, place) =>
-        stored(
-          column,
-          changes.map((change) => change.new[place]),
-        ),
-      ),
+      ...shape.columns.map((column, place) => array(column, ({ old }) => old[place])),
+      ...written(shape).map((column, place) => array(column, (change) => change.new[place])),
     ];
     const done = new Set((await this.#rows(sql, values, trx, name)).map((row) => Number(row[0]) - 1));
     return changes.map((_, index) => index).filter((index) => !done.has(index));

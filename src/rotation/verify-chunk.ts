@@ -10,6 +10,7 @@ import type { PreparedTarget } from './field-values.ts';
 import { seenTree } from './file-target.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
+import { slices } from './slices.ts';
 import type { Verification } from './verification.ts';
 import { verifyFiles } from './verify-files.ts';
 import { type VerifiedRow, verifyRows } from './verify-rows.ts';
@@ -114,7 +115,7 @@ type Road = (
 const readRows: Road = async function* ({ database }, _run, prepared, { after: from, upTo }, ring, key) {
   for (let after = from; ; ) {
     const rows: Row[] = await database.readRange(prepared.target.shape, { after, upTo }, page);
-    yield* verifyRows(prepared, rows, ring, key);
+    for (const slice of slices(rows)) yield* verifyRows(prepared, slice, ring, key);
     const last = rows.at(-1);
     if (last === undefined || rows.length < page) return;
     after = last.id;
