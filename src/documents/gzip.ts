@@ -1,14 +1,12 @@
 import { isUtf8 } from 'node:buffer';
-import { gunzipSync, gzipSync } from 'node:zlib';
 import { any } from './any.ts';
 import { type Document, MalformedDocument } from './document.ts';
-
-/** No document is larger; a small value that unpacks to more is no document. */
-const largest = 256 * 1024 * 1024;
+import { type GzipMember, onlyMember, packed, unpacked } from './gzip-member.ts';
 
 /**
  * A gzip of text, as bytes (one character each): SQL Server's COMPRESS of nvarchar (UTF-16LE without a byte order mark),
- * or UTF-8. Inside it is like any text.
+ * or UTF-8. Inside it is like any text. Several members, or bytes behind the one, would be lost when it is packed again: such a
+ * value is no document.
  */
 export const gzip: Document = {
   name: 'gzip',
@@ -16,9 +14,10 @@ export const gzip: Document = {
     return any.leaves(unpack(value).text);
   },
   edit(value, edits) {
-    const { text, encoding } = unpack(value);
+    const { member, text, encoding } = unpack(value);
     const edited = any.edit(text, edits);
-    return edited === text ? value : gzipSync(Buffer.from(edited, encoding)).toString('latin1');
+    if (edited === text) return value;
+    return packed({ ...member, inside: Buffer.from(edited, encoding) }).toString('latin1');
   },
   read(value) {
     return any.read(unpack(value).text);
@@ -33,31 +32,24 @@ export function isGzip(value: string): boolean {
   return value.startsWith('\x1f\x8b\x08');
 }
 
-/** The bytes inside, one character each, whatever they are; of what is no gzip its own. */
+/** The bytes inside all members and those behind them, one character each, whatever they are; of what is no gzip its own. */
 export function inside(value: string): string {
-  return (isGzip(value) ? inflated(value)?.toString('latin1') : undefined) ?? value;
+  return isGzip(value) ? unpacked(Buffer.from(value, 'latin1')).toString('latin1') : value;
 }
 
 interface Unpacked {
+  readonly member: GzipMember;
   readonly text: string;
   readonly encoding: 'utf16le' | 'utf8';
 }
 
 function unpack(value: string): Unpacked {
-  const bytes = inflated(value);
-  if (bytes === undefined) throw new MalformedDocument('gzip', 0);
+  const member = onlyMember(Buffer.from(value, 'latin1'));
+  if (member === undefined) throw new MalformedDocument('gzip', 0);
+  const { inside: bytes } = member;
   // JSON begins with an ASCII character, whose second byte is zero in UTF-16LE, or with a byte order mark
   if (bytes.length % 2 === 0 && (bytes[1] === 0 || (bytes[0] === 0xff && bytes[1] === 0xfe)))
-    return { text: bytes.toString('utf16le'), encoding: 'utf16le' };
-  if (isUtf8(bytes)) return { text: bytes.toString('utf8'), encoding: 'utf8' };
+    return { member, text: bytes.toString('utf16le'), encoding: 'utf16le' };
+  if (isUtf8(bytes)) return { member, text: bytes.toString('utf8'), encoding: 'utf8' };
   throw new MalformedDocument('gzip', 0);
-}
-
-/** Undefined when it is no whole gzip. */
-function inflated(value: string): Buffer | undefined {
-  try {
-    return gunzipSync(Buffer.from(value, 'latin1'), { maxOutputLength: largest });
-  } catch {
-    return undefined;
-  }
 }

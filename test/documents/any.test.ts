@@ -1,9 +1,9 @@
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { crc32, gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { any } from '../../src/documents/any.ts';
 import { type Document, MalformedDocument } from '../../src/documents/document.ts';
-import { gzip } from '../../src/documents/gzip.ts';
+import { gzip, inside } from '../../src/documents/gzip.ts';
 import { jsonText } from './json-text.ts';
 
 function said(leaves: Iterable<{ readonly path: string; readonly text: string }>) {
@@ -129,10 +129,41 @@ describe('a gzip', () => {
     expect(gzip.edit(value, [])).toBe(value);
   });
 
+  test('keeps its header, with the name and the time in it', () => {
+    const plain = gzipSync('{"a":"old"}');
+    const header = Buffer.concat([
+      Buffer.from([0x1f, 0x8b, 8, 0x1e, 1, 2, 3, 4, 2, 3]),
+      Buffer.from([2, 0, 0x41, 0x42]),
+      Buffer.from('name\0comment\0', 'latin1'),
+    ]);
+    // FHCRC: the low half of the CRC of all before it
+    const check = Buffer.alloc(2);
+    check.writeUInt16LE(crc32(header) & 0xffff);
+    const named = Buffer.concat([header, check, plain.subarray(10)]).toString('latin1');
+    const edited = replaced(gzip, named, 'old', 'new');
+    expect(edited.slice(0, header.length + 2)).toBe(named.slice(0, header.length + 2));
+    expect(unpack(edited, 'utf8')).toBe('{"a":"new"}');
+  });
+
+  test('of several members, or with bytes behind it, is refused, and looked through to its end', () => {
+    const one = pack('{"a":"b"}', 'utf8');
+    const two = pack('second', 'utf8');
+    for (const rest of ['\0', 'rest', two, pack('', 'utf8')])
+      for (const value of [one + rest, pack('', 'utf8') + one + rest]) {
+        expect(() => gzip.leaves(value)).toThrow(MalformedDocument);
+        expect(() => [...gzip.read(value)]).toThrow(MalformedDocument);
+        expect(() => gzip.edit(value, [])).toThrow(MalformedDocument);
+        expect(inside(value)).toContain('{"a":"b"}');
+      }
+    expect(inside(`${one}${two}rest`)).toBe('{"a":"b"}secondrest');
+    expect(inside('no gzip')).toBe('no gzip');
+  });
+
   test('is refused where it is none, cut off, or holds what is no text', () => {
     const whole = pack('{"a":"b"}', 'utf8');
     const binary = gzipSync(Buffer.from([0xff, 0xfe, 0x80])).toString('latin1');
-    for (const value of ['', 'plain', whole.slice(0, -9), binary]) {
+    const damaged = `${whole.slice(0, -8)}\0${whole.slice(-7)}`;
+    for (const value of ['', 'plain', whole.slice(0, -9), whole.slice(0, -1), damaged, binary]) {
       expect(() => gzip.leaves(value)).toThrow(MalformedDocument);
       expect(() => [...gzip.read(value)]).toThrow(MalformedDocument);
     }
