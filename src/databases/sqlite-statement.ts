@@ -2,6 +2,7 @@ import type { Range, Row, RowId, RowShape } from './database.ts';
 import { type Comparison, isAfter, isUpTo } from './keyset.ts';
 import type { SqliteTable } from './sqlite-catalog.ts';
 import { idText, idValue, type SqliteValue } from './sqlite-id.ts';
+import { encoded } from './sqlite-text.ts';
 import { where, written } from './statement.ts';
 
 export function quote(name: string): string {
@@ -20,7 +21,7 @@ export function order(table: SqliteTable, shape: RowShape, aliases?: readonly st
 
 /**
  * Any value may sit in any column, so it is read as what the column is declared to hold: text of a binary column as its
- * bytes, a blob of a text column as text (what is no UTF-8 comes out changed, and the compare-and-set then refuses it).
+ * bytes, a blob of a text column as text.
  */
 export function stored(table: SqliteTable, column: string): string {
   return `cast(t.${quote(column)} as ${table.binary.has(column) ? 'blob' : 'text'})`;
@@ -36,14 +37,17 @@ export function orderBy(table: SqliteTable, shape: RowShape): string {
   return shape.id.length === 0 ? '' : `order by ${order(table, shape)}`;
 }
 
-/** A blob stays a blob and a text a text: an application that stored bytes reads bytes. */
+/** A blob stays a blob and a text a text: an application that stored bytes reads bytes. Text may be given as its bytes. */
 export function writeSql(table: SqliteTable, shape: RowShape): string {
   const set = written(shape).map((column) => {
-    const other = table.binary.has(column) ? 'text' : 'blob';
-    return `${quote(column)} = case typeof(${quote(column)}) when '${other}' then cast(? as ${other}) else ? end`;
+    const [own, other] = table.binary.has(column) ? ['blob', 'text'] : ['text', 'blob'];
+    return `${quote(column)} = case typeof(${quote(column)}) when '${other}' then cast(? as ${other}) else cast(? as ${own}) end`;
   });
   const id = shape.id.map((column) => `${idColumn(table, column)} = ?`);
-  const unchanged = shape.columns.map((column) => `${stored(table, column)} collate binary is ?`);
+  const unchanged = shape.columns.map(
+    (column) =>
+      `${stored(table, column)} collate binary is cast(? as ${table.binary.has(column) ? 'blob' : 'text'})`,
+  );
   return `update ${quote(table.name)} as t set ${set} ${where([...id, ...unchanged])}`;
 }
 
@@ -85,13 +89,21 @@ export function toRow(table: SqliteTable, shape: RowShape, row: readonly SqliteV
   };
 }
 
+/** A letter and the columns of a row, in the bytes of the database's own encoding. */
+export function selectedBytes(table: SqliteTable, shape: RowShape): string {
+  return ["'a'", ...shape.columns.map((column) => stored(table, column))]
+    .map((text) => `cast(${text} as blob)`)
+    .join(', ');
+}
+
 /** The values of the first columns of a shape as the driver binds them. */
 export function storable(
   table: SqliteTable,
   shape: RowShape,
   values: readonly (string | null)[],
 ): (string | Buffer | null)[] {
-  return values.map((value, place) =>
-    value !== null && table.binary.has(shape.columns[place] ?? '') ? Buffer.from(value, 'latin1') : value,
-  );
+  return values.map((value, place) => {
+    if (value === null) return null;
+    return table.binary.has(shape.columns[place] ?? '') ? Buffer.from(value, 'latin1') : encoded(value);
+  });
 }

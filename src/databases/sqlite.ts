@@ -21,6 +21,7 @@ import { describeUrl, type SqliteUrl } from './database-url.ts';
 import { type Gauges, saysYes } from './gauge.ts';
 import { readCatalog, type SqliteTable } from './sqlite-catalog.ts';
 import { read, sqliteKnex } from './sqlite-connection.ts';
+import { assertExactId, exactRow } from './sqlite-exact.ts';
 import { existingFile, fileRefusal } from './sqlite-file.ts';
 import { sqliteGauges } from './sqlite-gauges.ts';
 import { lockSqlite } from './sqlite-lock.ts';
@@ -126,7 +127,10 @@ class SqliteDatabase implements Database {
         rows: atLeastOne(limit.rows),
         bytes: limit.bytes,
       });
-      return row === undefined ? null : idOf(table, shape, row);
+      if (row === undefined) return null;
+      const id = idOf(table, shape, row);
+      assertExactId(connection, table, shape, id);
+      return id;
     });
   }
 
@@ -139,7 +143,7 @@ class SqliteDatabase implements Database {
         ...bound(table, shape, range),
         rows: limit === undefined ? -1 : atLeastOne(limit),
       });
-      return rows.map((row) => toRow(table, shape, row));
+      return rows.map((row) => exactRow(connection, table, shape, toRow(table, shape, row)));
     });
   }
 
@@ -152,7 +156,9 @@ class SqliteDatabase implements Database {
         `select ${selected(table, shape)} from ${quote(table.name)} as t ${where(same)}`,
       );
       const found = ids.map((id) => statement.get(...values(table, shape, id)));
-      return found.filter((row) => row !== undefined).map((row) => toRow(table, shape, row));
+      return found
+        .filter((row) => row !== undefined)
+        .map((row) => exactRow(connection, table, shape, toRow(table, shape, row)));
     });
   }
 
@@ -197,7 +203,7 @@ class SqliteDatabase implements Database {
         ...wanted,
         rows: atLeastOne(limit),
       });
-      return rows.map((row) => toRow(table, shape, row));
+      return rows.map((row) => exactRow(connection, table, shape, toRow(table, shape, row)));
     });
   }
 

@@ -118,7 +118,8 @@ async function takeFiles(
   let seen = [...known.values()].flat().length;
   // What another worker renames meanwhile must not be taken for what stood there before
   const assertAlone = async (trx: Transaction): Promise<void> => {
-    if ((await intents.count(trx, chunk.chunk)) !== seen) throw new Contended();
+    if ((await intents.count(trx, chunk.chunk)) !== seen)
+      throw new Contended('the files of this chunk are in the hands of another worker');
   };
   const rotated = await rotateFiles({
     prepared,
@@ -179,7 +180,11 @@ async function writeParts(
     change !== null && lost.has(index) ? [change.id] : [],
   );
   const again = rotate(await database.readRows(shape, ids, trx));
-  if ((await write(again)).size > 0) throw new Contended();
+  const stillLost = [...(await write(again))].map((index) => again.rows[index]?.change?.id.join(', '));
+  if (stillLost.length > 0)
+    throw new Contended(
+      `what is stored in ${shape.table} is not what was read of it, in the row ${stillLost.slice(0, 5).join('; ')}`,
+    );
   return [
     { rotated, counts: (index) => !lost.has(index) },
     { rotated: again, counts: () => true },

@@ -173,20 +173,53 @@ describe('sqlite values', () => {
   });
   afterAll(async () => world.close());
 
-  test('keep their storage class: a blob stays a blob, and bytes that are no text stay untouched', async () => {
-    await world.exec('create table stored (id integer primary key, v text)');
-    await world.exec("insert into stored values (1, x'6f6c64'), (2, x'ff'), (3, 'old')");
+  test('keep their storage class and every byte: a blob stays a blob, and what is no UTF-8 what it is', async () => {
+    await world.exec('create table stored (id integer primary key, v text, w blob)');
+    // Stray bytes, a cut character, an encoded surrogate, one that is too long; and the replacement character itself
+    const texts = ['6f6c64', 'ff', '7bfffe22c3a9f09f988022', 'c3', 'eda080ed', 'c0af', 'efbfbd'];
+    for (const kind of ['text', 'blob'])
+      for (const hex of texts)
+        await world.exec(`insert into stored (v, w) values (cast(x'${hex}' as ${kind}), x'ff${hex}')`);
     const database = await openDatabase(world.url);
-    const shape = { table: 'stored', id: ['id'], columns: ['v'], written: 1 };
+    const shape = { table: 'stored', id: ['id'], columns: ['v', 'w'], written: 1 };
     const rows = await database.readRange(shape, { after: null, upTo: null });
-    expect(rows.map((row) => row.values[0])).toEqual(['old', '\uFFFD', 'old']);
-    const changes = rows.map((row) => ({ id: row.id, old: row.values, new: ['new'] }));
-    expect(await database.transaction((trx) => database.write(trx, shape, changes))).toEqual([1]);
-    expect(await world.exec('select hex(v) v, typeof(v) t from stored order by id')).toEqual([
-      { v: '6E6577', t: 'blob' },
-      { v: 'FF', t: 'blob' },
-      { v: '6E6577', t: 'text' },
-    ]);
+    expect([rows[0], rows[6]].map((row) => row?.values[0])).toEqual(['old', '\uFFFD']);
+    expect(
+      await database.readRows(
+        shape,
+        rows.map(({ id }) => id),
+      ),
+    ).toEqual(rows);
+    const longer = ({ id, values }: (typeof rows)[number]) => ({
+      id,
+      old: values,
+      new: [`a${values[0]}é`, null],
+    });
+    await world.exec("update stored set v = cast(x'fe' as text) where id = 2");
+    expect(await database.transaction((trx) => database.write(trx, shape, rows.map(longer)))).toEqual([1]);
+    expect(await world.exec('select hex(v) v, typeof(v) t, hex(w) w from stored order by id')).toEqual(
+      ['text', 'blob'].flatMap((t) =>
+        texts.map((hex) => ({
+          v: t === 'text' && hex === 'ff' ? 'FE' : `61${hex}c3a9`.toUpperCase(),
+          t,
+          w: `FF${hex.toUpperCase()}`,
+        })),
+      ),
+    );
+    await database.close();
+  });
+
+  test('that are no UTF-8 identify no row: refused with their table, where they would be passed over', async () => {
+    await world.exec('create table garbled (id text primary key, v text)');
+    await world.exec("insert into garbled values ('\uFFFD', 'fine'), (cast(x'61ff' as text), 'v')");
+    const database = await openDatabase(world.url);
+    const shape = { table: 'garbled', id: ['id'], columns: ['v'], written: 1 };
+    const refused = { code: 'no-row-id', message: expect.stringContaining('the table garbled has a row') };
+    const limit = { rows: 1, bytes: 100 };
+    await expect(database.boundAfter(shape, null, limit)).rejects.toMatchObject(refused);
+    await expect(database.readRange(shape, { after: null, upTo: null })).rejects.toMatchObject(refused);
+    await world.exec("delete from garbled where v = 'v'");
+    expect(await database.boundAfter(shape, null, limit)).toEqual(['\uFFFD']);
     await database.close();
   });
 

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import SqliteConnection from 'better-sqlite3';
 import { openLegacy } from '../support/n8n/decrypt.ts';
 import { sealLegacy } from '../support/n8n/encrypt.ts';
 import { type Place, withStore } from '../support/n8n/store.ts';
@@ -148,6 +149,36 @@ describe.each(engines)("a user's own job on %s", (engine) => {
     });
     expect((await restOf(place)).slice(1)).toEqual(rest.slice(0, -1));
   });
+});
+
+test('text that is no UTF-8 stays byte for byte on sqlite, beside a secret and around one', async () => {
+  const file = join(places.dir, 'own.sqlite');
+  const path = join(places.dir, 'own.yaml');
+  writeFileSync(path, job);
+  const around = (sealed: string) =>
+    Buffer.concat([Buffer.from(`["${sealed}", "`), Buffer.from([0xff, 0xc3]), Buffer.from('"]')]);
+  const world = new SqliteConnection(file);
+  world.exec(`create table vault (tenant text not null, region text not null, number integer not null,
+    token text not null, codes text, kind text, settings text, note text, primary key (tenant, region, number))`);
+  world
+    .prepare(
+      `insert into vault values ('', '', 1, ?, null, 'free', cast(? as text), cast(x'fffe41' as text))`,
+    )
+    .run(sealLegacy('a token', oldKey), around(sealLegacy('a setting', oldKey)));
+  const stage = places.closing(await Stage.open({ url: `sqlite:${file}` }, oldKey, newKey, { job: path }));
+  expect(await stage.finish()).toMatchObject({ error: undefined, run: { state: 'verified' } });
+  const row = world
+    .prepare(
+      'select token, cast(settings as blob) settings, hex(note) note, typeof(settings) type from vault',
+    )
+    .get() as { token: string; settings: Buffer; note: string; type: string };
+  world.close();
+  const [, sealed = ''] = /^\["([^"]*)"/.exec(row.settings.toString('latin1')) ?? [];
+  expect([row.token, sealed].map((text) => openLegacy(text, newKey).toString())).toEqual([
+    'a token',
+    'a setting',
+  ]);
+  expect([row.note, row.type, row.settings]).toEqual(['FFFE41', 'text', around(sealed)]);
 });
 
 function assertClosed(sealed: string): void {
