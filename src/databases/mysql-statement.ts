@@ -42,11 +42,16 @@ export function value(table: MysqlTable, column: string): string {
 /** The UTF-8 of a text, the bytes of anything else: what no collation, and no padding with spaces, makes equal. */
 export function bytes(table: MysqlTable, column: string): string {
   if (isBinary(table, column)) return idColumn(column);
-  const { charset } = typeOf(table, column);
   const text = value(table, column);
   // Converting makes a copy, which `max_allowed_packet` limits
-  const utf8 = charset === null || /^(utf8|utf8mb3|utf8mb4|ascii)$/.test(charset);
-  return `cast(${utf8 ? text : `convert(${text} using utf8mb4)`} as binary)`;
+  const legacy = legacyCharset(table, column) !== null;
+  return `cast(${legacy ? `convert(${text} using utf8mb4)` : text} as binary)`;
+}
+
+/** One that is not a part of UTF-8. */
+function legacyCharset(table: MysqlTable, column: string): string | null {
+  const { charset } = typeOf(table, column);
+  return charset === null || /^(utf8|utf8mb3|utf8mb4|ascii)$/.test(charset) ? null : charset;
 }
 
 /** In what the column's limit counts: characters, but bytes of the texts that have no length of their own. */
@@ -124,9 +129,13 @@ export function writeSql(table: MysqlTable, shape: RowShape): { update: string; 
       .filter((column) => !written(shape).includes(column))
       .map((column) => `${idColumn(column)} = ${idColumn(column)}`),
   ];
-  const unchanged = shape.columns.map(
-    (column, i) => `${bytes(table, column)} <=> cast(${stored(column, `c.o${i}`)} as binary)`,
-  );
+  const unchanged = shape.columns.map((column, i) => {
+    const charset = i < shape.written ? legacyCharset(table, column) : null;
+    // What it cannot tell in Unicode was read as `?`, and would be written so: compared in the column's own bytes that differs
+    return charset === null
+      ? `${bytes(table, column)} <=> cast(${stored(column, `c.o${i}`)} as binary)`
+      : `cast(${idColumn(column)} as binary) <=> cast(convert(c.o${i} using ${charset}) as binary)`;
+  });
   const from = joined(table, shape, names);
   const where = `where ${unchanged.join(' and ') || 'true'}`;
   return {

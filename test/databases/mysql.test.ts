@@ -305,6 +305,21 @@ describe('mariadb alone', () => {
     expect(wide).toMatchObject({ errno: 1406 });
   });
 
+  test('bytes that their character set does not define are left as they are, where writing would make them question marks', async () => {
+    await world.exec(`create table cyrillic (id int primary key, v varchar(40) character set cp1251, w varchar(40) character set cp1251);
+      insert into cyrillic values (1, cast(x'4198' as binary), 'w'), (2, 'Жук', cast(x'98' as binary))`);
+    await database.catalog();
+    const shape = { table: 'cyrillic', id: ['id'], columns: ['v', 'w'], written: 2 };
+    const rows = await database.readRange(shape, { after: null, upTo: null });
+    expect(rows[0]?.values).toEqual(['A?', 'w']);
+    const changes = rows.map(({ id, values: [v = '', w = ''] }) => ({ id, old: [v, w], new: [`${v}!`, w] }));
+    expect(await database.transaction((trx) => database.write(trx, shape, changes))).toEqual([0, 1]);
+    expect(await world.exec('select hex(v) v, hex(w) w from cyrillic')).toEqual([
+      { v: '4198', w: '77' },
+      { v: 'C6F3EA', w: '98' },
+    ]);
+  });
+
   test('zero dates and dates that are none are row ids as others', async () => {
     await world.exec(`set statement sql_mode = 'ALLOW_INVALID_DATES' for create table dated (id date primary key, v text);
       set statement sql_mode = 'ALLOW_INVALID_DATES' for insert into dated values ('0000-00-00', 'a'), ('2024-02-31', 'b'), ('2024-03-01', 'c')`);
