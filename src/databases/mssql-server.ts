@@ -1,5 +1,6 @@
 import { KeyturnError } from '../error.ts';
 import type { Privileges, Session } from './database.ts';
+import { logFacts, logWarnings } from './mssql-log.ts';
 import type { Parameter } from './mssql-request.ts';
 import { quote } from './mssql-statement.ts';
 
@@ -57,10 +58,8 @@ export async function sessionsOf(ask: Ask): Promise<Session[] | null> {
 export async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): Promise<string[]> {
   const wanted = new Set(tables);
   // What a login may not see, or a version does not have, warns of nothing
-  const told = async (sql: string, values: readonly Parameter[] = [schema]): Promise<unknown[][]> =>
-    (await ask(sql, values).catch(() => [])).filter(
-      (row) => values.length === 0 || wanted.has(String(row[0])),
-    );
+  const told = async (sql: string): Promise<unknown[][]> =>
+    (await ask(sql, [schema]).catch(() => [])).filter((row) => wanted.has(String(row[0])));
   const of = 'from sys.tables t % where t.schema_id = schema_id(@p0)';
   const from = (joins: string): string => of.replace('%', joins);
   const temporal = await told(
@@ -76,14 +75,6 @@ export async function warningsOf(ask: Ask, schema: string, tables: readonly stri
        join sys.security_policies p on p.object_id = s.object_id and p.is_enabled = 1`,
     )} order by t.name, p.name`,
   );
-  const [recovery] = await told(
-    'select recovery_model_desc from sys.databases where database_id = db_id()',
-    [],
-  );
-  const [log] = await told(
-    'select cast(used_log_space_in_percent as int) from sys.dm_db_log_space_usage',
-    [],
-  );
   return [
     ...temporal.map(
       ([table, history]) =>
@@ -98,12 +89,7 @@ export async function warningsOf(ask: Ask, schema: string, tables: readonly stri
       ([table, policy]) =>
         `the security policy ${policy} filters ${table}: rows that it hides from this login are not rotated`,
     ),
-    ...(recovery?.[0] === 'FULL' || recovery?.[0] === 'BULK_LOGGED'
-      ? [
-          `recovery model ${recovery[0]}: the log${log === undefined ? '' : `, ${log[0]} % used,`} grows by every row written until a log backup, ` +
-            'which keeps the old ciphertext: see --throttle log-used',
-        ]
-      : []),
+    ...logWarnings(await logFacts(ask)),
   ];
 }
 
