@@ -159,7 +159,7 @@ function lines(
     ...(found.length === 0 ? ['no ciphertext, and nothing that looks like it'] : found),
     ...filled,
     ...inside,
-    ...unread.map((table) => `${table}: could not be read, or not to its end`),
+    ...unread.map((table) => `${table}: could not be read`),
   ];
 }
 

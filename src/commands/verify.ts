@@ -103,7 +103,7 @@ async function lookThrough(
   const { ring } = await openKeyring(database, catalog, named, key);
   const { job, scan } =
     reference === null ? await fitToDatabase(database, catalog, named, ring) : { job: named, scan: null };
-  return { job, inventory: await takeInventory(database, catalog, job, ring, attachments, scan?.places) };
+  return { job, inventory: await takeInventory(database, catalog, job, ring, attachments, scan) };
 }
 
 /** A rotation to this key tells the job and the digests, unless another job is named. */

@@ -105,8 +105,13 @@ export interface Database {
     after: RowId | null,
     limit: { rows: number; bytes: number },
   ): Promise<RowId | null>;
-  /** Rows in id order; a shape without id columns gives them in no order. With `limit`, the first so many (the verifier pages with it). */
+  /** Rows in id order. With `limit`, the first so many (the verifier pages with it). */
   readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]>;
+  /**
+   * All rows of a table without a row id, in no order, by one sequential read: memory does not grow with the table. Their
+   * ids are empty. What `each` throws is thrown at the end.
+   */
+  readAll(shape: RowShape, each: (row: Row) => void): Promise<void>;
   /** Those of the given rows that exist, in no particular order; with `trx` they are locked against writers. */
   readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]>;
   /**
@@ -119,10 +124,7 @@ export interface Database {
    * SQLite has one connection: whatever `work` does must go through `trx`, or it waits for its own transaction.
    */
   transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T>;
-  /**
-   * The rows (id and column text) whose column contains one of the literal strings, paged after `after`.
-   * A shape without id columns gives the first `limit` rows, with empty ids, and no further page.
-   */
+  /** The rows (id and column text) whose column contains one of the literal strings, paged after `after`. */
   search(shape: RowShape, needles: readonly string[], after: RowId | null, limit: number): Promise<Row[]>;
   /** Throws KeyturnError `run-lock` when another process holds it. */
   lockRun(): Promise<RunLock>;

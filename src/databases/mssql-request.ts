@@ -1,5 +1,6 @@
 import { type Connection, Request, TYPES } from 'tedious';
 import { cleaned, MssqlError } from './mssql-error.ts';
+import { Taken } from './taken.ts';
 
 export type Parameter = string | number | bigint | boolean | Buffer | null | undefined;
 
@@ -38,6 +39,21 @@ export async function ask(
       if (!again || inTransaction(connection)) throw error;
     }
   }
+}
+
+/** The rows of a statement as they come; none is kept. */
+export async function rowByRow(
+  connection: Connection,
+  sql: string,
+  each: (row: unknown[]) => void,
+): Promise<void> {
+  const taken = new Taken(each);
+  await new Promise<void>((resolve, reject) => {
+    const request = new Request(sql, (error) => (error ? reject(cleaned(error)) : resolve()));
+    request.on('row', (row: { value: unknown }[]) => taken.add(row.map(({ value }) => value)));
+    connection.execSqlBatch(request);
+  });
+  taken.end();
 }
 
 function send(connection: Connection, sql: string, parameters: readonly Parameter[]): Promise<Answer> {

@@ -111,7 +111,7 @@ export function bounds(range: Range): string[] {
 }
 
 export function orderBy(shape: RowShape): string {
-  return shape.id.length === 0 ? '' : `order by ${shape.id.map((column) => `t.${quote(column)}`)}`;
+  return `order by ${shape.id.map((column) => `t.${quote(column)}`)}`;
 }
 
 export function boundStatement(

@@ -20,7 +20,7 @@ import { type MssqlTable, readCatalog } from './mssql-catalog.ts';
 import { mssqlGauges } from './mssql-gauges.ts';
 import { assertWithin, knexOver } from './mssql-knex.ts';
 import { lockMssql } from './mssql-lock.ts';
-import { ask, type Parameter, stage } from './mssql-request.ts';
+import { ask, type Parameter, rowByRow, stage } from './mssql-request.ts';
 import { privilegesOf, sessionsOf, warningsOf, widenColumn } from './mssql-server.ts';
 import { clientConfig, openPool, type Pool } from './mssql-session.ts';
 import {
@@ -40,7 +40,7 @@ import {
 } from './mssql-statement.ts';
 import { isDeniedMssql, isTimeoutMssql, isTransientMssql } from './mssql-transience.ts';
 import { describeMssql, type MssqlUrl } from './mssql-url.ts';
-import { type Texts, told, toRows, where, wholeNumber } from './statement.ts';
+import { type Texts, told, toRow, toRows, where, wholeNumber } from './statement.ts';
 
 /** Rows of one UPDATE: at 5,000 locks a statement's locks become one on the table. */
 const statementRows = 2_000;
@@ -104,6 +104,14 @@ class MssqlDatabase implements Database {
     return toRows(shape, (await this.#rows(sql, bounds(range))) as Texts[]);
   }
 
+  async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
+    const table = await this.#table(shape.table);
+    const sql = `select ${texts(table, shape)} from ${source(table)}`;
+    await this.#session(undefined, (connection) =>
+      rowByRow(connection, sql, (row) => each(toRow(shape, row as Texts))),
+    );
+  }
+
   async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
     if (ids.length === 0) return [];
     const table = await this.#table(shape.table);
@@ -150,7 +158,7 @@ class MssqlDatabase implements Database {
     limit: number,
   ): Promise<Row[]> {
     const table = await this.#table(shape.table);
-    const range = { after: shape.id.length === 0 ? null : after, upTo: null };
+    const range = { after, upTo: null };
     const values = bounds(range);
     const hits = shape.columns
       .filter((column) => !isBinary(table, column))

@@ -4,6 +4,7 @@ import { withoutValues } from './mysql-error.ts';
 import type { MysqlServer } from './mysql-session.ts';
 import { quietKnex } from './quiet-knex.ts';
 import type { Texts } from './statement.ts';
+import { Taken } from './taken.ts';
 
 /** The driver's own, and what knex calls it. */
 export type Held = Connection & { readonly __knexUid: string };
@@ -32,6 +33,22 @@ export function mysqlKnex(server: MysqlServer, failed: (connection: string, erro
 
 async function prepareSession(connection: Connection, { sessionSql }: MysqlServer): Promise<void> {
   for (const sql of sessionSql) await connection.promise().query(sql);
+}
+
+/** The rows of a statement as they come: without a callback the driver keeps none. */
+export async function rowByRow(
+  connection: Connection,
+  sql: string,
+  each: (row: Texts) => void,
+): Promise<void> {
+  const taken = new Taken(each);
+  await new Promise<void>((resolve, reject) => {
+    const query = connection.query({ sql, rowsAsArray: true });
+    query.on('result', (row) => taken.add(row as unknown as Texts));
+    query.on('error', reject);
+    query.on('end', () => resolve());
+  });
+  taken.end();
 }
 
 /** Runs one statement; without values as it stands, since not every statement can be prepared. */

@@ -13,9 +13,8 @@ export function source(table: MysqlTable): string {
   return `${quote(table.name)} as t`;
 }
 
-/** Nothing for rows without an id. */
 export function orderBy(shape: RowShape): string {
-  return shape.id.length === 0 ? '' : `order by ${shape.id.map(idColumn)}`;
+  return `order by ${shape.id.map(idColumn)}`;
 }
 
 export function idColumn(column: string): string {

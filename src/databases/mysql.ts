@@ -17,7 +17,7 @@ import { describeUrl, type MysqlUrl } from './database-url.ts';
 import { type Gauges, saysYes } from './gauge.ts';
 import type { Login } from './login.ts';
 import { type Ask, type MysqlTable, readCatalog } from './mysql-catalog.ts';
-import { type Held, mysqlKnex, run } from './mysql-connection.ts';
+import { type Held, mysqlKnex, rowByRow, run } from './mysql-connection.ts';
 import { isDeniedMysql, isTimeoutMysql, withoutValues } from './mysql-error.ts';
 import { mysqlGauges } from './mysql-gauges.ts';
 import { idText } from './mysql-id.ts';
@@ -39,7 +39,7 @@ import {
 import { isTransientMysql } from './mysql-transience.ts';
 import { widenColumn } from './mysql-widen.ts';
 import { assertTransacted, writeChanges } from './mysql-write.ts';
-import { type Texts, told, toRows, where, wholeNumber } from './statement.ts';
+import { type Texts, told, toRow, toRows, where, wholeNumber } from './statement.ts';
 
 export async function openMysql(url: MysqlUrl, login: Login): Promise<Database> {
   return new MysqlDatabase(await connectable(url, login), describeUrl(url));
@@ -112,6 +112,14 @@ class MysqlDatabase implements Database {
     return toRows(shape, await this.#rows(sql, values));
   }
 
+  async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
+    const table = await this.#table(shape.table);
+    const sql = `select ${texts(table, shape)} from ${source(table)}`;
+    await this.#session(undefined, (connection) =>
+      rowByRow(connection, sql, (row) => each(toRow(shape, row))),
+    );
+  }
+
   async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
     if (ids.length === 0) return [];
     const sql = readRowsSql(await this.#table(shape.table), shape, trx !== undefined);
@@ -148,7 +156,7 @@ class MysqlDatabase implements Database {
     limit: number,
   ): Promise<Row[]> {
     const table = await this.#table(shape.table);
-    const range: Range = { after: shape.id.length === 0 ? null : after, upTo: null };
+    const range: Range = { after, upTo: null };
     const { conditions, values } = predicates(table, shape, range);
     const searched = table.columns.filter(
       ({ name, holds }) => shape.columns.includes(name) && holds !== 'binary',

@@ -57,9 +57,8 @@ export function predicates(table: PostgresTable, shape: RowShape, range: Range):
   ];
 }
 
-/** Nothing for rows without an id. */
 export function orderBy(table: PostgresTable, shape: RowShape): string {
-  return shape.id.length === 0 ? '' : `order by ${shape.id.map((column) => idColumn(table, column))}`;
+  return `order by ${shape.id.map((column) => idColumn(table, column))}`;
 }
 
 /** One statement per shape: 41,000 to 68,000 rows a second, where row by row gives 6,600 to 10,600. */

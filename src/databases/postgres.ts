@@ -21,6 +21,7 @@ import { arrayParameter } from './postgres-array.ts';
 import { type PostgresTable, readCatalog } from './postgres-catalog.ts';
 import { postgresGauges } from './postgres-gauges.ts';
 import { lockPostgres } from './postgres-lock.ts';
+import { rowByRow } from './postgres-rows.ts';
 import { privilegesOf, sessionsOf, warningsOf, widenColumn } from './postgres-server.ts';
 import { connectable, prepareSession } from './postgres-session.ts';
 import {
@@ -36,7 +37,7 @@ import {
 } from './postgres-statement.ts';
 import { isTransientPostgres } from './postgres-transience.ts';
 import { quietKnex } from './quiet-knex.ts';
-import { type Texts, told, toRows, where, wholeNumber, written } from './statement.ts';
+import { type Texts, told, toRow, toRows, where, wholeNumber, written } from './statement.ts';
 
 export async function openPostgres(url: PostgresUrl, login: Login): Promise<Database> {
   return new PostgresDatabase(await connectable(url, login), url);
@@ -119,6 +120,12 @@ class PostgresDatabase implements Database {
     return toRows(shape, await this.#rows(sql, [...(range.after ?? []), ...(range.upTo ?? [])]));
   }
 
+  async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
+    const table = await this.#table(shape.table);
+    const text = `select ${texts(table, shape)} from ${source(table)}`;
+    await this.#session(undefined, (client) => rowByRow(client, text, (row) => each(toRow(shape, row))));
+  }
+
   async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
     if (ids.length === 0) return [];
     const table = await this.#table(shape.table);
@@ -177,8 +184,8 @@ class PostgresDatabase implements Database {
     limit: number,
   ): Promise<Row[]> {
     const table = await this.#table(shape.table);
-    const bounds = shape.id.length === 0 ? [] : predicates(table, shape, { after, upTo: null });
-    const first = shape.id.length === 0 ? 1 : (after?.length ?? 0) + 1;
+    const bounds = predicates(table, shape, { after, upTo: null });
+    const first = (after?.length ?? 0) + 1;
     // "C": a nondeterministic collation has no substring search before PostgreSQL 18, and a needle is bytes anyway
     const hits = shape.columns
       .filter((column) => !isBinary(table, column))
@@ -186,13 +193,7 @@ class PostgresDatabase implements Database {
         needles.map((_, place) => `strpos(${value(table, column)} collate "C", $${first + place}) > 0`),
       );
     const sql = `select ${texts(table, shape)} from ${source(table)} ${where([...bounds, `(${hits.join(' or ') || 'false'})`])} ${orderBy(table, shape)} limit ${wholeNumber(limit)}`;
-    return toRows(
-      shape,
-      await this.#rows(sql, [
-        ...(shape.id.length === 0 ? [] : (after ?? [])),
-        ...(hits.length === 0 ? [] : needles),
-      ]),
-    );
+    return toRows(shape, await this.#rows(sql, [...(after ?? []), ...(hits.length === 0 ? [] : needles)]));
   }
 
   lockRun(): Promise<RunLock> {

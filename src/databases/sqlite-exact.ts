@@ -14,7 +14,6 @@ import { where } from './statement.ts';
  * @throws KeyturnError `no-row-id` where the id is no UTF-8
  */
 export function exactRow(connection: Connection, table: SqliteTable, shape: RowShape, row: Row): Row {
-  if (shape.id.length === 0) return row;
   assertExactId(connection, table, shape, row.id);
   if (!row.values.some((value) => value?.includes(replacement))) return row;
   const [letter, ...bytes] = again(connection, table, shape, row.id) ?? [];

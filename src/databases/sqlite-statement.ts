@@ -32,9 +32,8 @@ export function selected(table: SqliteTable, shape: RowShape): string {
   return [...shape.id.map((column) => `t.${quote(column)}`), ...columns].join(', ') || 'null';
 }
 
-/** Nothing for rows without an id. */
 export function orderBy(table: SqliteTable, shape: RowShape): string {
-  return shape.id.length === 0 ? '' : `order by ${order(table, shape)}`;
+  return `order by ${order(table, shape)}`;
 }
 
 /** A blob stays a blob and a text a text: an application that stored bytes reads bytes. Text may be given as its bytes. */

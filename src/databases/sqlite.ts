@@ -147,6 +147,14 @@ class SqliteDatabase implements Database {
     });
   }
 
+  async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
+    await this.#session(undefined, (connection) => {
+      const table = this.#table(connection, shape.table);
+      const sql = `select ${selected(table, shape)} from ${quote(table.name)} as t`;
+      for (const row of read(connection, sql).iterate()) each(toRow(table, shape, row));
+    });
+  }
+
   async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
     return this.#session(trx, (connection) => {
       const table = this.#table(connection, shape.table);
@@ -189,7 +197,7 @@ class SqliteDatabase implements Database {
   ): Promise<Row[]> {
     return this.#session(undefined, (connection) => {
       const table = this.#table(connection, shape.table);
-      const range: Range = { after: shape.id.length === 0 ? null : after, upTo: null };
+      const range: Range = { after, upTo: null };
       const hits = shape.columns
         .filter((column) => !table.binary.has(column))
         .flatMap((column) =>

@@ -16,11 +16,15 @@ export function written(shape: RowShape): readonly string[] {
 }
 
 export function toRows(shape: RowShape, rows: readonly Texts[]): Row[] {
+  return rows.map((row) => toRow(shape, row));
+}
+
+export function toRow(shape: RowShape, row: Texts): Row {
   const width = shape.id.length;
-  return rows.map((row) => ({
+  return {
     id: row.slice(0, width) as string[],
     values: row.slice(width, width + shape.columns.length).map(toText),
-  }));
+  };
 }
 
 /** One character per byte. */

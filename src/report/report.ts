@@ -54,6 +54,8 @@ export interface InventoryReport {
   readonly undeclared: readonly Finding[];
   /** Tables that the login may not read: what is in them is unknown. */
   readonly unread: readonly string[];
+  /** Tables without a row id: searched before the run, not verified. */
+  readonly unkeyed: readonly string[];
   /** Columns that the job leaves alone, whether or not anything was found there. */
   readonly exclusions: readonly {
     readonly table: string;
@@ -235,6 +237,7 @@ function inventoryOf({ job, inventory }: Run): InventoryReport {
     absent: inventory.absent,
     undeclared: inventory.undeclared,
     unread: inventory.unread,
+    unkeyed: inventory.unkeyed ?? [],
     exclusions: job.exclude.map(({ table, column, reason }) => ({ table, column, reason })),
     leftOut: job.leftOut ?? null,
     places: placesOf(job, inventory),

@@ -70,7 +70,7 @@ export function keysSection({ keys: { from, to, sources }, run }: Report): strin
 
 export function inventorySection(report: Report): string[] {
   const { inventory } = report;
-  const { declared, absent, undeclared, unread, exclusions } = inventory;
+  const { declared, absent, undeclared, unread, unkeyed, exclusions } = inventory;
   const excluded = exclusions.filter(
     ({ table: name, column }) => !undeclared.some((found) => found.table === name && found.column === column),
   );
@@ -89,6 +89,12 @@ export function inventorySection(report: Report): string[] {
       ),
     ),
     ...(unread.length === 0 ? [] : labelled('Unknown', `not readable for this login: ${unread.join(', ')}`)),
+    ...(unkeyed.length === 0
+      ? []
+      : labelled(
+          'Not verified',
+          `searched to the end before the run, and not read again, since they have no row id: ${unkeyed.join(', ')}`,
+        )),
     ...(inventory.leftOut === null
       ? []
       : labelled(

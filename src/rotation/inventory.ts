@@ -26,8 +26,8 @@ interface Search {
 
 /**
  * Looks for the job's formats in every text column of every table: ciphertext that no field declares would be lost
- * with the old key (invariant 12 reads only what is declared). Only rows with a literal beginning of ciphertext
- * leave the database.
+ * with the old key (invariant 12 reads only what is declared). Of a table with a row id only rows with a literal beginning
+ * of ciphertext leave the database.
  */
 export async function findUndeclared(
   database: Database,
@@ -99,30 +99,40 @@ async function searchTable(
     columns,
     written: 0,
   };
-  let after: Row['id'] | null = null;
-  for (;;) {
-    const rows: Row[] = await database.search(shape, needles, after, page);
-    for (const row of rows) {
-      columns.forEach((column) => {
-        const text = undeclaredText(row, shape.columns.indexOf(column), prepared);
-        const counts = found.get(column);
-        if (text === '' || counts === undefined) return;
-        for (const format of formats) {
-          for (const readings of traces(text, format.prefixes(ring))) {
-            const openings = format.open(readings, ring);
-            if (openings.some((opening) => typeof opening === 'object')) counts.values++;
-            else if (openings.includes('closed')) counts.lookAlikes++;
-          }
+  await readHits(database, shape, needles, (row) => {
+    columns.forEach((column) => {
+      const text = undeclaredText(row, shape.columns.indexOf(column), prepared);
+      const counts = found.get(column);
+      if (text === '' || counts === undefined) return;
+      for (const format of formats) {
+        for (const readings of traces(text, format.prefixes(ring))) {
+          const openings = format.open(readings, ring);
+          if (openings.some((opening) => typeof opening === 'object')) counts.values++;
+          else if (openings.includes('closed')) counts.lookAlikes++;
         }
-      });
-    }
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < page || shape.id.length === 0) break;
-    after = last.id;
-  }
+      }
+    });
+  });
   return [...found]
     .filter(([, { values, lookAlikes }]) => values + lookAlikes > 0)
     .map(([column, counts]) => ({ table: table.name, column, ...counts }));
+}
+
+/** Every row that may have a hit, and of a table without a row id, which cannot be paged, all. */
+async function readHits(
+  database: Database,
+  shape: RowShape,
+  needles: readonly string[],
+  each: (row: Row) => void,
+): Promise<void> {
+  if (shape.id.length === 0) return database.readAll(shape, each);
+  for (let after: Row['id'] | null = null; ; ) {
+    const rows: Row[] = await database.search(shape, needles, after, page);
+    for (const row of rows) each(row);
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < page) return;
+    after = last.id;
+  }
 }
 
 /** The text of a column without what a field of the job covers. */

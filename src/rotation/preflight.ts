@@ -60,7 +60,7 @@ export async function preflight(
   const { job } = looked;
   const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
   const { opened, narrow } = await sampleTargets(database, catalog, job, from, to, attachments);
-  const inventory = await takeInventory(database, catalog, job, from, attachments, looked.scan?.places);
+  const inventory = await takeInventory(database, catalog, job, from, attachments, looked.scan);
   if (opened === 0 && (verdict === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
     throw new KeyturnError('no-values', `this ${job.title} database holds no encrypted value`, {
       hint: 'check --database, its schema and --table-prefix',

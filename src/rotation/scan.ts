@@ -1,4 +1,4 @@
-import type { Database, Row, RowId, RowShape, Table } from '../databases/database.ts';
+import type { Database, Row, RowShape, Table } from '../databases/database.ts';
 import { any } from '../documents/any.ts';
 import { type Document, MalformedDocument } from '../documents/document.ts';
 import { gzip, inside, isGzip } from '../documents/gzip.ts';
@@ -7,13 +7,9 @@ import type { Format, Opening } from '../formats/format.ts';
 import { searched } from '../job/everywhere.ts';
 import type { Job, Rules } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { readPages } from './pages.ts';
 import { isPlausible } from './plausible.ts';
 import { placeOf, type Verdict, verdictOf } from './rules.ts';
-
-/** Rows in memory at once; documents can be megabytes. */
-const page = { rows: 500, bytes: 8 * 1024 * 1024 };
-/** Of a table that has no row id, which cannot be paged. */
-const mostUnpaged = 20_000;
 
 /** What to look for: formats of text, and formats that fill a binary column. */
 export interface Wanted {
@@ -65,8 +61,10 @@ export interface Scan {
   /** What would be left behind under the old key: the operator has to say that it may. */
   readonly strays: readonly Stray[];
   readonly binary: readonly BinaryColumn[];
-  /** Tables, or the rest of them, that could not be read: what is in them is unknown. */
+  /** Tables that this login may not read: what is in them is unknown. */
   readonly unread: readonly string[];
+  /** Tables without a row id: no chunk reaches them, so that nobody reads them again. */
+  readonly unkeyed: readonly string[];
 }
 
 /** Reads every text and binary column of every table, unfiltered, and changes nothing. */
@@ -77,19 +75,18 @@ export async function scanDatabase(
 ): Promise<Scan> {
   const found = new Findings(wanted);
   const unread: string[] = [];
+  const unkeyed: string[] = [];
   for (const table of catalog) {
     const columns = searched(table, wanted.exclude);
     const names = columns.length === 0 ? table.rowId : columns.map(({ name }) => name);
     if (names.length === 0) continue;
     const shape: RowShape = { table: table.name, id: table.rowId, columns: names, written: 0 };
     try {
-      let read = 0;
-      for await (const rows of pages(database, shape)) {
-        read += rows.length;
+      if (shape.id.length === 0) unkeyed.push(table.name);
+      await readPages(database, shape, (rows) => {
         found.add(table.name, columns, rows);
         found.addIds(table, wanted.exclude, rows);
-      }
-      if (shape.id.length === 0 && read === mostUnpaged) unread.push(table.name);
+      });
     } catch (error) {
       if (!database.isDenied(error)) throw error;
       unread.push(table.name);
@@ -101,20 +98,8 @@ export async function scanDatabase(
     binary: [...binary.values()],
     strays: [...strays.values()],
     unread,
+    unkeyed,
   };
-}
-
-async function* pages(database: Database, shape: RowShape): AsyncGenerator<Row[]> {
-  if (shape.id.length === 0) {
-    yield await database.readRange(shape, { after: null, upTo: null }, mostUnpaged);
-    return;
-  }
-  for (let after: RowId | null = null; ; ) {
-    const upTo: RowId | null = await database.boundAfter(shape, after, page);
-    if (upTo === null) return;
-    yield await database.readRange(shape, { after, upTo });
-    after = upTo;
-  }
 }
 
 /** A string that a format may know. */

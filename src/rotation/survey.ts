@@ -4,6 +4,7 @@ import type { Keyring } from '../keys/keyring.ts';
 import { findUndeclared } from './inventory.ts';
 import { RowSource } from './row-source.ts';
 import type { Inventory } from './run.ts';
+import type { Scan } from './scan.ts';
 
 /** A limited column that is written, and the longest value in it. */
 export interface Width {
@@ -12,14 +13,18 @@ export interface Width {
   readonly longest: number;
 }
 
-/** Counts only; reads, and changes nothing. Without a keyring, ciphertext that no field declares cannot be told. */
+/**
+ * Counts only; reads, and changes nothing. Without a keyring, ciphertext that no field declares cannot be told.
+ *
+ * @param scan of a job that goes by shape
+ */
 export async function takeInventory(
   database: Database,
   catalog: readonly Table[],
   job: Job,
   ring: Keyring | null,
   attachments: string | null,
-  places?: Inventory['places'],
+  scan: Scan | null = null,
 ): Promise<Inventory> {
   const targets = [];
   const source = new RowSource(database, attachments);
@@ -27,7 +32,13 @@ export async function takeInventory(
     targets.push({ target: target.shape.table, ...(await source.count(target)) });
   const { findings, unread } =
     ring === null ? { findings: [], unread: [] } : await findUndeclared(database, catalog, job, ring);
-  return { targets, absent: job.absent, undeclared: findings, unread, ...(places && { places }) };
+  return {
+    targets,
+    absent: job.absent,
+    undeclared: findings,
+    unread: [...new Set([...unread, ...(scan?.unread ?? [])])],
+    ...(scan !== null && { unkeyed: scan.unkeyed, places: scan.places }),
+  };
 }
 
 export async function widthsOf(

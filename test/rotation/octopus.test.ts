@@ -260,9 +260,9 @@ test.each([
   ['JSON too deep', 'text', deep],
   ['a JSON string in a string', 'text', (json: string) => JSON.stringify([JSON.stringify(json)])],
   ['white space', 'text', (_: string, sealed: string) => `${sealed}\n`],
-  ['bytes that are no gzip', 'blob', (json: string) => Buffer.from(json)],
   ['UTF-16 that is no gzip', 'blob', (json: string) => Buffer.from(json, 'utf16le')],
   ['a gzip of UTF-16BE', 'blob', (json: string) => gzipSync(Buffer.from(json, 'utf16le').swap16())],
+  ['the first of two gzips', 'blob', (json: string) => Buffer.concat([gzipSync(json), gzipSync('')])],
   ['an id', 'text primary key not null', (_: string, sealed: string) => sealed],
 ])('a secret inside %s stops the run before it begins, unless it is left behind', async (_, type, wrap) => {
   const keys = keysOf(16, 32);
@@ -296,10 +296,12 @@ test('a column in which nothing changes is not written', async () => {
   expect(await scene.problems()).toEqual([]);
 });
 
-test('a table that cannot be walked is named, if it holds ciphertext', async () => {
+test('a table that cannot be walked is named, if it holds ciphertext, in whatever row', async () => {
   const { old, next } = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, { old, next });
   await scene.world.exec('create table "Unkeyed" ("Note" text)');
+  await scene.world.exec(`with recursive note(n) as (select 1 union all select n + 1 from note where n < 20000)
+    insert into "Unkeyed" select 'note ' || n from note`);
   await scene.world.exec('insert into "Unkeyed" values (?)', [sealText(Buffer.from('a secret'), old)]);
   const refused = await scene.run(...rotation, ...scene.where, ...preview);
   expectCode(refused, 2);
@@ -312,6 +314,7 @@ test('a value that comes under the old key into a table where nothing was found 
   const { old, next } = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, { old, next });
   const document = JSON.stringify({ Later: sealText(Buffer.from('came late'), old) });
+  await scene.world.exec('create table "Unkeyed" ("Note" text)');
   const script = `${scene.path}/writer.cjs`;
   writeFileSync(
     script,
@@ -329,6 +332,7 @@ new Sqlite(${JSON.stringify(scene.world.url.slice('sqlite:'.length))})
   expect(openText(Later, next)?.toString()).toBe('came late');
   const report = JSON.parse((await scene.run('report', ...scene.where.slice(0, 2), '--json')).stdout);
   expect(report.report.proof.scans).toBe(2);
+  expect(report.report.inventory.unkeyed).toContain('Unkeyed');
 });
 
 test('a certificate that is left over under a lost key does not refuse the right one', async () => {

@@ -1,0 +1,25 @@
+/**
+ * Rows that a driver hands over as they come. What taking one throws must not end up in the driver: it is thrown at the
+ * end, when the connection is free again.
+ */
+export class Taken<T> {
+  readonly #each: (row: T) => void;
+  #failed: { readonly error: unknown } | null = null;
+
+  constructor(each: (row: T) => void) {
+    this.#each = each;
+  }
+
+  add(row: T): void {
+    if (this.#failed !== null) return;
+    try {
+      this.#each(row);
+    } catch (error) {
+      this.#failed = { error };
+    }
+  }
+
+  end(): void {
+    if (this.#failed !== null) throw this.#failed.error;
+  }
+}
