@@ -58,7 +58,7 @@ export async function rotateDry(
       ({ path, mustWrite }) => (path === '' || mustWrite ? 'kept nowhere: a dry run' : `in ${path}`),
     ),
   );
-  assertWide(found.narrow, false);
+  assertWide(found.widths, false);
   const keys = { current, next: next.key };
   const local = await withSite(context, opened, args, (site) =>
     rehearse(site, { job, ...order }, keys, found),

@@ -2,12 +2,13 @@ import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';
 import { generateKey } from '../keys/key-file.ts';
+import { Keyring } from '../keys/keyring.ts';
 import { type Estimate, estimate } from '../rotation/estimate.ts';
 import { readHistory, unfinishedRun } from '../rotation/history.ts';
 import { assertDeclared, type Preflight, preflight } from '../rotation/preflight.ts';
 import type { Inventory } from '../rotation/run.ts';
-import { takeInventory, type Width, widthsOf } from '../rotation/survey.ts';
-import { assertWide } from '../rotation/widths.ts';
+import { takeInventory } from '../rotation/survey.ts';
+import { assertWide, type Width, widthsOf } from '../rotation/widths.ts';
 import { attachmentsFolder, attachmentsOptions } from './attachments.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { estimateLines } from './estimate-lines.ts';
@@ -77,12 +78,15 @@ async function lookAt(
   const looked = await findings(context, database, catalog, fitted, args);
   const { inventory, warnings, refusal } = looked;
   const job = looked.found?.job ?? fitted;
-  const widths = await Promise.all(job.targets.map((target) => widthsOf(database, catalog, target)));
+  const widths = await withLongest(
+    database,
+    looked.found?.widths ?? (await widthsOf(database, catalog, job, new Keyring(generateKey(job.key)))),
+  );
   const estimated = await estimateOf(context, database, job, looked, args);
   const lines = [
     `${job.title} database ${database.place}`,
     ...previewLines(job, inventory),
-    ...job.targets.flatMap(({ shape }, i) => (widths[i] ?? []).map((width) => widthLine(shape.table, width))),
+    ...widths.map(widthLine),
     ...looked.unknown,
     ...(estimated === null ? [] : estimateLines(estimated, args.window)),
   ];
@@ -91,14 +95,16 @@ async function lookAt(
     database: database.place,
     keyId: looked.keyId,
     phases: job.phases,
-    targets: job.targets.map(({ shape, phase, fields }, i) => ({
+    targets: job.targets.map(({ shape, phase, fields }) => ({
       target: shape.table,
       phase: job.phases[phase],
       rows: inventory.targets.find(({ target }) => target === shape.table)?.rows ?? null,
       bytes: inventory.targets.find(({ target }) => target === shape.table)?.bytes,
       id: shape.id,
       fields: fields.map(({ column, format, document: carrier }) => ({ column, format, document: carrier })),
-      widths: widths[i],
+      widths: widths
+        .filter(({ table }) => table === shape.table)
+        .map(({ column, width, longest, needed }) => ({ column, width, longest, needed })),
     })),
     absent: inventory.absent,
     undeclared: looked.keyId === null ? null : inventory.undeclared,
@@ -183,7 +189,7 @@ async function findings(
       keyId: current.id,
       found,
       refusal: refusalOf(() => {
-        assertWide(found.narrow, false);
+        assertWide(found.widths, false);
         assertDeclared(inventory.undeclared);
       }),
     };
@@ -204,6 +210,17 @@ function refusalOf(check: () => void): KeyturnError | null {
   }
 }
 
-function widthLine(table: string, { column, width, longest }: Width): string {
-  return `${table}.${column} holds ${width} characters, the longest value has ${longest}`;
+/** With the length of what is there. */
+type MeasuredWidth = Width & { readonly longest: number };
+
+async function withLongest(database: Database, widths: readonly Width[]): Promise<MeasuredWidth[]> {
+  const measured = [];
+  for (const width of widths)
+    measured.push({ ...width, longest: await database.longest(width.table, width.column) });
+  return measured;
+}
+
+function widthLine({ table, column, unit, width, longest, needed }: MeasuredWidth): string {
+  const grows = needed === null || needed <= longest ? '' : `, the longest new one at most ${needed}`;
+  return `${table}.${column} holds ${width} ${unit}, the longest value has ${longest}${grows}`;
 }

@@ -138,7 +138,7 @@ async function rotateAnew(
   const { job, current, next, found } = prepared;
   if (terminal.interactive && loaded.file.about !== undefined)
     terminal.say(`\n${loaded.file.about.trim()}\n`);
-  assertWide(prepared.found.narrow, args.upgradeDatabase);
+  assertWide(found.widths, args.upgradeDatabase);
   await assertAlone(context, database, args.force);
   await askConsent(context, consents(args, prepared));
   const secrets = await unlessStopped(
@@ -154,8 +154,7 @@ async function rotateAnew(
       `${path} keeps what ${job.title} derives from the old key: ${secrets.map(({ setting }) => setting).join(', ')}`,
     );
   }
-  await widenColumns(database, found.narrow);
-  for (const { table, column, width, needed } of found.narrow)
+  for (const { table, column, width, needed } of await widenColumns(database, found.widths))
     terminal.say(`${table}.${column} was widened from ${width} to ${needed}`);
   const keys = { current, next: next.key };
   const order = { job, options: newRunOptions(args), authority: authorityOf(context, args) };

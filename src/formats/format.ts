@@ -40,7 +40,10 @@ export interface Format {
   readonly files?: FileCipher;
   /** One outcome per value, in order. Never throws for bad data. */
   open(sealed: readonly string[], ring: Keyring): Opening[];
-  /** Seals under the ring's keys; `like[i]` is the ciphertext that `plain[i]` came from: its generation is kept. */
+  /**
+   * Seals under the ring's keys; `like[i]` is the ciphertext that `plain[i]` came from: its generation is kept, and its
+   * length and alphabet with it, so that it fits where it stood (rotation/widths.ts).
+   */
   seal(plain: readonly Buffer[], ring: Keyring, like: readonly string[]): string[];
   /** The stored form of the application's "nothing here" (n8n: input of fewer than 16 bytes): left as it is. */
   isEmpty(text: string): boolean;

@@ -15,7 +15,7 @@ import { filesWarnings, sampleFiles } from './sample-files.ts';
 import { type Scan, scanDatabase } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './survey.ts';
-import { type NarrowColumn, narrowColumns } from './widths.ts';
+import { type Width, widthsOf } from './widths.ts';
 
 const sampledRows = 20;
 
@@ -26,8 +26,8 @@ export interface Preflight {
   readonly from: Keyring;
   readonly to: Keyring;
   readonly inventory: Inventory;
-  /** Columns that the new ciphertext does not fit into; the run cannot begin before they are wider. */
-  readonly narrow: readonly NarrowColumn[];
+  /** Of columns with a limited length; a run cannot begin before the new ciphertext fits (`assertWide`). */
+  readonly widths: readonly Width[];
   /** For the operator: what to know before going on. */
   readonly warnings: readonly string[];
 }
@@ -59,7 +59,7 @@ export async function preflight(
   const looked = await fitToDatabase(database, catalog, declared, from);
   const { job } = looked;
   const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
-  const { opened, narrow } = await sampleTargets(database, catalog, job, from, to, attachments);
+  const opened = await sampleTargets(database, job, from, to, attachments);
   const inventory = await takeInventory(database, catalog, job, from, attachments, looked.scan);
   if (opened === 0 && (verdict === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
     throw new KeyturnError('no-values', `this ${job.title} database holds no encrypted value`, {
@@ -71,7 +71,7 @@ export async function preflight(
     from,
     to,
     inventory,
-    narrow,
+    widths: await widthsOf(database, catalog, job, to),
     warnings: [
       ...privileges,
       ...inventory.unread.map(unreadWarning),
@@ -146,17 +146,15 @@ async function checkPrivileges(database: Database, job: Job): Promise<string[]> 
   ];
 }
 
-/** Opens and seals the first rows of every target, and writes nothing. Tells how many values opened, and where they do not fit. */
+/** Opens and seals the first rows of every target, and writes nothing. Tells how many values opened. */
 async function sampleTargets(
   database: Database,
-  catalog: readonly Table[],
   job: Job,
   from: Keyring,
   to: Keyring,
   attachments: string | null,
-): Promise<{ readonly opened: number; readonly narrow: readonly NarrowColumn[] }> {
+): Promise<number> {
   let total = 0;
-  const narrow: NarrowColumn[] = [];
   for (const target of job.targets.filter(({ onlyVerified }) => onlyVerified !== true)) {
     const prepared = prepareTarget(target, job.everywhere);
     if (target.tree !== undefined) {
@@ -171,10 +169,9 @@ async function sampleTargets(
     const opened = outcome.rows.reduce((sum, { tally }) => sum + tally.rotated + tally.current, 0);
     const failed = outcome.rows.reduce((sum, { tally }) => sum + tally.exceptions, 0);
     assertMostlyOpen(target, { opened, failed });
-    narrow.push(...(await narrowColumns(database, catalog, prepared, rows, outcome, to)));
     total += opened;
   }
-  return { opened: total, narrow };
+  return total;
 }
 
 function assertMostlyOpen(

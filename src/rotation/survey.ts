@@ -6,13 +6,6 @@ import { RowSource } from './row-source.ts';
 import type { Inventory } from './run.ts';
 import type { Scan } from './scan.ts';
 
-/** A limited column that is written, and the longest value in it. */
-export interface Width {
-  readonly column: string;
-  readonly width: number;
-  readonly longest: number;
-}
-
 /**
  * Counts only; reads, and changes nothing. Without a keyring, ciphertext that no field declares cannot be told.
  *
@@ -39,18 +32,4 @@ export async function takeInventory(
     unread: [...new Set([...unread, ...(scan?.unread ?? [])])],
     ...(scan !== null && { unkeyed: scan.unkeyed, places: scan.places }),
   };
-}
-
-export async function widthsOf(
-  database: Database,
-  catalog: readonly Table[],
-  { shape }: Job['targets'][number],
-): Promise<Width[]> {
-  const table = catalog.find(({ name }) => name === shape.table);
-  const widths: Width[] = [];
-  for (const column of shape.columns.slice(0, shape.written)) {
-    const width = table?.columns.find(({ name }) => name === column)?.maxLength ?? null;
-    if (width !== null) widths.push({ column, width, longest: await database.longest(shape.table, column) });
-  }
-  return widths;
 }

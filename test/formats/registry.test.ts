@@ -1,5 +1,8 @@
 import { expect, test } from '@jest/globals';
-import { formatNames, formatOf } from '../../src/formats/registry.ts';
+import { escaped } from '../../src/documents/json.ts';
+import { formatNames, formatOf, namedFormats } from '../../src/formats/registry.ts';
+import { Key } from '../../src/keys/key.ts';
+import { Keyring } from '../../src/keys/keyring.ts';
 
 const layout = {
   layout: ['nonce 12', 'ciphertext', 'tag 16'],
@@ -27,6 +30,23 @@ test.each(['N8N', '', 'constructor', '__proto__', 'aes-gcm'])(
     );
   },
 );
+
+test('a plaintext sealed again under another key takes the place of its ciphertext to the character, and is escaped nowhere', () => {
+  const keyrings = [1, 2].map(
+    (byte) =>
+      new Keyring(Key.fromBytes(Buffer.alloc(32, byte)), [['data:a', Key.fromBytes(Buffer.alloc(32))]]),
+  );
+  const [old, next] = keyrings as [Keyring, Keyring];
+  const formats = [...namedFormats, formatOf({ 'aes-gcm': layout })];
+  for (const format of formats)
+    for (const like of ['', 'a:', 'U2FsdGVkX1']) {
+      const plain = Array.from({ length: 70 }, (_, length) => Buffer.alloc(length));
+      const sealed = format.seal(plain, old, Array(70).fill(like));
+      const again = format.seal(plain, next, sealed);
+      expect(again.map(({ length }) => length)).toEqual(sealed.map(({ length }) => length));
+      if (format.carries === 'text') expect(escaped(again.join(''))).toBe(again.join(''));
+    }
+});
 
 test('equal descriptions are the identical format, in whatever order their parts are written', () => {
   const format = formatOf({ 'aes-gcm': layout });

@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { openDatabase } from '../../src/databases/open.ts';
 import { keyturn } from '../support/cli.ts';
 import { createMysqlDatabase } from '../support/mariadb.ts';
 import { openLegacy } from '../support/n8n/decrypt.ts';
 import { sealLegacy } from '../support/n8n/encrypt.ts';
+import { openText, sealText } from '../support/octopus/sealing.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 import { Stage } from './stage.ts';
 
@@ -101,9 +103,9 @@ async function expectRotated(rows: number, filler = ''): Promise<void> {
 
 const keys = ['--current-key-file', 'old.key', '--new-key-file', 'new.key'];
 const consent = ['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase'];
-const rotateWords = (): string[] => [
+const rotateWords = (chunkRows = '20'): string[] => [
   ...['rotate', '--job', 'own.yaml', '--database', world.url, ...keys, ...consent],
-  ...['--chunk-rows', '20', '--workers', '2', '--report-dir', 'report'],
+  ...['--chunk-rows', chunkRows, '--workers', '2', '--report-dir', 'report'],
 ];
 
 describe('a job on MariaDB', () => {
@@ -158,6 +160,71 @@ describe('a job on MariaDB', () => {
       stderr: expect.any(String),
     });
     expect(await world.exec(`show tables like 'keyturn%'`)).toEqual([]);
+  });
+
+  test('is refused when one gzip would grow out of its column, which --upgradeDatabase widens; what keeps its length may fill its own', async () => {
+    const [from, to] = [randomBytes(16), randomBytes(32)];
+    writeFileSync(join(dir, 'old.key'), from.toString('base64'), { mode: 0o600 });
+    writeFileSync(join(dir, 'new.key'), to.toString('base64'), { mode: 0o600 });
+    writeFileSync(
+      join(dir, 'own.yaml'),
+      `job: own
+title: Own system
+key: { form: base64, bytes: [16, 32], generate: { bytes: 32, as: base64 } }
+canary: [{ table: parcel, column: secret, format: octopus, plaintext: utf8 }]
+phases:
+  - name: values
+    targets:
+      - table: parcel
+        fields:
+          - { column: secret, format: octopus, plaintext: utf8 }
+          - { column: packed, document: gzip, format: octopus, plaintext: utf8, foreign: leave }
+`,
+    );
+    const secret = sealText(Buffer.from('a secret'), from);
+    const pack = (secrets: readonly string[]) => gzipSync(JSON.stringify(secrets));
+    const last = pack(Array(8).fill(secret));
+    const columns = `secret varchar(${secret.length}) not null, packed varbinary(160) not null default 0x00 comment 'a, b'`;
+    await world.exec(`create table parcel (id int primary key, ${columns})`);
+    await world.exec('insert into parcel select seq, ?, ? from seq_1_to_4999', [secret, pack([secret])]);
+    await world.exec('insert into parcel values (5000, ?, ?)', [secret, last]);
+    const before = await world.exec('checksum table parcel');
+
+    const refused = await keyturn(rotateWords(), { cwd: dir });
+    expect({ code: refused.code, stderr: refused.stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(
+        /^keyturn: error: parcel\.packed holds 160 bytes, the new ciphertext needs \d{3}$/m,
+      ),
+    });
+    expect(await world.exec('checksum table parcel')).toEqual(before);
+    expect(await world.exec(`show tables like 'keyturn%'`)).toEqual([]);
+    const { length } = last;
+    const plan = await keyturn(['plan', '--job', 'own.yaml', '--database', world.url], { cwd: dir });
+    expect(plan.stdout).toMatch(
+      RegExp(
+        `packed holds 160 bytes, the longest value has ${length}, the longest new one at most \\d{3}$`,
+        'm',
+      ),
+    );
+
+    const rotated = await keyturn([...rotateWords('2500'), '--upgradeDatabase'], {
+      cwd: dir,
+    });
+    expect({ code: rotated.code, stderr: rotated.stderr }).toEqual({
+      code: 0,
+      stderr: expect.stringMatching(/^parcel\.packed was widened from 160 to \d{3}$/m),
+    });
+    expect(rotated.stderr.match(/widened/g)).toHaveLength(1);
+    const [row] = await world.exec('select secret, packed from parcel where id = 5000');
+    const packed = JSON.parse(gunzipSync(row?.packed as Buffer).toString()) as string[];
+    expect([String(row?.secret), ...packed].map((text) => openText(text, to)?.toString())).toEqual(
+      Array(9).fill('a secret'),
+    );
+    const [shown] = await world.exec('show create table parcel');
+    expect(Object.values(shown ?? {}).join()).toMatch(
+      /`packed` varbinary\(\d{3}\) NOT NULL DEFAULT .* COMMENT 'a, b'/,
+    );
   });
 
   test('is not begun while the application is connected', async () => {

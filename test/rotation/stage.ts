@@ -76,7 +76,7 @@ export class Stage {
     const catalog = await this.database.catalog();
     const job = resolveJob(loadJob(this.#scene.job ?? 'n8n', formatNames), catalog);
     const found = await preflight(this.database, catalog, job, this.keys);
-    assertWide(found.narrow, false);
+    assertWide(found.widths, false);
     assertDeclared(found.inventory.undeclared);
     return found;
   }
