@@ -57,7 +57,7 @@ async function underTheOldKey({ ground, many, oldKey, newKey }: Aftermath): Prom
     for (const row of rows.filter(({ type }) => type !== 'instance.id'))
       if (opens(() => openDeploymentKey(row, oldKey) !== ''))
         found.push(`deployment_key ${row.id} is under the old key`);
-    const [ldap] = await store.rows("select value from settings where key = 'features.ldap'");
+    const [ldap] = await store.rows(`select value from settings where "key" = 'features.ldap'`);
     const { bindingAdminPassword } = JSON.parse(String(ldap?.value));
     if (!opens(() => openLegacy(bindingAdminPassword, newKey).toString('utf8') === 'many-ldap-password'))
       found.push('the LDAP password is not under the new key');

@@ -71,7 +71,8 @@ export class Checkpoint {
         return await this.#store.rows(sql, parameters);
       } catch (error) {
         // Before the first run keyturn's tables are not there
-        if (/no such table|does not exist/.test(String((error as Error).message))) return [];
+        if (/no such table|does(n't| not) exist|Invalid object name/.test(String((error as Error).message)))
+          return [];
         await this.close();
         if (performance.now() > giveUpAt) throw error;
         await sleep(50);

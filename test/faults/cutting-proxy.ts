@@ -13,10 +13,20 @@ export interface CuttingProxy {
   close(): Promise<void>;
 }
 
-/** PostgreSQL's simple query: Q, its length, COMMIT. https://www.postgresql.org/docs/current/protocol-message-formats.html */
-const commit = /Q\0\0\0.commit;?\0/is;
+/**
+ * PostgreSQL's simple query, Q, its length, and the text: https://www.postgresql.org/docs/current/protocol-message-formats.html
+ * MySQL's COM_QUERY, length, 0, 3, and the text: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query.html
+ * SQL Server's packet for its transaction manager, whose request of type 7 follows 22 bytes of headers:
+ * https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-tds
+ */
+function isCommit(data: Buffer): boolean {
+  if (data[0] === 14) return data.length > 31 && data.readUInt16LE(30) === 7;
+  if (data[4] === 3) return /^commit;?$/i.test(data.toString('latin1', 5));
+  return /Q\0\0\0.commit;?\0/is.test(data.toString('latin1'));
+}
 
-export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
+/** @param target a port of this machine, unless `host` is named. */
+export async function startCuttingProxy(target: number, host = '127.0.0.1'): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
   let bytesLeft: number | null = null;
   let losing = false;
@@ -31,7 +41,7 @@ export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
     done();
   };
   const server = createServer((near) => {
-    const far = connect(target, '127.0.0.1');
+    const far = connect(target, host);
     let unanswered = false;
     const join = (from: Socket, to: Socket): void => {
       sockets.add(from);
@@ -47,7 +57,7 @@ export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
           near.destroy();
           return;
         }
-        if (losing && from === near && commit.test(data.toString('latin1'))) {
+        if (losing && from === near && isCommit(data)) {
           unanswered = true;
           hit();
         }

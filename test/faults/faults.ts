@@ -74,7 +74,7 @@ export class Faults {
       'database disturbed': () => ground.disturb(),
       ...(server !== null && {
         'database server killed and restarted': async () => {
-          await server.kill(random() < 0.5 ? 'SIGKILL' : 'SIGQUIT');
+          await server.end(random() < 0.5 ? 'crash' : 'shutdown');
           await this.#down();
           await server.restart();
           return true;

@@ -2,9 +2,11 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Many, manyPostgres, manySqlite } from '../support/n8n/many.ts';
+import { createMysqlDatabase, startMariadb } from '../support/mariadb.ts';
+import { type Many, manyElsewhere, manyPostgres, manySqlite } from '../support/n8n/many.ts';
+import { storeMark } from '../support/n8n/mysql-store.ts';
 import { type Place, withStore } from '../support/n8n/store.ts';
-import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { startPostgres, type TestDatabase } from '../support/postgres.ts';
 import { type CuttingProxy, startCuttingProxy } from './cutting-proxy.ts';
 
 /** A database that a storm goes over. */
@@ -14,8 +16,8 @@ export interface Ground {
   /** For keyturn. */
   readonly url: string;
   readonly proxy: CuttingProxy | null;
-  /** Null: the engine has none. */
-  readonly server: Pick<PostgresServer, 'kill' | 'restart'> | null;
+  /** Null: the engine has none, or not one of the storm's own. */
+  readonly server: StormServer | null;
   /** Ends every connection but the storm's own; or holds all writers for a moment. False: it could not. */
   disturb(): Promise<boolean>;
   /** Connections that are not the storm's. */
@@ -23,6 +25,12 @@ export interface Ground {
   /** Files beside the database that should have gone with the last process. */
   leftovers(): readonly string[];
   close(): Promise<void>;
+}
+
+export interface StormServer {
+  /** As a crash would, or by its own shutdown; either cuts its clients off. */
+  end(how: 'crash' | 'shutdown'): Promise<void>;
+  restart(): Promise<void>;
 }
 
 export type Engine = (many: Many) => Promise<Ground>;
@@ -41,7 +49,10 @@ export const postgres: Engine = async (many) => {
     place,
     url: through.href,
     proxy,
-    server,
+    server: {
+      end: (how) => server.kill(how === 'crash' ? 'SIGKILL' : 'SIGQUIT'),
+      restart: server.restart,
+    },
     disturb: () =>
       withStore(place, async (store) => {
         await store.run(`select pg_terminate_backend(pid) ${others}`);
@@ -89,3 +100,67 @@ export const sqlite: Engine = async (many) => {
     close: async () => rmSync(folder, { recursive: true, force: true }),
   };
 };
+
+/** A server of its own: it is killed now and then. */
+export const mariadb: Engine = async (many) => {
+  // Killed, it must remember what it said to be committed
+  const server = await startMariadb({ config: ['innodb-flush-log-at-trx-commit=2'] });
+  const ground = await groundOn(await createMysqlDatabase(server.url), many, mysqlOthers);
+  return {
+    ...ground,
+    server: {
+      end: (how) => server.kill(how === 'crash' ? 'SIGKILL' : 'SIGTERM'),
+      restart: server.restart,
+    },
+    close: async () => {
+      await ground.close();
+      await server.stop();
+    },
+  };
+};
+
+/** A server that the environment names is nobody's to kill. */
+export const mysql: Engine = async (many) =>
+  groundOn(await createMysqlDatabase(process.env.KEYTURN_TEST_MYSQL), many, mysqlOthers);
+
+export const mssql: Engine = async (many) => {
+  const { createMssqlDatabase } = await import('../support/mssql.ts');
+  const others = `select session_id as id from sys.dm_exec_sessions
+    where database_id = db_id() and program_name <> 'keyturn test'`;
+  return groundOn(await createMssqlDatabase(), many, others);
+};
+
+const mysqlOthers = `select id from information_schema.processlist
+  where db = database() and coalesce(is_used_lock(concat('${storeMark}', id)), 0) <> id`;
+
+/** @param others SQL of the numbers of connections that are not the storm's. */
+async function groundOn(
+  database: TestDatabase,
+  many: Many,
+  others: string,
+): Promise<Ground & { readonly proxy: CuttingProxy }> {
+  const direct = new URL(database.url);
+  const place = await manyElsewhere(direct.href, many);
+  const proxy = await startCuttingProxy(Number(direct.port), direct.hostname);
+  const through = new URL(direct.href);
+  through.hostname = '127.0.0.1';
+  through.port = String(proxy.port);
+  return {
+    place,
+    url: through.href,
+    proxy,
+    server: null,
+    disturb: () =>
+      withStore(place, async (store) => {
+        // One that is gone meanwhile cannot be killed
+        for (const { id } of await store.rows(others)) await store.run(`kill ${id}`).catch(() => undefined);
+        return true;
+      }),
+    connections: () => withStore(place, async (store) => (await store.rows(others)).length),
+    leftovers: () => [],
+    async close() {
+      await proxy.close();
+      await database.close();
+    },
+  };
+}

@@ -25,6 +25,10 @@ export interface MariadbServer {
   readonly url: string;
   /** Path of the CA certificate of a TLS server. */
   readonly ca: string;
+  /** SIGKILL, as a crash would; or SIGTERM, its own shutdown. Its clients are cut off. */
+  kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
+  /** On the same port and with its data, after `kill`. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -64,32 +68,34 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
         (file) => `--ssl-${file.replace('=', `=${folder}/`)}`,
       )
     : [];
-  const server = await launch(
-    [
-      // Its own folder for temporary tables: a server that starts clears the common one, of another's too
-      ...[
-        '--no-defaults',
-        `--datadir=${data}`,
-        `--tmpdir=${folder}`,
-        `--port=${port}`,
-        '--bind-address=127.0.0.1',
-        ...as,
-      ],
-      ...[`--socket=${socket}`, `--pid-file=${join(folder, 'pid')}`, `--log-error=${join(folder, 'log')}`],
-      // No fsync: the tests kill clients, never the machine
-      ...['--skip-name-resolve', '--innodb-flush-log-at-trx-commit=0', '--innodb-flush-method=nosync'],
-      ...['--innodb-buffer-pool-size=128M', '--innodb-log-file-size=64M', '--max-connections=300'],
-      ...tls,
-      ...(options.config ?? []).map((set) => `--${set}`),
+  const words = [
+    // Its own folder for temporary tables: a server that starts clears the common one, of another's too
+    ...[
+      '--no-defaults',
+      `--datadir=${data}`,
+      `--tmpdir=${folder}`,
+      `--port=${port}`,
+      '--bind-address=127.0.0.1',
+      ...as,
     ],
-    folder,
-    socket,
-  );
+    ...[`--socket=${socket}`, `--pid-file=${join(folder, 'pid')}`, `--log-error=${join(folder, 'log')}`],
+    // No fsync: the tests kill clients, never the machine
+    ...['--skip-name-resolve', '--innodb-flush-log-at-trx-commit=0', '--innodb-flush-method=nosync'],
+    ...['--innodb-buffer-pool-size=128M', '--innodb-log-file-size=64M', '--max-connections=300'],
+    ...tls,
+    ...(options.config ?? []).map((set) => `--${set}`),
+  ];
+  let server = await launch(words, folder, socket);
+  await admit(socket);
   return {
     url: `mariadb://keyturn:keyturn-test@127.0.0.1:${port}`,
     ca: join(folder, 'ca.pem'),
+    kill: (signal) => end(server, signal),
+    async restart() {
+      server = await launch(words, folder, socket);
+    },
     async stop() {
-      await end(server);
+      await end(server, 'SIGKILL');
       guard.ref();
       guard.stdin?.end();
       await once(guard, 'exit');
@@ -101,21 +107,24 @@ async function launch(words: readonly string[], folder: string, socket: string):
   const server = spawn('mariadbd', [...words], { stdio: 'ignore' });
   for (let i = 0; i < 1_200 && server.exitCode === null; i++) {
     const root = await mysql.createConnection({ socketPath: socket, user: 'root' }).catch(() => null);
-    if (root !== null) {
-      await root.query(`create user keyturn identified by 'keyturn-test'`);
-      await root.query('grant all privileges on *.* to keyturn with grant option');
-      await root.end();
-      return server;
-    }
+    await root?.end();
+    if (root !== null) return server;
     await sleep(50);
   }
   server.kill('SIGKILL');
   throw new Error(`MariaDB did not start:\n${await readFile(join(folder, 'log'), 'utf8').catch(() => '')}`);
 }
 
-async function end(server: ChildProcess): Promise<void> {
+async function admit(socketPath: string): Promise<void> {
+  const root = await mysql.createConnection({ socketPath, user: 'root' });
+  await root.query(`create user keyturn identified by 'keyturn-test'`);
+  await root.query('grant all privileges on *.* to keyturn with grant option');
+  await root.end();
+}
+
+async function end(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (server.exitCode !== null || server.signalCode !== null) return;
-  server.kill('SIGKILL');
+  server.kill(signal);
   await once(server, 'exit');
 }
 
@@ -213,6 +222,6 @@ async function administer(server: string, sql: string): Promise<void> {
 }
 
 /** It knows one scheme. */
-function driverUrl(url: string): string {
+export function driverUrl(url: string): string {
   return url.replace(/^mariadb:/, 'mysql:');
 }

@@ -3,7 +3,7 @@ import Sqlite from 'better-sqlite3';
 import pg from 'pg';
 import { openLegacy } from './decrypt.ts';
 import { sealLegacy, wrap } from './encrypt.ts';
-import { type Place, withStore } from './store.ts';
+import { type Place, type Store, withStore } from './store.ts';
 import { deploymentKeyRows } from './truth.ts';
 
 /** An n8n database with as many credentials as a test or a demo wants; every plaintext follows from its number. */
@@ -26,21 +26,32 @@ export function manyPlain(number: number, bytes = 60): string {
   });
 }
 
-const tables = (engine: 'sqlite' | 'postgres'): string => {
-  const time = engine === 'sqlite' ? 'datetime(3)' : 'timestamp(3) with time zone';
+const words = {
+  sqlite: { id: 'varchar(36)', text: 'text', name: 'varchar(255)', time: 'datetime(3)', flag: 'boolean' },
+  postgres: {
+    ...{ id: 'varchar(36)', text: 'text', name: 'varchar(255)', time: 'timestamp(3) with time zone' },
+    flag: 'boolean',
+  },
+  mysql: { id: 'varchar(36)', text: 'longtext', name: 'varchar(255)', time: 'datetime', flag: 'boolean' },
+  mssql: { id: 'nvarchar(36)', text: 'nvarchar(max)', name: 'nvarchar(255)', time: 'datetime2', flag: 'bit' },
+};
+
+const tables = (engine: keyof typeof words): string[] => {
+  const { id, text, name, time, flag } = words[engine];
+  const no = engine === 'mssql' ? '0' : 'false';
   const stamps = `"createdAt" ${time} not null default CURRENT_TIMESTAMP, "updatedAt" ${time} not null default CURRENT_TIMESTAMP`;
-  return `
-    create table credentials_entity (id varchar(36) primary key not null, name varchar(128) not null,
-      data text not null, type varchar(128) not null, ${stamps});
-    create table settings (key varchar(255) primary key not null, value text not null default '',
-      "loadOnStartup" boolean not null default false);
-    create table "user" (id varchar(36) primary key not null, email varchar(255), "mfaSecret" text, "mfaRecoveryCodes" text);
-    create table deployment_key (id varchar(36) primary key not null, type varchar(64) not null, value text not null,
-      algorithm varchar(20), status varchar(20) not null, ${stamps});
-    create table workflow_entity (id varchar(36) primary key not null, name varchar(128) not null, nodes text);
-    create table execution_entity (id integer primary key not null, "workflowId" varchar(36) not null, status varchar(20) not null);
-    create table execution_data ("executionId" integer primary key not null, "workflowData" text not null, data text not null);
-  `;
+  return [
+    `create table credentials_entity (id ${id} not null primary key, name varchar(128) not null,
+      data ${text} not null, type varchar(128) not null, ${stamps})`,
+    `create table settings ("key" ${name} not null primary key, value ${text} not null,
+      "loadOnStartup" ${flag} not null default ${no})`,
+    `create table "user" (id ${id} not null primary key, email ${name}, "mfaSecret" ${text}, "mfaRecoveryCodes" ${text})`,
+    `create table deployment_key (id ${id} not null primary key, type varchar(64) not null, value ${text} not null,
+      algorithm varchar(20), status varchar(20) not null, ${stamps})`,
+    `create table workflow_entity (id ${id} not null primary key, name varchar(128) not null, nodes ${text})`,
+    `create table execution_entity (id integer not null primary key, "workflowId" varchar(36) not null, status varchar(20) not null)`,
+    `create table execution_data ("executionId" integer not null primary key, "workflowData" ${text} not null, data ${text} not null)`,
+  ];
 };
 
 function deploymentKeys(instanceKey: string): (readonly [string, string, string, string | null, string])[] {
@@ -66,7 +77,7 @@ export function manySqlite(path: string, options: Many): Place {
   const database = new Sqlite(path);
   database.pragma('journal_mode = wal');
   database.pragma('synchronous = off');
-  database.exec(tables('sqlite'));
+  database.exec(tables('sqlite').join(';'));
   database.transaction(() => {
     const credential = database.prepare(
       'insert into credentials_entity (id, name, data, type) values (?, ?, ?, ?)',
@@ -92,7 +103,7 @@ export async function manyPostgres(url: string, options: Many): Promise<Place> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(`begin; set local synchronous_commit = off; ${tables('postgres')}`);
+    await client.query(`begin; set local synchronous_commit = off; ${tables('postgres').join(';')}`);
     for (let first = 0; first < credentials; first += atOnce) {
       const numbers = Array.from(
         { length: Math.min(atOnce, credentials - first) },
@@ -122,6 +133,35 @@ export async function manyPostgres(url: string, options: Many): Promise<Place> {
   return { url };
 }
 
+/** Makes the tables in an empty database of MySQL, MariaDB or SQL Server; `url` is straight to the server. */
+export async function manyElsewhere(url: string, options: Many): Promise<Place> {
+  const { credentials, instanceKey, bytes } = options;
+  const atOnce = 500;
+  await withStore({ url }, async (store) => {
+    for (const table of tables(store.engine)) await store.run(table);
+    for (let first = 0; first < credentials; first += atOnce) {
+      const rows = Array.from({ length: Math.min(atOnce, credentials - first) }, (_, index) => {
+        const number = first + index;
+        return [manyId(number), `credential ${number}`, sealLegacy(manyPlain(number, bytes), instanceKey)];
+      });
+      await store.run(
+        `insert into credentials_entity (id, name, data, type) values ${rows.map(() => "(?, ?, ?, 'httpBasicAuth')")}`,
+        rows.flat(),
+      );
+    }
+    for (const row of deploymentKeys(instanceKey))
+      await store.run(
+        'insert into deployment_key (id, type, value, algorithm, status) values (?, ?, ?, ?, ?)',
+        row,
+      );
+    await store.run(`insert into settings ("key", value) values ('features.ldap', ?)`, [ldap(instanceKey)]);
+  });
+  return { url };
+}
+
+const page = (engine: Store['engine'], rows: number): string =>
+  engine === 'mssql' ? `offset 0 rows fetch next ${rows} rows only` : `limit ${rows}`;
+
 /**
  * Reads every credential with `instanceKey` alone, a page at a time; one line per difference, at most 20.
  * `also`: plaintexts of rows that somebody added or changed, by id.
@@ -145,7 +185,7 @@ export async function expectMany(
     let seen = 0;
     for (;;) {
       const rows = await store.rows(
-        `select id, data from ${store.table('credentials_entity')} where id > ? order by id limit 2000`,
+        `select id, data from ${store.table('credentials_entity')} where id > ? order by id ${page(store.engine, 2000)}`,
         [after],
       );
       for (const row of rows) {

@@ -1,36 +1,8 @@
 import Sqlite from 'better-sqlite3';
 import pg from 'pg';
+import { type Cell, type Found, type Place, quoted, type Store } from './place.ts';
 
-/** Where an n8n database is. `url`: `sqlite:<path>` or `postgres://…`; n8n's own two settings beside it. */
-export interface Place {
-  readonly url: string;
-  /** PostgreSQL only; default `public`. */
-  readonly schema?: string;
-  /** DB_TABLE_PREFIX. */
-  readonly prefix?: string;
-}
-
-export type Cell = string | number | boolean | Date | null;
-/** One row as the driver gives it. */
-export type Found = Record<string, unknown>;
-
-/** A plain connection to an n8n database, for tests. Parameters are `?` in both engines. */
-export interface Store {
-  readonly engine: 'sqlite' | 'postgres';
-  readonly place: Place;
-  rows(sql: string, parameters?: readonly Cell[]): Promise<Found[]>;
-  run(sql: string, parameters?: readonly Cell[]): Promise<void>;
-  /** The quoted name of one of n8n's tables, with its schema and prefix. */
-  table(name: string): string;
-  /** The real names of all tables, keyturn's own left out. */
-  tables(): Promise<string[]>;
-  has(name: string): Promise<boolean>;
-  close(): Promise<void>;
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
+export type { Cell, Found, Place, Store };
 
 function sqliteStore(place: Place): Store {
   const database = new Sqlite(place.url.slice('sqlite:'.length), { fileMustExist: true, timeout: 20_000 });
@@ -98,7 +70,12 @@ async function postgresStore(place: Place): Promise<Store> {
 }
 
 export async function openStore(place: Place): Promise<Store> {
-  return place.url.startsWith('sqlite:') ? sqliteStore(place) : await postgresStore(place);
+  const [scheme] = place.url.split(':');
+  if (scheme === 'sqlite') return sqliteStore(place);
+  // Loaded where they are needed: SQL Server's driver takes long
+  if (scheme === 'mariadb' || scheme === 'mysql') return (await import('./mysql-store.ts')).mysqlStore(place);
+  if (scheme === 'mssql') return (await import('./mssql-store.ts')).mssqlStore(place);
+  return postgresStore(place);
 }
 
 /** Opens, works, closes. */
