@@ -8,9 +8,19 @@ interface Failure extends Error {
 
 /** Numbers whose message names logins, tables, columns and settings, and never a value. */
 const plain = new Set([
-  1040, 1044, 1045, 1049, 1053, 1054, 1059, 1071, 1074, 1118, 1130, 1142, 1143, 1146, 1153, 1205, 1213, 1226,
-  1227, 1290, 1317, 1665, 1792, 1836, 1927, 1969, 3024, 3159, 3750, 3819,
+  1, 3, 20, 1004, 1005, 1006, 1021, 1026, 1030, 1040, 1044, 1045, 1049, 1053, 1054, 1059, 1071, 1074, 1114,
+  1118, 1130, 1142, 1143, 1146, 1153, 1205, 1213, 1226, 1227, 1290, 1317, 1665, 1792, 1836, 1927, 1969, 3024,
+  3159, 3750, 3819,
 ]);
+
+/** Of files that could not be made or written; each tells why, by a number. */
+const ofFiles = new Set([1, 3, 20, 1004, 1005, 1006, 1026, 1030]);
+
+/**
+ * The operating system's ENOSPC or InnoDB's HA_ERR_RECORD_FILE_FULL, as MariaDB (`Errcode: 28`, `errno: 28`, `error 28`) and MySQL (`OS errno 28`) write it:
+ * https://mariadb.com/kb/en/mariadb-error-codes/, https://dev.mysql.com/doc/mysql-errors/8.4/en/
+ */
+const noSpace = /\b(errcode|errno|error):? (28|135)\b/i;
 
 /**
  * Messages of the server quote values (`Duplicate entry '…'`, `Incorrect string value: '…'`), and the driver adds the
@@ -27,6 +37,7 @@ export function withoutValues(error: unknown): unknown {
     failure.message = plain.has(errno)
       ? sqlMessage
       : `the server's error ${errno}${name}, whose text is left out since it may quote a value`;
+  if (ofFiles.has(errno) && noSpace.test(sqlMessage ?? '')) failure.code = 'ER_DISK_FULL';
   delete failure.sql;
   delete failure.sqlMessage;
   failure.stack = [`${failure.name}: ${failure.message}`, ...frames].join('\n');

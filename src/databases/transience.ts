@@ -12,6 +12,7 @@ export const networkCodes: readonly string[] = [
 export interface ErrorShape {
   readonly code?: unknown;
   readonly errno?: unknown;
+  readonly number?: unknown;
   readonly message?: unknown;
 }
 
