@@ -1,7 +1,8 @@
 import type { Dirent } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { KeyturnError } from '../error.ts';
+import { compareNames, type Listings, readFolder } from './listings.ts';
 
 /** Names that keyturn gives files of its own beside the application's: `.keyturn-run`, `.keyturn-<run>-<chunk>-<random>`. */
 const ownName = /^\.keyturn-(run(\.new)?|\d{8}-\d{6}-[0-9a-f]{6}-\d+-[0-9a-f]{16})$/;
@@ -26,11 +27,16 @@ export interface TreeCount {
 export class Tree {
   readonly folder: string;
   readonly #only: ReadonlySet<string> | null;
+  readonly #listings: Listings | null;
 
-  /** @param folders names of the subfolders that count, whether they exist or not; none: the whole folder. */
-  constructor(folder: string, folders: readonly string[]) {
+  /**
+   * @param folders names of the subfolders that count, whether they exist or not; none: the whole folder.
+   * @param listings what `files` and `boundAfter` may go by; null: each folder is read when they come to it.
+   */
+  constructor(folder: string, folders: readonly string[], listings: Listings | null = null) {
     this.folder = resolve(folder);
     this.#only = folders.length === 0 ? null : new Set(folders);
+    this.#listings = listings;
   }
 
   /** Where a file of it is. */
@@ -86,7 +92,9 @@ export class Tree {
   }
 
   async *#walk(folder: string, range: PathRange): AsyncGenerator<[string, Dirent]> {
-    for (const entry of await this.#entries(folder)) {
+    const entries = await this.#entries(folder);
+    for (let i = firstFrom(entries, nextPart(folder, range.after)); i < entries.length; i++) {
+      const entry = entries[i] as Dirent;
       if (folder === '' && this.#only !== null && !this.#only.has(entry.name)) continue;
       if (ownName.test(entry.name)) continue;
       const path = joined(folder, entry.name);
@@ -97,15 +105,14 @@ export class Tree {
     }
   }
 
-  async #entries(folder: string): Promise<Dirent[]> {
+  async #entries(folder: string): Promise<readonly Dirent[]> {
     const place = this.at(folder);
-    const entries = await readdir(place, { withFileTypes: true }).catch((error: unknown) => {
+    const reading = this.#listings === null ? readFolder(place) : this.#listings.of(place);
+    return reading.catch((error: unknown) => {
+      if (error instanceof KeyturnError) throw error;
       if (folder !== '' && isMissing(error)) return [];
       throw unreadable(place, error);
     });
-    const odd = entries.find(({ name }) => name.includes('\ufffd'));
-    if (odd !== undefined) throw notUnicode(place);
-    return entries.sort((a, b) => compareNames(a.name, b.name));
   }
 }
 
@@ -113,8 +120,21 @@ function joined(folder: string, name: string): string {
   return folder === '' ? name : `${folder}/${name}`;
 }
 
-function compareNames(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** The part of a path that stands in the folder; null: the path is elsewhere. */
+function nextPart(folder: string, path: string | null): string | null {
+  const head = folder === '' ? '' : `${folder}/`;
+  return path?.startsWith(head) ? (path.slice(head.length).split('/')[0] ?? null) : null;
+}
+
+/** Index of the first entry that is not before the name. */
+function firstFrom(entries: readonly Dirent[], name: string | null): number {
+  let [low, high] = [0, name === null ? 0 : entries.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareNames(entries[middle]?.name ?? '', name ?? '') < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Part by part: all of a folder stands together. */
@@ -149,11 +169,5 @@ export function unreadable(place: string, cause: unknown): KeyturnError {
     hint: 'name with --attachments the folder of the encrypted files, which this user may read and write',
     facts: { path: place },
     cause,
-  });
-}
-
-function notUnicode(folder: string): KeyturnError {
-  return new KeyturnError('attachments-missing', `${folder} has a file whose name is not UTF-8`, {
-    hint: 'keyturn keeps names as Unicode text: rename it',
   });
 }

@@ -6,9 +6,10 @@ import type { Queue } from '../queue/queue.ts';
 import { ChunkFigures, type TargetTotals } from './chunk-figures.ts';
 import { ChunkTable } from './chunk-table.ts';
 import { ExceptionTable } from './exception-table.ts';
+import { originalsOf } from './file-target.ts';
 import { HandedBack } from './handed-back.ts';
 import type { Pace } from './pace.ts';
-import { halvesOf, Planner } from './planner.ts';
+import { halvesOf, Planner, planRound } from './planner.ts';
 import { RowSource } from './row-source.ts';
 import type { Run } from './run.ts';
 import { RunTable } from './run-table.ts';
@@ -144,6 +145,9 @@ export class Coordinator {
         hint: 'this is hardly the database that was meant; look at keyturn plan',
       });
     }
+    // Before it counts as verified: nobody comes back to a run that does
+    if (this.#run.kind === 'rotation')
+      await originalsOf(this.#run.job, this.#with.attachments)?.release(this.#run.id);
     const clean = (await this.#exceptions.countOpen()) === 0;
     await this.#become(clean ? 'verified' : 'verified-with-exceptions');
   }
@@ -280,13 +284,6 @@ export class Coordinator {
       waitingFor: this.#waitingFor,
     });
   }
-}
-
-/** Plans one more range of each target, in turn; those that are planned to their end fall out. */
-async function planRound(planner: Planner, targets: readonly Target[]): Promise<Target[]> {
-  const left: Target[] = [];
-  for (const target of targets) if (await planner.planNext(target)) left.push(target);
-  return left;
 }
 
 function sum(

@@ -1,5 +1,6 @@
 import type { RowId } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
+import type { Listings } from '../files/listings.ts';
 import { Originals } from '../files/originals.ts';
 import { Tree } from '../files/tree.ts';
 import type { FileCipher } from '../formats/format.ts';
@@ -8,14 +9,15 @@ import { digestAll, Messages } from './digest.ts';
 import { addRow } from './evidence.ts';
 import type { PreparedField, PreparedTarget } from './field-values.ts';
 import type { Run } from './run.ts';
+import type { WorkerContext } from './worker-context.ts';
 
 /** The column that a file's content counts as. */
 export const fileColumn = 'content';
 
 /** The tree of a target, on this host. */
-export function treeOf(target: Target, attachments: string | null): Tree {
+export function treeOf(target: Target, attachments: string | null, listings: Listings | null = null): Tree {
   if (attachments === null) throw unseen(target, 'was given no --attachments');
-  return new Tree(attachments, target.tree?.folders ?? []);
+  return new Tree(attachments, target.tree?.folders ?? [], listings);
 }
 
 /** Null: the job has no files. */
@@ -32,9 +34,9 @@ export function originalsOf(job: Job, attachments: string | null): Originals | n
 export async function seenTree(
   target: Target,
   run: Run,
-  attachments: string | null,
+  { attachments, listings }: Pick<WorkerContext, 'attachments' | 'listings'>,
 ): Promise<{ readonly tree: Tree; readonly originals: Originals }> {
-  const tree = treeOf(target, attachments);
+  const tree = treeOf(target, attachments, listings(run));
   const originals = new Originals(tree);
   if (run.kind === 'rotation' && !(await originals.areOf(run.id)))
     throw unseen(target, `does not see those of run ${run.id} in ${tree.folder} and ${originals.folder}`);

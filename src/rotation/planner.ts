@@ -57,6 +57,13 @@ export class Planner {
   }
 }
 
+/** Plans one more range of each target, in turn; those that are planned to their end fall out. */
+export async function planRound(planner: Planner, targets: readonly Target[]): Promise<Target[]> {
+  const left: Target[] = [];
+  for (const target of targets) if (await planner.planNext(target)) left.push(target);
+  return left;
+}
+
 /** The two halves of a chunk; null: it has one row, and cannot be smaller. */
 export async function halvesOf(source: RowSource, target: Target, chunk: Chunk): Promise<NewChunk[] | null> {
   const { target: name, phase, parent, range } = chunk;

@@ -112,7 +112,7 @@ async function takeFiles(
   chunk: Chunk,
   rotation: Rotation,
 ): Promise<Taken> {
-  const { tree, originals } = await seenTree(prepared.target, run, context.attachments);
+  const { tree, originals } = await seenTree(prepared.target, run, context);
   const intents = new FileIntents(context.checkpoint, run.id);
   const known = await intents.of(chunk.chunk);
   let seen = [...known.values()].flat().length;

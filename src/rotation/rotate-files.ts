@@ -56,7 +56,7 @@ interface Sealed {
 export async function rotateFiles(work: FileWork): Promise<RotatedFiles> {
   const rotated = new RotatedFiles(work.prepared);
   const paths = await pathsOf(work);
-  if (work.originals !== null) await removeLeftovers(work, paths);
+  if (work.originals !== null && work.known.size > 0) await removeLeftovers(work, paths);
   for (let i = 0; i < paths.length; i += atOnce) await rotateBatch(work, paths.slice(i, i + atOnce), rotated);
   return rotated;
 }
@@ -87,7 +87,10 @@ async function pathsOf({ tree, chunk: { rowIds, range } }: FileWork): Promise<st
   return paths;
 }
 
-/** Of a worker that died over this chunk; one that lives on finds its new file gone, and lets go. */
+/**
+ * Of a worker that died over this chunk; one that lives on finds its new file gone, and lets go. Without intents it has
+ * renamed nothing and will not, since it would find this worker's, and what it left goes with the end of the run.
+ */
 async function removeLeftovers({ tree, run, chunk }: FileWork, paths: readonly string[]): Promise<void> {
   for (const folder of new Set(paths.map((path) => dirname(path)))) {
     for (const name of await tree.ownNames(folder, `${run}-${chunk.chunk}`))

@@ -54,17 +54,8 @@ async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Prom
     if (taken.options.onException === 'stop') await planRetries(site.database.knex, taken);
   }
   if (taken.state === 'verifying') taken = await runs.become(taken, 'rotating');
-  const originals = originalsOf(taken.job, site.attachments);
-  await originals?.claim(run.id);
-  const ended = await coordinate(
-    site,
-    site.database.knex,
-    lock,
-    taken,
-    threadData(site, taken, keys, null, null),
-  );
-  await originals?.release(run.id);
-  return ended;
+  await originalsOf(taken.job, site.attachments)?.claim(run.id);
+  return coordinate(site, site.database.knex, lock, taken, threadData(site, taken, keys, null, null));
 }
 
 /** A finished run's exceptions are tried again: their rows become sweep chunks. */

@@ -1,4 +1,5 @@
 import type { Database, Range, RowId } from '../databases/database.ts';
+import { Listings } from '../files/listings.ts';
 import type { Target } from '../job/job.ts';
 import { pathOf, treeOf } from './file-target.ts';
 
@@ -6,6 +7,8 @@ import { pathOf, treeOf } from './file-target.ts';
 export class RowSource {
   readonly #database: Database;
   readonly #attachments: string | null;
+  /** Bounds may be any: they part what is there and what is yet to come. */
+  readonly #listings = new Listings('some moment');
 
   constructor(database: Database, attachments: string | null) {
     this.#database = database;
@@ -24,7 +27,7 @@ export class RowSource {
     { rows, bytes }: { rows: number; bytes: number },
   ): Promise<RowId | null> {
     if (target.tree === undefined) return this.#database.boundAfter(target.shape, after, { rows, bytes });
-    const tree = treeOf(target, this.#attachments);
+    const tree = treeOf(target, this.#attachments, this.#listings);
     const bound = await tree.boundAfter(after && pathOf(after), { files: rows, bytes });
     return bound === null ? null : [bound];
   }

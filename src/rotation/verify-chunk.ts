@@ -122,8 +122,8 @@ const readRows: Road = async function* ({ database }, _run, prepared, { after: f
   }
 };
 
-const readFiles: Road = async function* ({ attachments }, run, prepared, range, ring, key) {
-  const { tree } = await seenTree(prepared.target, run, attachments);
+const readFiles: Road = async function* (context, run, prepared, range, ring, key) {
+  const { tree } = await seenTree(prepared.target, run, context);
   yield* verifyFiles(tree, prepared, range, ring, key);
 };
 

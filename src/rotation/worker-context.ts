@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
 import type { Database } from '../databases/database.ts';
+import type { Listings } from '../files/listings.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import type { Run } from './run.ts';
 
 /** What a worker needs to rotate or verify any chunk of one run. */
 export interface WorkerContext {
@@ -11,6 +13,8 @@ export interface WorkerContext {
   readonly run: string;
   /** The folder of the encrypted files, as this host sees it; null: it was given none. */
   readonly attachments: string | null;
+  /** What its folders hold, kept from chunk to chunk for as long as the run rotates, or verifies once. */
+  readonly listings: (run: Run) => Listings;
   /** Name of this worker: host and process, for people. */
   readonly worker: string;
   /** The keys before the run; none for a verification, which knows one key only. */

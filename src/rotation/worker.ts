@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import type { Database } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
+import { Listings } from '../files/listings.ts';
 import type { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
 import type { ChunkDone, ChunkNews } from './chunk-news.ts';
@@ -158,12 +159,19 @@ function contextOf(settings: WorkerSettings, run: Run, database: Database, check
   const { oldKey, newKey } = settings;
   const pinned = unpin(run.pinned, newKey, run.id);
   const from = oldKey === null ? null : new Keyring(oldKey, pinned);
+  let kept: { stage: string; listings: Listings } | null = null;
   let found: { round: number; ring: Promise<Keyring> } | null = null;
   return {
     database,
     checkpoint,
     run: run.id,
     attachments: settings.attachments,
+    listings: ({ fence, state, round }) => {
+      const stage = `${fence} ${state} ${round}`;
+      if (kept?.stage !== stage)
+        kept = { stage, listings: new Listings(state === 'verifying' ? 'this moment' : 'some moment') };
+      return kept.listings;
+    },
     worker: settings.worker,
     from,
     to: keyringAfter(run.job, from ?? new Keyring(newKey, pinned), newKey),

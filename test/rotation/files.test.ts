@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { emptyFolder } from '../commands/keyturn.ts';
-import { type Ended, keyturn } from '../support/cli.ts';
+import { type Ended, keyturn, type Running } from '../support/cli.ts';
 import {
   filesIn,
   hashOf,
@@ -59,7 +59,7 @@ interface Scene {
   readonly where: readonly string[];
   readonly rotation: readonly string[];
   readonly attachments: readonly string[];
-  run(args: readonly string[], more?: { killAt?: string; killAfter?: number }): Promise<Ended>;
+  run(args: readonly string[], more?: Partial<Running>): Promise<Ended>;
 }
 
 async function sceneOf(create: () => Promise<TestDatabase>, files: string, count?: number): Promise<Scene> {
@@ -198,6 +198,15 @@ test('killed again and again at random moments, a resume finishes it', async () 
   expect(ended.filter(({ signal }) => signal === 'SIGKILL').length).toBeGreaterThan(2);
   expect(problemsOf(tree, next)).toEqual([]);
 }, 120_000);
+
+test('nothing of its own is left beside the files once the run is verified, though it is killed that very moment', async () => {
+  const { run, rotation, attachments, tree } = await sceneOf(createSqlite, wholeFolder, 60);
+  const killed = await run([...rotation, ...attachments], {
+    when: [/state=verified/, (kill) => kill('SIGKILL')],
+  });
+  expect(killed.signal).toBe('SIGKILL');
+  expect(problemsOf(tree, next)).toEqual([]);
+});
 
 test('named subfolders alone are taken, and one that does not exist is no error', async () => {
   const files = 'files: { format: octopus-stream, folders: [z, missing, "spaces project"] }\n';
