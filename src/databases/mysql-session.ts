@@ -128,7 +128,8 @@ function sessionSql({ mariadb, statementBinlog }: Facts, login: Login): string[]
     'wait_timeout = 28800',
     // A thread that opens and seals does not read meanwhile
     'net_write_timeout = 600',
-    ...(mariadb ? ['idle_transaction_timeout = 60'] : []),
+    // A frozen worker keeps its chunk locked, for less time than others try to take it; MySQL has no such limit
+    ...(mariadb ? ['idle_transaction_timeout = 20'] : []),
     ...(limit === undefined
       ? []
       : [mariadb ? `max_statement_time = ${limit / 1000}` : `max_execution_time = ${limit}`]),

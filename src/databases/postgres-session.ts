@@ -9,6 +9,7 @@ type Ssl = NonNullable<pg.ClientConfig['ssl']>;
  * Text of a value must not depend on the server's or the role's settings: it is a row id, or compared with what is stored.
  * row_security off: a policy that would hide rows is an error, not a silently smaller table.
  * READ COMMITTED: under a stricter default a compare-and-set that meets a concurrent writer fails instead of seeing its row.
+ * Idle in transaction: a worker that is frozen in one keeps its chunk locked, for less time than others try to take it.
  */
 const settings = {
   datestyle: 'ISO, YMD',
@@ -19,7 +20,7 @@ const settings = {
   row_security: 'off',
   default_transaction_isolation: 'read committed',
   lock_timeout: '5s',
-  idle_in_transaction_session_timeout: '60s',
+  idle_in_transaction_session_timeout: '20s',
 };
 
 const sessionSql = Object.entries(settings)

@@ -81,18 +81,24 @@ test('a killed coordinator: the workers go on, a second one is refused, a resume
   expect(await site.completions()).toEqual({ once: true, open: 0 });
 });
 
-test('a killed worker: another takes its chunk', async () => {
+test('a killed worker and one that is stopped inside its transaction: another takes their chunks', async () => {
   site = await Distributed.open(redis.url);
-  const workers = [site.worker(), site.worker('--exit-when-done')];
+  const [killed, stopped, left] = [site.worker(), site.worker(), site.worker('--exit-when-done')];
   const coordinator = site.rotate();
   await site.rotated(5);
   const release = await site.hold();
-  // Both hold a chunk now, each waiting for the table
-  await until(async () => Number((await site.database.exec(waitingWriters))[0]?.n) === 2);
-  workers[0]?.child.kill('SIGKILL');
+  // All hold a chunk now, each waiting for the table
+  await until(async () => Number((await site.database.exec(waitingWriters))[0]?.n) === 3);
+  killed?.child.kill('SIGKILL');
+  stopped?.child.kill('SIGSTOP');
   await release();
   expect(await coordinator.ended).toMatchObject({ code: 0 });
-  expect(await workers[1]?.ended).toMatchObject({ code: 0 });
+  expect(await left?.ended).toMatchObject({ code: 0 });
+  const { standing } = await site.status();
+  expect(standing).toMatchObject({ waiting: null });
+  stopped?.child.kill('SIGCONT');
+  stopped?.child.kill('SIGTERM');
+  expect(await stopped?.ended).toMatchObject({ code: 0 });
   expect(await site.differences()).toEqual([]);
   expect(await site.completions()).toEqual({ once: true, open: 0 });
 });
