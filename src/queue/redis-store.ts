@@ -112,8 +112,8 @@ async function about(client: RedisClient): Promise<string | null> {
   }
 }
 
-/** What a Redis that BullMQ can rely on has otherwise. */
-function complaints(info: string | null): string[] {
+/** What a Redis that BullMQ can rely on has otherwise; `info` is its answer to INFO, null: this login may not ask. */
+export function complaints(info: string | null): string[] {
   if (info === null) return ['its version and eviction policy cannot be checked: grant +info'];
   const found = (name: string): string => new RegExp(`^${name}:(.*?)\\s*$`, 'm').exec(info)?.[1] ?? '';
   const version = found('redis_version');

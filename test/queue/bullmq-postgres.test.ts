@@ -1,6 +1,11 @@
-import { afterAll, beforeAll } from '@jest/globals';
+import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { BullmqQueue } from '../../src/queue/bullmq.ts';
 import { describeSharedQueue, type QueueServer } from '../contract/shared-queue.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { makeCertificates } from '../support/certificates.ts';
+import { createDatabase, startPostgres, type TestDatabase } from '../support/postgres.ts';
 
 let database: TestDatabase;
 
@@ -47,3 +52,35 @@ describeSharedQueue(
     },
   }),
 );
+
+test('TLS as sslmode says: verify-full wants the CA of the server, and its name', async () => {
+  const server = await startPostgres();
+  const folder = mkdtempSync(join(tmpdir(), 'keyturn-tls-'));
+  try {
+    await makeCertificates(folder);
+    const own = await createDatabase(server.url);
+    const [{ data } = {}] = await own.exec("select current_setting('data_directory') as data");
+    const { uid, gid } = statSync(String(data));
+    for (const path of [folder, join(folder, 'server.key')]) chownSync(path, uid, gid);
+    await own.exec(`alter system set ssl_cert_file = '${join(folder, 'server.pem')}'`);
+    await own.exec(`alter system set ssl_key_file = '${join(folder, 'server.key')}'`);
+    await own.exec('alter system set ssl = on');
+    await own.exec('select pg_reload_conf()');
+    const queue = async (host: string, query: string): Promise<void> => {
+      const url = own.url.replace('127.0.0.1', host);
+      await (await BullmqQueue.open(`${url}?${query}`)).close();
+    };
+    const ca = `sslrootcert=${join(folder, 'ca.pem')}`;
+    await queue('127.0.0.1', `sslmode=verify-full&${ca}`);
+    await queue('127.0.0.1', 'sslmode=require');
+    const refused = { code: 'queue-unreachable', message: expect.stringMatching(/no encrypted connection/) };
+    await expect(queue('127.0.0.1', 'sslmode=verify-full')).rejects.toMatchObject(refused);
+    // The same address by a name that the certificate does not bear
+    await expect(queue('127.1', `sslmode=verify-full&${ca}`)).rejects.toMatchObject(refused);
+    await queue('127.1', `sslmode=verify-ca&${ca}`);
+    await own.close();
+  } finally {
+    await server.stop();
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { BullmqQueue } from '../../src/queue/bullmq.ts';
 import { consume } from '../../src/queue/consumer.ts';
+import { complaints } from '../../src/queue/redis-store.ts';
 import { hints } from '../contract/queue.ts';
 import { startRedis, startRedisCluster, startRedisSentinel } from '../support/redis.ts';
 import { Desk, until } from './desk.ts';
@@ -50,7 +51,7 @@ async function worksOff(queue: BullmqQueue, desk: Desk, from: number, to: number
   });
 }
 
-test('TLS with a CA of its own', async () => {
+test('TLS with a CA of its own, and with a certificate of the client', async () => {
   const redis = await started(startRedis({ tls: true }));
   const { queue, desk, warnings } = await shop(redis.url);
   await worksOff(queue, desk, 1, 20);
@@ -63,6 +64,11 @@ test('TLS with a CA of its own', async () => {
     code: 'queue-url',
     message: expect.stringMatching('nowhere.pem'),
   });
+  await redis.cli('config', 'set', 'tls-auth-clients', 'yes');
+  await expect(BullmqQueue.open(redis.url)).rejects.toMatchObject({ code: 'queue-unreachable' });
+  const own = redis.ca.replace('ca.pem', 'server');
+  const known = await shop(`${redis.url}&cert=${own}.pem&key=${own}.key`);
+  await worksOff(known.queue, known.desk, 21, 22);
 });
 
 test('an ACL user that may do little, and its password from elsewhere', async () => {
@@ -101,6 +107,15 @@ test('a Redis that may evict, or is too old to say, is told with what to change'
   await redis.cli('acl', 'setuser', 'blind', 'on', '>pw', '~keyturn:*', '+@all', '-info');
   const blind = await shop(redis.url.replace('redis://', 'redis://blind:pw@'));
   expect(blind.warnings[0]).toMatch(/cannot be checked: grant \+info/);
+});
+
+test.each([
+  ['6.0.16', [expect.stringMatching(/^Redis 6\.0\.16 is older than 6\.2: upgrade it/)]],
+  ['5.9.9', [expect.stringMatching(/^Redis 5\.9\.9 is older/)]],
+  ['6.2.0', []],
+  ['10.0.1', []],
+])('Redis %s: %j', (version, expected) => {
+  expect(complaints(`redis_version:${version}\r\nmaxmemory_policy:noeviction\r\n`)).toEqual(expected);
 });
 
 test('a full Redis is waited for', async () => {
