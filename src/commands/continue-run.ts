@@ -1,4 +1,6 @@
+import type { Knex } from 'knex';
 import type { RunLock } from '../databases/database.ts';
+import type { Job } from '../job/job.ts';
 import { writeKeyFile } from '../keys/key-file.ts';
 import { assertCurrentKey } from '../rotation/history.ts';
 import type { Pace } from '../rotation/pace.ts';
@@ -54,9 +56,7 @@ export async function continueRun(
   const known = { current, name: found.job.name, retired: [], unfinished: found.toKeyId };
   const next = await planNewKey(context, args, known, shape);
   if (next.mustWrite) writeKeyFile(next.path, next.key);
-  const options = { ...found.options, ...changed };
-  const job = withDecisions(found.job, args.decide);
-  const run = await new RunTable(database.knex).update(found, { options, ...(job !== found.job && { job }) });
+  const run = await withChanges(database.knex, found, changed, withDecisions(found.job, args.decide));
   const conclusion = {
     database,
     newKeyFile: next.path,
@@ -68,4 +68,11 @@ export async function continueRun(
   return concludeRun(context, conclusion, run, () =>
     withSite(context, opened, args, (site) => finish(site, lock, run, { current, next: next.key })),
   );
+}
+
+/** Only what changes is written: a worker of the session before may hold the run's row for a moment. */
+async function withChanges(knex: Knex, run: Run, changed: Partial<RunOptions>, job: Job): Promise<Run> {
+  if (job === run.job && Object.keys(changed).length === 0) return run;
+  const options = { ...run.options, ...changed };
+  return new RunTable(knex).update(run, { options, ...(job !== run.job && { job }) });
 }

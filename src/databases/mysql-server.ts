@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Privileges, Session } from './database.ts';
 import type { Ask, MysqlTable } from './mysql-catalog.ts';
 import { isDeniedMysql, numberOf } from './mysql-error.ts';
@@ -59,6 +60,9 @@ async function isGranted(ask: Ask, right: string): Promise<Answer> {
   return (await ask(sql, [right, right]).catch(() => [])).length > 0 ? 'yes' : 'unknown';
 }
 
+/** A session of keyturn's own that has just come has no mark yet, and one that is going has none any more: by then it has, or is gone. */
+const settledMs = 1_000;
+
 /**
  * Without the right PROCESS, a login sees its own threads only.
  * https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html#priv_process
@@ -85,7 +89,12 @@ export async function sessionsOf(ask: Ask): Promise<Session[] | null> {
     'coalesce(program_name.attr_value, _client_name.attr_value)',
     `${attribute('program_name')} ${attribute('_client_name')}`,
   );
-  const rows = await ask(named).catch(() => ask(others('null', '')));
+  const look = (): Promise<(string | null)[][]> => ask(named).catch(() => ask(others('null', '')));
+  let rows = await look();
+  if (rows.length > 0) {
+    await sleep(settledMs);
+    rows = await look();
+  }
   return rows.map(([program, host, login]) => ({
     program: program ?? null,
     // It comes with its port

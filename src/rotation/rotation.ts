@@ -16,7 +16,7 @@ import { coordinate, type RunKeys, type Site, threadData } from './site.ts';
  */
 export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
   assertKeys(run, keys.current, keys.next);
-  let last: Progress | null = null;
+  let last: Progress = { run, totals: new Map(), exceptions: 0, waitingFor: null };
   const progress = (state: Progress): void => {
     last = state;
     site.progress(state);
@@ -27,12 +27,11 @@ export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKe
       try {
         return await session({ ...site, progress }, held, from, keys);
       } catch (error) {
-        const reached = last as Progress | null;
-        if (reached === null || !site.database.isTransient(error)) throw error;
-        site.progress(awaitingDatabase(reached));
+        if (!site.database.isTransient(error)) throw error;
+        site.progress(awaitingDatabase(last));
         // It may be held still, and would stand in its own way
         await held.release();
-        const regained = await regain(site, reached.run);
+        const regained = await regain(site, last.run);
         if (regained === null) throw error;
         held = regained.lock;
         from = regained.run;

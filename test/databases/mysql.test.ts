@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import mysql2 from 'mysql2/promise';
 import type { Database, RowShape, Transaction } from '../../src/databases/database.ts';
 import { openDatabase } from '../../src/databases/open.ts';
 import { checkpointVersion, migrate, readCheckpointVersion } from '../../src/rotation/checkpoint-schema.ts';
 import { type Dialect, describeDatabase, eventually } from '../contract/database.ts';
-import { createMysqlDatabase, type MariadbServer, startMariadb } from '../support/mariadb.ts';
+import { createMysqlDatabase, driverUrl, type MariadbServer, startMariadb } from '../support/mariadb.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 
 const idCases: Dialect['idCases'] = [
@@ -187,6 +188,19 @@ describe('mariadb alone', () => {
     await database?.close();
     await world?.close();
   });
+
+  test('a session that comes or goes is none of the application, and one that stays is', async () => {
+    const [going, staying] = await Promise.all([connected(), connected()]);
+    const asked = database.sessions();
+    await world.exec('do sleep(0.3)');
+    await going.end();
+    expect(await asked).toHaveLength(1);
+    await staying.end();
+    expect(await database.sessions()).toEqual([]);
+  });
+
+  /** Without a mark, as a session of keyturn's is before it has it, and when it has ended. */
+  const connected = () => mysql2.createConnection(driverUrl(world.url));
 
   const table = async (name: string) => (await database.catalog()).find((each) => each.name === name);
   const shapeOf = (name: string, columns: readonly string[] = ['v']): RowShape => ({

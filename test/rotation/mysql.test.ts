@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import mysql2 from 'mysql2/promise';
 import { openDatabase } from '../../src/databases/open.ts';
 import { keyturn } from '../support/cli.ts';
-import { createMysqlDatabase } from '../support/mariadb.ts';
+import { createMysqlDatabase, driverUrl } from '../support/mariadb.ts';
 import { openLegacy } from '../support/n8n/decrypt.ts';
 import { sealLegacy } from '../support/n8n/encrypt.ts';
 import { openText, sealText } from '../support/octopus/sealing.ts';
@@ -257,6 +258,32 @@ phases:
       await expectRotated(120);
     },
   );
+
+  test('is resumed by itself though its row is locked, and the connection that waits for it is cut', async () => {
+    await fill(60);
+    const killed = await keyturn(rotateWords(), { cwd: dir, killAt: 'commit:2' });
+    expect(killed.signal).toBe('SIGKILL');
+    const holder = await mysql2.createConnection(driverUrl(world.url));
+    // As of keyturn: the application is not connected
+    await holder.query(`do get_lock(concat('keyturn-session-', connection_id()), 0)`);
+    await holder.query('begin');
+    await holder.query('select * from keyturn_run for update');
+    const args = ['resume', '--database', world.url, ...keys, '--report-dir', 'report'];
+    const resumed = keyturn(args, { cwd: dir });
+    let cut: Record<string, unknown> | undefined;
+    while (cut === undefined)
+      [cut] = await world.exec(
+        `select id from information_schema.processlist where db = database() and info like 'update \`keyturn_run\`%'`,
+      );
+    await world.exec(`kill ${cut.id}`);
+    await holder.end();
+    const { code, stderr } = await resumed;
+    expect({ code, stderr }).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('the database went away'),
+    });
+    await expectRotated(60);
+  });
 
   test('lets a writer with the old key win, redoes its row, and sweeps what it inserts behind the plan', async () => {
     await fill(60);
