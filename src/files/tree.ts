@@ -78,21 +78,21 @@ export class Tree {
     return last;
   }
 
-  /** Files that keyturn made in a folder, for a run or a chunk of it, and did not come to rename or remove. */
+  /** Files that keyturn has made by now in a folder, for a run or a chunk of it, and did not come to rename or remove. */
   async ownNames(folder: string, of: string): Promise<string[]> {
-    const names = (await this.#entries(folder === '.' ? '' : folder)).map(({ name }) => name);
+    const names = (await this.#entries(folder === '.' ? '' : folder, null)).map(({ name }) => name);
     return names.filter((name) => ownName.test(name) && name.startsWith(`.keyturn-${of}-`));
   }
 
   /** All such files of a run. */
   async *leftovers(run: string, folder = ''): AsyncGenerator<string> {
     for (const name of await this.ownNames(folder, run)) yield joined(folder, name);
-    for (const entry of await this.#entries(folder))
+    for (const entry of await this.#entries(folder, null))
       if (entry.isDirectory()) yield* this.leftovers(run, joined(folder, entry.name));
   }
 
   async *#walk(folder: string, range: PathRange): AsyncGenerator<[string, Dirent]> {
-    const entries = await this.#entries(folder);
+    const entries = await this.#entries(folder, this.#listings);
     for (let i = firstFrom(entries, nextPart(folder, range.after)); i < entries.length; i++) {
       const entry = entries[i] as Dirent;
       if (folder === '' && this.#only !== null && !this.#only.has(entry.name)) continue;
@@ -105,9 +105,9 @@ export class Tree {
     }
   }
 
-  async #entries(folder: string): Promise<readonly Dirent[]> {
+  async #entries(folder: string, listings: Listings | null): Promise<readonly Dirent[]> {
     const place = this.at(folder);
-    const reading = this.#listings === null ? readFolder(place) : this.#listings.of(place);
+    const reading = listings === null ? readFolder(place) : listings.of(place);
     return reading.catch((error: unknown) => {
       if (error instanceof KeyturnError) throw error;
       if (folder !== '' && isMissing(error)) return [];

@@ -65,6 +65,15 @@ describe('a large folder that was read', () => {
     expect(await filesOf(new Tree(folder, []))).toHaveLength(1201);
   });
 
+  test("is read again for keyturn's own files: another worker may have left them since", async () => {
+    write(...many);
+    const tree = new Tree(folder, [], new Listings('some moment'));
+    expect(await filesOf(tree)).toHaveLength(1200);
+    const name = '.keyturn-20260101-000000-abcdef-7-0123456789abcdef';
+    write(`many/${name}`);
+    expect(await tree.ownNames('many', '20260101-000000-abcdef-7')).toEqual([name]);
+  });
+
   test('and is gone has no files', async () => {
     write(...many, 'other');
     const tree = new Tree(folder, [], new Listings('some moment'));
