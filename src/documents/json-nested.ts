@@ -14,13 +14,15 @@ export function nestedStrings(value: string): Leaf[] {
 }
 
 function stringsOf(value: string, within: number): Leaf[] {
-  return new JsonScanner(value, anyString)
-    .leaves()
-    .flatMap((leaf) => unfolded(value, { ...leaf, within }, within));
+  const found: Leaf[] = [];
+  for (const leaf of new JsonScanner(value, anyString, within).leaves()) {
+    if (within === mostNestings || !mayBeJson(leaf.text)) found.push(leaf);
+    else for (const inner of unfolded(value, leaf, within)) found.push(inner);
+  }
+  return found;
 }
 
 function unfolded(value: string, leaf: Leaf, within: number): Leaf[] {
-  if (within === mostNestings || !mayBeJson(leaf.text)) return [leaf];
   let inner: Leaf[];
   try {
     inner = stringsOf(leaf.text, within + 1);

@@ -26,13 +26,16 @@ interface Container<Place> {
 export class JsonScanner<Place> {
   readonly #value: string;
   readonly #track: Track<Place>;
+  readonly #within: number | undefined;
   readonly #open: Container<Place>[] = [];
   readonly #leaves: Leaf[] = [];
   #at = 0;
 
-  constructor(value: string, track: Track<Place>) {
+  /** @param within of the leaves */
+  constructor(value: string, track: Track<Place>, within?: number) {
     this.#value = value;
     this.#track = track;
+    this.#within = within;
   }
 
   leaves(): Leaf[] {
@@ -87,7 +90,9 @@ export class JsonScanner<Place> {
     const escaped = this.#passString();
     const path = this.#track.path(place);
     if (path === undefined) return;
-    this.#leaves.push({ path, text: this.#decode(start, escaped), start, end: this.#at - 1 });
+    const text = this.#decode(start, escaped);
+    const [end, within] = [this.#at - 1, this.#within];
+    this.#leaves.push(within === undefined ? { path, text, start, end } : { path, text, start, end, within });
   }
 
   /** Passes a string, quotes included; says whether it holds escapes. */
