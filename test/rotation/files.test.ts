@@ -171,7 +171,8 @@ describe.each(engines)('files beside a database on %s', (_, create) => {
     'killed at the step %s of two chunks, a resume finishes it',
     async (step) => {
       const { run, rotation, attachments, tree, where } = await sceneOf(create, wholeFolder, 60);
-      const begun = [...rotation, ...attachments, '--chunk-rows', '12'];
+      // One worker: with two, the other may have done the fourth chunk meanwhile
+      const begun = [...rotation.slice(0, -1), '1', ...attachments, '--chunk-rows', '12'];
       expect(await run(begun, { killAt: `${step}:1` })).toMatchObject({ signal: 'SIGKILL' });
       const resume = ['resume', ...where, ...attachments, '--force', '--workers', '1'];
       expect(await run(resume, { killAt: `${step}:4` })).toMatchObject({ signal: 'SIGKILL' });
