@@ -8,10 +8,11 @@ import { Keyring } from '../keys/keyring.ts';
 import { count } from '../report/count.ts';
 import { type Place, type Scan, scanDatabase } from '../rotation/scan.ts';
 import { findKeyring } from '../rotation/source-keys.ts';
+import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { jobNamed } from './job-named.ts';
 import { askCurrentKey } from './key-sources.ts';
-import { unlessStopped, withDatabase } from './opened.ts';
+import { withDatabase } from './opened.ts';
 import { currentKeyOptions, databaseOptions, decideOptions, jobOptions } from './options.ts';
 import { fitJob } from './prepared-run.ts';
 

@@ -4,17 +4,19 @@ import type { Job } from '../job/job.ts';
 import type { LoadedJob } from '../job/load.ts';
 import type { Key } from '../keys/key.ts';
 import { readHistory, unfinishedRun } from '../rotation/history.ts';
+import { fitToRest } from '../rotation/last-look.ts';
 import { verifyDatabase } from '../rotation/local-run.ts';
 import { openKeyring } from '../rotation/open-keyring.ts';
 import { fitToDatabase } from '../rotation/preflight.ts';
 import { type Inventory, isFinished, type Run } from '../rotation/run.ts';
 import { takeInventory } from '../rotation/survey.ts';
+import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { assertAttachments, attachmentsFolder, attachmentsOptions } from './attachments.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { concludeVerification } from './conclusion.ts';
 import { jobNamed } from './job-named.ts';
 import { askCurrentKey } from './key-sources.ts';
-import { type Opened, unlessStopped, withDatabase } from './opened.ts';
+import { type Opened, withDatabase } from './opened.ts';
 import {
   authorityOptions,
   currentKeyOptions,
@@ -91,7 +93,7 @@ async function verifyOpened(
   return concludeVerification(context, local, reference && { run: reference, database }, args.reportDir);
 }
 
-/** What a rotation left goes by what it found then; else everything is looked through now. */
+/** What a rotation left goes by what it found then, and what came since; else everything is looked through now. */
 async function lookThrough(
   database: Database,
   catalog: readonly Table[],
@@ -102,8 +104,10 @@ async function lookThrough(
 ): Promise<{ job: Job; inventory: Inventory }> {
   const { ring } = await openKeyring(database, catalog, named, key);
   const { job, scan } =
-    reference === null ? await fitToDatabase(database, catalog, named, ring) : { job: named, scan: null };
-  return { job, inventory: await takeInventory(database, catalog, job, ring, attachments, scan?.places) };
+    reference === null
+      ? await fitToDatabase(database, catalog, named, ring)
+      : await fitToRest(database, named, ring);
+  return { job, inventory: await takeInventory(database, catalog, job, ring, attachments, scan) };
 }
 
 /** A rotation to this key tells the job and the digests, unless another job is named. */

@@ -1,5 +1,5 @@
 import { formatOf } from '../formats/registry.ts';
-import type { Field, Job, Target } from '../job/job.ts';
+import { type Field, type Job, type Target, targetName } from '../job/job.ts';
 import type { Run } from '../rotation/run.ts';
 import { count, thousands } from './count.ts';
 import type { Figures } from './figures.ts';
@@ -98,7 +98,7 @@ function valuesOf(
   const using = new Set(
     job.targets
       .filter(({ fields }) => fields.some((field) => formatOf(field.format).name === format))
-      .map((target) => target.shape.table),
+      .map(targetName),
   );
   return targets
     .filter(({ target }) => using.has(target))

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { formatOf } from '../formats/registry.ts';
+import { targetName } from '../job/job.ts';
 import { ChunkFigures } from '../rotation/chunk-figures.ts';
 import { type ExceptionReason, ExceptionTable, type RecordedException } from '../rotation/exception-table.ts';
 import type { Finding, Run, RunKind, RunOptions, RunState } from '../rotation/run.ts';
@@ -164,18 +165,19 @@ async function targetsOf(checkpoint: Knex, run: Run): Promise<TargetReport[]> {
   const totals = await new ChunkFigures(checkpoint, run.id).totals();
   const audits = await auditChunks(checkpoint, run);
   const exceptions = await openExceptions(checkpoint, run);
-  return run.job.targets.map(({ shape: { table }, phase, onlyVerified }) => {
-    const rows = run.inventory.targets.find(({ target }) => target === table)?.rows ?? null;
-    const audit = audits.get(table) ?? nothingAudited;
+  return run.job.targets.map((of) => {
+    const name = targetName(of);
+    const rows = run.inventory.targets.find(({ target }) => target === name)?.rows ?? null;
+    const audit = audits.get(name) ?? nothingAudited;
     return {
-      target: table,
-      phase: run.job.phases[phase] ?? 'only verified',
+      target: name,
+      phase: run.job.phases[of.phase] ?? 'only verified',
       ...figuresOf(
-        onlyVerified === true ? { ...run, kind: 'verification' } : run,
+        of.onlyVerified === true ? { ...run, kind: 'verification' } : run,
         rows,
-        totals.get(table),
+        totals.get(name),
         audit,
-        exceptions.get(table) ?? 0,
+        exceptions.get(name) ?? 0,
       ),
     };
   });

@@ -88,7 +88,9 @@ export function inventorySection(report: Report): string[] {
         `${name}.${column}: ${count(values, 'value')}, ${count(lookAlikes, 'look-alike')}${reason === undefined ? '' : `; left alone: ${reason}`}`,
       ),
     ),
-    ...(unread.length === 0 ? [] : labelled('Unknown', `not readable for this login: ${unread.join(', ')}`)),
+    ...(unread.length === 0
+      ? []
+      : labelled('Unknown', `not to be read, or not to its end: ${unread.join(', ')}`)),
     ...(inventory.leftOut === null
       ? []
       : labelled(
@@ -251,6 +253,8 @@ const reasons: Readonly<Record<ExceptionReason, string>> = {
   'undecided-place':
     'opens, and what it says is neither text nor a certificate or key: settle it with --decide',
   changing: 'a file that somebody writes, or that is neither what it was nor what the rotation made of it',
+  stray:
+    'under the old key, inside something that is not taken apart, and came during the run: put it in order, or settle it with --decide',
   implausible: 'opens, with a content that the job rules out',
   'digest-differs': 'the row is not what it was before the rotation',
 };

@@ -127,11 +127,11 @@ export class ChunkTable {
   }
 
   /** What the last scan says of these chunks does not count: a resume reads them again. */
-  async verifyAgain(which: 'changed' | { readonly target: string }): Promise<void> {
+  async verifyAgain(which: 'changed' | 'all' | { readonly target: string }): Promise<void> {
     const chunks = this.#rows().whereNull('row_ids');
-    await (which === 'changed' ? chunks.where('v_changed', '>', 0) : chunks.where(which)).update({
-      verified_round: 0,
-    });
+    if (which === 'changed') chunks.where('v_changed', '>', 0);
+    else if (which !== 'all') chunks.where(which);
+    await chunks.update({ verified_round: 0 });
   }
 
   /** Chunks that failed are planned again (a resume); their attempts stay counted. */

@@ -8,6 +8,7 @@ export type ExceptionReason =
   | 'undecided'
   | 'undecided-place'
   | 'implausible'
+  | 'stray'
   | 'changing'
   | 'digest-differs';
 
@@ -97,10 +98,11 @@ export class ExceptionTable {
     return found;
   }
 
-  /** A chunk is verified again: the differences that the last scan found in it are found again, or are mended. */
-  async resolveDifferences(trx: Transaction, chunk: number): Promise<void> {
+  /** A chunk is verified again: what only a scan finds is found again, or is mended. */
+  async resolveScanned(trx: Transaction, chunk: number): Promise<void> {
     await trx('keyturn_exception')
-      .where({ run: this.#run, chunk, state: 'open', reason: 'digest-differs' })
+      .where({ run: this.#run, chunk, state: 'open' })
+      .whereIn('reason', ['digest-differs', 'stray'] satisfies ExceptionReason[])
       .update({ state: 'resolved' });
   }
 

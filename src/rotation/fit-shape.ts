@@ -1,7 +1,7 @@
 import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { filled, judged, searched, shapedTarget } from '../job/everywhere.ts';
-import type { Decision, Job, Target } from '../job/job.ts';
+import { besides, filled, judged, searched, shapedTarget } from '../job/everywhere.ts';
+import { type Decision, type Job, type Target, targetName } from '../job/job.ts';
 import type { BinaryColumn, Place, Scan, Stray } from './scan.ts';
 
 /** So many values do not open by chance: (1/255)^20. */
@@ -20,24 +20,55 @@ export function fitShape(job: Job, catalog: readonly Table[], scan: Scan): Job {
   for (const decision of everywhere.decisions) assertFound(decision, scan);
   assertLeft(scan.strays, everywhere.decisions);
   const named = job.targets.filter(({ fields }) => fields.every(({ byShape }) => byShape !== true));
-  const taken = new Set(named.map(({ shape }) => shape.table));
+  return {
+    ...job,
+    everywhere: { ...everywhere, certain: certainOf(scan) },
+    targets: [...named, ...shapedBy(job, named, besides(catalog, named), scan)],
+  };
+}
+
+/**
+ * The job of a run, fitted to what came behind its inventory: what holds values is a target too, which the verifier
+ * reads and sweeps. The very same job when nothing does.
+ *
+ * @param scan of what no target of the job declares
+ * @throws KeyturnError as `fitShape`
+ */
+export function fitLate(job: Job, catalog: readonly Table[], scan: Scan): Job {
+  const { everywhere, phases, targets } = job;
+  if (everywhere === undefined) return job;
+  assertLeft(scan.strays, everywhere.decisions);
+  const late = shapedBy(job, targets, besides(catalog, targets), scan)
+    .filter(({ onlyVerified }) => onlyVerified !== true)
+    .map((target): Target => ({ ...target, phase: phases.length, onlyVerified: true }));
+  if (late.length === 0) return job;
+  const certain = [...new Set([...everywhere.certain, ...certainOf(scan)])];
+  return { ...job, everywhere: { ...everywhere, certain }, targets: [...targets, ...late] };
+}
+
+/** @param tables with the columns that none of `known` declares */
+function shapedBy(job: Job, known: readonly Target[], tables: readonly Table[], scan: Scan): Target[] {
+  const names = new Set(known.map(targetName));
   const phase = job.phases.length - 1;
-  const shaped = catalog
-    .filter((table) => !taken.has(table.name))
-    .flatMap((table): Target[] => {
-      const hit = scan.places.some((place) => place.table === table.name && isHit(place));
-      if (table.rowId.length === 0) {
-        if (hit) throw unwalkable(table);
-        return [];
-      }
-      const declared = declaredOf(job, table, scan);
-      if (declared.length === 0) return [];
-      return hit
-        ? [shapedTarget(table, phase, declared)]
-        : [{ ...shapedTarget(table, phase + 1, declared), onlyVerified: true }];
-    });
-  const certain = scan.places.filter(isCertain).map((each) => `${each.table}.${each.column}${each.path}`);
-  return { ...job, everywhere: { ...everywhere, certain }, targets: [...named, ...shaped] };
+  return tables.flatMap((table): Target[] => {
+    const hit = scan.places.some((place) => isWithin(place, table) && isHit(place));
+    if (table.rowId.length === 0) {
+      if (hit) throw unwalkable(table);
+      return [];
+    }
+    const declared = declaredOf(job, table, scan);
+    if (declared.length === 0) return [];
+    const target = shapedTarget(table, phase, declared, names);
+    return [hit ? target : { ...target, phase: phase + 1, onlyVerified: true }];
+  });
+}
+
+function isWithin({ table, column }: Place, { name, columns }: Table): boolean {
+  return table === name && columns.some((each) => each.name === column);
+}
+
+function certainOf({ places }: Scan): string[] {
+  return places.filter(isCertain).map(({ table, column, path }) => `${table}.${column}${path}`);
 }
 
 /** Only worth saying where some value is not plausible by itself. */

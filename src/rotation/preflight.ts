@@ -11,7 +11,7 @@ import { openKeyring } from './open-keyring.ts';
 import { rotateRows } from './rotate-rows.ts';
 import type { Finding, Inventory } from './run.ts';
 import { filesWarnings, sampleFiles } from './sample-files.ts';
-import { type Scan, scanDatabase } from './scan.ts';
+import { type Scan, scanDatabase, type Wanted } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './survey.ts';
 import { type NarrowColumn, narrowColumns } from './widths.ts';
@@ -59,7 +59,7 @@ export async function preflight(
   const { job } = looked;
   const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
   const { opened, narrow } = await sampleTargets(database, catalog, job, from, to, attachments);
-  const inventory = await takeInventory(database, catalog, job, from, attachments, looked.scan?.places);
+  const inventory = await takeInventory(database, catalog, job, from, attachments, looked.scan);
   if (opened === 0 && (verdict === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
     throw new KeyturnError('no-values', `this ${job.title} database holds no encrypted value`, {
       hint: 'check --database, its schema and --table-prefix',
@@ -89,18 +89,33 @@ export async function fitToDatabase(
 ): Promise<{ readonly job: Job; readonly scan: Scan | null }> {
   const { everywhere } = job;
   if (everywhere === undefined) return { job, scan: null };
-  const scan = await scanDatabase(database, catalog, {
+  const scan = await scanDatabase(database, catalog, wantedOf(job, everywhere, ring));
+  return { job: fitShape(job, catalog, scan), scan };
+}
+
+/** What a job that goes by shape looks for. */
+export function wantedOf(
+  { exclude }: Job,
+  everywhere: NonNullable<Job['everywhere']>,
+  ring: Keyring,
+): Wanted {
+  return {
     text: [formatOf(everywhere.text)],
     binary: everywhere.binary === undefined ? [] : [formatOf(everywhere.binary)],
     rings: [{ id: ring.primary.id, ring }],
     rules: everywhere,
-    exclude: job.exclude,
-  });
-  return { job: fitShape(job, catalog, scan), scan };
+    exclude,
+  };
 }
 
-/** Refuses when ciphertext was found that no field declares and no reason excludes. */
-export function assertDeclared(findings: readonly Finding[]): void {
+const declareIt = 'declare the field in a copy of the job, or --exclude table.column=reason';
+
+/**
+ * Refuses when ciphertext was found that no field declares and no reason excludes.
+ *
+ * @param mend what can be done about it; default: before a run.
+ */
+export function assertDeclared(findings: readonly Finding[], mend = declareIt): void {
   const lost = findings.filter(({ values, excluded }) => values > 0 && excluded === undefined);
   if (lost.length === 0) return;
   const places = lost.map(({ table, column, values }) => `${table}.${column} (${values})`).join(', ');
@@ -108,7 +123,7 @@ export function assertDeclared(findings: readonly Finding[]): void {
     'undeclared-ciphertext',
     `ciphertext under the current key stands where no field of the job declares it: ${places}`,
     {
-      hint: 'it would be lost with the old key: declare the field in a copy of the job, or --exclude table.column=reason',
+      hint: `it would be lost with the old key: ${mend}`,
     },
   );
 }
@@ -122,7 +137,7 @@ function unreadable(cause: unknown): KeyturnError {
 }
 
 function unreadWarning(table: string): string {
-  return `whether ciphertext stands in ${table} is unknown: this login may not read it`;
+  return `whether ciphertext stands in ${table} is unknown: it could not be read, or not to its end`;
 }
 
 async function checkPrivileges(database: Database, job: Job): Promise<string[]> {

@@ -1,5 +1,6 @@
 import type { Change, Row } from '../databases/database.ts';
 import type { Leaf } from '../documents/document.ts';
+import { targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { classify, type Rotation } from './classify.ts';
 import { digestAll, Messages } from './digest.ts';
@@ -111,7 +112,7 @@ function summarise(prepared: PreparedTarget, row: Row, values: readonly Value[])
     if (outcome !== 'nothing') tally[outcome]++;
     if (reason !== null) {
       exceptions.push({
-        target: prepared.target.shape.table,
+        target: targetName(prepared.target),
         rowId: row.id,
         field: of.field.column,
         path,

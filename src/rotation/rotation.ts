@@ -1,9 +1,12 @@
 import type { Knex } from 'knex';
 import type { RunLock } from '../databases/database.ts';
+import { Keyring } from '../keys/keyring.ts';
 import { ChunkTable } from './chunk-table.ts';
 import type { Progress } from './coordinator.ts';
 import { ExceptionTable } from './exception-table.ts';
 import { originalsOf } from './file-target.ts';
+import { lookAgain } from './last-look.ts';
+import { unpin } from './pin.ts';
 import { processName } from './process-name.ts';
 import { awaitingDatabase, regain } from './regain.ts';
 import { assertKeys, type Run } from './run.ts';
@@ -56,12 +59,14 @@ async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Prom
   if (taken.state === 'verifying') taken = await runs.become(taken, 'rotating');
   const originals = originalsOf(taken.job, site.attachments);
   await originals?.claim(run.id);
+  const before = new Keyring(keys.current, unpin(run.pinned, keys.next, run.id));
   const ended = await coordinate(
     site,
     site.database.knex,
     lock,
     taken,
     threadData(site, taken, keys, null, null),
+    (now) => lookAgain(site.database, now, before),
   );
   await originals?.release(run.id);
   return ended;

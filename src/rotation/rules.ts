@@ -33,6 +33,11 @@ export function verdictOf(
   return decision === 'leave' ? 'look-alike' : 'undecided';
 }
 
+/** Whether it was decided that a place may be left behind. */
+export function isLeft({ decisions }: Rules, place: string): boolean {
+  return decisions.some((decision) => decision.place === place && decision.as === 'leave');
+}
+
 function isKnown(rules: Rules, place: string, siblings: () => Readonly<Record<string, unknown>>): boolean {
   if (rules.certain.includes(place)) return true;
   return rules.sensitive.some((rule) =>

@@ -7,8 +7,8 @@ import type { Format, Opening } from '../formats/format.ts';
 import { searched } from '../job/everywhere.ts';
 import type { Job, Rules } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { isPlausible } from './plausible.ts';
 import { placeOf, type Verdict, verdictOf } from './rules.ts';
+import { countStrays, fits } from './strays.ts';
 
 /** Rows in memory at once; documents can be megabytes. */
 const page = { rows: 500, bytes: 8 * 1024 * 1024 };
@@ -174,14 +174,11 @@ class Findings {
 
   #addStrays(table: string, column: string, path: string, text: string): void {
     for (const format of this.#wanted.text) {
-      const found = format.within?.(plainly(text)) ?? [];
-      if (found.length === 0) continue;
-      const openings = this.#wanted.rings
-        .filter(({ ring }) => fits(format, ring))
-        .map(({ ring }) => format.open(found, ring));
-      const values = found.filter((_, i) =>
-        openings.some((each) => typeof each[i] === 'object' && isPlausible(each[i].plain, 'plausible')),
-      ).length;
+      const values = countStrays(
+        text,
+        format,
+        this.#wanted.rings.map(({ ring }) => ring),
+      );
       if (values === 0) continue;
       const place = placeOf(table, column, path);
       const known = this.strays.get(place);
@@ -255,19 +252,6 @@ class Findings {
     this.binary.set(key, made);
     return made;
   }
-}
-
-/** Without what UTF-16 puts between ASCII characters, and with JSON's escapes undone: enough to find base64. */
-function plainly(text: string): string {
-  return text
-    .replaceAll('\0', '')
-    .replace(/\\+u00([0-7][0-9a-f])/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
-    .replace(/\\+\//g, '/');
-}
-
-/** A key of another length opens nothing of a format that takes it as it is. */
-function fits({ keyLengths }: Format, { primary }: Keyring): boolean {
-  return keyLengths === undefined || (!primary.isText && keyLengths.includes(primary.bytes.length));
 }
 
 function isNamed({ sensitive, decisions }: Rules, place: string): boolean {

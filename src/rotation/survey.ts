@@ -1,9 +1,10 @@
 import type { Database, Table } from '../databases/database.ts';
-import type { Job } from '../job/job.ts';
+import { type Job, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { findUndeclared } from './inventory.ts';
 import { RowSource } from './row-source.ts';
 import type { Inventory } from './run.ts';
+import type { Scan } from './scan.ts';
 
 /** A limited column that is written, and the longest value in it. */
 export interface Width {
@@ -19,15 +20,21 @@ export async function takeInventory(
   job: Job,
   ring: Keyring | null,
   attachments: string | null,
-  places?: Inventory['places'],
+  scan: Scan | null = null,
 ): Promise<Inventory> {
   const targets = [];
   const source = new RowSource(database, attachments);
   for (const target of job.targets)
-    targets.push({ target: target.shape.table, ...(await source.count(target)) });
+    targets.push({ target: targetName(target), ...(await source.count(target)) });
   const { findings, unread } =
     ring === null ? { findings: [], unread: [] } : await findUndeclared(database, catalog, job, ring);
-  return { targets, absent: job.absent, undeclared: findings, unread, ...(places && { places }) };
+  return {
+    targets,
+    absent: job.absent,
+    undeclared: findings,
+    unread: [...new Set([...unread, ...(scan?.unread ?? [])])],
+    ...(scan !== null && { places: scan.places }),
+  };
 }
 
 export async function widthsOf(

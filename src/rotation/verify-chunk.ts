@@ -24,6 +24,8 @@ interface Findings {
   readonly exceptions: Exception[];
   /** Values of proven rows that do not open. The rotation should have listed them. */
   readonly closed: Exception[];
+  /** Values under the old key inside something that is not taken apart. */
+  readonly strays: Exception[];
 }
 
 /**
@@ -49,9 +51,10 @@ export async function verifyChunk(
     if (!claimed || !(await holdsRun(trx, run, 'verifying'))) throw new Stale();
     const rows = [...new Map(found.exceptions.map(({ rowId }) => [JSON.stringify(rowId), rowId])).values()];
     await exceptions.resolve(trx, chunk.target, rows);
-    await exceptions.resolveDifferences(trx, number);
+    await exceptions.resolveScanned(trx, number);
     await exceptions.insert(trx, number, [
       ...found.exceptions,
+      ...found.strays,
       ...(await unlisted(trx, exceptions, chunk.target, found.closed)),
     ]);
     await chunks.completeVerification(trx, number, found.counts, found.late, context.worker);
@@ -84,7 +87,6 @@ async function readRange(
   prepared: PreparedTarget,
   chunk: Chunk,
 ): Promise<Findings> {
-  const { shape } = prepared.target;
   const unrotated = prepared.target.onlyVerified === true && run.kind === 'rotation';
   const ring = await context.verifying(run.round);
   const known = await knownDigests(context, run, chunk);
@@ -94,10 +96,11 @@ async function readRange(
     late: [],
     exceptions: [],
     closed: [],
+    strays: [],
   };
   const road = prepared.target.tree === undefined ? readRows : readFiles;
   for await (const verified of road(context, run, prepared, chunk.range, ring, key))
-    judge(verified, known, context.from, run, shape.table, unrotated, found);
+    judge(verified, known, context.from, run, chunk.target, unrotated, found);
   found.counts.gone = known.size;
   return found;
 }
@@ -166,6 +169,8 @@ function judge(
     found.exceptions.push({ target, rowId, field, path, reason });
   };
   const late = (): boolean => old !== null && verified.dependsOn(old);
+  for (const { field, path } of old === null ? [] : verified.strays(old))
+    found.strays.push({ target, rowId, field, path, reason: 'stray' });
   if (recorded === verified.digest || (recorded === undefined && unrotated && !late())) {
     counts.proven++;
     counts.exceptions += verified.closed.length;

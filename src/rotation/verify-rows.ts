@@ -6,7 +6,8 @@ import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
-import { placeOf, type Verdict, verdictOf } from './rules.ts';
+import { isLeft, placeOf, type Verdict, verdictOf } from './rules.ts';
+import { countStrays } from './strays.ts';
 
 /** A value as the verifier reads it, by the documents' other road and one ring. */
 interface Reading {
@@ -30,6 +31,8 @@ export interface VerifiedRow {
   readonly closed: readonly { readonly field: string; readonly path: string }[];
   /** Whether some value opens, or seems to, with a key of `old` that the ring no longer holds. */
   readonly dependsOn: (old: Keyring) => boolean;
+  /** Where values under a key of `old` stand inside something that is not taken apart; no format with a search of its own: none. */
+  readonly strays: (old: Keyring) => readonly { readonly field: string; readonly path: string }[];
   /** (digest of the row id, digest of the row), as binary text. */
   readonly id: string;
   readonly digest: string;
@@ -61,6 +64,7 @@ export function verifyRows(
         .filter(({ prepared: { field, rules } }) => rules !== null || field.closed === 'exception')
         .map(({ prepared: { field }, path }) => ({ field: field.column, path })),
       dependsOn: (old) => anyOpens(all, old, ring, table),
+      strays: (old) => straysOf(prepared, row, readings[i] ?? [], old),
       id: digests.toString('latin1', i * entryBytes, i * entryBytes + digestBytes),
       digest: digests.toString('latin1', i * entryBytes + digestBytes, (i + 1) * entryBytes),
     };
@@ -151,6 +155,28 @@ function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring, tab
     if (opened) return true;
   }
   return false;
+}
+
+/** Also in the row id, which is never written. What is a candidate as a whole is judged elsewhere. */
+function straysOf(
+  { target: { shape }, fields }: PreparedTarget,
+  { id }: Row,
+  readings: readonly Reading[],
+  old: Keyring,
+): { field: string; path: string }[] {
+  const [shaped] = fields.filter(({ rules }) => rules !== null);
+  if (shaped === undefined || shaped.rules === null) return [];
+  const { rules, format } = shaped;
+  const texts = [
+    ...shape.id.map((field, part) => ({ field, path: '', text: id[part] ?? '' })),
+    ...readings
+      .filter((reading) => reading.prepared.rules !== null && reading.foreign)
+      .map(({ prepared, path, text }) => ({ field: prepared.field.column, path, text })),
+  ];
+  return texts.filter(
+    ({ field, path, text }) =>
+      countStrays(text, format, [old]) > 0 && !isLeft(rules, placeOf(shape.table, field, path)),
+  );
 }
 
 /** The master key itself differs now; where another stands, that is digested, and so found. */
