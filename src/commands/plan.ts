@@ -2,6 +2,7 @@ import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { type Job, targetName } from '../job/job.ts';
 import { generateKey } from '../keys/key-file.ts';
+import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { type Estimate, estimate } from '../rotation/estimate.ts';
 import { readHistory, unfinishedRun } from '../rotation/history.ts';
 import { assertDeclared, type Preflight, preflight } from '../rotation/preflight.ts';
@@ -180,10 +181,10 @@ async function findings(
   try {
     const keys = { current, next: generateKey(job.key) };
     const found = await preflight(database, catalog, job, keys, attachmentsFolder(args));
-    const { inventory, warnings } = found;
+    const { inventory } = found;
     return {
       inventory,
-      warnings,
+      warnings: [...found.warnings, ...sealedOtherwise(inventory, found.job.everywhere?.decisions)],
       unknown: [],
       keyId: current.id,
       found,

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { formatOf } from '../formats/registry.ts';
 import { targetName } from '../job/job.ts';
+import { placeText } from '../job/place.ts';
 import { ChunkFigures } from '../rotation/chunk-figures.ts';
 import { type ExceptionReason, ExceptionTable, type RecordedException } from '../rotation/exception-table.ts';
 import type { Finding, Run, RunKind, RunOptions, RunState } from '../rotation/run.ts';
@@ -10,6 +11,7 @@ import { type Figures, figuresOf, sumFigures } from './figures.ts';
 import { type Pause, pausesOf } from './pauses.ts';
 import type { Places } from './places.ts';
 import { type Proof, proofOf, rowsOf } from './proof.ts';
+import { sealedOtherwise } from './sealed-otherwise.ts';
 import { survivalOf } from './survival.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 
@@ -213,10 +215,10 @@ function placesOf({ everywhere }: Run['job'], { places = [] }: Run['inventory'])
   const { sensitive, decisions, certain } = everywhere;
   const found = places.map(({ table, column, path, values, ...place }) => ({
     ...place,
-    place: `${table}.${column}${path}`,
+    place: placeText(table, column, path),
     values: Object.values(values).reduce((sum, n) => sum + n, 0),
   }));
-  return { sensitive, decisions, certain, found };
+  return { sensitive, decisions, certain, found, sealedOtherwise: sealedOtherwise({ places }, decisions) };
 }
 
 function inventoryOf({ job, inventory }: Run): InventoryReport {

@@ -1,10 +1,11 @@
 import type { Opening } from '../formats/format.ts';
+import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { ExceptionReason } from './exception-table.ts';
 import { byFormat } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
-import { placeOf, type Verdict, verdictOf } from './rules.ts';
+import { type Verdict, verdictOf } from './rules.ts';
 import type { Value } from './value.ts';
 
 export interface Rotation {
@@ -66,7 +67,9 @@ function readAfterwards(values: readonly Value[], to: Keyring): void {
 function judged({ prepared, path, stored, table }: Value, opening: Opening): Verdict {
   const { field, document, rules } = prepared;
   if (rules === null) throw new Error('there are no rules here');
-  return verdictOf(opening, rules, placeOf(table, field.column, path), () => document.siblings(stored, path));
+  return verdictOf(opening, rules, placeText(table, field.column, path), () =>
+    document.siblings(stored, path),
+  );
 }
 
 function settleByRules(value: Value, opening: Opening, verdict: Verdict, stays: (key: Key) => boolean): void {

@@ -2,6 +2,7 @@ import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { besides, filled, judged, searched, shapedTarget } from '../job/everywhere.ts';
 import { type Decision, type Job, type Target, targetName } from '../job/job.ts';
+import { placeText, readPlace } from '../job/place.ts';
 import type { BinaryColumn, Place, Scan, Stray } from './scan.ts';
 
 /** So many values do not open by chance: (1/255)^20. */
@@ -68,7 +69,7 @@ function isWithin({ table, column }: Place, { name, columns }: Table): boolean {
 }
 
 function certainOf({ places }: Scan): string[] {
-  return places.filter(isCertain).map(({ table, column, path }) => `${table}.${column}${path}`);
+  return places.filter(isCertain).map(({ table, column, path }) => placeText(table, column, path));
 }
 
 /** Only worth saying where some value is not plausible by itself. */
@@ -114,7 +115,8 @@ function kindOf(
   secrets: boolean,
 ): 'gzip' | 'ciphertext' | 'nothing' {
   const { table, column, filled, gzips, opened, known } = found;
-  const decided = decisions.find(({ place }) => place === `${table}.${column}`)?.as;
+  const place = placeText(table, column, '');
+  const decided = decisions.find((each) => each.place === place)?.as;
   // Decided so, what is no gzip is an exception
   if (gzips > 0 && (gzips === filled || (decided === 'rotate' && opened === 0))) return 'gzip';
   if ((decided === 'leave' && !secrets) || (opened === 0 && gzips === 0)) return 'nothing';
@@ -123,18 +125,26 @@ function kindOf(
     opened === filled
       ? `all ${filled} values open with this key, too few to rule out chance`
       : `${opened} of ${filled} values open with this key, ${gzips} are gzips of text`;
-  throw new KeyturnError('undecided-place', `the binary column ${table}.${column}: ${what}`, {
-    hint: secrets
-      ? `the gzips hold secrets: with --decide '${table}.${column}=rotate' they are rotated, and what is no gzip is an exception`
-      : `settle it: --decide '${table}.${column}=rotate' or '${table}.${column}=leave', or --exclude it with a reason`,
+  throw new KeyturnError('undecided-place', `the binary column ${place}: ${what}`, {
+    hint: waysOut(place, gzips > 0 && opened > 0, secrets),
     facts: { target: table, column },
   });
+}
+
+/** @param both gzips, and other values that open */
+function waysOut(place: string, both: boolean, secrets: boolean): string {
+  if (both && secrets)
+    return `keyturn rotates one kind of values in a column: move the others to a column of their own, or begin the run with --exclude '${place}=reason', which leaves all of them behind`;
+  if (both) return `the gzips hold no secrets: with --decide '${place}=leave' nothing of it is rotated`;
+  return secrets
+    ? `the gzips hold secrets: with --decide '${place}=rotate' they are rotated, and what is no gzip is an exception`
+    : `settle it: --decide '${place}=rotate' or '${place}=leave'`;
 }
 
 /** Secrets in something that is not taken apart would be lost with the old key. */
 function assertLeft(strays: readonly Stray[], decisions: readonly Decision[]): void {
   const lost = strays
-    .map(({ table, column, path, values }) => ({ place: `${table}.${column}${path}`, values }))
+    .map(({ table, column, path, values }) => ({ place: placeText(table, column, path), values }))
     .filter(({ place }) => !decisions.some((each) => each.place === place && each.as === 'leave'));
   const [first] = lost;
   if (first === undefined) return;
@@ -148,14 +158,26 @@ function assertLeft(strays: readonly Stray[], decisions: readonly Decision[]): v
   );
 }
 
-function assertFound({ place, as }: Decision, { places, binary, strays }: Scan): void {
-  const found =
-    [...places, ...strays].some(({ table, column, path }) => `${table}.${column}${path}` === place) ||
-    binary.some(({ table, column }) => `${table}.${column}` === place);
-  if (found) return;
+/** @throws KeyturnError `undecided-place` */
+export function assertFound({ place, as }: Decision, { places, binary, strays }: Scan): void {
+  const found = new Set([
+    ...[...places, ...strays].map(({ table, column, path }) => placeText(table, column, path)),
+    ...binary.map(({ table, column }) => placeText(table, column, '')),
+  ]);
+  if (found.has(place)) return;
+  const near = [...found].filter((each) => isNear(each, place)).slice(0, 3);
   throw new KeyturnError('undecided-place', `--decide ${place}=${as}: nothing was found there`, {
-    hint: 'keyturn scan lists the places, as --decide wants them written',
+    hint: `${near.length === 0 ? '' : `near it: ${near.join(', ')}; `}keyturn scan lists the places, as --decide wants them written`,
   });
+}
+
+/** In the same column, or in the same table under the same name. */
+function isNear(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) => {
+    const { table = '', column = '', path = '' } = readPlace(text.toLowerCase()) ?? {};
+    return { table, column, last: path.split('.').at(-1) };
+  });
+  return a?.table === b?.table && (a?.column === b?.column || a?.last === b?.last);
 }
 
 function unwalkable(table: Table): KeyturnError {

@@ -52,7 +52,7 @@ export async function fitToRest(
   const rest = besides(catalog, targets).filter(
     (table) => !walked.has(table.name) || searched(table, exclude).length > 0,
   );
-  const scan = await scanDatabase(database, rest, wantedOf(job, everywhere, ring));
+  const scan = await scanDatabase(database, rest, wantedOf(job, everywhere, [ring]));
   return { job: fitLate(job, catalog, scan), scan };
 }
 

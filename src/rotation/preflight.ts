@@ -2,6 +2,7 @@ import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Job, Target } from '../job/job.ts';
+import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { prepareTarget } from './field-values.ts';
@@ -89,7 +90,7 @@ export async function fitToDatabase(
 ): Promise<{ readonly job: Job; readonly scan: Scan | null }> {
   const { everywhere } = job;
   if (everywhere === undefined) return { job, scan: null };
-  const scan = await scanDatabase(database, catalog, wantedOf(job, everywhere, ring));
+  const scan = await scanDatabase(database, catalog, wantedOf(job, everywhere, [ring]));
   return { job: fitShape(job, catalog, scan), scan };
 }
 
@@ -97,12 +98,12 @@ export async function fitToDatabase(
 export function wantedOf(
   { exclude }: Job,
   everywhere: NonNullable<Job['everywhere']>,
-  ring: Keyring,
+  rings: readonly Keyring[],
 ): Wanted {
   return {
     text: [formatOf(everywhere.text)],
     binary: everywhere.binary === undefined ? [] : [formatOf(everywhere.binary)],
-    rings: [{ id: ring.primary.id, ring }],
+    rings: rings.map((ring) => ({ id: ring.primary.id, ring })),
     rules: everywhere,
     exclude,
   };
@@ -118,7 +119,9 @@ const declareIt = 'declare the field in a copy of the job, or --exclude table.co
 export function assertDeclared(findings: readonly Finding[], mend = declareIt): void {
   const lost = findings.filter(({ values, excluded }) => values > 0 && excluded === undefined);
   if (lost.length === 0) return;
-  const places = lost.map(({ table, column, values }) => `${table}.${column} (${values})`).join(', ');
+  const places = lost
+    .map(({ table, column, values }) => `${placeText(table, column, '')} (${values})`)
+    .join(', ');
   throw new KeyturnError(
     'undeclared-ciphertext',
     `ciphertext under the current key stands where no field of the job declares it: ${places}`,

@@ -59,7 +59,7 @@ async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Prom
   if (taken.state === 'verifying') taken = await runs.become(taken, 'rotating');
   const originals = originalsOf(taken.job, site.attachments);
   await originals?.claim(run.id);
-  const before = new Keyring(keys.current, unpin(run.pinned, keys.next, run.id));
+  const before = keyringBefore(run, keys);
   const ended = await coordinate(
     site,
     site.database.knex,
@@ -70,6 +70,11 @@ async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Prom
   );
   await originals?.release(run.id);
   return ended;
+}
+
+/** Before the run: the current key, and the source keys that it may have overwritten since. */
+export function keyringBefore({ id, pinned }: Run, { current, next }: RunKeys): Keyring {
+  return new Keyring(current, unpin(pinned, next, id));
 }
 
 /** A finished run's exceptions are tried again: their rows become sweep chunks. */

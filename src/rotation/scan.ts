@@ -6,8 +6,9 @@ import { text } from '../documents/text.ts';
 import type { Format, Opening } from '../formats/format.ts';
 import { searched } from '../job/everywhere.ts';
 import type { Job, Rules } from '../job/job.ts';
+import { placePath, placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { placeOf, type Verdict, verdictOf } from './rules.ts';
+import { type Verdict, verdictOf } from './rules.ts';
 import { countStrays, fits } from './strays.ts';
 
 /** Rows in memory at once; documents can be megabytes. */
@@ -180,14 +181,14 @@ class Findings {
         this.#wanted.rings.map(({ ring }) => ring),
       );
       if (values === 0) continue;
-      const place = placeOf(table, column, path);
+      const place = placeText(table, column, path);
       const known = this.strays.get(place);
       if (known !== undefined) known.values += values;
       else
         this.strays.set(place, {
           table,
           column,
-          path: place.slice(table.length + 1 + column.length),
+          path: placePath(path),
           values,
         });
     }
@@ -208,10 +209,10 @@ class Findings {
   /** The first key that opens it counts; else the strongest of what the keys say of it. */
   #count(table: string, format: Format, candidate: Candidate, perRing: readonly Opening[]): void {
     const { column, document, path, stored } = candidate;
-    const place = placeOf(table, column, path);
+    const place = placeText(table, column, path);
     const siblings = () => document.siblings(stored, path);
     const verdicts = perRing.map((opening) => verdictOf(opening, this.#wanted.rules, place, siblings));
-    const at = this.#place(table, column, place, document.name as Place['document'], format.name);
+    const at = this.#place(table, column, path, document.name as Place['document'], format.name);
     const opened = verdicts.indexOf('rotate');
     if (opened >= 0) {
       const id = this.#wanted.rings[opened]?.id ?? '';
@@ -224,11 +225,11 @@ class Findings {
     else at.lookAlikes++;
   }
 
-  #place(table: string, column: string, place: string, document: Place['document'], format: string): Place {
-    const key = `${place}\0${document}\0${format}`;
+  #place(table: string, column: string, of: string, document: Place['document'], format: string): Place {
+    const path = placePath(of);
+    const key = JSON.stringify([table, column, path, document, format]);
     const known = this.places.get(key);
     if (known !== undefined) return known;
-    const path = place.slice(table.length + 1 + column.length);
     const made = {
       table,
       column,
@@ -245,7 +246,7 @@ class Findings {
   }
 
   #binaryColumn(table: string, column: string): BinaryColumn {
-    const key = `${table}.${column}`;
+    const key = placeText(table, column, '');
     const known = this.binary.get(key);
     if (known !== undefined) return known;
     const made = { table, column, filled: 0, gzips: 0, opened: 0, known: isNamed(this.#wanted.rules, key) };

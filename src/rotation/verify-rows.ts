@@ -1,12 +1,13 @@
 import type { Row } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
 import type { Opening } from '../formats/format.ts';
+import { placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
-import { isLeft, placeOf, type Verdict, verdictOf } from './rules.ts';
+import { isLeft, type Verdict, verdictOf } from './rules.ts';
 import { countStrays } from './strays.ts';
 
 /** A value as the verifier reads it, by the documents' other road and one ring. */
@@ -128,7 +129,9 @@ function settle(reading: Reading, opening: Opening, ring: Keyring): void {
 function judged({ prepared, path, stored }: Reading, opening: Opening, table: string): Verdict {
   const { field, document, rules } = prepared;
   if (rules === null) throw new Error('there are no rules here');
-  return verdictOf(opening, rules, placeOf(table, field.column, path), () => document.siblings(stored, path));
+  return verdictOf(opening, rules, placeText(table, field.column, path), () =>
+    document.siblings(stored, path),
+  );
 }
 
 function settleByRules(reading: Reading, opening: Opening, verdict: Verdict): void {
@@ -175,7 +178,7 @@ function straysOf(
   ];
   return texts.filter(
     ({ field, path, text }) =>
-      countStrays(text, format, [old]) > 0 && !isLeft(rules, placeOf(shape.table, field, path)),
+      countStrays(text, format, [old]) > 0 && !isLeft(rules, placeText(shape.table, field, path)),
   );
 }
 

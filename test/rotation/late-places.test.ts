@@ -126,22 +126,31 @@ test('what comes behind the inventory and cannot be rotated ends no run as verif
   expect(rotated.stderr).toContain('Own.Note (1)');
   const second = await resume('--decide', 'Own.Note=leave');
   expectCode(second, 3);
-  expect(second.stderr).toContain('Unkeyed holds ciphertext');
-  await world.exec('drop table Unkeyed');
-  const third = await resume();
+  expect(second.stderr).toContain('the binary column Blob.Data: all 1 values open');
+  const third = await resume('--decide', 'Blob.Data=rotate');
   expectCode(third, 3);
-  expect(third.stderr).toContain('the binary column Blob.Data: all 1 values open');
-  expectCode(await resume('--decide', 'Blob.Data=rotate'), 0);
+  expect(third.stderr).toContain('Unkeyed holds ciphertext');
+  await world.exec('drop table Unkeyed');
+  expectCode(await resume(), 0);
   const [row] = await world.exec('select Data from Blob');
   expect(openStream(row?.Data as Buffer, next)?.toString()).toBe('one');
 });
 
 test('a secret inside something that is not taken apart, in a row that was looked at, is an exception', async () => {
-  const { where, run, rotate } = await small();
+  const { world, where, run, rotate } = await small();
+  for (let i = 0; i < 20; i++) await world.exec(`insert into Blob values (${i}, ${blob('known')})`);
   const rotated = await rotate([`insert into Configuration values ('x', 'see ${under('a secret')} there')`]);
   expectCode(rotated, 3);
   expect(rotated.stdout).toContain('Configuration row x, JSON: stray');
-  const retry = ['exceptions', 'retry', ...where, '--no-attachments', '--force'];
-  expectCode(await run(...retry), 3);
-  expectCode(await run(...retry, '--decide', 'Configuration.JSON=leave'), 0);
+  const retry = (...args: string[]) =>
+    run('exceptions', 'retry', ...where, '--no-attachments', '--force', ...args);
+  const misspelt = await retry('--decide', 'Configuration.JSN=leave');
+  expectCode(misspelt, 2);
+  expect(misspelt.stderr).toContain('Configuration.JSN=leave: nothing was found there');
+  expect(misspelt.stderr).toContain('near it: Configuration.JSON; keyturn scan lists the places');
+  const tooLate = await retry('--decide', 'Blob.Data=leave');
+  expectCode(tooLate, 2);
+  expect(tooLate.stderr).toContain('--decide Blob.Data=leave: this run rotates its values');
+  expectCode(await retry(), 3);
+  expectCode(await retry('--decide', 'Configuration.JSON=leave'), 0);
 });
