@@ -150,7 +150,7 @@ function verificationStatement({ verification: found, exceptions }: Figures): st
     compared
       ? `Compared with the digests of the rotation to this key: ${count(found.proven, 'row')} equal, ${thousands(found.changed)} changed since, ${thousands(found.new)} new since, ${thousands(found.gone)} deleted since.`
       : 'There was no rotation to this key to compare with: that the values open is proven, not that they are unchanged.',
-    ...(exceptions === 0 ? [] : ['The open exceptions do not open under this key.']),
+    ...(exceptions === 0 ? [] : ['The open exceptions do not open under this key, or are undecided.']),
   ];
 }
 

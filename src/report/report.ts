@@ -3,7 +3,12 @@ import { formatOf } from '../formats/registry.ts';
 import { targetName } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import { ChunkFigures } from '../rotation/chunk-figures.ts';
-import { type ExceptionReason, ExceptionTable, type RecordedException } from '../rotation/exception-table.ts';
+import {
+  type ExceptionReason,
+  ExceptionTable,
+  type RecordedException,
+  undecidedReasons,
+} from '../rotation/exception-table.ts';
 import type { Finding, Run, RunKind, RunOptions, RunState } from '../rotation/run.ts';
 import { type RunEvent, RunTable } from '../rotation/run-table.ts';
 import { auditChunks, nothingAudited } from './chunk-audit.ts';
@@ -141,8 +146,9 @@ export async function buildReport(checkpoint: Knex, runId: string): Promise<Repo
   const history = await runs.events(runId);
   const targets = await targetsOf(checkpoint, run);
   const totals = sumFigures(targets);
+  const exceptions = new ExceptionTable(checkpoint, runId);
   const { job } = run;
-  const verdict = verdictOf(run, totals);
+  const verdict = verdictOf(run, totals, await exceptions.countOpen({ only: undecidedReasons }));
   return {
     format: 'keyturn-report/1',
     verdict,

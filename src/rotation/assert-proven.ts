@@ -38,7 +38,7 @@ export async function assertProven(scanned: Scanned): Promise<void> {
 }
 
 async function differs({ exceptions }: Scanned, count: number): Promise<KeyturnError> {
-  const rows = await exceptions.open(5, 0, { only: 'digest-differs' });
+  const rows = await exceptions.open(5, 0, { only: ['digest-differs'] });
   const named = rows.map(({ target, rowId }) => `${target} ${rowId.join(',')}`).join('; ');
   return new KeyturnError(
     'verification-failed',

@@ -90,6 +90,7 @@ async function readRange(
   const unrotated = prepared.target.onlyVerified === true && run.kind === 'rotation';
   const ring = await context.verifying(run.round);
   const known = await knownDigests(context, run, chunk);
+  const undecided = await leftUndecided(context, chunk);
   const key = digestKey(ring.primary, context.reference?.run ?? run.id, chunk.target);
   const found: Findings = {
     counts: { rows: 0, values: 0, proven: 0, new: 0, changed: 0, late: 0, gone: 0, exceptions: 0 },
@@ -100,7 +101,7 @@ async function readRange(
   };
   const road = prepared.target.tree === undefined ? readRows : readFiles;
   for await (const verified of road(context, run, prepared, chunk.range, ring, key))
-    judge(verified, known, context.from, run, chunk.target, unrotated, found);
+    judge(verified, known, undecided, context.from, run, chunk.target, unrotated, found);
   found.counts.gone = known.size;
   return found;
 }
@@ -149,10 +150,20 @@ async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Pro
   return known;
 }
 
+/** What the rotation that is compared with left undecided in the range: this key alone takes it for nothing. */
+async function leftUndecided(
+  { reference }: WorkerContext,
+  { parent }: Chunk,
+): Promise<Map<string, Exception[]>> {
+  if (reference === null || parent === null) return new Map();
+  return new ExceptionTable(reference.checkpoint, reference.run).undecided(parent);
+}
+
 /** @param unrotated the inventory found nothing there, so there is no digest: that nothing needs the old key is all. */
 function judge(
   verified: VerifiedRow,
   known: Map<string, string>,
+  undecided: ReadonlyMap<string, readonly Exception[]>,
   old: Keyring | null,
   run: Run,
   target: string,
@@ -171,6 +182,10 @@ function judge(
   const late = (): boolean => old !== null && verified.dependsOn(old);
   for (const { field, path } of old === null ? [] : verified.strays(old))
     found.strays.push({ target, rowId, field, path, reason: 'stray' });
+  for (const { field, path, reason } of undecided.get(JSON.stringify(rowId)) ?? []) {
+    const settled = reason === 'undecided' ? recorded !== verified.digest : verified.isSettled(field, path);
+    if (!settled) except(reason, field, path);
+  }
   if (recorded === verified.digest || (recorded === undefined && unrotated && !late())) {
     counts.proven++;
     counts.exceptions += verified.closed.length;

@@ -32,6 +32,8 @@ export interface VerifiedRow {
   readonly closed: readonly { readonly field: string; readonly path: string }[];
   /** Whether some value opens, or seems to, with a key of `old` that the ring no longer holds. */
   readonly dependsOn: (old: Keyring) => boolean;
+  /** Whether a value opens under the ring, or its place was decided to be left behind. */
+  readonly isSettled: (field: string, path: string) => boolean;
   /** Where values under a key of `old` stand inside something that is not taken apart; no format with a search of its own: none. */
   readonly strays: (old: Keyring) => readonly { readonly field: string; readonly path: string }[];
   /** (digest of the row id, digest of the row), as binary text. */
@@ -65,6 +67,13 @@ export function verifyRows(
         .filter(({ prepared: { field, rules } }) => rules !== null || field.closed === 'exception')
         .map(({ prepared: { field }, path }) => ({ field: field.column, path })),
       dependsOn: (old) => anyOpens(all, old, ring, table),
+      isSettled: (field, path) =>
+        all.some(
+          ({ prepared: of, path: at, plain }) =>
+            of.field.column === field &&
+            at === path &&
+            (plain !== null || (of.rules !== null && isLeft(of.rules, placeText(table, field, path)))),
+        ),
       strays: (old) => straysOf(prepared, row, readings[i] ?? [], old),
       id: digests.toString('latin1', i * entryBytes, i * entryBytes + digestBytes),
       digest: digests.toString('latin1', i * entryBytes + digestBytes, (i + 1) * entryBytes),
