@@ -247,6 +247,12 @@ export class ChunkTable {
     });
   }
 
+  /** Packed digests that a range's own chunk took. */
+  async rangeDigests(chunk: number): Promise<Buffer[]> {
+    const row = await this.#rows().where({ chunk }).whereNull('row_ids').first('digests');
+    return row?.digests == null ? [] : [row.digests];
+  }
+
   /** Packed digests of a range and, newer ones later, of the sweeps of rows in it. */
   async digests(chunk: number): Promise<Buffer[]> {
     const rows = await this.#rows()

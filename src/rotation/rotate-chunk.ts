@@ -11,6 +11,7 @@ import { FileIntents } from './file-intents.ts';
 import { seenTree } from './file-target.ts';
 import { rotateFiles } from './rotate-files.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
+import { rowsAsLeft } from './rows-as-left.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
 import { addTally, emptyTally } from './tally.ts';
@@ -90,7 +91,9 @@ async function takeRows(
   publishStep('read', run.id, chunk.chunk);
   const rows = await readChunk(context, target, chunk);
   publishStep('open', run.id, chunk.chunk);
-  const rotated = rotateRows(target, rows, rotation);
+  const tried = rotateRows(target, rows, rotation);
+  const asLeft = await rowsAsLeft(context, run, target, chunk, tried);
+  const rotated = asLeft.size === 0 ? tried : rotateRows(target, rows, { ...rotation, asLeft });
   return {
     rows: rows.length,
     write: async (trx) =>

@@ -49,6 +49,23 @@ export class RotatedRows {
     return digestAll(key, messages);
   }
 
+  /** Rows with a value that opens under the old and the new keys. */
+  get ambiguous(): number[] {
+    return this.#values.flatMap((values, i) =>
+      values.some(({ reason }) => reason === 'undecided') ? [i] : [],
+    );
+  }
+
+  /** Packed digests of these rows, as if what is rotated here, or undecided, had been left as it is stored. */
+  digestsAsLeft(key: Buffer, rows: readonly number[]): Buffer {
+    const messages = new Messages();
+    for (const i of rows) {
+      const [row, values = []] = [this.#source[i], this.#values[i]];
+      if (row !== undefined) addRow(messages, row, values.filter(isDigested).map(evidenceAsLeft));
+    }
+    return digestAll(key, messages);
+  }
+
   /** Throws when something sealed does not open under the new keys with the same plaintext. */
   assertReadable(): void {
     const sealed = this.#values.flat().filter((value) => value.sealed !== null && value.plain !== null);
@@ -83,6 +100,11 @@ function evidence(value: Value): Evidence {
   return value.plain === null
     ? { kind: 'stored', column, path: value.path, bytes: value.text }
     : { kind: 'plaintext', column, path: value.path, bytes: value.plain };
+}
+
+function evidenceAsLeft(value: Value): Evidence {
+  const left = value.outcome === 'rotated' || value.outcome === 'undecided';
+  return evidence(left ? { ...value, plain: null } : value);
 }
 
 function seal(values: readonly Value[], { to }: Rotation): void {

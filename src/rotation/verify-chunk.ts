@@ -4,7 +4,7 @@ import type { Chunk } from './chunk.ts';
 import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
 import { ChunkTable } from './chunk-table.ts';
-import { digestBytes, digestKey, entryBytes } from './digest.ts';
+import { digestKey, unpackDigests } from './digest.ts';
 import { type Exception, ExceptionTable } from './exception-table.ts';
 import type { PreparedTarget } from './field-values.ts';
 import { seenTree } from './file-target.ts';
@@ -132,22 +132,13 @@ const readFiles: Road = async function* ({ attachments }, run, prepared, range, 
 
 /** Digest of the row id → digest of the row; a sweep's is newer than the range's. Rows that are met are taken out. */
 async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Promise<Map<string, string>> {
-  const known = new Map<string, string>();
   const packed =
     run.kind !== 'verification'
       ? await new ChunkTable(context.checkpoint, run.id).digests(chunk.chunk)
       : context.reference !== null && chunk.parent !== null
         ? await new ChunkTable(context.reference.checkpoint, context.reference.run).digests(chunk.parent)
         : [];
-  for (const digests of packed) {
-    for (let at = 0; at < digests.length; at += entryBytes) {
-      known.set(
-        digests.toString('latin1', at, at + digestBytes),
-        digests.toString('latin1', at + digestBytes, at + entryBytes),
-      );
-    }
-  }
-  return known;
+  return unpackDigests(packed);
 }
 
 /** What the rotation that is compared with left undecided in the range: this key alone takes it for nothing. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { afterEach, expect, test } from '@jest/globals';
@@ -6,7 +7,7 @@ import { openStream, openText, sealStream, sealText } from '../support/octopus/s
 import type { TestDatabase } from '../support/postgres.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
-/** What comes into a database that a job goes through by shape, behind the inventory, while its application still runs. */
+/** Small databases that a job goes through by shape; octopus.test.ts has a large one. */
 
 const [old, next] = [Buffer.alloc(16, 1), Buffer.alloc(32, 2)];
 const under = (text: string, key = old): string => sealText(Buffer.from(text), key);
@@ -153,4 +154,31 @@ test('a secret inside something that is not taken apart, in a row that was looke
   expect(tooLate.stderr).toContain('--decide Blob.Data=leave: this run rotates its values');
   expectCode(await retry(), 3);
   expectCode(await retry('--decide', 'Configuration.JSON=leave'), 0);
+});
+
+test('an undecided value that opens under both keys is rotated when it is decided, unless it was written since', async () => {
+  const { world, where, run, rotate } = await small();
+  const secret = Buffer.from([0, 255, 254, 253]);
+  const both = (key: Buffer, other: Buffer): string => {
+    for (;;) {
+      const sealed = sealText(secret, key);
+      const chance = openText(sealed, other);
+      if (chance !== undefined && !isUtf8(chance)) return JSON.stringify({ Odd: sealed });
+    }
+  };
+  const put = (id: string, json: string) =>
+    world.exec('insert or replace into Configuration values (?, ?)', [id, json]);
+  await put('left', both(old, next));
+  await put('written', both(old, next));
+  expectCode(await rotate([]), 3);
+  // By the application, which has the new key by now
+  const written = both(next, old);
+  await put('written', written);
+  const retry = ['exceptions', 'retry', ...where, '--no-attachments', '--force'];
+  const retried = await run(...retry, '--decide', 'Configuration.JSON.Odd=rotate');
+  expectCode(retried, 3);
+  expect(retried.stderr).toContain('1 exception:\n  Configuration row written, JSON.Odd: undecided\n');
+  const rows = await world.exec('select JSON from Configuration order by Id');
+  expect(openText(JSON.parse(String(rows[0]?.JSON)).Odd, next)).toEqual(secret);
+  expect(rows[1]?.JSON).toBe(written);
 });
