@@ -120,7 +120,7 @@ async function lookThrough(
   const { job, scan } =
     reference === null
       ? await fitToDatabase(database, catalog, named, ring)
-      : await fitToRest(database, await settle(database, named, decisions, [ring]), ring);
+      : await fitToRest(database, await settle(database, named, decisions, [ring]), ring, false);
   const inventory = await takeInventory(database, catalog, job, ring, attachments, scan);
   for (const warning of sealedOtherwise(inventory, job.everywhere?.decisions)) warn(context, warning);
   return { job, inventory };

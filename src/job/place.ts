@@ -47,7 +47,8 @@ export function isPlace(text: string): boolean {
   return table !== undefined && column !== undefined && placeText(table, column, path ?? '') === text;
 }
 
-function nameText(text: string): string {
+/** A table or column as it is, or in quotes where that could be taken for something else. */
+export function nameText(text: string): string {
   return text === '' || odd.test(text) ? JSON.stringify(text) : text;
 }
 

@@ -33,13 +33,15 @@ export function fitShape(job: Job, catalog: readonly Table[], scan: Scan): Job {
  * reads and sweeps. The very same job when nothing does.
  *
  * @param scan of what no target of the job declares
+ * @param lost what opened would be lost with its key: what keyturn cannot rotate is refused, and not only left out.
  * @throws KeyturnError as `fitShape`
  */
-export function fitLate(job: Job, catalog: readonly Table[], scan: Scan): Job {
+export function fitLate(job: Job, catalog: readonly Table[], scan: Scan, lost: boolean): Job {
   const { everywhere, phases, targets } = job;
   if (everywhere === undefined) return job;
-  assertLeft(scan.strays, everywhere.decisions);
-  const late = shapedBy(job, targets, besides(catalog, targets), scan)
+  if (lost) assertLeft(scan.strays, everywhere.decisions);
+  const tables = besides(catalog, targets).filter(({ rowId }) => lost || rowId.length > 0);
+  const late = shapedBy(job, targets, tables, scan)
     .filter(({ onlyVerified }) => onlyVerified !== true)
     .map((target): Target => ({ ...target, phase: phases.length, onlyVerified: true }));
   if (late.length === 0) return job;

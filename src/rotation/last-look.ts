@@ -19,7 +19,7 @@ import { type Scan, scanDatabase } from './scan.ts';
  */
 export async function lookAgain(database: Database, run: Run, ring: Keyring): Promise<Late | null> {
   try {
-    const { job, scan } = await fitToRest(database, run.job, ring);
+    const { job, scan } = await fitToRest(database, run.job, ring, true);
     const catalog = await database.catalog();
     const { findings, unread } = await findUndeclared(database, catalog, job, ring);
     assertDeclared(findings, 'take it out, or have it written anew under the new key');
@@ -39,11 +39,16 @@ function latePlaces(cause: KeyturnError): KeyturnError {
   });
 }
 
-/** The job with what it does not declare and holds values by now. A job that names every place stays as it is. */
+/**
+ * The job with what it does not declare and holds values by now. A job that names every place stays as it is.
+ *
+ * @param lost as for `fitLate`: the ring is that of the keys before a run
+ */
 export async function fitToRest(
   database: Database,
   job: Job,
   ring: Keyring,
+  lost: boolean,
 ): Promise<{ readonly job: Job; readonly scan: Scan | null }> {
   const { everywhere, exclude, targets } = job;
   if (everywhere === undefined) return { job, scan: null };
@@ -53,7 +58,7 @@ export async function fitToRest(
     (table) => !walked.has(table.name) || searched(table, exclude).length > 0,
   );
   const scan = await scanDatabase(database, rest, wantedOf(job, everywhere, [ring]));
-  return { job: fitLate(job, catalog, scan), scan };
+  return { job: fitLate(job, catalog, scan, lost), scan };
 }
 
 /** The very same inventory when there is nothing to add. */

@@ -3,7 +3,8 @@ import type { Knex } from 'knex';
 import type { Database } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
-import { targetName } from '../job/job.ts';
+import { type Decision, type Job, type Rules, targetName } from '../job/job.ts';
+import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
 import type { ChunkDone, ChunkNews } from './chunk-news.ts';
@@ -118,9 +119,8 @@ export class ChunkWorker {
   async #targets({ fence, job }: Run): Promise<ReadonlyMap<string, PreparedTarget>> {
     const of = `${fence} ${job.targets.length}`;
     if (this.#prepared?.of === of) return this.#prepared.targets;
-    const targets = new Map(
-      job.targets.map((target) => [targetName(target), prepareTarget(target, job.everywhere)]),
-    );
+    const rules = job.everywhere && withExclusions(job.everywhere, job.exclude);
+    const targets = new Map(job.targets.map((target) => [targetName(target), prepareTarget(target, rules)]));
     // It may have read the catalog before that table came
     if (this.#prepared !== null) await this.#context.database.catalog();
     this.#prepared = { of, targets };
@@ -163,6 +163,14 @@ export class ChunkWorker {
     const { code, text } = describeFailure(error);
     await new ChunkTable(this.#context.checkpoint, run.id).fail(run, chunk, code, text);
   }
+}
+
+/** A row id may be excluded, but is read with every row all the same. */
+function withExclusions(rules: Rules, exclude: Job['exclude']): Rules {
+  const left = exclude.map(
+    ({ table, column }): Decision => ({ place: placeText(table, column, ''), as: 'leave' }),
+  );
+  return { ...rules, decisions: [...rules.decisions, ...left] };
 }
 
 function contextOf(settings: WorkerSettings, run: Run, database: Database, checkpoint: Knex): WorkerContext {

@@ -103,6 +103,8 @@ test('a table, a column and the values of an empty binary column that come behin
     }),
   );
   const verify = ['verify', ...where.slice(0, 2), '--current-key-file', where[5] ?? ''];
+  await world.exec('create table Unkeyed (Note text)');
+  await world.exec('insert into Unkeyed values (?)', [under('with the new key', next)]);
   expectCode(await run(...verify), 0);
   await world.exec('create table Later (Id integer primary key, Note text)');
   const sensitive = JSON.stringify({ Value: under('of a table that came after the run'), Type: 'Sensitive' });
