@@ -55,6 +55,7 @@ const exitCodes = {
   'chunk-timeout': 3,
   'attachments-unseen': 3,
   'late-rows': 3,
+  'late-places': 3,
   'worker-wedged': 3,
   'run-lock': 4,
   'verification-failed': 5,

@@ -106,24 +106,13 @@ export async function concludeVerification(
   reference: { readonly run: Run; readonly database: Database } | null,
   reportDir: string | undefined,
 ): Promise<Outcome> {
-  const undecided =
-    reference === null
-      ? 0
-      : await new ExceptionTable(reference.database.knex, reference.run.id).countOpen({
-          only: 'undecided-place',
-        });
-  const concluded = await concludeLocal(context, local, reportDir, async (report) => {
+  return concludeLocal(context, local, reportDir, async (report) => {
     const code = exitCodeOf(report);
     if (code !== 3) return code;
     const known = reference && new ExceptionTable(reference.database.knex, reference.run.id);
     const found = new ExceptionTable(local.checkpoint.database.knex, local.run.id);
     return known !== null && (await isWithin(found, known)) ? 3 : 5;
   });
-  if (undecided === 0) return concluded;
-  // With one key they look like nothing; the rotation knows better
-  const told = `BUT ${count(undecided, 'value')} of run ${reference?.run.id} are undecided, and were left under the old key: keyturn exceptions list`;
-  const exitCode = concluded.exitCode === 0 ? 3 : concluded.exitCode;
-  return { ...concluded, exitCode, text: `${told}\n${concluded.text}` };
 }
 
 /** Counts, exceptions and the place of the report. */

@@ -1,6 +1,6 @@
 import { KeyturnError } from '../error.ts';
+import { unlessStopped } from '../rotation/unless-stopped.ts';
 import type { Context } from './command.ts';
-import { unlessStopped } from './opened.ts';
 
 /** One thing that has to be agreed to: the flag that says so, and the question that asks for it. */
 export interface Consent {

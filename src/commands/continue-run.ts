@@ -2,18 +2,21 @@ import type { Knex } from 'knex';
 import type { RunLock } from '../databases/database.ts';
 import type { Job } from '../job/job.ts';
 import { writeKeyFile } from '../keys/key-file.ts';
+import { Keyring } from '../keys/keyring.ts';
 import { assertCurrentKey } from '../rotation/history.ts';
 import type { Pace } from '../rotation/pace.ts';
-import { finishRun } from '../rotation/rotation.ts';
-import type { Run, RunOptions } from '../rotation/run.ts';
+import { finishRun, keyringBefore } from '../rotation/rotation.ts';
+import { assertKeys, type Run, type RunOptions } from '../rotation/run.ts';
 import { RunTable } from '../rotation/run-table.ts';
+import { settle } from '../rotation/settle.ts';
 import type { RunKeys, Site } from '../rotation/site.ts';
+import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { assertAlone } from './alone.ts';
 import { type AttachmentsArguments, assertAttachments, attachmentsWords } from './attachments.ts';
 import type { Context, Outcome } from './command.ts';
 import { concludeRun } from './conclusion.ts';
 import { type Coordinating, type CoordinatorArguments, coordinatorWords } from './coordinator-options.ts';
-import { withDecisions } from './decide.ts';
+import { givenDecisions } from './decide.ts';
 import { askCurrentKey, planNewKey } from './key-sources.ts';
 import type { Opened } from './opened.ts';
 import { type HoldArguments, holdWords } from './pace-options.ts';
@@ -55,8 +58,14 @@ export async function continueRun(
   assertCurrentKey(found, current);
   const known = { current, name: found.job.name, retired: [], unfinished: found.toKeyId };
   const next = await planNewKey(context, args, known, shape);
+  assertKeys(found, current, next.key);
+  const rings = [keyringBefore(found, { current, next: next.key }), new Keyring(next.key)];
+  const job = await unlessStopped(
+    context.signal,
+    settle(database, found.job, givenDecisions(found.job, args.decide), rings),
+  );
   if (next.mustWrite) writeKeyFile(next.path, next.key);
-  const run = await withChanges(database.knex, found, changed, withDecisions(found.job, args.decide));
+  const run = await withChanges(database.knex, found, changed, job);
   const conclusion = {
     database,
     newKeyFile: next.path,

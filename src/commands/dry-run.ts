@@ -5,11 +5,12 @@ import { readHistory, retiredKeyIds, unfinishedRun } from '../rotation/history.t
 import { rehearse } from '../rotation/local-run.ts';
 import type { Pace } from '../rotation/pace.ts';
 import type { Authority, RunOptions } from '../rotation/run.ts';
+import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { assertWide } from '../rotation/widths.ts';
 import type { Context, Outcome } from './command.ts';
 import { concludeLocal } from './conclusion.ts';
 import { planNewKey } from './key-sources.ts';
-import { type Opened, unlessStopped } from './opened.ts';
+import type { Opened } from './opened.ts';
 import { type JobArguments, prepareRun } from './prepared-run.ts';
 import { withSite } from './run-site.ts';
 

@@ -1,3 +1,4 @@
+import { nameText } from '../job/place.ts';
 import { printable } from '../report/layout.ts';
 import type { ListedException } from '../report/report.ts';
 
@@ -9,6 +10,6 @@ export function exceptionLine({
   path,
   reason,
 }: Pick<ListedException, 'table' | 'rowId' | 'field' | 'path' | 'reason'>): string {
-  const at = field === '' ? '' : `, ${field}${path}`;
-  return printable(`${table} row ${rowId.join(', ')}${at}: ${reason}`);
+  const at = field === '' ? '' : `, ${nameText(field)}${path}`;
+  return printable(`${nameText(table)} row ${rowId.join(', ')}${at}: ${reason}`);
 }

@@ -1,6 +1,7 @@
 import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { LoadedJob } from '../job/load.ts';
+import { readPlace } from '../job/place.ts';
 
 /** The job with what --exclude adds; every column named must exist, or a slip would pass for an exclusion. */
 export function withExclusions(
@@ -10,8 +11,9 @@ export function withExclusions(
   given: readonly string[] = [],
 ): LoadedJob {
   const exclude = given.map((text) => {
-    const [, table = '', column = '', reason = ''] = /^([^.=]+)\.([^=]+)=(.*)$/s.exec(text) ?? [];
-    if (table === '' || reason.trim() === '') {
+    const [, place = '', reason = ''] = /^((?:"(?:[^"\\]|\\.)*"|[^="])+)=(.*)$/s.exec(text) ?? [];
+    const { table = '', column = '', path } = readPlace(place) ?? {};
+    if (path !== '' || reason.trim() === '') {
       throw new KeyturnError(
         'bad-option',
         `--exclude takes table.column=reason, not ${JSON.stringify(text)}`,

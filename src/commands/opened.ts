@@ -69,21 +69,3 @@ export async function withRunLock<T>(database: Database, work: (lock: RunLock) =
     await lock.release();
   }
 }
-
-/** What nothing was written by yet may be left at once when somebody asks to stop. */
-export async function unlessStopped<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  let leave: () => void = () => undefined;
-  const stopped = new Promise<never>((_, reject) => {
-    leave = () =>
-      reject(
-        new KeyturnError('stopped', `stopped by ${String(signal.reason)}`, { hint: 'nothing was touched' }),
-      );
-    if (signal.aborted) leave();
-    signal.addEventListener('abort', leave, { once: true });
-  });
-  try {
-    return await Promise.race([work, stopped]);
-  } finally {
-    signal.removeEventListener('abort', leave);
-  }
-}

@@ -1,20 +1,22 @@
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import type { Job } from '../job/job.ts';
+import { type Job, targetName } from '../job/job.ts';
 import { generateKey } from '../keys/key-file.ts';
 import { Keyring } from '../keys/keyring.ts';
+import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { type Estimate, estimate } from '../rotation/estimate.ts';
 import { readHistory, unfinishedRun } from '../rotation/history.ts';
 import { assertDeclared, type Preflight, preflight } from '../rotation/preflight.ts';
 import type { Inventory } from '../rotation/run.ts';
 import { takeInventory } from '../rotation/survey.ts';
+import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { assertWide, type Width, widthsOf } from '../rotation/widths.ts';
 import { attachmentsFolder, attachmentsOptions } from './attachments.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { estimateLines } from './estimate-lines.ts';
 import { jobNamed } from './job-named.ts';
 import { askCurrentKey, namesCurrentKey, warn } from './key-sources.ts';
-import { unlessStopped, withDatabase } from './opened.ts';
+import { withDatabase } from './opened.ts';
 import {
   count,
   currentKeyOptions,
@@ -95,15 +97,22 @@ async function lookAt(
     database: database.place,
     keyId: looked.keyId,
     phases: job.phases,
-    targets: job.targets.map(({ shape, phase, fields }) => ({
-      target: shape.table,
-      phase: job.phases[phase],
-      rows: inventory.targets.find(({ target }) => target === shape.table)?.rows ?? null,
-      bytes: inventory.targets.find(({ target }) => target === shape.table)?.bytes,
-      id: shape.id,
-      fields: fields.map(({ column, format, document: carrier }) => ({ column, format, document: carrier })),
+    targets: job.targets.map((target) => ({
+      target: targetName(target),
+      phase: job.phases[target.phase],
+      rows: inventory.targets.find((each) => each.target === targetName(target))?.rows ?? null,
+      bytes: inventory.targets.find((each) => each.target === targetName(target))?.bytes,
+      id: target.shape.id,
+      fields: target.fields.map(({ column, format, document: carrier }) => ({
+        column,
+        format,
+        document: carrier,
+      })),
       widths: widths
-        .filter(({ table }) => table === shape.table)
+        .filter(
+          ({ table, column }) =>
+            table === target.shape.table && target.fields.some((field) => field.column === column),
+        )
         .map(({ column, width, longest, needed }) => ({ column, width, longest, needed })),
     })),
     absent: inventory.absent,
@@ -181,10 +190,10 @@ async function findings(
   try {
     const keys = { current, next: generateKey(job.key) };
     const found = await preflight(database, catalog, job, keys, attachmentsFolder(args));
-    const { inventory, warnings } = found;
+    const { inventory } = found;
     return {
       inventory,
-      warnings,
+      warnings: [...found.warnings, ...sealedOtherwise(inventory, found.job.everywhere?.decisions)],
       unknown: [],
       keyId: current.id,
       found,

@@ -4,6 +4,7 @@ import type { LoadedJob } from '../job/load.ts';
 import { resolveJob } from '../job/resolve.ts';
 import type { Key } from '../keys/key.ts';
 import type { NewKeyPlan } from '../keys/master-key.ts';
+import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { assertDeclared, type Preflight, preflight } from '../rotation/preflight.ts';
 import { type AttachmentsArguments, attachmentsFolder, takesAttachments } from './attachments.ts';
 import type { Context } from './command.ts';
@@ -61,7 +62,8 @@ export async function prepareRun(
   terminal.say(`${job.title} database ${database.place}`);
   terminal.say(`key ${current.id} becomes ${next.key.id}, ${describeKey(next)}`);
   for (const line of previewLines(job, found.inventory)) terminal.say(line);
-  for (const warning of found.warnings) warn(context, warning);
+  for (const warning of [...found.warnings, ...sealedOtherwise(found.inventory, job.everywhere?.decisions)])
+    warn(context, warning);
   assertDeclared(found.inventory.undeclared);
   return { job, current, next, found };
 }

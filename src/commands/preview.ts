@@ -1,4 +1,4 @@
-import type { Job } from '../job/job.ts';
+import { type Job, targetName } from '../job/job.ts';
 import { bytes, count, thousands } from '../report/count.ts';
 import type { Finding, Inventory } from '../rotation/run.ts';
 
@@ -9,7 +9,7 @@ export function previewLines(job: Job, inventory: Inventory): string[] {
   const names = Math.max(...[...rows.keys()].map((name) => name.length));
   const digits = Math.max(...[...rows.values()].map((n) => n.length));
   const phases = job.phases.flatMap((phase, number) => {
-    const targets = job.targets.filter((target) => target.phase === number).map(({ shape }) => shape.table);
+    const targets = job.targets.filter((target) => target.phase === number).map(targetName);
     const lines = targets.map((table) => {
       const size = sizes.get(table);
       const what = size === undefined ? 'rows' : `files, ${bytes(size)}`;

@@ -9,6 +9,7 @@ import { readHistory, retiredKeyIds, unfinishedRun } from '../rotation/history.t
 import type { Pace } from '../rotation/pace.ts';
 import { finishRun } from '../rotation/rotation.ts';
 import type { Run } from '../rotation/run.ts';
+import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { assertWide, widenColumns } from '../rotation/widths.ts';
 import { assertAlone } from './alone.ts';
 import { attachmentsOptions, attachmentsWords } from './attachments.ts';
@@ -25,7 +26,7 @@ import {
 import { rotateDry } from './dry-run.ts';
 import { jobNamed } from './job-named.ts';
 import { planNewKey } from './key-sources.ts';
-import { type Opened, unlessStopped, withDatabase, withRunLock } from './opened.ts';
+import { type Opened, withDatabase, withRunLock } from './opened.ts';
 import {
   authorityOptions,
   consentOptions,

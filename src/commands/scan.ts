@@ -2,16 +2,19 @@ import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf, namedFormats } from '../formats/registry.ts';
 import type { Job } from '../job/job.ts';
+import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import { readKeyFile } from '../keys/key-file.ts';
 import { Keyring } from '../keys/keyring.ts';
 import { count } from '../report/count.ts';
+import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { type Place, type Scan, scanDatabase } from '../rotation/scan.ts';
 import { findKeyring } from '../rotation/source-keys.ts';
+import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { jobNamed } from './job-named.ts';
-import { askCurrentKey } from './key-sources.ts';
-import { unlessStopped, withDatabase } from './opened.ts';
+import { askCurrentKey, warn } from './key-sources.ts';
+import { withDatabase } from './opened.ts';
 import { currentKeyOptions, databaseOptions, decideOptions, jobOptions } from './options.ts';
 import { fitJob } from './prepared-run.ts';
 
@@ -81,6 +84,8 @@ async function scanWith(
   const rules = job.everywhere ?? { sensitive: [], decisions: [], certain: [] };
   const found = await scanDatabase(database, catalog, { text, binary, rings, rules, exclude: [] });
   const places = found.places.map((place) => ({ ...place, leftOut: leftOut(job, catalog, place) }));
+  const warnings = sealedOtherwise(found, rules.decisions);
+  for (const warning of warnings) warn(context, warning);
   const keyIds = rings.map(({ id }) => id);
   return {
     exitCode: 0,
@@ -92,6 +97,7 @@ async function scanWith(
       binary: found.binary,
       strays: found.strays,
       unread: found.unread,
+      warnings,
     },
     text: `${[`${job.title} database ${database.place}`, ...lines(places, found)].join('\n')}\n`,
   };
@@ -145,15 +151,15 @@ function lines(
 ): string[] {
   const found = places.map(({ table, column, path, document, format, leftOut: why, ...counts }) => {
     const inside = document === 'gzip' ? ' (gzip)' : '';
-    return `${table}.${column}${path}${inside}: ${format}, ${countsOf(counts)}${why === null ? '' : `; left out, ${why}`}`;
+    return `${placeText(table, column, path)}${inside}: ${format}, ${countsOf(counts)}${why === null ? '' : `; left out, ${why}`}`;
   });
   const filled = binary.map(
     (each) =>
-      `${each.table}.${each.column}: ${count(each.filled, 'binary value')}, ${each.gzips} gzips of text, ${each.opened} open as a whole`,
+      `${placeText(each.table, each.column, '')}: ${count(each.filled, 'binary value')}, ${each.gzips} gzips of text, ${each.opened} open as a whole`,
   );
   const inside = strays.map(
     ({ table, column, path, values }) =>
-      `${table}.${column}${path}: ${count(values, 'value')} inside something that keyturn does not take apart`,
+      `${placeText(table, column, path)}: ${count(values, 'value')} inside something that keyturn does not take apart`,
   );
   return [
     ...(found.length === 0 ? ['no ciphertext, and nothing that looks like it'] : found),

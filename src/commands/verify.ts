@@ -1,20 +1,25 @@
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import type { Job } from '../job/job.ts';
+import type { Decision, Job } from '../job/job.ts';
 import type { LoadedJob } from '../job/load.ts';
 import type { Key } from '../keys/key.ts';
+import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { readHistory, unfinishedRun } from '../rotation/history.ts';
+import { fitToRest } from '../rotation/last-look.ts';
 import { verifyDatabase } from '../rotation/local-run.ts';
 import { openKeyring } from '../rotation/open-keyring.ts';
 import { fitToDatabase } from '../rotation/preflight.ts';
 import { type Inventory, isFinished, type Run } from '../rotation/run.ts';
+import { settle } from '../rotation/settle.ts';
 import { takeInventory } from '../rotation/survey.ts';
+import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { assertAttachments, attachmentsFolder, attachmentsOptions } from './attachments.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { concludeVerification } from './conclusion.ts';
+import { givenDecisions } from './decide.ts';
 import { jobNamed } from './job-named.ts';
-import { askCurrentKey } from './key-sources.ts';
-import { type Opened, unlessStopped, withDatabase } from './opened.ts';
+import { askCurrentKey, warn } from './key-sources.ts';
+import { type Opened, withDatabase } from './opened.ts';
 import {
   authorityOptions,
   currentKeyOptions,
@@ -73,7 +78,16 @@ async function verifyOpened(
   const { job: named, key, reference } = await subjectOf(context, database, catalog, loaded, args);
   const { job, inventory } = await unlessStopped(
     context.signal,
-    lookThrough(database, catalog, named, key, reference, attachmentsFolder(args)),
+    lookThrough(
+      context,
+      database,
+      catalog,
+      named,
+      key,
+      reference,
+      givenDecisions(named, args.decide),
+      attachmentsFolder(args),
+    ),
   );
   const order = {
     job,
@@ -91,19 +105,25 @@ async function verifyOpened(
   return concludeVerification(context, local, reference && { run: reference, database }, args.reportDir);
 }
 
-/** What a rotation left goes by what it found then; else everything is looked through now. */
+/** What a rotation left goes by what it found then, and what came since; else everything is looked through now. */
 async function lookThrough(
+  context: Context,
   database: Database,
   catalog: readonly Table[],
   named: Job,
   key: Key,
   reference: Run | null,
+  decisions: readonly Decision[],
   attachments: string | null,
 ): Promise<{ job: Job; inventory: Inventory }> {
   const { ring } = await openKeyring(database, catalog, named, key);
   const { job, scan } =
-    reference === null ? await fitToDatabase(database, catalog, named, ring) : { job: named, scan: null };
-  return { job, inventory: await takeInventory(database, catalog, job, ring, attachments, scan) };
+    reference === null
+      ? await fitToDatabase(database, catalog, named, ring)
+      : await fitToRest(database, await settle(database, named, decisions, [ring]), ring, false);
+  const inventory = await takeInventory(database, catalog, job, ring, attachments, scan);
+  for (const warning of sealedOtherwise(inventory, job.everywhere?.decisions)) warn(context, warning);
+  return { job, inventory };
 }
 
 /** A rotation to this key tells the job and the digests, unless another job is named. */

@@ -1,12 +1,12 @@
 import type { Table } from '../databases/database.ts';
-import type { Field, Target } from './job.ts';
+import { type Field, type Target, targetName } from './job.ts';
 import type { FormatFile, JobFile } from './schema.ts';
 
 type Excluded = JobFile['exclude'];
 
 /**
- * Every table that no phase names, with all its text columns, for a job that goes by shape. What binary columns hold
- * shows only when they are read. A table without a row id cannot be walked: the scan looks into it, and refuses.
+ * All text columns that no target names, for a job that goes by shape. What binary columns hold shows only when they are
+ * read. A table without a row id cannot be walked: the scan looks into it, and refuses.
  */
 export function shapedTargets(
   file: JobFile,
@@ -17,14 +17,26 @@ export function shapedTargets(
 ): Target[] {
   const { everywhere } = file;
   if (everywhere === undefined) return [];
-  const taken = new Set(named.map(({ shape }) => shape.table));
-  return catalog
-    .filter((table) => !taken.has(table.name) && table.rowId.length > 0)
+  const names = new Set(named.map(targetName));
+  return besides(catalog, named)
+    .filter((table) => table.rowId.length > 0)
     .flatMap((table) => {
       const columns = searched(table, exclude).filter(({ holds }) => holds === 'text');
       const declared = columns.map(({ name }) => judged(name, 'any', everywhere.text));
-      return declared.length === 0 ? [] : [shapedTarget(table, phase, declared)];
+      return declared.length === 0 ? [] : [shapedTarget(table, phase, declared, names)];
     });
+}
+
+/** What no target declares: whole tables, and the other columns of those that are targets. */
+export function besides(catalog: readonly Table[], targets: readonly Target[]): Table[] {
+  return catalog.map((table) => {
+    const declared = new Set(
+      targets
+        .filter(({ shape, tree }) => tree === undefined && shape.table === table.name)
+        .flatMap(({ fields }) => fields.map(({ column }) => column)),
+    );
+    return { ...table, columns: table.columns.filter(({ name }) => !declared.has(name)) };
+  });
 }
 
 /** Columns that may hold ciphertext: not computed, not of the row id, not excluded. */
@@ -58,9 +70,18 @@ export function filled(column: string, format: FormatFile): Declared {
   return { column, document: 'text', format, plaintext: 'any', foreign: 'exception', closed: 'exception' };
 }
 
-export function shapedTarget(table: Table, phase: number, declared: readonly Declared[]): Target {
+/** @param names of the targets that there are; its own is added */
+export function shapedTarget(
+  table: Table,
+  phase: number,
+  declared: readonly Declared[],
+  names: Set<string>,
+): Target {
   const columns = declared.map(({ column }) => column);
+  const name = freeName(table.name, names);
+  names.add(name);
   return {
+    ...(name !== table.name && { name }),
     shape: { table: table.name, id: table.rowId, columns, written: columns.length },
     phase,
     fields: declared.map((field, index) => ({
@@ -69,4 +90,10 @@ export function shapedTarget(table: Table, phase: number, declared: readonly Dec
       when: [],
     })),
   };
+}
+
+function freeName(table: string, names: ReadonlySet<string>): string {
+  let name = table;
+  for (let n = 1; names.has(name); n++) name = `${table} (other columns${n === 1 ? '' : ` ${n}`})`;
+  return name;
 }

@@ -9,8 +9,10 @@ export interface Field extends Omit<FieldFile, 'when' | 'optional'> {
   readonly byShape?: true;
 }
 
-/** One table of this very database, with every column that its fields need. Its name is its table's. */
+/** One table of this very database, with every column that its fields need. */
 export interface Target {
+  /** Default: its table's. Columns that are found besides a table's target are a target of their own. */
+  readonly name?: string;
   readonly shape: RowShape;
   readonly phase: number;
   readonly fields: readonly Field[];
@@ -18,6 +20,10 @@ export interface Target {
   readonly tree?: { readonly folders: readonly string[] };
   /** Nothing was found there: it is read by the verifier alone. */
   readonly onlyVerified?: true;
+}
+
+export function targetName({ name, shape }: Target): string {
+  return name ?? shape.table;
 }
 
 /** What is settled of a place where undecided values stand. */

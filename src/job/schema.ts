@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isPlace } from './place.ts';
 
 /** Rows a field, source key or canary applies to: every named column holds (one of) the given values, exactly. */
 const where = z.record(z.string(), z.union([z.string(), z.array(z.string()).min(1)]));
@@ -160,7 +161,12 @@ const everywhere = z
     sensitive: z
       .array(
         z.union([
-          z.strictObject({ place: z.string().describe('Table.Column.path, with [] for array items') }),
+          z.strictObject({
+            place: z
+              .string()
+              .refine(isPlace, 'Table.Column.path, as keyturn scan writes it')
+              .describe('Table.Column.path, with [] for array items'),
+          }),
           z.strictObject({ sibling: z.record(z.string(), scalar) }),
         ]),
       )

@@ -14,9 +14,11 @@ export interface Places extends Rules {
     readonly lookAlikes: number;
     readonly exceptions: number;
   }[];
+  /** Places where some values open, and others look sealed and do not; sentences. */
+  readonly sealedOtherwise: readonly string[];
 }
 
-export function placesSection({ sensitive, decisions, certain, found }: Places): string[] {
+export function placesSection({ sensitive, decisions, certain, found, sealedOtherwise }: Places): string[] {
   const known = [
     ...sensitive.map((rule) =>
       'place' in rule
@@ -46,5 +48,6 @@ export function placesSection({ sensitive, decisions, certain, found }: Places):
       ]),
       'left',
     ),
+    ...(sealedOtherwise.length === 0 ? [] : ['', ...bullets(sealedOtherwise.map((each) => `${each}.`))]),
   ];
 }

@@ -1,5 +1,5 @@
 import { formatOf } from '../formats/registry.ts';
-import type { Field, Job, Target } from '../job/job.ts';
+import { type Field, type Job, type Target, targetName } from '../job/job.ts';
 import type { Run } from '../rotation/run.ts';
 import { count, thousands } from './count.ts';
 import type { Figures } from './figures.ts';
@@ -98,7 +98,7 @@ function valuesOf(
   const using = new Set(
     job.targets
       .filter(({ fields }) => fields.some((field) => formatOf(field.format).name === format))
-      .map((target) => target.shape.table),
+      .map(targetName),
   );
   return targets
     .filter(({ target }) => using.has(target))
@@ -150,7 +150,7 @@ function verificationStatement({ verification: found, exceptions }: Figures): st
     compared
       ? `Compared with the digests of the rotation to this key: ${count(found.proven, 'row')} equal, ${thousands(found.changed)} changed since, ${thousands(found.new)} new since, ${thousands(found.gone)} deleted since.`
       : 'There was no rotation to this key to compare with: that the values open is proven, not that they are unchanged.',
-    ...(exceptions === 0 ? [] : ['The open exceptions do not open under this key.']),
+    ...(exceptions === 0 ? [] : ['The open exceptions do not open under this key, or are undecided.']),
   ];
 }
 

@@ -1,7 +1,14 @@
 import type { Knex } from 'knex';
 import { formatOf } from '../formats/registry.ts';
+import { targetName } from '../job/job.ts';
+import { placeText } from '../job/place.ts';
 import { ChunkFigures } from '../rotation/chunk-figures.ts';
-import { type ExceptionReason, ExceptionTable, type RecordedException } from '../rotation/exception-table.ts';
+import {
+  type ExceptionReason,
+  ExceptionTable,
+  type RecordedException,
+  undecidedReasons,
+} from '../rotation/exception-table.ts';
 import type { Finding, Run, RunKind, RunOptions, RunState } from '../rotation/run.ts';
 import { type RunEvent, RunTable } from '../rotation/run-table.ts';
 import { auditChunks, nothingAudited } from './chunk-audit.ts';
@@ -9,6 +16,7 @@ import { type Figures, figuresOf, sumFigures } from './figures.ts';
 import { type Pause, pausesOf } from './pauses.ts';
 import type { Places } from './places.ts';
 import { type Proof, proofOf, rowsOf } from './proof.ts';
+import { sealedOtherwise } from './sealed-otherwise.ts';
 import { survivalOf } from './survival.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 
@@ -140,8 +148,9 @@ export async function buildReport(checkpoint: Knex, runId: string): Promise<Repo
   const history = await runs.events(runId);
   const targets = await targetsOf(checkpoint, run);
   const totals = sumFigures(targets);
+  const exceptions = new ExceptionTable(checkpoint, runId);
   const { job } = run;
-  const verdict = verdictOf(run, totals);
+  const verdict = verdictOf(run, totals, await exceptions.countOpen({ only: undecidedReasons }));
   return {
     format: 'keyturn-report/1',
     verdict,
@@ -166,18 +175,19 @@ async function targetsOf(checkpoint: Knex, run: Run): Promise<TargetReport[]> {
   const totals = await new ChunkFigures(checkpoint, run.id).totals();
   const audits = await auditChunks(checkpoint, run);
   const exceptions = await openExceptions(checkpoint, run);
-  return run.job.targets.map(({ shape: { table }, phase, onlyVerified }) => {
-    const rows = run.inventory.targets.find(({ target }) => target === table)?.rows ?? null;
-    const audit = audits.get(table) ?? nothingAudited;
+  return run.job.targets.map((of) => {
+    const name = targetName(of);
+    const rows = run.inventory.targets.find(({ target }) => target === name)?.rows ?? null;
+    const audit = audits.get(name) ?? nothingAudited;
     return {
-      target: table,
-      phase: run.job.phases[phase] ?? 'only verified',
+      target: name,
+      phase: run.job.phases[of.phase] ?? 'only verified',
       ...figuresOf(
-        onlyVerified === true ? { ...run, kind: 'verification' } : run,
+        of.onlyVerified === true ? { ...run, kind: 'verification' } : run,
         rows,
-        totals.get(table),
+        totals.get(name),
         audit,
-        exceptions.get(table) ?? 0,
+        exceptions.get(name) ?? 0,
       ),
     };
   });
@@ -213,10 +223,10 @@ function placesOf({ everywhere }: Run['job'], { places = [] }: Run['inventory'])
   const { sensitive, decisions, certain } = everywhere;
   const found = places.map(({ table, column, path, values, ...place }) => ({
     ...place,
-    place: `${table}.${column}${path}`,
+    place: placeText(table, column, path),
     values: Object.values(values).reduce((sum, n) => sum + n, 0),
   }));
-  return { sensitive, decisions, certain, found };
+  return { sensitive, decisions, certain, found, sealedOtherwise: sealedOtherwise({ places }, decisions) };
 }
 
 function inventoryOf({ job, inventory }: Run): InventoryReport {

@@ -93,7 +93,7 @@ export function inventorySection(report: Report): string[] {
       ? []
       : labelled(
           'Not verified',
-          `searched to the end before the run, and not read again, since they have no row id: ${unkeyed.join(', ')}`,
+          `searched for secrets to the end, and not compared row by row, since they have no row id: ${unkeyed.join(', ')}`,
         )),
     ...(inventory.leftOut === null
       ? []
@@ -257,6 +257,8 @@ const reasons: Readonly<Record<ExceptionReason, string>> = {
   'undecided-place':
     'opens, and what it says is neither text nor a certificate or key: settle it with --decide',
   changing: 'a file that somebody writes, or that is neither what it was nor what the rotation made of it',
+  stray:
+    'under the old key, inside something that is not taken apart, and came during the run: put it in order, or settle it with --decide',
   implausible: 'opens, with a content that the job rules out',
   'digest-differs': 'the row is not what it was before the rotation',
 };

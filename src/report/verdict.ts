@@ -17,9 +17,10 @@ export interface Verdict {
   readonly text: string;
 }
 
-export function verdictOf(run: Run, totals: Figures): Verdict {
+/** @param undecided how many of the exceptions nobody has decided on */
+export function verdictOf(run: Run, totals: Figures, undecided: number): Verdict {
   const result = resultOf(run, totals);
-  return { result, text: sentence(result, run, totals) };
+  return { result, text: sentence(result, run, totals, undecided) };
 }
 
 /** The run's own state, unless the numbers contradict it. */
@@ -35,9 +36,8 @@ function resultOf(run: Run, totals: Figures): Result {
   return run.state === 'verified' && clean ? 'verified' : 'verified-with-exceptions';
 }
 
-function sentence(result: Result, run: Run, { exceptions, ranges }: Figures): string {
+function sentence(result: Result, run: Run, { exceptions, ranges }: Figures, undecided: number): string {
   const values = count(exceptions, 'value');
-  const did = exceptions === 1 ? 'does' : 'do';
   switch (result) {
     case 'verified':
       return run.kind === 'verification'
@@ -45,7 +45,7 @@ function sentence(result: Result, run: Run, { exceptions, ranges }: Figures): st
         : 'VERIFIED: every value opens under the new key, and none has changed';
     case 'verified-with-exceptions':
       return run.kind === 'verification'
-        ? `EXCEPTIONS: ${values} ${did} not open under the key, all others do`
+        ? `EXCEPTIONS: ${doNotOpen(exceptions, undecided)}, all others open`
         : `VERIFIED WITH EXCEPTIONS: ${values} could not be rotated, all others are verified`;
     case 'verification-failed':
       return `VERIFICATION FAILED: ${run.reason?.text ?? ''}`;
@@ -58,4 +58,19 @@ function sentence(result: Result, run: Run, { exceptions, ranges }: Figures): st
     case 'unfinished':
       return `NOT FINISHED: ${run.state}${run.reason === null ? '' : `, ${run.reason.text}`}`;
   }
+}
+
+/** Of a verification: what is undecided was left under the old key, or may have been. */
+function doNotOpen(exceptions: number, undecided: number): string {
+  const closed = exceptions - undecided;
+  return [
+    ...(closed > 0
+      ? [`${count(closed, 'value')} ${closed === 1 ? 'does' : 'do'} not open under the key`]
+      : []),
+    ...(undecided > 0
+      ? [
+          `${count(undecided, 'value')} ${undecided === 1 ? 'is' : 'are'} undecided and may be under the old key`,
+        ]
+      : []),
+  ].join(', ');
 }

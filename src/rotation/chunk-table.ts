@@ -127,11 +127,11 @@ export class ChunkTable {
   }
 
   /** What the last scan says of these chunks does not count: a resume reads them again. */
-  async verifyAgain(which: 'changed' | { readonly target: string }): Promise<void> {
+  async verifyAgain(which: 'changed' | 'all' | { readonly target: string }): Promise<void> {
     const chunks = this.#rows().whereNull('row_ids');
-    await (which === 'changed' ? chunks.where('v_changed', '>', 0) : chunks.where(which)).update({
-      verified_round: 0,
-    });
+    if (which === 'changed') chunks.where('v_changed', '>', 0);
+    else if (which !== 'all') chunks.where(which);
+    await chunks.update({ verified_round: 0 });
   }
 
   /** Chunks that failed are planned again (a resume); their attempts stay counted. */
@@ -245,6 +245,12 @@ export class ChunkTable {
         .update({ state: 'failed', error_code: code, error: text.slice(0, 2000) })
         .increment('attempts', 1);
     });
+  }
+
+  /** Packed digests that a range's own chunk took. */
+  async rangeDigests(chunk: number): Promise<Buffer[]> {
+    const row = await this.#rows().where({ chunk }).whereNull('row_ids').first('digests');
+    return row?.digests == null ? [] : [row.digests];
   }
 
   /** Packed digests of a range and, newer ones later, of the sweeps of rows in it. */

@@ -1,10 +1,11 @@
 import type { Opening } from '../formats/format.ts';
+import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { ExceptionReason } from './exception-table.ts';
 import { byFormat } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
-import { placeOf, type Verdict, verdictOf } from './rules.ts';
+import { type Verdict, verdictOf } from './rules.ts';
 import type { Value } from './value.ts';
 
 export interface Rotation {
@@ -15,6 +16,8 @@ export interface Rotation {
    * `sweep`: the old and the new keys have to be tried, and what opens under both is undecided (invariant 6).
    */
   readonly mode: 'chunk' | 'sweep';
+  /** Of a sweep: rows (by their place among those given) where what opens under both is known to be under the old keys. */
+  readonly asLeft?: ReadonlySet<number>;
 }
 
 /** Opens what is not settled yet, and decides what becomes of it. */
@@ -66,7 +69,9 @@ function readAfterwards(values: readonly Value[], to: Keyring): void {
 function judged({ prepared, path, stored, table }: Value, opening: Opening): Verdict {
   const { field, document, rules } = prepared;
   if (rules === null) throw new Error('there are no rules here');
-  return verdictOf(opening, rules, placeOf(table, field.column, path), () => document.siblings(stored, path));
+  return verdictOf(opening, rules, placeText(table, field.column, path), () =>
+    document.siblings(stored, path),
+  );
 }
 
 function settleByRules(value: Value, opening: Opening, verdict: Verdict, stays: (key: Key) => boolean): void {
@@ -82,7 +87,7 @@ function settleByRules(value: Value, opening: Opening, verdict: Verdict, stays: 
   } else if (verdict === 'look-alike') value.outcome = 'lookAlikes';
 }
 
-function classifySweep(values: readonly Value[], { from, to }: Rotation): void {
+function classifySweep(values: readonly Value[], { from, to, asLeft }: Rotation): void {
   const stays = staying(to);
   for (const [format, batch] of byFormat(values)) {
     const texts = batch.map((value) => value.text);
@@ -97,7 +102,7 @@ function classifySweep(values: readonly Value[], { from, to }: Rotation): void {
           settleByRules(value, opening, judged(value, opening), stays);
         } else if (old === 'foreign') settleForeign(value, from, to);
         else settleClosed(value, 'does-not-open');
-      } else if (typeof current === 'string') {
+      } else if (typeof current === 'string' || (typeof old !== 'string' && asLeft?.has(value.row))) {
         if (value.prepared.rules !== null) settleByRules(value, old, 'rotate', stays);
         else settleOpened(value, old as Exclude<Opening, string>, stays);
       } else if (typeof old !== 'string' && !stays(old.key) && !format.authenticated)

@@ -138,3 +138,17 @@ function aligned(bytes: Buffer): Buffer {
   bytes.copy(copy);
   return copy;
 }
+
+/** Digest of the row id → digest of the row, as binary text; of several for one row the last counts. */
+export function unpackDigests(packed: readonly Buffer[]): Map<string, string> {
+  const known = new Map<string, string>();
+  for (const digests of packed) {
+    for (let at = 0; at < digests.length; at += entryBytes) {
+      known.set(
+        digests.toString('latin1', at, at + digestBytes),
+        digests.toString('latin1', at + digestBytes, at + entryBytes),
+      );
+    }
+  }
+  return known;
+}

@@ -1,5 +1,5 @@
 import type { Change, Database } from '../databases/database.ts';
-import type { Job, Target } from '../job/job.ts';
+import { type Job, type Target, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { digestKey, entryBytes } from './digest.ts';
 import { prepareTarget } from './field-values.ts';
@@ -101,12 +101,13 @@ async function estimateTarget(
   { job, inventory, from, to, sampleWrites }: EstimateOrder,
 ): Promise<TargetEstimate> {
   const { shape } = target;
-  const rows = inventory.targets.find((each) => each.target === shape.table)?.rows ?? 0;
+  const name = targetName(target);
+  const rows = inventory.targets.find((each) => each.target === name)?.rows ?? 0;
   const upTo = await database.boundAfter(shape, null, sample);
   const nothing = { workMs: 0, writeMs: 0, growthBytes: 0, leftBytes: 0 };
-  if (upTo === null) return { target: shape.table, rows, sampled: 0, ...nothing };
+  if (upTo === null) return { target: name, rows, sampled: 0, ...nothing };
   const prepared = prepareTarget(target, job.everywhere);
-  const digests = digestKey(to.primary, 'estimate', shape.table);
+  const digests = digestKey(to.primary, 'estimate', name);
   let workMs = Number.POSITIVE_INFINITY;
   let rotated: RotatedRows | undefined;
   for (let pass = 0; pass < passes; pass++) {
@@ -124,7 +125,7 @@ async function estimateTarget(
   const [before, after] = [sizeOf(changes, 'old'), sizeOf(changes, 'new')];
   const versions = changes.reduce((n, { id }) => n + bytesOf(id) + versionBytes, before);
   return {
-    target: shape.table,
+    target: name,
     rows,
     sampled,
     workMs: workMs * ratio,

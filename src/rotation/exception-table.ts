@@ -8,6 +8,7 @@ export type ExceptionReason =
   | 'undecided'
   | 'undecided-place'
   | 'implausible'
+  | 'stray'
   | 'changing'
   | 'digest-differs';
 
@@ -26,9 +27,12 @@ export interface RecordedException extends Exception {
   readonly at: string;
 }
 
+/** What is left as it is, under whichever key, until a person decides. */
+export const undecidedReasons: readonly ExceptionReason[] = ['undecided', 'undecided-place'];
+
 /** Default: exceptions of every reason. */
 export interface Which {
-  readonly only?: ExceptionReason;
+  readonly only?: readonly ExceptionReason[];
   readonly but?: readonly ExceptionReason[];
 }
 
@@ -46,7 +50,7 @@ export class ExceptionTable {
 
   #open({ only, but }: Which): Knex.QueryBuilder {
     const rows = this.#knex('keyturn_exception').where({ run: this.#run, state: 'open' });
-    if (only !== undefined) rows.where({ reason: only });
+    if (only !== undefined) rows.whereIn('reason', only);
     if (but !== undefined) rows.whereNotIn('reason', but);
     return rows;
   }
@@ -97,11 +101,25 @@ export class ExceptionTable {
     return found;
   }
 
-  /** A chunk is verified again: the differences that the last scan found in it are found again, or are mended. */
-  async resolveDifferences(trx: Transaction, chunk: number): Promise<void> {
+  /** A chunk is verified again: what only a scan finds is found again, or is mended. */
+  async resolveScanned(trx: Transaction, chunk: number): Promise<void> {
     await trx('keyturn_exception')
-      .where({ run: this.#run, chunk, state: 'open', reason: 'digest-differs' })
+      .where({ run: this.#run, chunk, state: 'open' })
+      .whereIn('reason', ['digest-differs', 'stray'] satisfies ExceptionReason[])
       .update({ state: 'resolved' });
+  }
+
+  /** Of a range, and of the sweeps of its rows: values that nobody has decided on, by their row as JSON text. */
+  async undecided(range: number): Promise<Map<string, Exception[]>> {
+    const chunks = this.#knex('keyturn_chunk')
+      .where({ run: this.#run })
+      .where((where) => where.where({ chunk: range }).orWhere({ parent: range }))
+      .select('chunk');
+    const rows: Row[] = await this.#open({ only: undecidedReasons }).whereIn('chunk', chunks);
+    const byRow = new Map<string, Exception[]>();
+    for (const { target, row_id: row, field, path, reason } of rows)
+      byRow.set(row, [...(byRow.get(row) ?? []), { target, rowId: JSON.parse(row), field, path, reason }]);
+    return byRow;
   }
 
   async countOpen(which: Which = {}): Promise<number> {

@@ -1,5 +1,6 @@
 import type { Originals } from '../files/originals.ts';
 import type { Tree } from '../files/tree.ts';
+import { targetName } from '../job/job.ts';
 import type { Chunk } from './chunk.ts';
 import type { Rotation } from './classify.ts';
 import type { ExceptionReason } from './exception-table.ts';
@@ -33,7 +34,7 @@ export class RotatedFiles {
   readonly #target: string;
 
   constructor({ target }: PreparedTarget) {
-    this.#target = target.shape.table;
+    this.#target = targetName(target);
   }
 
   add(

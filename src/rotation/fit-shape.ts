@@ -1,7 +1,8 @@
 import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { filled, judged, searched, shapedTarget } from '../job/everywhere.ts';
-import type { Decision, Job, Target } from '../job/job.ts';
+import { besides, filled, judged, searched, shapedTarget } from '../job/everywhere.ts';
+import { type Decision, type Job, type Target, targetName } from '../job/job.ts';
+import { placeText, readPlace } from '../job/place.ts';
 import type { BinaryColumn, Place, Scan, Stray } from './scan.ts';
 
 /** So many values do not open by chance: (1/255)^20. */
@@ -20,24 +21,57 @@ export function fitShape(job: Job, catalog: readonly Table[], scan: Scan): Job {
   for (const decision of everywhere.decisions) assertFound(decision, scan);
   assertLeft(scan.strays, everywhere.decisions);
   const named = job.targets.filter(({ fields }) => fields.every(({ byShape }) => byShape !== true));
-  const taken = new Set(named.map(({ shape }) => shape.table));
+  return {
+    ...job,
+    everywhere: { ...everywhere, certain: certainOf(scan) },
+    targets: [...named, ...shapedBy(job, named, besides(catalog, named), scan)],
+  };
+}
+
+/**
+ * The job of a run, fitted to what came behind its inventory: what holds values is a target too, which the verifier
+ * reads and sweeps. The very same job when nothing does.
+ *
+ * @param scan of what no target of the job declares
+ * @param lost what opened would be lost with its key: what keyturn cannot rotate is refused, and not only left out.
+ * @throws KeyturnError as `fitShape`
+ */
+export function fitLate(job: Job, catalog: readonly Table[], scan: Scan, lost: boolean): Job {
+  const { everywhere, phases, targets } = job;
+  if (everywhere === undefined) return job;
+  if (lost) assertLeft(scan.strays, everywhere.decisions);
+  const tables = besides(catalog, targets).filter(({ rowId }) => lost || rowId.length > 0);
+  const late = shapedBy(job, targets, tables, scan)
+    .filter(({ onlyVerified }) => onlyVerified !== true)
+    .map((target): Target => ({ ...target, phase: phases.length, onlyVerified: true }));
+  if (late.length === 0) return job;
+  const certain = [...new Set([...everywhere.certain, ...certainOf(scan)])];
+  return { ...job, everywhere: { ...everywhere, certain }, targets: [...targets, ...late] };
+}
+
+/** @param tables with the columns that none of `known` declares */
+function shapedBy(job: Job, known: readonly Target[], tables: readonly Table[], scan: Scan): Target[] {
+  const names = new Set(known.map(targetName));
   const phase = job.phases.length - 1;
-  const shaped = catalog
-    .filter((table) => !taken.has(table.name))
-    .flatMap((table): Target[] => {
-      const hit = scan.places.some((place) => place.table === table.name && isHit(place));
-      if (table.rowId.length === 0) {
-        if (hit) throw unwalkable(table);
-        return [];
-      }
-      const declared = declaredOf(job, table, scan);
-      if (declared.length === 0) return [];
-      return hit
-        ? [shapedTarget(table, phase, declared)]
-        : [{ ...shapedTarget(table, phase + 1, declared), onlyVerified: true }];
-    });
-  const certain = scan.places.filter(isCertain).map((each) => `${each.table}.${each.column}${each.path}`);
-  return { ...job, everywhere: { ...everywhere, certain }, targets: [...named, ...shaped] };
+  return tables.flatMap((table): Target[] => {
+    const hit = scan.places.some((place) => isWithin(place, table) && isHit(place));
+    if (table.rowId.length === 0) {
+      if (hit) throw unwalkable(table);
+      return [];
+    }
+    const declared = declaredOf(job, table, scan);
+    if (declared.length === 0) return [];
+    const target = shapedTarget(table, phase, declared, names);
+    return [hit ? target : { ...target, phase: phase + 1, onlyVerified: true }];
+  });
+}
+
+function isWithin({ table, column }: Place, { name, columns }: Table): boolean {
+  return table === name && columns.some((each) => each.name === column);
+}
+
+function certainOf({ places }: Scan): string[] {
+  return places.filter(isCertain).map(({ table, column, path }) => placeText(table, column, path));
 }
 
 /** Only worth saying where some value is not plausible by itself. */
@@ -83,7 +117,8 @@ function kindOf(
   secrets: boolean,
 ): 'gzip' | 'ciphertext' | 'nothing' {
   const { table, column, filled, gzips, opened, known } = found;
-  const decided = decisions.find(({ place }) => place === `${table}.${column}`)?.as;
+  const place = placeText(table, column, '');
+  const decided = decisions.find((each) => each.place === place)?.as;
   // Decided so, what is no gzip is an exception
   if (gzips > 0 && (gzips === filled || (decided === 'rotate' && opened === 0))) return 'gzip';
   if ((decided === 'leave' && !secrets) || (opened === 0 && gzips === 0)) return 'nothing';
@@ -92,18 +127,26 @@ function kindOf(
     opened === filled
       ? `all ${filled} values open with this key, too few to rule out chance`
       : `${opened} of ${filled} values open with this key, ${gzips} are gzips of text`;
-  throw new KeyturnError('undecided-place', `the binary column ${table}.${column}: ${what}`, {
-    hint: secrets
-      ? `the gzips hold secrets: with --decide '${table}.${column}=rotate' they are rotated, and what is no gzip is an exception`
-      : `settle it: --decide '${table}.${column}=rotate' or '${table}.${column}=leave', or --exclude it with a reason`,
+  throw new KeyturnError('undecided-place', `the binary column ${place}: ${what}`, {
+    hint: waysOut(place, gzips > 0 && opened > 0, secrets),
     facts: { target: table, column },
   });
+}
+
+/** @param both gzips, and other values that open */
+function waysOut(place: string, both: boolean, secrets: boolean): string {
+  if (both && secrets)
+    return `keyturn rotates one kind of values in a column: move the others to a column of their own, or begin the run with --exclude '${place}=reason', which leaves all of them behind`;
+  if (both) return `the gzips hold no secrets: with --decide '${place}=leave' nothing of it is rotated`;
+  return secrets
+    ? `the gzips hold secrets: with --decide '${place}=rotate' they are rotated, and what is no gzip is an exception`
+    : `settle it: --decide '${place}=rotate' or '${place}=leave'`;
 }
 
 /** Secrets in something that is not taken apart would be lost with the old key. */
 function assertLeft(strays: readonly Stray[], decisions: readonly Decision[]): void {
   const lost = strays
-    .map(({ table, column, path, values }) => ({ place: `${table}.${column}${path}`, values }))
+    .map(({ table, column, path, values }) => ({ place: placeText(table, column, path), values }))
     .filter(({ place }) => !decisions.some((each) => each.place === place && each.as === 'leave'));
   const [first] = lost;
   if (first === undefined) return;
@@ -117,14 +160,26 @@ function assertLeft(strays: readonly Stray[], decisions: readonly Decision[]): v
   );
 }
 
-function assertFound({ place, as }: Decision, { places, binary, strays }: Scan): void {
-  const found =
-    [...places, ...strays].some(({ table, column, path }) => `${table}.${column}${path}` === place) ||
-    binary.some(({ table, column }) => `${table}.${column}` === place);
-  if (found) return;
+/** @throws KeyturnError `undecided-place` */
+export function assertFound({ place, as }: Decision, { places, binary, strays }: Scan): void {
+  const found = new Set([
+    ...[...places, ...strays].map(({ table, column, path }) => placeText(table, column, path)),
+    ...binary.map(({ table, column }) => placeText(table, column, '')),
+  ]);
+  if (found.has(place)) return;
+  const near = [...found].filter((each) => isNear(each, place)).slice(0, 3);
   throw new KeyturnError('undecided-place', `--decide ${place}=${as}: nothing was found there`, {
-    hint: 'keyturn scan lists the places, as --decide wants them written',
+    hint: `${near.length === 0 ? '' : `near it: ${near.join(', ')}; `}keyturn scan lists the places, as --decide wants them written`,
   });
+}
+
+/** In the same column, or in the same table under the same name. */
+function isNear(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) => {
+    const { table = '', column = '', path = '' } = readPlace(text.toLowerCase()) ?? {};
+    return { table, column, last: path.split('.').at(-1) };
+  });
+  return a?.table === b?.table && (a?.column === b?.column || a?.last === b?.last);
 }
 
 function unwalkable(table: Table): KeyturnError {

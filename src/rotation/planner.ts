@@ -1,4 +1,4 @@
-import type { Target } from '../job/job.ts';
+import { type Target, targetName } from '../job/job.ts';
 import type { Chunk, NewChunk } from './chunk.ts';
 import type { ChunkFigures } from './chunk-figures.ts';
 import type { ChunkTable } from './chunk-table.ts';
@@ -33,25 +33,25 @@ export class Planner {
 
   /** Plans the target's next range; false when it is planned to its end. */
   async planNext(target: Target): Promise<boolean> {
-    const { table } = target.shape;
-    if (this.#done.has(table)) return false;
-    const last = await this.#chunks.lastRange(table);
+    const name = targetName(target);
+    if (this.#done.has(name)) return false;
+    const last = await this.#chunks.lastRange(name);
     if (last !== undefined && last.upTo === null) {
-      this.#done.add(table);
+      this.#done.add(name);
       return false;
     }
     const after = last?.upTo ?? null;
-    const limit = { rows: await this.#rows(table), bytes: largestBytes };
+    const limit = { rows: await this.#rows(name), bytes: largestBytes };
     const upTo = await this.#source.boundAfter(target, after, limit);
     await this.#chunks.insert([
-      { target: table, phase: target.phase, parent: null, range: { after, upTo }, rowIds: null },
+      { target: name, phase: target.phase, parent: null, range: { after, upTo }, rowIds: null },
     ]);
     return true;
   }
 
-  async #rows(table: string): Promise<number> {
+  async #rows(target: string): Promise<number> {
     if (this.#fixedRows !== null) return this.#fixedRows;
-    const pace = await this.#figures.recentPace(table);
+    const pace = await this.#figures.recentPace(target);
     if (pace === null) return first;
     return Math.max(smallest, Math.min(largest, Math.round(targetMs / pace)));
   }

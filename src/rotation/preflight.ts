@@ -2,6 +2,7 @@ import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Job, Target } from '../job/job.ts';
+import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { digestKey } from './digest.ts';
@@ -12,7 +13,7 @@ import { openKeyring } from './open-keyring.ts';
 import { rotateRows } from './rotate-rows.ts';
 import type { Finding, Inventory } from './run.ts';
 import { filesWarnings, sampleFiles } from './sample-files.ts';
-import { type Scan, scanDatabase } from './scan.ts';
+import { type Scan, scanDatabase, type Wanted } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './survey.ts';
 import { type Width, widthsOf } from './widths.ts';
@@ -90,26 +91,43 @@ export async function fitToDatabase(
 ): Promise<{ readonly job: Job; readonly scan: Scan | null }> {
   const { everywhere } = job;
   if (everywhere === undefined) return { job, scan: null };
-  const scan = await scanDatabase(database, catalog, {
-    text: [formatOf(everywhere.text)],
-    binary: everywhere.binary === undefined ? [] : [formatOf(everywhere.binary)],
-    rings: [{ id: ring.primary.id, ring }],
-    rules: everywhere,
-    exclude: job.exclude,
-  });
+  const scan = await scanDatabase(database, catalog, wantedOf(job, everywhere, [ring]));
   return { job: fitShape(job, catalog, scan), scan };
 }
 
-/** Refuses when ciphertext was found that no field declares and no reason excludes. */
-export function assertDeclared(findings: readonly Finding[]): void {
+/** What a job that goes by shape looks for. */
+export function wantedOf(
+  { exclude }: Job,
+  everywhere: NonNullable<Job['everywhere']>,
+  rings: readonly Keyring[],
+): Wanted {
+  return {
+    text: [formatOf(everywhere.text)],
+    binary: everywhere.binary === undefined ? [] : [formatOf(everywhere.binary)],
+    rings: rings.map((ring) => ({ id: ring.primary.id, ring })),
+    rules: everywhere,
+    exclude,
+  };
+}
+
+const declareIt = 'declare the field in a copy of the job, or --exclude table.column=reason';
+
+/**
+ * Refuses when ciphertext was found that no field declares and no reason excludes.
+ *
+ * @param mend what can be done about it; default: before a run.
+ */
+export function assertDeclared(findings: readonly Finding[], mend = declareIt): void {
   const lost = findings.filter(({ values, excluded }) => values > 0 && excluded === undefined);
   if (lost.length === 0) return;
-  const places = lost.map(({ table, column, values }) => `${table}.${column} (${values})`).join(', ');
+  const places = lost
+    .map(({ table, column, values }) => `${placeText(table, column, '')} (${values})`)
+    .join(', ');
   throw new KeyturnError(
     'undeclared-ciphertext',
     `ciphertext under the current key stands where no field of the job declares it: ${places}`,
     {
-      hint: 'it would be lost with the old key: declare the field in a copy of the job, or --exclude table.column=reason',
+      hint: `it would be lost with the old key: ${mend}`,
     },
   );
 }

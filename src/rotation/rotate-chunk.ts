@@ -11,6 +11,7 @@ import { FileIntents } from './file-intents.ts';
 import { seenTree } from './file-target.ts';
 import { rotateFiles } from './rotate-files.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
+import { rowsAsLeft } from './rows-as-left.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
 import { addTally, emptyTally } from './tally.ts';
@@ -90,11 +91,12 @@ async function takeRows(
   publishStep('read', run.id, chunk.chunk);
   const rows = await readChunk(context, target, chunk);
   publishStep('open', run.id, chunk.chunk);
-  const rotate = (some: readonly Row[]): RotatedRows =>
-    rotateRows(target, some, rotation, digestKey(context.to.primary, run.id, chunk.target), {
-      readBack: run.kind !== 'rotation',
-    });
-  const rotated = rotate(rows);
+  const key = digestKey(context.to.primary, run.id, chunk.target);
+  const rotate = (some: readonly Row[], as: Rotation = rotation): RotatedRows =>
+    rotateRows(target, some, as, key, { readBack: run.kind !== 'rotation' });
+  const tried = rotate(rows);
+  const asLeft = await rowsAsLeft(context, run, target, chunk, tried);
+  const rotated = asLeft.size === 0 ? tried : rotate(rows, { ...rotation, asLeft });
   return {
     rows: rows.length,
     write: async (trx) =>

@@ -1,5 +1,6 @@
 import type { Change, Row } from '../databases/database.ts';
 import type { Leaf } from '../documents/document.ts';
+import { targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { classify, type Rotation } from './classify.ts';
 import { digestAll, entryBytes, Messages } from './digest.ts';
@@ -19,6 +20,11 @@ export interface RotatedRow {
 /** What becomes of rows, row by row; what their values were is not kept. */
 export class RotatedRows {
   readonly rows: RotatedRow[] = [];
+  /**
+   * By place, rows with a value that opens under the old and the new keys: their entries as if what is rotated, or
+   * undecided, had been left as it is stored.
+   */
+  readonly asLeft = new Map<number, Buffer>();
   readonly #digests: Buffer[] = [];
 
   add(rows: readonly RotatedRow[], digests: Buffer): void {
@@ -47,7 +53,8 @@ export function rotateRows(
 ): RotatedRows {
   const rotated = new RotatedRows();
   for (const slice of slices(rows)) {
-    const values = slice.map((row) => valuesOf(prepared, row));
+    const first = rotated.rows.length;
+    const values = slice.map((row, i) => valuesOf(prepared, row, first + i));
     const all = values.flat();
     classify(all, rotation);
     seal(all, rotation);
@@ -55,16 +62,26 @@ export function rotateRows(
     const counted = values.map((each) => each.filter(({ outcome }) => outcome !== 'nothing'));
     rotated.add(
       slice.map((row, i) => summarise(prepared, row, counted[i] ?? [])),
-      digestRows(slice, counted, digests),
+      digestRows(slice, counted, digests, evidence),
     );
+    slice.forEach((row, i) => {
+      const of = counted[i] ?? [];
+      if (of.some(({ reason }) => reason === 'undecided'))
+        rotated.asLeft.set(first + i, digestRows([row], [of], digests, evidenceAsLeft));
+    });
   }
   return rotated;
 }
 
-function digestRows(rows: readonly Row[], values: readonly (readonly Value[])[], key: Buffer): Buffer {
+function digestRows(
+  rows: readonly Row[],
+  values: readonly (readonly Value[])[],
+  key: Buffer,
+  as: (value: Value) => Evidence,
+): Buffer {
   const messages = new Messages();
   rows.forEach((row, i) => {
-    addRow(messages, row, (values[i] ?? []).filter(isDigested).map(evidence));
+    addRow(messages, row, (values[i] ?? []).filter(isDigested).map(as));
   });
   return digestAll(key, messages);
 }
@@ -103,6 +120,11 @@ function evidence(value: Value): Evidence {
     : { kind: 'plaintext', column, path: value.path, bytes: value.plain };
 }
 
+function evidenceAsLeft(value: Value): Evidence {
+  const left = value.outcome === 'rotated' || value.outcome === 'undecided';
+  return evidence(left ? { ...value, plain: null } : value);
+}
+
 function seal(values: readonly Value[], { to }: Rotation): void {
   const open = values.filter((value) => value.outcome === 'rotated' && value.plain !== null);
   for (const [format, batch] of byFormat(open)) {
@@ -130,7 +152,7 @@ function summarise(prepared: PreparedTarget, row: Row, values: readonly Value[])
     if (outcome !== 'nothing') tally[outcome]++;
     if (reason !== null) {
       exceptions.push({
-        target: prepared.target.shape.table,
+        target: targetName(prepared.target),
         rowId: row.id,
         field: of.field.column,
         path,

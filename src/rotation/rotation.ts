@@ -1,9 +1,12 @@
 import type { Knex } from 'knex';
 import type { RunLock } from '../databases/database.ts';
+import { Keyring } from '../keys/keyring.ts';
 import { ChunkTable } from './chunk-table.ts';
 import type { Progress } from './coordinator.ts';
 import { ExceptionTable } from './exception-table.ts';
 import { originalsOf } from './file-target.ts';
+import { lookAgain } from './last-look.ts';
+import { unpin } from './pin.ts';
 import { processName } from './process-name.ts';
 import { awaitingDatabase, regain } from './regain.ts';
 import { assertKeys, type Run } from './run.ts';
@@ -54,7 +57,15 @@ async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Prom
   }
   if (taken.state === 'verifying') taken = await runs.become(taken, 'rotating');
   await originalsOf(taken.job, site.attachments)?.claim(run.id);
-  return coordinate(site, site.database.knex, lock, taken, threadData(site, taken, keys, null, null));
+  const before = keyringBefore(run, keys);
+  return coordinate(site, site.database.knex, lock, taken, threadData(site, taken, keys, null, null), (now) =>
+    lookAgain(site.database, now, before),
+  );
+}
+
+/** Before the run: the current key, and the source keys that it may have overwritten since. */
+export function keyringBefore({ id, pinned }: Run, { current, next }: RunKeys): Keyring {
+  return new Keyring(current, unpin(pinned, next, id));
 }
 
 /** A finished run's exceptions are tried again: their rows become sweep chunks. */

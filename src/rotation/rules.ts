@@ -5,11 +5,6 @@ import { isPlausible } from './plausible.ts';
 /** What becomes of a string that is found by its shape alone, in a place that no field declares. */
 export type Verdict = 'nothing' | 'rotate' | 'look-alike' | 'undecided' | 'exception';
 
-/** A place in a database: every item of an array is the same place. */
-export function placeOf(table: string, column: string, path: string): string {
-  return `${table}.${column}${path.replace(/\[\d+\]/g, '[]')}`;
-}
-
 /**
  * The rules that the report tells too:
  * - not of the format: nothing;
@@ -31,6 +26,11 @@ export function verdictOf(
   const decision = rules.decisions.find((each) => each.place === place)?.as;
   if (known || decision === 'rotate') return 'rotate';
   return decision === 'leave' ? 'look-alike' : 'undecided';
+}
+
+/** Whether it was decided that a place may be left behind. */
+export function isLeft({ decisions }: Rules, place: string): boolean {
+  return decisions.some((decision) => decision.place === place && decision.as === 'leave');
 }
 
 function isKnown(rules: Rules, place: string, siblings: () => Readonly<Record<string, unknown>>): boolean {

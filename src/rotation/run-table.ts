@@ -158,7 +158,7 @@ export class RunTable {
     return this.get(run.id);
   }
 
-  async update(run: Run, part: { round?: number; options?: Run['options']; job?: Run['job'] }): Promise<Run> {
+  async update(run: Run, part: Partial<Pick<Run, 'round' | 'options' | 'job' | 'inventory'>>): Promise<Run> {
     const next = { ...run, ...part };
     const written = await this.#knex<RunRow>('keyturn_run')
       .where({ id: run.id, fence: run.fence })
@@ -166,6 +166,7 @@ export class RunTable {
         round: next.round,
         options: JSON.stringify(next.options),
         ...(part.job !== undefined && { job: JSON.stringify(part.job) }),
+        ...(part.inventory !== undefined && { inventory: JSON.stringify(part.inventory) }),
       });
     if (written !== 1) throw takenOver(run);
     return next;

@@ -87,7 +87,7 @@ export interface Inventory {
   readonly undeclared: readonly Finding[];
   /** Tables that the login may not read: what is in them is unknown. */
   readonly unread: readonly string[];
-  /** Of a job that goes by shape: tables without a row id, which were read to their end then and are never verified. */
+  /** Of a job that goes by shape: tables without a row id, which are read to their end before and after, and never row by row. */
   readonly unkeyed?: readonly string[];
   /** Of a job that goes by shape: where strings of its formats stand. */
   readonly places?: readonly Place[];

@@ -6,10 +6,11 @@ import { text } from '../documents/text.ts';
 import type { Format, Opening } from '../formats/format.ts';
 import { searched } from '../job/everywhere.ts';
 import type { Job, Rules } from '../job/job.ts';
+import { placePath, placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { readPages } from './pages.ts';
-import { isPlausible } from './plausible.ts';
-import { placeOf, type Verdict, verdictOf } from './rules.ts';
+import { type Verdict, verdictOf } from './rules.ts';
+import { countStrays, fits } from './strays.ts';
 
 /** What to look for: formats of text, and formats that fill a binary column. */
 export interface Wanted {
@@ -63,7 +64,7 @@ export interface Scan {
   readonly binary: readonly BinaryColumn[];
   /** Tables that this login may not read: what is in them is unknown. */
   readonly unread: readonly string[];
-  /** Tables without a row id: no chunk reaches them, so that nobody reads them again. */
+  /** Tables without a row id: no chunk reaches them. */
   readonly unkeyed: readonly string[];
 }
 
@@ -159,23 +160,20 @@ class Findings {
 
   #addStrays(table: string, column: string, path: string, text: string): void {
     for (const format of this.#wanted.text) {
-      const found = format.within?.(plainly(text)) ?? [];
-      if (found.length === 0) continue;
-      const openings = this.#wanted.rings
-        .filter(({ ring }) => fits(format, ring))
-        .map(({ ring }) => format.open(found, ring));
-      const values = found.filter((_, i) =>
-        openings.some((each) => typeof each[i] === 'object' && isPlausible(each[i].plain, 'plausible')),
-      ).length;
+      const values = countStrays(
+        text,
+        format,
+        this.#wanted.rings.map(({ ring }) => ring),
+      );
       if (values === 0) continue;
-      const place = placeOf(table, column, path);
+      const place = placeText(table, column, path);
       const known = this.strays.get(place);
       if (known !== undefined) known.values += values;
       else
         this.strays.set(place, {
           table,
           column,
-          path: place.slice(table.length + 1 + column.length),
+          path: placePath(path),
           values,
         });
     }
@@ -196,10 +194,10 @@ class Findings {
   /** The first key that opens it counts; else the strongest of what the keys say of it. */
   #count(table: string, format: Format, candidate: Candidate, perRing: readonly Opening[]): void {
     const { column, document, path, stored } = candidate;
-    const place = placeOf(table, column, path);
+    const place = placeText(table, column, path);
     const siblings = () => document.siblings(stored, path);
     const verdicts = perRing.map((opening) => verdictOf(opening, this.#wanted.rules, place, siblings));
-    const at = this.#place(table, column, place, document.name as Place['document'], format.name);
+    const at = this.#place(table, column, path, document.name as Place['document'], format.name);
     const opened = verdicts.indexOf('rotate');
     if (opened >= 0) {
       const id = this.#wanted.rings[opened]?.id ?? '';
@@ -212,11 +210,11 @@ class Findings {
     else at.lookAlikes++;
   }
 
-  #place(table: string, column: string, place: string, document: Place['document'], format: string): Place {
-    const key = `${place}\0${document}\0${format}`;
+  #place(table: string, column: string, of: string, document: Place['document'], format: string): Place {
+    const path = placePath(of);
+    const key = JSON.stringify([table, column, path, document, format]);
     const known = this.places.get(key);
     if (known !== undefined) return known;
-    const path = place.slice(table.length + 1 + column.length);
     const made = {
       table,
       column,
@@ -233,26 +231,13 @@ class Findings {
   }
 
   #binaryColumn(table: string, column: string): BinaryColumn {
-    const key = `${table}.${column}`;
+    const key = placeText(table, column, '');
     const known = this.binary.get(key);
     if (known !== undefined) return known;
     const made = { table, column, filled: 0, gzips: 0, opened: 0, known: isNamed(this.#wanted.rules, key) };
     this.binary.set(key, made);
     return made;
   }
-}
-
-/** Without what UTF-16 puts between ASCII characters, and with JSON's escapes undone: enough to find base64. */
-function plainly(text: string): string {
-  return text
-    .replaceAll('\0', '')
-    .replace(/\\+u00([0-7][0-9a-f])/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
-    .replace(/\\+\//g, '/');
-}
-
-/** A key of another length opens nothing of a format that takes it as it is. */
-function fits({ keyLengths }: Format, { primary }: Keyring): boolean {
-  return keyLengths === undefined || (!primary.isText && keyLengths.includes(primary.bytes.length));
 }
 
 function isNamed({ sensitive, decisions }: Rules, place: string): boolean {

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { Database, RunLock } from '../databases/database.ts';
 import type { Key } from '../keys/key.ts';
-import { Coordinator, type Progress } from './coordinator.ts';
+import { type Coordination, Coordinator, type Progress } from './coordinator.ts';
 import { type Pace, paceOf } from './pace.ts';
 import { processName } from './process-name.ts';
 import type { Run } from './run.ts';
@@ -27,18 +27,24 @@ export interface RunKeys {
   readonly next: Key;
 }
 
-/** Takes a run that has its row to its end; without a lock, one that writes nothing. */
+/**
+ * Takes a run that has its row to its end; without a lock, one that writes nothing.
+ *
+ * @param lookAgain default: nobody looks what came behind the inventory
+ */
 export async function coordinate(
   site: Site,
   checkpoint: Knex,
   lock: RunLock | null,
   run: Run,
   data: ThreadData,
+  lookAgain: Coordination['lookAgain'] = async () => null,
 ): Promise<Run> {
   const queue = await openRunQueue(site, data);
   try {
     const { database, attachments, signal, progress, pace = paceOf([]) } = site;
-    const coordination = { database, attachments, checkpoint, queue, lock, signal, progress, pace };
+    const around = { database, attachments, checkpoint, queue, lock, signal, progress, pace };
+    const coordination = { ...around, lookAgain };
     return await new Coordinator(coordination, run).finish();
   } finally {
     await queue.close();

@@ -1,5 +1,5 @@
 import type { Database, Table } from '../databases/database.ts';
-import type { Job } from '../job/job.ts';
+import { type Job, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { findUndeclared } from './inventory.ts';
 import { RowSource } from './row-source.ts';
@@ -22,7 +22,7 @@ export async function takeInventory(
   const targets = [];
   const source = new RowSource(database, attachments);
   for (const target of job.targets)
-    targets.push({ target: target.shape.table, ...(await source.count(target)) });
+    targets.push({ target: targetName(target), ...(await source.count(target)) });
   const { findings, unread } =
     ring === null ? { findings: [], unread: [] } : await findUndeclared(database, catalog, job, ring);
   return {

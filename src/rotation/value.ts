@@ -9,6 +9,8 @@ export type Outcome = 'rotated' | 'current' | 'empty' | 'lookAlikes' | 'undecide
 export interface Value {
   readonly prepared: PreparedField;
   readonly table: string;
+  /** Its place among the rows that are rotated together. */
+  readonly row: number;
   /** The whole value of the column. */
   readonly stored: string;
   readonly text: string;
@@ -21,13 +23,14 @@ export interface Value {
 }
 
 /** Every place of a row that may carry ciphertext; what is empty or malformed is settled here. */
-export function valuesOf(prepared: PreparedTarget, row: Row): Value[] {
+export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Value[] {
   const values: Value[] = [];
   for (const field of fieldsOf(prepared, row)) {
     const stored = row.values[field.field.index] ?? null;
     const value = (leaf: Leaf | null, outcome: Outcome, reason: ExceptionReason | null = null): Value => ({
       prepared: field,
       table: prepared.target.shape.table,
+      row: index,
       stored: stored ?? '',
       text: leaf?.text ?? stored ?? '',
       path: leaf?.path ?? '',

@@ -4,7 +4,7 @@ import type { Chunk } from './chunk.ts';
 import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
 import { ChunkTable } from './chunk-table.ts';
-import { digestBytes, digestKey, entryBytes } from './digest.ts';
+import { digestKey, unpackDigests } from './digest.ts';
 import { type Exception, ExceptionTable } from './exception-table.ts';
 import type { PreparedTarget } from './field-values.ts';
 import { seenTree } from './file-target.ts';
@@ -25,6 +25,8 @@ interface Findings {
   readonly exceptions: Exception[];
   /** Values of proven rows that do not open. The rotation should have listed them. */
   readonly closed: Exception[];
+  /** Values under the old key inside something that is not taken apart. */
+  readonly strays: Exception[];
 }
 
 /**
@@ -50,9 +52,10 @@ export async function verifyChunk(
     if (!claimed || !(await holdsRun(trx, run, 'verifying'))) throw new Stale();
     const rows = [...new Map(found.exceptions.map(({ rowId }) => [JSON.stringify(rowId), rowId])).values()];
     await exceptions.resolve(trx, chunk.target, rows);
-    await exceptions.resolveDifferences(trx, number);
+    await exceptions.resolveScanned(trx, number);
     await exceptions.insert(trx, number, [
       ...found.exceptions,
+      ...found.strays,
       ...(await unlisted(trx, exceptions, chunk.target, found.closed)),
     ]);
     await chunks.completeVerification(trx, number, found.counts, found.late, context.worker);
@@ -85,20 +88,21 @@ async function readRange(
   prepared: PreparedTarget,
   chunk: Chunk,
 ): Promise<Findings> {
-  const { shape } = prepared.target;
   const unrotated = prepared.target.onlyVerified === true && run.kind === 'rotation';
   const ring = await context.verifying(run.round);
   const known = await knownDigests(context, run, chunk);
+  const undecided = await leftUndecided(context, chunk);
   const key = digestKey(ring.primary, context.reference?.run ?? run.id, chunk.target);
   const found: Findings = {
     counts: { rows: 0, values: 0, proven: 0, new: 0, changed: 0, late: 0, gone: 0, exceptions: 0 },
     late: [],
     exceptions: [],
     closed: [],
+    strays: [],
   };
   const road = prepared.target.tree === undefined ? readRows : readFiles;
   for await (const verified of road(context, run, prepared, chunk.range, ring, key))
-    judge(verified, known, context.from, run, shape.table, unrotated, found);
+    judge(verified, known, undecided, context.from, run, chunk.target, unrotated, found);
   found.counts.gone = known.size;
   return found;
 }
@@ -129,28 +133,29 @@ const readFiles: Road = async function* (context, run, prepared, range, ring, ke
 
 /** Digest of the row id → digest of the row; a sweep's is newer than the range's. Rows that are met are taken out. */
 async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Promise<Map<string, string>> {
-  const known = new Map<string, string>();
   const packed =
     run.kind !== 'verification'
       ? await new ChunkTable(context.checkpoint, run.id).digests(chunk.chunk)
       : context.reference !== null && chunk.parent !== null
         ? await new ChunkTable(context.reference.checkpoint, context.reference.run).digests(chunk.parent)
         : [];
-  for (const digests of packed) {
-    for (let at = 0; at < digests.length; at += entryBytes) {
-      known.set(
-        digests.toString('latin1', at, at + digestBytes),
-        digests.toString('latin1', at + digestBytes, at + entryBytes),
-      );
-    }
-  }
-  return known;
+  return unpackDigests(packed);
+}
+
+/** What the rotation that is compared with left undecided in the range: this key alone takes it for nothing. */
+async function leftUndecided(
+  { reference }: WorkerContext,
+  { parent }: Chunk,
+): Promise<Map<string, Exception[]>> {
+  if (reference === null || parent === null) return new Map();
+  return new ExceptionTable(reference.checkpoint, reference.run).undecided(parent);
 }
 
 /** @param unrotated the inventory found nothing there, so there is no digest: that nothing needs the old key is all. */
 function judge(
   verified: VerifiedRow,
   known: Map<string, string>,
+  undecided: ReadonlyMap<string, readonly Exception[]>,
   old: Keyring | null,
   run: Run,
   target: string,
@@ -167,6 +172,12 @@ function judge(
     found.exceptions.push({ target, rowId, field, path, reason });
   };
   const late = (): boolean => old !== null && verified.dependsOn(old);
+  for (const { field, path } of old === null ? [] : verified.strays(old))
+    found.strays.push({ target, rowId, field, path, reason: 'stray' });
+  for (const { field, path, reason } of undecided.get(JSON.stringify(rowId)) ?? []) {
+    const settled = reason === 'undecided' ? recorded !== verified.digest : verified.isSettled(field, path);
+    if (!settled) except(reason, field, path);
+  }
   if (recorded === verified.digest || (recorded === undefined && unrotated && !late())) {
     counts.proven++;
     counts.exceptions += verified.closed.length;

@@ -50,6 +50,8 @@ async function verifyFile(
     row: { id: [path], values: [] },
     values: 1,
     closed: closed ? [{ field: fileColumn, path: '' }] : [],
+    isSettled: () => mine,
+    strays: () => [],
     dependsOn: (old) => opens(old.primary) && !ring.holds(old.primary),
     id: digest.slice(0, digestBytes),
     digest: digest.slice(digestBytes, entryBytes),

@@ -1,12 +1,14 @@
 import type { Row } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
 import type { Opening } from '../formats/format.ts';
+import { placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
-import { placeOf, type Verdict, verdictOf } from './rules.ts';
+import { isLeft, type Verdict, verdictOf } from './rules.ts';
+import { countStrays } from './strays.ts';
 
 /** A value as the verifier reads it, by the documents' other road and one ring. */
 interface Reading {
@@ -30,6 +32,10 @@ export interface VerifiedRow {
   readonly closed: readonly { readonly field: string; readonly path: string }[];
   /** Whether some value opens, or seems to, with a key of `old` that the ring no longer holds. */
   readonly dependsOn: (old: Keyring) => boolean;
+  /** Whether a value opens under the ring, or its place was decided to be left behind. */
+  readonly isSettled: (field: string, path: string) => boolean;
+  /** Where values under a key of `old` stand inside something that is not taken apart; no format with a search of its own: none. */
+  readonly strays: (old: Keyring) => readonly { readonly field: string; readonly path: string }[];
   /** (digest of the row id, digest of the row), as binary text. */
   readonly id: string;
   readonly digest: string;
@@ -61,6 +67,14 @@ export function verifyRows(
         .filter(({ prepared: { field, rules } }) => rules !== null || field.closed === 'exception')
         .map(({ prepared: { field }, path }) => ({ field: field.column, path })),
       dependsOn: (old) => anyOpens(all, old, ring, table),
+      isSettled: (field, path) =>
+        all.some(
+          ({ prepared: of, path: at, plain }) =>
+            of.field.column === field &&
+            at === path &&
+            (plain !== null || (of.rules !== null && isLeft(of.rules, placeText(table, field, path)))),
+        ),
+      strays: (old) => straysOf(prepared, row, readings[i] ?? [], old),
       id: digests.toString('latin1', i * entryBytes, i * entryBytes + digestBytes),
       digest: digests.toString('latin1', i * entryBytes + digestBytes, (i + 1) * entryBytes),
     };
@@ -124,7 +138,9 @@ function settle(reading: Reading, opening: Opening, ring: Keyring): void {
 function judged({ prepared, path, stored }: Reading, opening: Opening, table: string): Verdict {
   const { field, document, rules } = prepared;
   if (rules === null) throw new Error('there are no rules here');
-  return verdictOf(opening, rules, placeOf(table, field.column, path), () => document.siblings(stored, path));
+  return verdictOf(opening, rules, placeText(table, field.column, path), () =>
+    document.siblings(stored, path),
+  );
 }
 
 function settleByRules(reading: Reading, opening: Opening, verdict: Verdict): void {
@@ -151,6 +167,28 @@ function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring, tab
     if (opened) return true;
   }
   return false;
+}
+
+/** Also in the row id, which is never written. What is a candidate as a whole is judged elsewhere. */
+function straysOf(
+  { target: { shape }, fields }: PreparedTarget,
+  { id }: Row,
+  readings: readonly Reading[],
+  old: Keyring,
+): { field: string; path: string }[] {
+  const [shaped] = fields.filter(({ rules }) => rules !== null);
+  if (shaped === undefined || shaped.rules === null) return [];
+  const { rules, format } = shaped;
+  const texts = [
+    ...shape.id.map((field, part) => ({ field, path: '', text: id[part] ?? '' })),
+    ...readings
+      .filter((reading) => reading.prepared.rules !== null && reading.foreign)
+      .map(({ prepared, path, text }) => ({ field: prepared.field.column, path, text })),
+  ];
+  return texts.filter(
+    ({ field, path, text }) =>
+      countStrays(text, format, [old]) > 0 && !isLeft(rules, placeText(shape.table, field, path)),
+  );
 }
 
 /** The master key itself differs now; where another stands, that is digested, and so found. */

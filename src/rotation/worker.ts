@@ -4,6 +4,8 @@ import type { Database } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
 import { Listings } from '../files/listings.ts';
+import { type Decision, type Job, type Rules, targetName } from '../job/job.ts';
+import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
 import type { ChunkDone, ChunkNews } from './chunk-news.ts';
@@ -45,17 +47,14 @@ type Tell = (news: ChunkNews) => void;
 export class ChunkWorker {
   readonly #context: WorkerContext;
   readonly #runs: RunTable;
-  readonly #prepared: ReadonlyMap<string, PreparedTarget>;
+  #prepared: { readonly of: string; readonly targets: ReadonlyMap<string, PreparedTarget> } | null = null;
   readonly #databases: readonly Database[];
   readonly #tell: Tell;
 
-  private constructor(context: WorkerContext, run: Run, databases: readonly Database[], tell: Tell) {
+  private constructor(context: WorkerContext, databases: readonly Database[], tell: Tell) {
     this.#tell = tell;
     this.#context = context;
     this.#runs = new RunTable(context.checkpoint);
-    this.#prepared = new Map(
-      run.job.targets.map((target) => [target.shape.table, prepareTarget(target, run.job.everywhere)]),
-    );
     this.#databases = databases;
   }
 
@@ -73,7 +72,7 @@ export class ChunkWorker {
       const run = await new RunTable(checkpoint).get(settings.run);
       assertKeys(run, settings.oldKey, settings.newKey);
       const context = contextOf(settings, run, database, checkpoint);
-      return new ChunkWorker(context, run, databases, tell);
+      return new ChunkWorker(context, databases, tell);
     } catch (error) {
       await Promise.all(databases.map((each) => each.close()));
       throw error;
@@ -112,9 +111,21 @@ export class ChunkWorker {
   }
 
   async #takeOnce(run: Run, chunk: number): Promise<ChunkDone | null> {
-    if (run.state === 'rotating') return rotateChunk(this.#context, run, this.#prepared, chunk);
-    if (run.state === 'verifying') return verifyChunk(this.#context, run, this.#prepared, chunk);
+    if (run.state === 'rotating') return rotateChunk(this.#context, run, await this.#targets(run), chunk);
+    if (run.state === 'verifying') return verifyChunk(this.#context, run, await this.#targets(run), chunk);
     return null;
+  }
+
+  /** A resume may settle places, and what came behind the inventory becomes a target: a worker outlives both. */
+  async #targets({ fence, job }: Run): Promise<ReadonlyMap<string, PreparedTarget>> {
+    const of = `${fence} ${job.targets.length}`;
+    if (this.#prepared?.of === of) return this.#prepared.targets;
+    const rules = job.everywhere && withExclusions(job.everywhere, job.exclude);
+    const targets = new Map(job.targets.map((target) => [targetName(target), prepareTarget(target, rules)]));
+    // It may have read the catalog before that table came
+    if (this.#prepared !== null) await this.#context.database.catalog();
+    this.#prepared = { of, targets };
+    return targets;
   }
 
   /** It is for a worker that sees the files; whoever waits for one is told. */
@@ -153,6 +164,14 @@ export class ChunkWorker {
     const { code, text } = describeFailure(error);
     await new ChunkTable(this.#context.checkpoint, run.id).fail(run, chunk, code, text);
   }
+}
+
+/** A row id may be excluded, but is read with every row all the same. */
+function withExclusions(rules: Rules, exclude: Job['exclude']): Rules {
+  const left = exclude.map(
+    ({ table, column }): Decision => ({ place: placeText(table, column, ''), as: 'leave' }),
+  );
+  return { ...rules, decisions: [...rules.decisions, ...left] };
 }
 
 function contextOf(settings: WorkerSettings, run: Run, database: Database, checkpoint: Knex): WorkerContext {

@@ -15,13 +15,14 @@ export interface TargetProgress {
 
 /** Rows that the current stage has been through, per target, in the job's order. */
 export function targetsOf({ run, totals }: Progress): TargetProgress[] {
-  return run.job.targets.map(({ shape: { table } }) => {
-    const ranges = totals.get(table)?.ranges;
+  return run.job.targets.map(({ name: own, shape }) => {
+    const name = own ?? shape.table;
+    const ranges = totals.get(name)?.ranges;
     const verifying = run.state === 'verifying' || run.state.startsWith('verified');
     const done = (verifying ? ranges?.verification.rows : ranges?.tally.rows) ?? 0;
-    const expected = run.inventory.targets.find(({ target }) => target === table)?.rows ?? 0;
+    const expected = run.inventory.targets.find(({ target }) => target === name)?.rows ?? 0;
     // Rows may have come since the inventory was taken.
-    return { target: table, done, total: Math.max(expected, done) };
+    return { target: name, done, total: Math.max(expected, done) };
   });
 }
 

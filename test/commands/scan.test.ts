@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
 import { sealText } from '../support/octopus/sealing.ts';
@@ -46,6 +46,17 @@ test('scan tells per place how many values of which format open under which key,
   const alone = await keyturn(words);
   expect(alone.stdout).toMatch(
     /^VariableSet\.JSON\.List\[\]\.Value: octopus, 2 values under \w{16}, 1 look-alike$/m,
+  );
+  const told =
+    'in VariableSet.JSON.List[].Value 1 value looks sealed, but no key given opens it; 2 beside it open';
+  expect(alone.stderr).toContain(`warning: ${told}\n`);
+  const planned = await keyturn(['plan', '--no-attachments', ...words.slice(1)]);
+  expect(planned.stderr).toContain(told);
+  const verified = await keyturn(['verify', '--no-attachments', ...words.slice(1)], { cwd: path });
+  expect(verified.stderr).toContain(told);
+  const [report] = readdirSync(`${path}/keyturn-reports`);
+  expect(readFileSync(`${path}/keyturn-reports/${report}/report.txt`, 'utf8').replace(/\s+/g, ' ')).toContain(
+    told,
   );
   for (const text of [scanned.stdout, alone.stdout]) expect(text).not.toContain(secret('', one).slice(-10));
 });

@@ -175,6 +175,7 @@ describe.each(engines)('on %s', (engine) => {
       signal: new AbortController().signal,
       pace: paceOf([]),
       progress: () => {},
+      lookAgain: async () => null,
     };
     const run = await stage.run();
     const coordinator = new Coordinator(coordination, { ...run, kind: 'verification' });

@@ -7,7 +7,7 @@ import { expectMany } from '../support/n8n/many.ts';
 import { type Place, withStore } from '../support/n8n/store.ts';
 import { deploymentKeyRows } from '../support/n8n/truth.ts';
 import { engines, Places } from './places.ts';
-import { Stage } from './stage.ts';
+import { Stage, sqlText } from './stage.ts';
 
 const oldKey = 'the key before it';
 const newKey = 'the key after it';
@@ -164,6 +164,19 @@ describe.each(engines)('on %s, ciphertext that no field declares, in', (engine) 
       { table: 'workflow_entity', column: 'nodes', values: 0, lookAlikes: 1 },
     ]);
   });
+});
+
+test('what comes while the run is under way is not called verified; taken out, the run ends well', async () => {
+  const place = await places.many('sqlite', credentials, oldKey);
+  const stage = places.closing(await Stage.open(place, oldKey, newKey));
+  const [sql] = flat(intoWorkflow(sealed('lost with the old key')));
+  const late = sql.replace('(?, ?, ?)', `('w', 'w', ${sqlText(sealed('lost with the old key'))})`);
+  const ended = await stage.finish({ meddling: [{ step: 'verify', chunk: 1, times: [[late]] }] });
+  expect(ended.error).toMatchObject({ code: 'late-places', exitCode: 3 });
+  expect(String(ended.error)).toContain('workflow_entity.nodes (1)');
+  expect(ended.run.state).toBe('failed');
+  await withStore(place, (store) => store.run("delete from workflow_entity where id = 'w'", []));
+  expect(await stage.finish()).toMatchObject({ error: undefined, run: { state: 'verified' } });
 });
 
 test('a value under a data key is found where no field declares it, though no rotation of the master key loses it', async () => {

@@ -1,0 +1,63 @@
+import type { Database, Table } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import type { Decision, Job } from '../job/job.ts';
+import { readPlace } from '../job/place.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { assertFound } from './fit-shape.ts';
+import { wantedOf } from './preflight.ts';
+import { scanDatabase } from './scan.ts';
+
+/**
+ * The job of a run with what is settled later. Only the tables that are named are read; those decisions that the job has
+ * already are none.
+ *
+ * @param rings whose values count as found
+ * @throws KeyturnError `undecided-place` where nothing was found, `bad-option` for what this run can no longer heed.
+ */
+export async function settle(
+  database: Database,
+  job: Job,
+  given: readonly Decision[],
+  rings: readonly Keyring[],
+): Promise<Job> {
+  const { everywhere } = job;
+  if (everywhere === undefined) return job;
+  const { decisions } = everywhere;
+  const fresh = given.filter(
+    ({ place, as }) => !decisions.some((known) => known.place === place && known.as === as),
+  );
+  if (fresh.length === 0) return job;
+  const catalog = await database.catalog();
+  for (const decision of fresh) assertHeeded(decision, job, catalog);
+  const named = new Set(fresh.map(({ place }) => readPlace(place)?.table));
+  const scan = await scanDatabase(
+    database,
+    catalog.filter(({ name }) => named.has(name)),
+    wantedOf(job, everywhere, rings),
+  );
+  for (const decision of fresh) assertFound(decision, scan);
+  return { ...job, everywhere: { ...everywhere, decisions: [...decisions, ...fresh] } };
+}
+
+/** What was passed over, or sealed already, is not done otherwise by a word. */
+function assertHeeded(
+  { place, as }: Decision,
+  { everywhere, targets }: Job,
+  catalog: readonly Table[],
+): void {
+  const before = everywhere?.decisions.find((known) => known.place === place)?.as;
+  const { table, column, path } = readPlace(place) ?? {};
+  const isBinary = catalog
+    .find(({ name }) => name === table)
+    ?.columns.some(({ name, holds }) => name === column && holds === 'binary');
+  const isRotated = targets.some(
+    ({ shape, fields }) => shape.table === table && fields.some((field) => field.column === column),
+  );
+  const whole = isBinary === true && isRotated && path === '' && as === 'leave';
+  if (before === undefined && !whole) return;
+  throw new KeyturnError(
+    'bad-option',
+    `--decide ${place}=${as}: this run ${before === 'leave' ? 'leaves its values behind' : 'rotates its values'}`,
+    { hint: 'that was settled before the first change; leave out this --decide' },
+  );
+}

@@ -1,0 +1,25 @@
+import { KeyturnError } from '../error.ts';
+
+/**
+ * What nothing is written by may be left at once when somebody asks to stop.
+ *
+ * @param hint what the user does then
+ * @throws KeyturnError `stopped`
+ */
+export async function unlessStopped<T>(
+  signal: AbortSignal,
+  work: Promise<T>,
+  hint = 'nothing was touched',
+): Promise<T> {
+  let leave: () => void = () => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    leave = () => reject(new KeyturnError('stopped', `stopped by ${String(signal.reason)}`, { hint }));
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+  });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    signal.removeEventListener('abort', leave);
+  }
+}
