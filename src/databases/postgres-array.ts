@@ -14,7 +14,8 @@ const headerBytes = 20;
 export function arrayParameter(type: 'text' | 'bytea', elements: readonly (string | null)[]): Buffer {
   const encoding = type === 'text' ? 'utf8' : 'latin1';
   const most = encoding === 'utf8' ? 3 : 1;
-  const room = elements.reduce((sum, element) => sum + 4 + (element?.length ?? 0) * most, headerBytes);
+  let room = headerBytes;
+  for (const element of elements) room += 4 + (element?.length ?? 0) * most;
   const array = Buffer.allocUnsafe(room);
   array.writeInt32BE(1, 0);
   array.writeInt32BE(elements.includes(null) ? 1 : 0, 4);

@@ -1,4 +1,4 @@
-import { type Document, MalformedDocument } from './document.ts';
+import { type Document, type Leaf, MalformedDocument } from './document.ts';
 import { escaped } from './json.ts';
 import { nestedStrings } from './json-nested.ts';
 import { readNested } from './json-reader.ts';
@@ -15,11 +15,7 @@ export const any: Document = {
     return orWhole(value, nestedStrings, { path: '', text: value, start: 0, end: value.length, within: 0 });
   },
   edit(value, edits) {
-    return splice(value, edits, (text, { within = 0 }) => {
-      let encoded = text;
-      for (let level = 0; level < within; level++) encoded = escaped(encoded);
-      return encoded;
-    });
+    return splice(value, edits, escapedWithin);
   },
   read(value) {
     return orWhole(value, readNested, { path: '', text: value });
@@ -28,6 +24,12 @@ export const any: Document = {
     return siblingsAt(unmarked(value), path);
   },
 };
+
+function escapedWithin(text: string, { within = 0 }: Leaf): string {
+  let encoded = text;
+  for (let level = 0; level < within; level++) encoded = escaped(encoded);
+  return encoded;
+}
 
 /** A byte order mark is none of the JSON behind it (RFC 8259, section 8.1); a space in its place keeps all offsets. */
 function unmarked(value: string): string {

@@ -6,7 +6,7 @@ export function splice(
   edits: readonly Edit[],
   encode: (text: string, leaf: Leaf) => string,
 ): string {
-  const ordered = [...edits].sort((a, b) => a.leaf.start - b.leaf.start);
+  const ordered = [...edits].sort(byStart);
   // Joined at once: a string put together bit by bit keeps every bit alive until somebody reads it
   const parts: string[] = [];
   let done = 0;
@@ -20,4 +20,8 @@ export function splice(
   }
   parts.push(value.slice(done));
   return parts.join('');
+}
+
+function byStart(a: Edit, b: Edit): number {
+  return a.leaf.start - b.leaf.start;
 }

@@ -19,13 +19,18 @@ export const n8nWrapped: Format = {
   open(sealed, ring) {
     const gcm = gcmCipher(ring);
     const cbc = new CbcCipher(ring.primary.text);
-    return sealed.map((text) => {
+    const openings: Opening[] = [];
+    for (const text of sealed) {
       const newer = parseGcm(text);
-      if (newer !== undefined) return opening(gcm.open(newer), ring);
-      const older = parseCbc(text);
-      if (older === 'foreign') return 'foreign';
-      return opening(older === 'malformed' ? undefined : cbc.open(older), ring);
-    });
+      const older = newer === undefined ? parseCbc(text) : undefined;
+      if (newer !== undefined) openings.push(opening(gcm.open(newer), ring));
+      else if (older === 'foreign') openings.push('foreign');
+      else
+        openings.push(
+          opening(older === undefined || older === 'malformed' ? undefined : cbc.open(older), ring),
+        );
+    }
+    return openings;
   },
 
   seal(plain, ring, like) {
@@ -33,12 +38,16 @@ export const n8nWrapped: Format = {
     const cbc = new CbcCipher(ring.primary.text);
     // One fill for the whole batch; the older form uses the first bytes of its slice
     const random = randomBytes(plain.length * gcmSaltBytes);
-    return plain.map((bytes, i) => {
+    const sealed: string[] = [];
+    for (const [i, bytes] of plain.entries()) {
       const at = i * gcmSaltBytes;
-      return like[i]?.startsWith(cbcPrefix)
-        ? cbc.seal(bytes, random.subarray(at, at + cbcSaltBytes))
-        : gcm.seal(bytes, random.subarray(at, at + gcmSaltBytes));
-    });
+      sealed.push(
+        like[i]?.startsWith(cbcPrefix)
+          ? cbc.seal(bytes, random.subarray(at, at + cbcSaltBytes))
+          : gcm.seal(bytes, random.subarray(at, at + gcmSaltBytes)),
+      );
+    }
+    return sealed;
   },
 
   isEmpty(text) {

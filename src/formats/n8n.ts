@@ -20,29 +20,29 @@ export const n8n: Format = {
 
   open(sealed, ring) {
     const ciphers = new Ciphers(ring);
-    return sealed.map((text) => {
+    const openings: Opening[] = [];
+    for (const text of sealed) {
       const id = prefixOf(text);
-      return id === undefined ? openLegacy(text, ciphers) : openTagged(text, id, ciphers);
-    });
+      openings.push(id === undefined ? openLegacy(text, ciphers) : openTagged(text, id, ciphers));
+    }
+    return openings;
   },
 
   seal(plain, ring, like) {
     const ciphers = new Ciphers(ring);
     // One fill for the whole batch; the legacy generation uses the first bytes of its slice.
     const random = randomBytes(plain.length * gcmSaltBytes);
-    return plain.map((bytes, i) => {
+    const sealed: string[] = [];
+    for (const [i, bytes] of plain.entries()) {
       const at = i * gcmSaltBytes;
       const id = prefixOf(like[i] ?? '');
-      if (id === undefined) return ciphers.legacy.cipher.seal(bytes, random.subarray(at, at + cbcSaltBytes));
-      const data = ciphers.data(id);
-      if (data === undefined) {
-        throw new KeyturnError(
-          'source-key',
-          `a value names the data key "${id}", which the target keys lack`,
-        );
-      }
-      return `${id}:${data.cipher.seal(bytes, random.subarray(at, at + gcmSaltBytes))}`;
-    });
+      sealed.push(
+        id === undefined
+          ? ciphers.legacy.cipher.seal(bytes, random.subarray(at, at + cbcSaltBytes))
+          : `${id}:${ciphers.target(id).seal(bytes, random.subarray(at, at + gcmSaltBytes))}`,
+      );
+    }
+    return sealed;
   },
 
   /** n8n reads whatever decodes to fewer than 16 bytes as ''. Text that is no base64 at all is not taken for that. */
@@ -105,6 +105,13 @@ class Ciphers {
       this.#legacy = { key, cipher: new CbcCipher(key.text) };
     }
     return this.#legacy;
+  }
+
+  /** @throws KeyturnError `source-key` */
+  target(id: string): GcmCipher {
+    const data = this.data(id);
+    if (data !== undefined) return data.cipher;
+    throw new KeyturnError('source-key', `a value names the data key "${id}", which the target keys lack`);
   }
 
   data(id: string): { readonly key: Key; readonly cipher: GcmCipher } | undefined {

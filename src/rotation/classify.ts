@@ -6,7 +6,7 @@ import type { ExceptionReason } from './exception-table.ts';
 import { byFormat } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
 import { type Verdict, verdictOf } from './rules.ts';
-import type { Value } from './value.ts';
+import { textsOf, type Value } from './value.ts';
 
 export interface Rotation {
   readonly from: Keyring;
@@ -22,25 +22,30 @@ export interface Rotation {
 
 /** Opens what is not settled yet, and decides what becomes of it. */
 export function classify(values: readonly Value[], rotation: Rotation): void {
-  const open = values.filter((value) => value.outcome === 'nothing' && value.leaf !== null);
+  const open = values.filter(isUnsettled);
   if (rotation.mode === 'chunk') classifyChunk(open, rotation);
   else classifySweep(open, rotation);
 }
 
+function isUnsettled({ outcome, leaf }: Value): boolean {
+  return outcome === 'nothing' && leaf !== null;
+}
+
+function isLeftByRules({ prepared, outcome, plain }: Value): boolean {
+  return prepared.rules !== null && outcome !== 'nothing' && outcome !== 'rotated' && plain === null;
+}
+
 function classifyChunk(values: readonly Value[], { from, to }: Rotation): void {
-  const stays = staying(to);
+  const stays = new Staying(to);
   for (const [format, batch] of byFormat(values)) {
-    const openings = format.open(
-      batch.map((value) => value.text),
-      from,
-    );
-    batch.forEach((value, i) => {
+    const openings = format.open(textsOf(batch), from);
+    for (const [i, value] of batch.entries()) {
       const opening = openings[i] ?? 'closed';
       if (value.prepared.rules !== null) settleByRules(value, opening, judged(value, opening), stays);
       else if (opening === 'foreign') settleForeign(value, from, to);
       else if (opening === 'closed') settleClosed(value, 'does-not-open');
       else settleOpened(value, opening, stays);
-    });
+    }
   }
   readAfterwards(values, to);
 }
@@ -50,15 +55,8 @@ function classifyChunk(values: readonly Value[], { from, to }: Rotation): void {
  * look-alike seems to open once in a while.
  */
 function readAfterwards(values: readonly Value[], to: Keyring): void {
-  const staying = values.filter(
-    ({ prepared, outcome, plain }) =>
-      prepared.rules !== null && outcome !== 'nothing' && outcome !== 'rotated' && plain === null,
-  );
-  for (const [format, batch] of byFormat(staying)) {
-    const openings = format.open(
-      batch.map((value) => value.text),
-      to,
-    );
+  for (const [format, batch] of byFormat(values.filter(isLeftByRules))) {
+    const openings = format.open(textsOf(batch), to);
     batch.forEach((value, i) => {
       const opening = openings[i];
       if (typeof opening === 'object' && judged(value, opening) === 'rotate') value.plain = opening.plain;
@@ -74,9 +72,9 @@ function judged({ prepared, path, stored, table }: Value, opening: Opening): Ver
   );
 }
 
-function settleByRules(value: Value, opening: Opening, verdict: Verdict, stays: (key: Key) => boolean): void {
+function settleByRules(value: Value, opening: Opening, verdict: Verdict, stays: Staying): void {
   if (verdict === 'rotate' && typeof opening === 'object') {
-    value.outcome = stays(opening.key) ? 'current' : 'rotated';
+    value.outcome = stays.holds(opening.key) ? 'current' : 'rotated';
     value.plain = opening.plain;
   } else if (verdict === 'exception') {
     value.outcome = 'exceptions';
@@ -88,9 +86,9 @@ function settleByRules(value: Value, opening: Opening, verdict: Verdict, stays: 
 }
 
 function classifySweep(values: readonly Value[], { from, to, asLeft }: Rotation): void {
-  const stays = staying(to);
+  const stays = new Staying(to);
   for (const [format, batch] of byFormat(values)) {
-    const texts = batch.map((value) => value.text);
+    const texts = textsOf(batch);
     const before = format.open(texts, from);
     const after = format.open(texts, to);
     batch.forEach((value, i) => {
@@ -105,7 +103,7 @@ function classifySweep(values: readonly Value[], { from, to, asLeft }: Rotation)
       } else if (typeof current === 'string' || (typeof old !== 'string' && asLeft?.has(value.row))) {
         if (value.prepared.rules !== null) settleByRules(value, old, 'rotate', stays);
         else settleOpened(value, old as Exclude<Opening, string>, stays);
-      } else if (typeof old !== 'string' && !stays(old.key) && !format.authenticated)
+      } else if (typeof old !== 'string' && !stays.holds(old.key) && !format.authenticated)
         settleUndecided(value, current.plain);
       else {
         value.outcome = 'current';
@@ -125,21 +123,30 @@ function plausible(opening: Opening, value: Value): Opening {
 }
 
 /** Whether values under a key stay as they are; asked once per key. */
-function staying(to: Keyring): (key: Key) => boolean {
-  const known = new Map<Key, boolean>();
-  return (key) => {
-    const answer = known.get(key) ?? to.holds(key);
-    known.set(key, answer);
+class Staying {
+  readonly #to: Keyring;
+  readonly #known = new Map<Key, boolean>();
+
+  constructor(to: Keyring) {
+    this.#to = to;
+  }
+
+  holds(key: Key): boolean {
+    let answer = this.#known.get(key);
+    if (answer === undefined) {
+      answer = this.#to.holds(key);
+      this.#known.set(key, answer);
+    }
     return answer;
-  };
+  }
 }
 
-function settleOpened(value: Value, opening: Exclude<Opening, string>, stays: (key: Key) => boolean): void {
+function settleOpened(value: Value, opening: Exclude<Opening, string>, stays: Staying): void {
   if (!isPlausible(opening.plain, value.prepared.field.plaintext)) {
     settleClosed(value, 'implausible');
     return;
   }
-  value.outcome = stays(opening.key) ? 'current' : 'rotated';
+  value.outcome = stays.holds(opening.key) ? 'current' : 'rotated';
   value.plain = opening.plain;
 }
 

@@ -109,8 +109,8 @@ function digestLanes(
   lanes: number[],
   digests: Buffer,
 ): void {
-  const blocks = (i: number): number => ((ends[i] ?? 0) - (starts[i] ?? 0)) / block;
-  lanes.sort((a, b) => blocks(b) - blocks(a));
+  const blocks = lengthsInBlocks(starts, ends);
+  lanes.sort((a, b) => (blocks[b] ?? 0) - (blocks[a] ?? 0));
   const cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false);
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
   let state: Buffer = Buffer.alloc(lanes.length * block);
@@ -124,11 +124,17 @@ function digestLanes(
       }
     }
     state = aligned(cipher.update(state.subarray(0, active * block)));
-    while (active > 0 && blocks(lanes[active - 1] ?? 0) === position + 1) {
+    while (active > 0 && blocks[lanes[active - 1] ?? 0] === position + 1) {
       active--;
       state.copy(digests, (lanes[active] ?? 0) * digestBytes, active * block, active * block + digestBytes);
     }
   }
+}
+
+function lengthsInBlocks(starts: readonly number[], ends: readonly number[]): Uint32Array {
+  const lengths = new Uint32Array(starts.length);
+  for (let i = 0; i < lengths.length; i++) lengths[i] = ((ends[i] ?? 0) - (starts[i] ?? 0)) / block;
+  return lengths;
 }
 
 /** Typed arrays of words need an aligned start, which a pooled buffer does not promise. */

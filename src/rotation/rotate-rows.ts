@@ -1,15 +1,15 @@
 import type { Change, Row } from '../databases/database.ts';
-import type { Leaf } from '../documents/document.ts';
+import type { Edit, Leaf } from '../documents/document.ts';
 import { targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { classify, type Rotation } from './classify.ts';
 import { digestAll, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import type { Exception } from './exception-table.ts';
-import { byFormat, type PreparedTarget } from './field-values.ts';
+import { byFormat, type PreparedField, type PreparedTarget } from './field-values.ts';
 import { slices } from './slices.ts';
 import { emptyTally, type Tally } from './tally.ts';
-import { type Value, valuesOf } from './value.ts';
+import { textsOf, type Value, valuesOf } from './value.ts';
 
 export interface RotatedRow {
   readonly change: Change | null;
@@ -41,6 +41,8 @@ export class RotatedRows {
 
 /**
  * Opens under the old keys and seals under the new ones; touches no database. One result per row, in order.
+ * What is done per value here and in formats and documents is done by functions that last: V8 drops the compiled code of
+ * a closure that nobody holds at every full collection, and compiles it again.
  * @param digests key of the row digests
  * @param readBack what was sealed is opened again; throws when it does not say the same
  */
@@ -59,7 +61,7 @@ export function rotateRows(
     classify(all, rotation);
     seal(all, rotation);
     if (readBack) assertReadable(all, rotation.to);
-    const counted = values.map((each) => each.filter(({ outcome }) => outcome !== 'nothing'));
+    const counted = values.map((each) => each.filter(isValue));
     rotated.add(
       slice.map((row, i) => summarise(prepared, row, counted[i] ?? [])),
       digestRows(slice, counted, digests, evidence),
@@ -80,9 +82,7 @@ function digestRows(
   as: (value: Value) => Evidence,
 ): Buffer {
   const messages = new Messages();
-  rows.forEach((row, i) => {
-    addRow(messages, row, (values[i] ?? []).filter(isDigested).map(as));
-  });
+  for (const [i, row] of rows.entries()) addRow(messages, row, (values[i] ?? []).filter(isDigested).map(as));
   return digestAll(key, messages);
 }
 
@@ -126,20 +126,27 @@ function evidenceAsLeft(value: Value): Evidence {
 }
 
 function seal(values: readonly Value[], { to }: Rotation): void {
-  const open = values.filter((value) => value.outcome === 'rotated' && value.plain !== null);
-  for (const [format, batch] of byFormat(open)) {
-    const plain = batch.map((value) =>
-      value.prepared.field.becomes === 'primary' ? Buffer.from(to.primary.text) : (value.plain as Buffer),
-    );
-    const sealed = format.seal(
-      plain,
-      to,
-      batch.map((value) => value.text),
-    );
-    batch.forEach((value, i) => {
-      value.sealed = sealed[i] ?? null;
-    });
+  for (const [format, batch] of byFormat(values.filter(isOpened))) {
+    const plain: Buffer[] = [];
+    for (const value of batch) {
+      const isPrimary = value.prepared.field.becomes === 'primary';
+      plain.push(isPrimary ? Buffer.from(to.primary.text) : (value.plain as Buffer));
+    }
+    const sealed = format.seal(plain, to, textsOf(batch));
+    for (const [i, value] of batch.entries()) value.sealed = sealed[i] ?? null;
   }
+}
+
+function isValue({ outcome }: Value): boolean {
+  return outcome !== 'nothing';
+}
+
+function isOpened({ outcome, plain }: Value): boolean {
+  return outcome === 'rotated' && plain !== null;
+}
+
+function isSealed({ sealed }: Value): boolean {
+  return sealed !== null;
 }
 
 function summarise(prepared: PreparedTarget, row: Row, values: readonly Value[]): RotatedRow {
@@ -164,14 +171,17 @@ function summarise(prepared: PreparedTarget, row: Row, values: readonly Value[])
 }
 
 function changeOf(row: Row, values: readonly Value[]): Change | null {
-  const edited = values.filter((value) => value.sealed !== null);
+  const edited = values.filter(isSealed);
   if (edited.length === 0) return null;
   const next = [...row.values];
-  for (const field of new Set(edited.map((value) => value.prepared))) {
-    const edits = edited
-      .filter((value) => value.prepared === field)
-      .map((value) => ({ leaf: value.leaf as Leaf, text: value.sealed as string }));
-    next[field.field.index] = field.document.edit(row.values[field.field.index] ?? '', edits);
+  const edits = new Map<PreparedField, Edit[]>();
+  for (const { prepared, leaf, sealed } of edited) {
+    const edit = { leaf: leaf as Leaf, text: sealed as string };
+    const others = edits.get(prepared);
+    if (others === undefined) edits.set(prepared, [edit]);
+    else others.push(edit);
   }
+  for (const [{ field, document }, all] of edits)
+    next[field.index] = document.edit(row.values[field.index] ?? '', all);
   return { id: row.id, old: row.values, new: next };
 }

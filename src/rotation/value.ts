@@ -27,32 +27,37 @@ export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Val
   const values: Value[] = [];
   for (const field of fieldsOf(prepared, row)) {
     const stored = row.values[field.field.index] ?? null;
-    const value = (leaf: Leaf | null, outcome: Outcome, reason: ExceptionReason | null = null): Value => ({
-      prepared: field,
-      table: prepared.target.shape.table,
-      row: index,
-      stored: stored ?? '',
-      text: leaf?.text ?? stored ?? '',
-      path: leaf?.path ?? '',
-      leaf,
-      outcome,
-      reason,
-      plain: null,
-      sealed: null,
-    });
+    const place = { prepared: field, table: prepared.target.shape.table, row: index, stored: stored ?? '' };
     if (stored === null || stored === '') {
-      if (!field.searching) values.push(value(null, 'empty'));
+      if (!field.searching) values.push(valueAt(place, null, 'empty'));
       continue;
     }
     try {
       for (const leaf of field.document.leaves(stored)) {
         const empty = !field.searching && field.format.isEmpty(leaf.text);
-        values.push(value(leaf, empty ? 'empty' : 'nothing'));
+        values.push(valueAt(place, leaf, empty ? 'empty' : 'nothing'));
       }
     } catch (error) {
       if (!(error instanceof MalformedDocument)) throw error;
-      values.push(value(null, 'exceptions', 'malformed-document'));
+      values.push(valueAt(place, null, 'exceptions', 'malformed-document'));
     }
   }
   return values;
+}
+
+function valueAt(
+  { prepared, table, row, stored }: Pick<Value, 'prepared' | 'table' | 'row' | 'stored'>,
+  leaf: Leaf | null,
+  outcome: Outcome,
+  reason: ExceptionReason | null = null,
+): Value {
+  const [text, path] = [leaf?.text ?? stored, leaf?.path ?? ''];
+  return { prepared, table, row, stored, text, path, leaf, outcome, reason, plain: null, sealed: null };
+}
+
+/** As formats take them. */
+export function textsOf(values: readonly Value[]): string[] {
+  const texts: string[] = [];
+  for (const { text } of values) texts.push(text);
+  return texts;
 }
