@@ -106,7 +106,20 @@ const engines = [
 
 const wholeFolder = 'files: { format: octopus-stream }\n';
 
-describe.each(engines)('files beside a database on %s', (_, create) => {
+const steps = [
+  'open',
+  'intend',
+  'keep',
+  'rename',
+  'renamed',
+  'claim',
+  'commit',
+  'acknowledge',
+  'verify',
+  'confirm',
+] as const;
+
+describe.each(engines)('files beside a database on %s', (engine, create) => {
   test('all are sealed anew, the originals kept, and verified; plan, dry run and verify change nothing', async () => {
     const { run, rotation, attachments, tree, where, path } = await sceneOf(create, wholeFolder);
     const before = hashOf(tree.folder);
@@ -156,18 +169,10 @@ describe.each(engines)('files beside a database on %s', (_, create) => {
     expectCode(await run(['verify', '--database', where[1] ?? '', ...newKey]), 2);
   }, 120_000);
 
-  test.each([
-    'open',
-    'intend',
-    'keep',
-    'rename',
-    'renamed',
-    'claim',
-    'commit',
-    'acknowledge',
-    'verify',
-    'confirm',
-  ])(
+  test.each(
+    // What happens to files is the same for every database: elsewhere those where its transactions come in
+    engine === 'sqlite' ? steps : ['intend', 'rename', 'commit'],
+  )(
     'killed at the step %s of two chunks, a resume finishes it',
     async (step) => {
       const { run, rotation, attachments, tree, where } = await sceneOf(create, wholeFolder, 60);
