@@ -67,8 +67,8 @@ async function look(
     return { standing: null, document, text: `there is no run in ${place}\n` };
   }
   const run = runNamed(runs, named);
-  const coordinated = isFinished(run.state) ? false : await isCoordinated(database);
-  const standing = await readStanding(database.knex, run.id, coordinated);
+  const locked = isFinished(run.state) ? false : await isCoordinated(database);
+  const standing = await readStanding(database.knex, run.id, locked);
   const { report, ...rest } = standing;
   const { listed } = report.exceptions;
   const lines = [

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { ChunkFigures } from '../rotation/chunk-figures.ts';
-import type { Request, Run } from '../rotation/run.ts';
+import { isFinished, type Request, type Run } from '../rotation/run.ts';
 import { RunTable } from '../rotation/run-table.ts';
 import { buildReport, type Report, type TargetReport } from './report.ts';
 
@@ -37,14 +37,16 @@ export interface Standing {
   };
 }
 
+/** @param locked whether the run lock is held, asked before: a run that is finished by now has no coordinator. */
 export async function readStanding(
   checkpoint: Knex,
   runId: string,
-  coordinated: boolean | null,
+  locked: boolean | null,
   now = new Date(),
 ): Promise<Standing> {
   const figures = new ChunkFigures(checkpoint, runId);
   const run = await new RunTable(checkpoint).get(runId);
+  const coordinated = isFinished(run.state) ? false : locked;
   const report = await buildReport(checkpoint, runId);
   const { stage, targets, percent } = progressOf(report);
   const working = coordinated !== false && isWorking(run);

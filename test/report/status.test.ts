@@ -39,6 +39,14 @@ test('a finished run is done to the last row, whatever came or went', async () =
   expect(text).toMatch(/^all targets +1,205 +1,205 +100% +1,207 +100% +0 +#{10}$/m);
 });
 
+test('a run that ends between a look at its lock and one at its row has no coordinator any more', async () => {
+  const recorded = await verifiedRun();
+  expect(await readStanding(recorded.database.knex, recorded.run.id, true)).toMatchObject({
+    coordinated: false,
+  });
+  await recorded.close();
+});
+
 test('the speed of the last minute, and what went wrong on the way', async () => {
   const recorded = await RecordedRun.start();
   await recorded.become('rotating');
