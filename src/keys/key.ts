@@ -1,6 +1,14 @@
 import { scryptSync, timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
 
+/** A key on its way between two threads of one process, and nowhere else. */
+export interface SentKey {
+  readonly bytes: Uint8Array;
+  readonly isText: boolean;
+  readonly text: string | undefined;
+  readonly id: string;
+}
+
 /**
  * An encryption key that refuses to print or serialise itself: whatever formats it sees `[key <id>]`.
  * `text` is what the application's configuration holds; `bytes` are the raw key, or the UTF-8 of a text key.
@@ -12,14 +20,20 @@ export class Key {
   readonly isText: boolean;
   #id: string | undefined;
 
-  private constructor(bytes: Buffer, isText: boolean, text?: string) {
+  private constructor(bytes: Buffer, isText: boolean, text?: string, id?: string) {
     this.#bytes = bytes;
     this.#text = text;
     this.isText = isText;
+    this.#id = id;
   }
 
   static fromText(text: string): Key {
     return new Key(Buffer.from(text, 'utf8'), true, text);
+  }
+
+  /** A key from another thread of this process. */
+  static received({ bytes, isText, text, id }: SentKey): Key {
+    return new Key(Buffer.from(bytes), isText, text, id);
   }
 
   /** @param text how the application's configuration writes these bytes; default base64. */
@@ -48,6 +62,11 @@ export class Key {
       maxmem: 64 * 1024 * 1024,
     }).toString('hex');
     return this.#id;
+  }
+
+  /** For another thread of this process, which need not compute the id again. */
+  sent(): SentKey {
+    return { bytes: this.#bytes, isText: this.isText, text: this.#text, id: this.id };
   }
 
   equals(other: Key): boolean {

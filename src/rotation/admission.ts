@@ -2,7 +2,7 @@ import { KeyturnError } from '../error.ts';
 import type { Key } from '../keys/key.ts';
 import { hostOf, processName } from './process-name.ts';
 import { assertKeys, type Run } from './run.ts';
-import { sendKey, type ThreadData } from './thread.ts';
+import type { ThreadData } from './thread.ts';
 
 /** A worker that wants to take chunks of a run. */
 export interface Applicant {
@@ -33,8 +33,8 @@ export function admit(run: Run, applicant: Applicant): ThreadData {
     attachments,
     statementTimeoutMs: run.options.chunkTimeoutMs,
     worker: processName(),
-    oldKey: sendKey(keys.current),
-    newKey: sendKey(keys.next),
+    oldKey: keys.current.sent(),
+    newKey: keys.next.sent(),
     referenceRun: null,
   };
 }

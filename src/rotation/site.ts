@@ -6,7 +6,7 @@ import { type Pace, paceOf } from './pace.ts';
 import { processName } from './process-name.ts';
 import type { Run } from './run.ts';
 import { openRunQueue, type QueueSite } from './run-queue.ts';
-import { sendKey, type ThreadData } from './thread.ts';
+import type { ThreadData } from './thread.ts';
 
 /** Where and how a run works. */
 export interface Site extends QueueSite {
@@ -68,8 +68,8 @@ export function threadData(
     attachments,
     statementTimeoutMs: run.options.chunkTimeoutMs,
     worker: processName(),
-    oldKey: sendKey(keys.current),
-    newKey: sendKey(keys.next),
+    oldKey: keys.current.sent(),
+    newKey: keys.next.sent(),
     referenceRun,
   };
 }

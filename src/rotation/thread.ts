@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { KeyturnError } from '../error.ts';
-import { Key } from '../keys/key.ts';
+import { Key, type SentKey } from '../keys/key.ts';
 import type { Hint } from '../queue/queue.ts';
 import { type FromThread, sendError } from '../queue/thread-pool.ts';
 import { ChunkWorker, type WorkerSettings } from './worker.ts';
@@ -10,16 +10,6 @@ export type ThreadData = Omit<WorkerSettings, 'oldKey' | 'newKey'> & {
   readonly oldKey: SentKey | null;
   readonly newKey: SentKey;
 };
-
-type SentKey = { readonly text: string } | { readonly bytes: Uint8Array };
-
-export function sendKey(key: Key): SentKey {
-  return key.isText ? { text: key.text } : { bytes: key.bytes };
-}
-
-function receiveKey(sent: SentKey): Key {
-  return 'text' in sent ? Key.fromText(sent.text) : Key.fromBytes(sent.bytes);
-}
 
 /** A worker elsewhere may see what this one does not. */
 export function isForOthers(error: unknown): boolean {
@@ -33,7 +23,7 @@ export async function serve(): Promise<void> {
   const send = (message: FromThread): void => port.postMessage(message);
   const data = workerData as ThreadData;
   try {
-    const keys = { oldKey: data.oldKey && receiveKey(data.oldKey), newKey: receiveKey(data.newKey) };
+    const keys = { oldKey: data.oldKey && Key.received(data.oldKey), newKey: Key.received(data.newKey) };
     const worker = await ChunkWorker.open({ ...data, ...keys }, (news) => send({ news }));
     port.on('message', (hint: Hint) => {
       worker.take(hint.chunk).then(
