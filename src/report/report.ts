@@ -143,12 +143,15 @@ export interface Report {
 
 /** @throws KeyturnError `run-unknown`. */
 export async function buildReport(checkpoint: Knex, runId: string): Promise<Report> {
-  const runs = new RunTable(checkpoint);
-  const run = await runs.get(runId);
-  const history = await runs.events(runId);
+  return reportOf(checkpoint, await new RunTable(checkpoint).get(runId));
+}
+
+/** The report of a run as it was read: its state is that of `run`, whatever became of it since. */
+export async function reportOf(checkpoint: Knex, run: Run): Promise<Report> {
+  const history = await new RunTable(checkpoint).events(run.id);
   const targets = await targetsOf(checkpoint, run);
   const totals = sumFigures(targets);
-  const exceptions = new ExceptionTable(checkpoint, runId);
+  const exceptions = new ExceptionTable(checkpoint, run.id);
   const { job } = run;
   const verdict = verdictOf(run, totals, await exceptions.countOpen({ only: undecidedReasons }));
   return {

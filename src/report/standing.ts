@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { ChunkFigures } from '../rotation/chunk-figures.ts';
 import { isFinished, type Request, type Run } from '../rotation/run.ts';
 import { RunTable } from '../rotation/run-table.ts';
-import { buildReport, type Report, type TargetReport } from './report.ts';
+import { type Report, reportOf, type TargetReport } from './report.ts';
 
 /** How far one target is in what the run does now. */
 export interface TargetStanding {
@@ -47,7 +47,7 @@ export async function readStanding(
   const figures = new ChunkFigures(checkpoint, runId);
   const run = await new RunTable(checkpoint).get(runId);
   const coordinated = isFinished(run.state) ? false : locked;
-  const report = await buildReport(checkpoint, runId);
+  const report = await reportOf(checkpoint, run);
   const { stage, targets, percent } = progressOf(report);
   const working = coordinated !== false && isWorking(run);
   const rate = working ? await figures.rowsPerSecond(stage === 'verified' ? run.round : null, now) : null;
