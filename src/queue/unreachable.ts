@@ -1,7 +1,7 @@
 import { KeyturnError } from '../error.ts';
 
 /** How long a queue may take to answer at start: a container may still be starting, an operator waits. */
-export const patienceMs = 8_000;
+export const patienceMs = 7_000;
 
 /** What the user is told about a queue that cannot be used. The drivers' texts never hold a password (tested). */
 export function unreachable(place: string, cause: unknown): KeyturnError {

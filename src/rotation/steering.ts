@@ -43,7 +43,7 @@ export async function steer(
 ): Promise<Steered> {
   if (rests(run.state, request)) return { run, by: 'already' };
   const alone = await restAlone(database, run, request);
-  if (alone !== null) return { run: alone, by: isFinished(alone.state) ? 'ended' : 'this' };
+  if (alone !== null) return told(alone, 'already');
   const runs = new RunTable(database.knex);
   const until = performance.now() + waitMs;
   let nextTry = performance.now() + tryLockEveryMs;
@@ -57,8 +57,14 @@ export async function steer(
     if (performance.now() < nextTry) continue;
     nextTry = performance.now() + tryLockEveryMs;
     const left = await restAlone(database, run, request);
-    if (left !== null) return { run: left, by: isFinished(left.state) ? 'ended' : 'this' };
+    if (left !== null) return told(left, 'coordinator');
   }
+}
+
+/** What a run at rest whose lock was free, as `restAlone` found or left it, is told as; `found`: who moved it before. */
+function told({ run, moved }: Rested, found: 'already' | 'coordinator'): Steered {
+  if (isFinished(run.state)) return { run, by: 'ended' };
+  return { run, by: moved ? 'this' : found };
 }
 
 /** Nobody works on a run in such a state, or what was asked for has been done. */
@@ -67,18 +73,24 @@ function rests(state: RunState, request: Request): boolean {
   return request === 'pause' && (state === 'paused' || state === 'failed');
 }
 
+interface Rested {
+  readonly run: Run;
+  /** By restAlone, not by the coordinator before it. */
+  readonly moved: boolean;
+}
+
 /** Moves the run itself when no coordinator can: under its lock none begins. Null: one is alive. */
-async function restAlone(database: Database, run: Run, request: Request): Promise<Run | null> {
+async function restAlone(database: Database, run: Run, request: Request): Promise<Rested | null> {
   const lock = await lockOrNull(database);
   if (lock === null) return null;
   try {
     const runs = new RunTable(database.knex);
     const now = await runs.get(run.id);
-    if (rests(now.state, request)) return now;
+    if (rests(now.state, request)) return { run: now, moved: false };
     const state = request === 'pause' ? 'paused' : 'cancelled';
     const moved = await runs.become(now, state, reasonOf(now, request));
     await runs.record(moved.id, state, { code: moved.reason?.code ?? state });
-    return moved;
+    return { run: moved, moved: true };
   } finally {
     await lock.release();
   }

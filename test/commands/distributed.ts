@@ -16,7 +16,16 @@ export class Distributed {
   readonly #remove: () => void;
   readonly #started: Started[] = [];
 
-  private constructor(folder: { path: string; remove(): void }, database: TestDatabase, queue: string) {
+  /** Connected beforehand: a run is over in less time than a busy machine may take to connect. */
+  readonly #holder: pg.Client;
+
+  private constructor(
+    folder: { path: string; remove(): void },
+    database: TestDatabase,
+    holder: pg.Client,
+    queue: string,
+  ) {
+    this.#holder = holder;
     this.path = folder.path;
     this.#remove = folder.remove;
     this.database = database;
@@ -28,7 +37,9 @@ export class Distributed {
   static async open(queue: string | null): Promise<Distributed> {
     const database = await createDatabase();
     await manyPostgres(database.url, { credentials, instanceKey });
-    return new Distributed(emptyFolder(), database, queue ?? database.url);
+    const holder = new pg.Client({ connectionString: database.url, application_name: 'keyturn test' });
+    await holder.connect();
+    return new Distributed(emptyFolder(), database, holder, queue ?? database.url);
   }
 
   file(name: string): string {
@@ -95,12 +106,9 @@ export class Distributed {
 
   /** Holds every writer of the credentials until it is released. */
   async hold(): Promise<() => Promise<void>> {
-    const client = new pg.Client(this.database.url);
-    await client.connect();
-    await client.query('begin; lock table credentials_entity in share mode');
+    await this.#holder.query('begin; lock table credentials_entity in share mode');
     return async () => {
-      await client.query('commit');
-      await client.end();
+      await this.#holder.query('commit');
     };
   }
 
@@ -122,6 +130,7 @@ export class Distributed {
   async close(): Promise<void> {
     for (const { child } of this.#started) child.kill('SIGKILL');
     await Promise.all(this.#started.map(({ ended }) => ended));
+    await this.#holder.end();
     await this.database.close();
     this.#remove();
   }

@@ -159,7 +159,7 @@ test('a queue out of reach is refused in time, nothing touched and no password t
   const refused = await keyturn(['resume', ...place, ...site.keys], { cwd: site.path });
   expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('redis://user@127.0.0.1:1') });
   expect(refused.stderr).not.toContain('the-password');
-  expect(performance.now() - started).toBeLessThan(15_000);
+  expect(performance.now() - started).toBeLessThan(30_000);
 
   const worker = site.worker('--exit-when-done');
   const coordinator = site.rotate();

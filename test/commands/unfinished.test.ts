@@ -89,7 +89,7 @@ test('stopped while everything is still being looked at, nothing is touched', as
 });
 
 test('an unfinished run refuses other keys and names those it wants', async () => {
-  const of = many(3_000);
+  const of = many();
   await stopped(of, ['SIGINT']);
   const unfinished = JSON.parse((await keyturn(['status', '--database', of.url, '--json'])).stdout).report;
   const { from, to } = unfinished.keys;

@@ -38,7 +38,7 @@ test('a closed window: a new rotation is not begun', async () => {
 
 test('time is up, then the window is closed, then it is open', async () => {
   const host = await hosted();
-  const slow = ['--chunk-rows', '10', '--throttle', 'rows-per-second=50', '--max-duration', '3s'];
+  const slow = ['--chunk-rows', '10', '--throttle', 'rows-per-second=25', '--max-duration', '8s'];
   const first = await host.rotate(...slow, '--chunk-timeout', '0').ended;
   expect(first).toMatchObject({ code: 3, stdout: '' });
   expect(first.stderr).toContain('keyturn: error: the time of --max-duration is over\n');
@@ -46,7 +46,7 @@ test('time is up, then the window is closed, then it is open', async () => {
     /^the time of --max-duration is over, (\d+) % done, resume with: keyturn (.*)$/m.exec(first.stderr) ?? [];
   expect(Number(percent)).toBeGreaterThan(0);
   expect(Number(percent)).toBeLessThan(100);
-  expect(again).toMatch(/^resume --database .* --max-duration 3s --throttle rows-per-second=50$/);
+  expect(again).toMatch(/^resume --database .* --max-duration 8s --throttle rows-per-second=25$/);
   expect((await host.status()).report).toMatchObject({
     run: { state: 'paused', reason: { code: 'window-closed' } },
     options: { chunkTimeoutMs: null },

@@ -92,7 +92,7 @@ test('keys from the environment; SIGTERM: the chunk in hand is finished, then 0'
   const [row] = await site.database.exec(
     `select count(*)::int as n from keyturn_chunk where state <> 'planned' and worker like '%/${worker.child.pid}'`,
   );
-  expect(JSON.parse(stdout).chunks).toMatchObject({ rotated: row?.n, failed: 0, retried: 0 });
+  expect(JSON.parse(stdout).chunks).toMatchObject({ rotated: row?.n, failed: 0 });
   // Nothing is left to take its place: the coordinator says so
   await until(async () => /^no worker takes/.test((await site?.waiting()) ?? ''));
 });
@@ -108,7 +108,8 @@ test('a grace time that is over leaves the chunk to others', async () => {
   const asked = performance.now();
   worker.child.kill('SIGTERM');
   expect(await worker.ended).toMatchObject({ code: 0 });
-  expect(performance.now() - asked).toBeLessThan(5_000);
+  // Far from the 30 s that it would have had
+  expect(performance.now() - asked).toBeLessThan(20_000);
   await release();
   expect((await site.database.exec(rotatedChunks))[0]).toEqual(before);
   coordinator.child.kill('SIGKILL');

@@ -99,7 +99,7 @@ export function describeQueue(name: string, setUp: (desk: Desk) => Promise<Works
       const draining = queue.drain().then(() => {
         drained = true;
       });
-      await queue.settled(100);
+      await queue.settled(1_000);
       expect(drained).toBe(false);
       desk.open();
       await draining;

@@ -67,7 +67,7 @@ export function describeSharedQueue(name: string, server: () => QueueServer): vo
       const queue = await BullmqQueue.open(server().url);
       const child = spawn(
         process.execPath,
-        ['--import', typescript, workerProcess, server().url, String(lockMs)],
+        ['--import', typescript, workerProcess, server().url, String(5_000)],
         {
           stdio: ['ignore', 'pipe', 'inherit'],
         },

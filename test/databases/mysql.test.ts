@@ -192,7 +192,7 @@ describe('mariadb alone', () => {
   test('a session that comes or goes is none of the application, and one that stays is', async () => {
     const [going, staying] = await Promise.all([connected(), connected()]);
     const asked = database.sessions();
-    await world.exec('do sleep(0.3)');
+    await world.exec('do sleep(0.1)');
     await going.end();
     expect(await asked).toHaveLength(1);
     await staying.end();

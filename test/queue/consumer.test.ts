@@ -34,7 +34,7 @@ test('a wedged worker is made anew', async () => {
   const errors: string[] = [];
   const consumer = await consume(
     redis.url,
-    { concurrency: 1, wedgedMs: 600, onError: (error) => errors.push(error.message) },
+    { concurrency: 1, wedgedMs: 1_500, onError: (error) => errors.push(error.message) },
     (hint) => pool.take(hint),
   );
   await queue.offer(hints(1, 3));
@@ -66,16 +66,16 @@ test('a worker that is busy, or has nothing to do, is not wedged', async () => {
   const errors: string[] = [];
   const consumer = await consume(
     redis.url,
-    { concurrency: 1, wedgedMs: 150, onError: (error) => errors.push(error.message) },
+    { concurrency: 1, wedgedMs: 1_500, onError: (error) => errors.push(error.message) },
     (hint) => pool.take(hint),
   );
   await queue.offer(hints(1, 3));
   await until(() => desk.takes === 1);
-  await queue.settled(500);
+  await queue.settled(2_000);
   desk.open();
   await until(() => desk.chunks.length === 3);
   await queue.settled(1);
-  await queue.settled(500);
+  await queue.settled(2_000);
   expect(errors).toEqual([]);
   await consumer.close();
   await pool.close();
