@@ -33,6 +33,14 @@ export async function openPostgresStore(url: PostgresQueueUrl, options: StoreOpt
   }
 }
 
+/** BullMQ has no ear for one that is lost while it is out of the pool and between two queries; the next query says so. */
+class HeardClient extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
+}
+
 class PostgresStore implements JobStore {
   readonly place: string;
   readonly #url: PostgresQueueUrl;
@@ -68,7 +76,13 @@ class PostgresStore implements JobStore {
     make: (base: { connection: unknown }) => T,
   ): Opened<T> {
     const it = make({
-      connection: { ...this.#config, ...pool, schema: this.#url.schema, skipVersionCheck: true },
+      connection: {
+        ...this.#config,
+        ...pool,
+        Client: HeardClient,
+        schema: this.#url.schema,
+        skipVersionCheck: true,
+      },
     });
     return {
       it,

@@ -67,6 +67,8 @@ export class Kept {
     const ends = this.exits
       .filter(({ code, signal, stderr }) => {
         if (signal === 'SIGKILL' || code === 0) return false;
+        // Asked to end before it could listen
+        if (signal === 'SIGTERM' && stderr === '') return false;
         return !mayEnd[String(code)]?.test(stderr);
       })
       .map(({ code, signal, stderr }) => `${this.name} ended with ${code ?? signal}: ${stderr.slice(-900)}`);

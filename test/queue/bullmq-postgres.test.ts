@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { BullmqQueue } from '../../src/queue/bullmq.ts';
+import { openStore } from '../../src/queue/open-store.ts';
 import { describeSharedQueue, type QueueServer } from '../contract/shared-queue.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { createDatabase, startPostgres, type TestDatabase } from '../support/postgres.ts';
+import { until } from './desk.ts';
 
 let database: TestDatabase;
 
@@ -14,6 +16,8 @@ beforeAll(async () => {
 });
 afterAll(async () => database.close());
 
+const cutAll =
+  "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'keyturn queue'";
 const tables =
   "select relname from pg_class where relkind = 'r' and relnamespace = 'keyturn_queue'::regnamespace";
 
@@ -82,5 +86,22 @@ test('TLS as sslmode says: verify-full wants the CA of the server, and its name'
   } finally {
     await server.stop();
     rmSync(folder, { recursive: true });
+  }
+});
+
+test('a connection that is lost between two queries ends no process', async () => {
+  const store = await openStore(database.url, {});
+  for (let i = 0; i < 60; i++) {
+    const opened = [1, 2, 3].map(() => store.openJobs());
+    // On its way to being ready it holds a connection for several queries. An error that nobody hears fails this test
+    const ready = Promise.allSettled(
+      opened.map(({ it }) => {
+        it.on('error', () => undefined);
+        return it.waitUntilReady();
+      }),
+    );
+    await until(async () => (await database.exec(cutAll)).length > 0);
+    await ready;
+    await Promise.all(opened.map(({ close }) => close()));
   }
 });
