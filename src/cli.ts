@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, userInfo } from 'node:os';
 import type { Context, Outcome } from './commands/command.ts';
 import { type Chosen, parseCommandLine } from './commands/command-line.ts';
-import { failureOf } from './commands/failure.ts';
+import { failureOf } from './commands/steps/failure.ts';
 import { Console } from './terminal/console.ts';
 import { type LogLevel, openLog } from './terminal/log.ts';
 

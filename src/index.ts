@@ -1,8 +1,13 @@
 /** What a program may build on; the command line is built on nothing else. */
+
+export { readHistory, retiredKeyIds, unfinishedRun } from './checkpoint/history.ts';
+export type { Authority, Run, RunOptions, RunState } from './checkpoint/run.ts';
 export type { Database, RunLock, Table } from './databases/database.ts';
 export { type OpenOptions, openDatabase } from './databases/open.ts';
 export { type ErrorCode, KeyturnError } from './error.ts';
 export { formatNames } from './formats/registry.ts';
+export { type Estimate, type EstimateOrder, estimate } from './inventory/estimate.ts';
+export { assertDeclared, type Preflight, preflight } from './inventory/preflight.ts';
 export type { Job } from './job/job.ts';
 export { builtInJobs, type LoadedJob, loadJob } from './job/load.ts';
 export { type ResolveOptions, resolveJob } from './job/resolve.ts';
@@ -16,11 +21,7 @@ export { reportText } from './report/text.ts';
 export { writeReport } from './report/write.ts';
 export type { Progress } from './rotation/coordinator.ts';
 export { createRun, type Order } from './rotation/create-run.ts';
-export { type Estimate, type EstimateOrder, estimate } from './rotation/estimate.ts';
-export { readHistory, retiredKeyIds, unfinishedRun } from './rotation/history.ts';
+export { finishRun, retryExceptions } from './rotation/finish-run.ts';
 export { type LocalRun, rehearse, verifyDatabase } from './rotation/local-run.ts';
-export { assertDeclared, type Preflight, preflight } from './rotation/preflight.ts';
-export { finishRun, retryExceptions } from './rotation/rotation.ts';
-export type { Authority, Run, RunOptions, RunState } from './rotation/run.ts';
 export type { RunKeys, Site } from './rotation/site.ts';
 export { isCoordinated, type Steered, steer } from './rotation/steering.ts';

@@ -1,9 +1,9 @@
-import { readHistory, runNamed, unfinishedRun } from '../rotation/history.ts';
+import { readHistory, runNamed, unfinishedRun } from '../checkpoint/history.ts';
 import { defineCommand } from './command.ts';
-import { askConsent, assertConsent } from './consent.ts';
-import { withDatabase } from './opened.ts';
-import { databaseOptions } from './options.ts';
-import { assertUnderway, patience, steerOptions, steerRun } from './steer-run.ts';
+import { databaseOptions } from './options/options.ts';
+import { askConsent, assertConsent } from './steps/consent.ts';
+import { withDatabase } from './steps/opened.ts';
+import { assertUnderway, patience, steerOptions, steerRun } from './steps/steer-run.ts';
 
 const meaning =
   'a part of the values stays under each key; a cancelled run can only be resumed, or undone from the backup';

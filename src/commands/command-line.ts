@@ -1,7 +1,7 @@
 import yargs, { type Argv } from 'yargs';
 import { KeyturnError } from '../error.ts';
 import type { Command } from './command.ts';
-import { assertNumbers, commonOptions } from './options.ts';
+import { assertNumbers, commonOptions } from './options/options.ts';
 import { commands } from './registry.ts';
 
 const widest = 120;

@@ -1,10 +1,10 @@
+import { ExceptionTable, type RecordedException } from '../checkpoint/exception-table.ts';
+import { readHistory, runNamed } from '../checkpoint/history.ts';
 import { count } from '../report/count.ts';
-import { ExceptionTable, type RecordedException } from '../rotation/exception-table.ts';
-import { readHistory, runNamed } from '../rotation/history.ts';
 import { defineCommand } from './command.ts';
-import { exceptionLine } from './exception-lines.ts';
-import { withDatabase } from './opened.ts';
-import { databaseOptions, runOptions } from './options.ts';
+import { databaseOptions, runOptions } from './options/options.ts';
+import { exceptionLine } from './steps/exception-lines.ts';
+import { withDatabase } from './steps/opened.ts';
 
 const page = 500;
 

@@ -1,12 +1,10 @@
+import { readHistory, runNamed } from '../checkpoint/history.ts';
+import type { Run } from '../checkpoint/run.ts';
 import { KeyturnError } from '../error.ts';
-import { readHistory, runNamed } from '../rotation/history.ts';
-import { retryExceptions } from '../rotation/rotation.ts';
-import type { Run } from '../rotation/run.ts';
-import { attachmentsOptions } from './attachments.ts';
+import { retryExceptions } from '../rotation/finish-run.ts';
 import { defineCommand } from './command.ts';
-import { continueRun } from './continue-run.ts';
-import { coordinatorOptions, givenCoordinating } from './coordinator-options.ts';
-import { withDatabase, withRunLock } from './opened.ts';
+import { attachmentsOptions } from './options/attachments.ts';
+import { coordinatorOptions, givenCoordinating } from './options/coordinator.ts';
 import {
   currentKeyOptions,
   databaseOptions,
@@ -16,7 +14,9 @@ import {
   reportOptions,
   runOptions,
   workerOptions,
-} from './options.ts';
+} from './options/options.ts';
+import { continueRun } from './steps/continue-run.ts';
+import { withDatabase, withRunLock } from './steps/opened.ts';
 
 export const exceptionsRetry = defineCommand({
   words: ['exceptions retry'],

@@ -1,13 +1,13 @@
+import { readHistory, unfinishedRun } from '../checkpoint/history.ts';
+import type { Run } from '../checkpoint/run.ts';
+import { RunTable } from '../checkpoint/run-table.ts';
+import { dropCheckpointTables } from '../checkpoint/schema.ts';
 import { KeyturnError } from '../error.ts';
 import { count } from '../report/count.ts';
-import { dropCheckpointTables } from '../rotation/checkpoint-schema.ts';
-import { readHistory, unfinishedRun } from '../rotation/history.ts';
-import type { Run } from '../rotation/run.ts';
-import { RunTable } from '../rotation/run-table.ts';
 import { defineCommand } from './command.ts';
-import { askConsent, assertConsent } from './consent.ts';
-import { withDatabase, withRunLock } from './opened.ts';
-import { databaseOptions } from './options.ts';
+import { databaseOptions } from './options/options.ts';
+import { askConsent, assertConsent } from './steps/consent.ts';
+import { withDatabase, withRunLock } from './steps/opened.ts';
 
 const lost =
   'the digests that later verifications compare with, the source keys kept wrapped, the lists of exceptions, and the history (also which keys were retired)';

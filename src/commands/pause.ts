@@ -1,8 +1,8 @@
-import { readHistory, runNamed, unfinishedRun } from '../rotation/history.ts';
+import { readHistory, runNamed, unfinishedRun } from '../checkpoint/history.ts';
 import { defineCommand } from './command.ts';
-import { withDatabase } from './opened.ts';
-import { databaseOptions } from './options.ts';
-import { assertUnderway, patience, steerOptions, steerRun } from './steer-run.ts';
+import { databaseOptions } from './options/options.ts';
+import { withDatabase } from './steps/opened.ts';
+import { assertUnderway, patience, steerOptions, steerRun } from './steps/steer-run.ts';
 
 export const pause = defineCommand({
   words: ['pause'],

@@ -1,22 +1,18 @@
+import { readHistory, unfinishedRun } from '../checkpoint/history.ts';
+import type { Inventory } from '../checkpoint/run.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
+import { type Estimate, estimate } from '../inventory/estimate.ts';
+import { assertDeclared, type Preflight, preflight } from '../inventory/preflight.ts';
+import { takeInventory } from '../inventory/take-inventory.ts';
+import { assertWide, type Width, widthsOf } from '../inventory/widths.ts';
 import { type Job, targetName } from '../job/job.ts';
 import { generateKey } from '../keys/key-file.ts';
 import { Keyring } from '../keys/keyring.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
-import { type Estimate, estimate } from '../rotation/estimate.ts';
-import { readHistory, unfinishedRun } from '../rotation/history.ts';
-import { assertDeclared, type Preflight, preflight } from '../rotation/preflight.ts';
-import type { Inventory } from '../rotation/run.ts';
-import { takeInventory } from '../rotation/survey.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
-import { assertWide, type Width, widthsOf } from '../rotation/widths.ts';
-import { attachmentsFolder, attachmentsOptions } from './attachments.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
-import { estimateLines } from './estimate-lines.ts';
-import { jobNamed } from './job-named.ts';
-import { askCurrentKey, namesCurrentKey, warn } from './key-sources.ts';
-import { withDatabase } from './opened.ts';
+import { attachmentsFolder, attachmentsOptions } from './options/attachments.ts';
 import {
   count,
   currentKeyOptions,
@@ -24,11 +20,15 @@ import {
   decideOptions,
   jobOptions,
   workerOptions,
-} from './options.ts';
-import { givenWindow, windowOptions } from './pace-options.ts';
-import { fitJob, type JobArguments } from './prepared-run.ts';
-import { previewLines } from './preview.ts';
-import { RunFailure } from './run-failure.ts';
+} from './options/options.ts';
+import { givenWindow, windowOptions } from './options/pace.ts';
+import { estimateLines } from './steps/estimate-lines.ts';
+import { jobNamed } from './steps/job-named.ts';
+import { askCurrentKey, namesCurrentKey, warn } from './steps/key-sources.ts';
+import { withDatabase } from './steps/opened.ts';
+import { fitJob, type JobArguments } from './steps/prepared-run.ts';
+import { previewLines } from './steps/preview.ts';
+import { RunFailure } from './steps/run-failure.ts';
 
 const options = {
   ...jobOptions,

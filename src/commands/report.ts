@@ -1,9 +1,9 @@
+import { readHistory, runNamed } from '../checkpoint/history.ts';
 import { reportText } from '../report/text.ts';
-import { readHistory, runNamed } from '../rotation/history.ts';
 import { defineCommand } from './command.ts';
-import { withDatabase } from './opened.ts';
-import { databaseOptions, reportOptions, runOptions } from './options.ts';
-import { writeRunReport } from './report-files.ts';
+import { databaseOptions, reportOptions, runOptions } from './options/options.ts';
+import { withDatabase } from './steps/opened.ts';
+import { writeRunReport } from './steps/report-files.ts';
 
 export const report = defineCommand({
   words: ['report'],

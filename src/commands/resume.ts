@@ -1,11 +1,9 @@
+import { readHistory, runNamed, unfinishedRun } from '../checkpoint/history.ts';
+import { isFinished, type Run } from '../checkpoint/run.ts';
 import { KeyturnError } from '../error.ts';
-import { readHistory, runNamed, unfinishedRun } from '../rotation/history.ts';
-import { isFinished, type Run } from '../rotation/run.ts';
-import { attachmentsOptions } from './attachments.ts';
 import { defineCommand } from './command.ts';
-import { continueRun } from './continue-run.ts';
-import { coordinatorOptions, givenCoordinating } from './coordinator-options.ts';
-import { withDatabase, withRunLock } from './opened.ts';
+import { attachmentsOptions } from './options/attachments.ts';
+import { coordinatorOptions, givenCoordinating } from './options/coordinator.ts';
 import {
   currentKeyOptions,
   databaseOptions,
@@ -16,9 +14,11 @@ import {
   reportOptions,
   runOptions,
   upgradeOptions,
-} from './options.ts';
-import { givenPace, holdOptions } from './pace-options.ts';
-import { givenOptions } from './run-options.ts';
+} from './options/options.ts';
+import { givenPace, holdOptions } from './options/pace.ts';
+import { givenOptions } from './options/run.ts';
+import { continueRun } from './steps/continue-run.ts';
+import { withDatabase, withRunLock } from './steps/opened.ts';
 
 export const resume = defineCommand({
   words: ['resume'],

@@ -1,32 +1,24 @@
+import { readHistory, retiredKeyIds, unfinishedRun } from '../checkpoint/history.ts';
+import type { Run } from '../checkpoint/run.ts';
 import type { RunLock } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
+import { derivedSecretsPath, keepSecrets, unpinnedSecrets } from '../inventory/derived-secrets.ts';
+import { assertWide, widenColumns } from '../inventory/widths.ts';
 import type { LoadedJob } from '../job/load.ts';
 import { writeKeyFile } from '../keys/key-file.ts';
 import { count } from '../report/count.ts';
 import { createRun } from '../rotation/create-run.ts';
-import { derivedSecretsPath, keepSecrets, unpinnedSecrets } from '../rotation/derived-secrets.ts';
-import { readHistory, retiredKeyIds, unfinishedRun } from '../rotation/history.ts';
+import { finishRun } from '../rotation/finish-run.ts';
 import type { Pace } from '../rotation/pace.ts';
-import { finishRun } from '../rotation/rotation.ts';
-import type { Run } from '../rotation/run.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
-import { assertWide, widenColumns } from '../rotation/widths.ts';
-import { assertAlone } from './alone.ts';
-import { attachmentsOptions, attachmentsWords } from './attachments.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
-import { concludeRun } from './conclusion.ts';
-import { askConsent, assertConsent, type Consent } from './consent.ts';
-import { continueRun } from './continue-run.ts';
+import { attachmentsOptions, attachmentsWords } from './options/attachments.ts';
 import {
   type Coordinating,
   coordinatorOptions,
   coordinatorWords,
   givenCoordinating,
-} from './coordinator-options.ts';
-import { rotateDry } from './dry-run.ts';
-import { jobNamed } from './job-named.ts';
-import { planNewKey } from './key-sources.ts';
-import { type Opened, withDatabase, withRunLock } from './opened.ts';
+} from './options/coordinator.ts';
 import {
   authorityOptions,
   consentOptions,
@@ -41,13 +33,21 @@ import {
   paceOptions,
   reportOptions,
   upgradeOptions,
-} from './options.ts';
-import { assertMayBegin, givenPace, holdOptions, holdWords } from './pace-options.ts';
-import { type PreparedRun, prepareRun } from './prepared-run.ts';
-import { refuseQueue } from './queue-options.ts';
-import { assertReportFolder } from './report-files.ts';
-import { authorityOf, givenOptions, newRunOptions } from './run-options.ts';
-import { siteOf, withSite } from './run-site.ts';
+} from './options/options.ts';
+import { assertMayBegin, givenPace, holdOptions, holdWords } from './options/pace.ts';
+import { refuseQueue } from './options/queue.ts';
+import { authorityOf, givenOptions, newRunOptions } from './options/run.ts';
+import { assertAlone } from './steps/alone.ts';
+import { concludeRun } from './steps/conclusion.ts';
+import { askConsent, assertConsent, type Consent } from './steps/consent.ts';
+import { continueRun } from './steps/continue-run.ts';
+import { rotateDry } from './steps/dry-run.ts';
+import { jobNamed } from './steps/job-named.ts';
+import { planNewKey } from './steps/key-sources.ts';
+import { type Opened, withDatabase, withRunLock } from './steps/opened.ts';
+import { type PreparedRun, prepareRun } from './steps/prepared-run.ts';
+import { assertReportFolder } from './steps/report-files.ts';
+import { siteOf, withSite } from './steps/run-site.ts';
 
 const options = {
   ...jobOptions,

@@ -1,6 +1,8 @@
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf, namedFormats } from '../formats/registry.ts';
+import { type Place, type Scan, scanDatabase } from '../inventory/scan.ts';
+import { findKeyring } from '../inventory/source-keys.ts';
 import type { Job } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
@@ -8,15 +10,13 @@ import { readKeyFile } from '../keys/key-file.ts';
 import { Keyring } from '../keys/keyring.ts';
 import { count } from '../report/count.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
-import { type Place, type Scan, scanDatabase } from '../rotation/scan.ts';
-import { findKeyring } from '../rotation/source-keys.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
-import { jobNamed } from './job-named.ts';
-import { askCurrentKey, warn } from './key-sources.ts';
-import { withDatabase } from './opened.ts';
-import { currentKeyOptions, databaseOptions, decideOptions, jobOptions } from './options.ts';
-import { fitJob } from './prepared-run.ts';
+import { currentKeyOptions, databaseOptions, decideOptions, jobOptions } from './options/options.ts';
+import { jobNamed } from './steps/job-named.ts';
+import { askCurrentKey, warn } from './steps/key-sources.ts';
+import { withDatabase } from './steps/opened.ts';
+import { fitJob } from './steps/prepared-run.ts';
 
 const options = {
   ...jobOptions,

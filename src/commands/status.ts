@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readHistory, runNamed } from '../checkpoint/history.ts';
+import { isFinished, type Run } from '../checkpoint/run.ts';
 import type { Database } from '../databases/database.ts';
 import { readStanding, type Standing } from '../report/standing.ts';
 import { statusLine, statusText } from '../report/status.ts';
-import { readHistory, runNamed } from '../rotation/history.ts';
-import { isFinished, type Run } from '../rotation/run.ts';
 import { isCoordinated } from '../rotation/steering.ts';
 import { parseDuration } from '../rotation/window.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
-import { exceptionLine } from './exception-lines.ts';
-import { withDatabase } from './opened.ts';
-import { databaseOptions, runOptions } from './options.ts';
+import { databaseOptions, runOptions } from './options/options.ts';
+import { exceptionLine } from './steps/exception-lines.ts';
+import { withDatabase } from './steps/opened.ts';
 
 const shownExceptions = 20;
 

@@ -1,25 +1,21 @@
+import { readHistory, unfinishedRun } from '../checkpoint/history.ts';
+import { type Inventory, isFinished, type Run } from '../checkpoint/run.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
+import { fitToRest } from '../inventory/last-look.ts';
+import { openKeyring } from '../inventory/open-keyring.ts';
+import { fitToDatabase } from '../inventory/preflight.ts';
+import { settle } from '../inventory/settle-places.ts';
+import { takeInventory } from '../inventory/take-inventory.ts';
 import type { Decision, Job } from '../job/job.ts';
 import type { LoadedJob } from '../job/load.ts';
 import type { Key } from '../keys/key.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
-import { readHistory, unfinishedRun } from '../rotation/history.ts';
-import { fitToRest } from '../rotation/last-look.ts';
 import { verifyDatabase } from '../rotation/local-run.ts';
-import { openKeyring } from '../rotation/open-keyring.ts';
-import { fitToDatabase } from '../rotation/preflight.ts';
-import { type Inventory, isFinished, type Run } from '../rotation/run.ts';
-import { settle } from '../rotation/settle.ts';
-import { takeInventory } from '../rotation/survey.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
-import { assertAttachments, attachmentsFolder, attachmentsOptions } from './attachments.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
-import { concludeVerification } from './conclusion.ts';
-import { givenDecisions } from './decide.ts';
-import { jobNamed } from './job-named.ts';
-import { askCurrentKey, warn } from './key-sources.ts';
-import { type Opened, withDatabase } from './opened.ts';
+import { assertAttachments, attachmentsFolder, attachmentsOptions } from './options/attachments.ts';
+import { givenDecisions } from './options/decide.ts';
 import {
   authorityOptions,
   currentKeyOptions,
@@ -28,10 +24,14 @@ import {
   jobOptions,
   reportOptions,
   workerOptions,
-} from './options.ts';
-import { fitJob } from './prepared-run.ts';
-import { authorityOf } from './run-options.ts';
-import { withSite } from './run-site.ts';
+} from './options/options.ts';
+import { authorityOf } from './options/run.ts';
+import { concludeVerification } from './steps/conclusion.ts';
+import { jobNamed } from './steps/job-named.ts';
+import { askCurrentKey, warn } from './steps/key-sources.ts';
+import { type Opened, withDatabase } from './steps/opened.ts';
+import { fitJob } from './steps/prepared-run.ts';
+import { withSite } from './steps/run-site.ts';
 
 const options = {
   ...jobOptions,

@@ -1,5 +1,5 @@
 import { KeyturnError } from '../error.ts';
-import { describeMssql, isAdo, type MssqlUrl, parseAdo, parseMssql } from './mssql-url.ts';
+import { describeMssql, isAdo, type MssqlUrl, parseAdo, parseMssql } from './mssql/url.ts';
 
 /** libpq's words; https://www.postgresql.org/docs/current/libpq-ssl.html */
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;

@@ -13,12 +13,12 @@ export async function openDatabase(url: string, options: OpenOptions = {}): Prom
   // Each engine's driver is loaded where it is used: some take longer than all the rest
   switch (parsed.engine) {
     case 'sqlite':
-      return (await import('./sqlite.ts')).openSqlite(parsed, options.create ?? false);
+      return (await import('./sqlite/database.ts')).openSqlite(parsed, options.create ?? false);
     case 'postgres':
-      return (await import('./postgres.ts')).openPostgres(parsed, options);
+      return (await import('./postgres/database.ts')).openPostgres(parsed, options);
     case 'mysql':
-      return (await import('./mysql.ts')).openMysql(parsed, options);
+      return (await import('./mysql/database.ts')).openMysql(parsed, options);
     case 'mssql':
-      return (await import('./mssql.ts')).openMssql(parsed, options);
+      return (await import('./mssql/database.ts')).openMssql(parsed, options);
   }
 }

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { ChunkNews } from '../rotation/chunk-news.ts';
+import type { ChunkNews } from '../chunk/chunk-news.ts';
 import type { Progress } from '../rotation/coordinator.ts';
 
 const waitReasons = ['pace', 'queue', 'database'] as const;

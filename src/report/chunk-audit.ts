@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { Run } from '../rotation/run.ts';
+import type { Run } from '../checkpoint/run.ts';
 
 /** What the chunks of one target say one by one, and their sums would hide. */
 export interface ChunkAudit {

@@ -1,7 +1,7 @@
-import type { ChunkTotals, TargetTotals } from '../rotation/chunk-figures.ts';
-import type { Run } from '../rotation/run.ts';
-import { addTally, emptyTally, type Tally } from '../rotation/tally.ts';
-import type { Verification } from '../rotation/verification.ts';
+import type { ChunkTotals, TargetTotals } from '../checkpoint/figures.ts';
+import type { Run } from '../checkpoint/run.ts';
+import { addTally, emptyTally, type Tally } from '../checkpoint/tally.ts';
+import type { Verification } from '../checkpoint/verification.ts';
 import type { ChunkAudit } from './chunk-audit.ts';
 
 /** What the chunks of one kind have done. */

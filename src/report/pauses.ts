@@ -1,4 +1,4 @@
-import type { RunEvent } from '../rotation/run-table.ts';
+import type { RunEvent } from '../checkpoint/run-table.ts';
 
 /** A time in which nobody worked on the run. */
 export interface Pause {

@@ -1,6 +1,6 @@
+import type { Run } from '../checkpoint/run.ts';
 import { formatOf } from '../formats/registry.ts';
 import { type Field, type Job, type Target, targetName } from '../job/job.ts';
-import type { Run } from '../rotation/run.ts';
 import { count, thousands } from './count.ts';
 import type { Figures } from './figures.ts';
 

@@ -1,16 +1,16 @@
 import type { Knex } from 'knex';
-import { formatOf } from '../formats/registry.ts';
-import { targetName } from '../job/job.ts';
-import { placeText } from '../job/place.ts';
-import { ChunkFigures } from '../rotation/chunk-figures.ts';
 import {
   type ExceptionReason,
   ExceptionTable,
   type RecordedException,
   undecidedReasons,
-} from '../rotation/exception-table.ts';
-import type { Finding, Run, RunKind, RunOptions, RunState } from '../rotation/run.ts';
-import { type RunEvent, RunTable } from '../rotation/run-table.ts';
+} from '../checkpoint/exception-table.ts';
+import { ChunkFigures } from '../checkpoint/figures.ts';
+import type { Finding, Run, RunKind, RunOptions, RunState } from '../checkpoint/run.ts';
+import { type RunEvent, RunTable } from '../checkpoint/run-table.ts';
+import { formatOf } from '../formats/registry.ts';
+import { targetName } from '../job/job.ts';
+import { placeText } from '../job/place.ts';
 import { auditChunks, nothingAudited } from './chunk-audit.ts';
 import { type Figures, figuresOf, sumFigures } from './figures.ts';
 import { type Pause, pausesOf } from './pauses.ts';

@@ -1,6 +1,6 @@
+import type { Inventory } from '../checkpoint/run.ts';
 import type { Decision } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
-import type { Inventory } from '../rotation/run.ts';
 
 /**
  * Places where some values open and others, which look sealed too, do not: more likely values under another key than

@@ -1,4 +1,4 @@
-import type { ExceptionReason } from '../rotation/exception-table.ts';
+import type { ExceptionReason } from '../checkpoint/exception-table.ts';
 import { count, thousands } from './count.ts';
 import type { Figures } from './figures.ts';
 import { bullets, labelled, table, wrap } from './layout.ts';

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
-import { ChunkFigures } from '../rotation/chunk-figures.ts';
-import { isFinished, type Request, type Run } from '../rotation/run.ts';
-import { RunTable } from '../rotation/run-table.ts';
+import { ChunkFigures } from '../checkpoint/figures.ts';
+import { isFinished, type Request, type Run } from '../checkpoint/run.ts';
+import { RunTable } from '../checkpoint/run-table.ts';
 import { type Report, reportOf, type TargetReport } from './report.ts';
 
 /** How far one target is in what the run does now. */

@@ -1,4 +1,4 @@
-import type { Run } from '../rotation/run.ts';
+import type { Run } from '../checkpoint/run.ts';
 
 const sqlite = [
   'The write-ahead log or rollback journal beside the database (-wal, -journal) until it is checkpointed, reset and overwritten.',

@@ -1,4 +1,4 @@
-import { isFinished, type Run } from '../rotation/run.ts';
+import { isFinished, type Run } from '../checkpoint/run.ts';
 import { count } from './count.ts';
 import type { Figures } from './figures.ts';
 

@@ -1,7 +1,7 @@
+import { assertKeys, type Run } from '../checkpoint/run.ts';
 import { KeyturnError } from '../error.ts';
 import type { Key } from '../keys/key.ts';
 import { hostOf, processName } from './process-name.ts';
-import { assertKeys, type Run } from './run.ts';
 import type { ThreadData } from './thread.ts';
 
 /** A worker that wants to take chunks of a run. */

@@ -1,10 +1,10 @@
+import type { ChunkTable } from '../checkpoint/chunk-table.ts';
+import type { ExceptionTable } from '../checkpoint/exception-table.ts';
+import type { TargetTotals } from '../checkpoint/figures.ts';
+import type { Run } from '../checkpoint/run.ts';
+import type { RowSource } from '../chunk/row-source.ts';
 import { KeyturnError } from '../error.ts';
 import { type Target, targetName } from '../job/job.ts';
-import type { TargetTotals } from './chunk-figures.ts';
-import type { ChunkTable } from './chunk-table.ts';
-import type { ExceptionTable } from './exception-table.ts';
-import type { RowSource } from './row-source.ts';
-import type { Run } from './run.ts';
 
 type Totals = ReadonlyMap<string, TargetTotals>;
 

@@ -1,19 +1,19 @@
 import type { Knex } from 'knex';
+import { ChunkTable } from '../checkpoint/chunk-table.ts';
+import { ExceptionTable } from '../checkpoint/exception-table.ts';
+import { ChunkFigures, type TargetTotals } from '../checkpoint/figures.ts';
+import { HandedBack } from '../checkpoint/handed-back.ts';
+import type { Run } from '../checkpoint/run.ts';
+import { RunTable } from '../checkpoint/run-table.ts';
+import { originalsOf } from '../chunk/file-target.ts';
+import { RowSource } from '../chunk/row-source.ts';
 import type { Database, RunLock } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { type Target, targetName } from '../job/job.ts';
 import type { Queue } from '../queue/queue.ts';
 import { assertProven } from './assert-proven.ts';
-import { ChunkFigures, type TargetTotals } from './chunk-figures.ts';
-import { ChunkTable } from './chunk-table.ts';
-import { ExceptionTable } from './exception-table.ts';
-import { originalsOf } from './file-target.ts';
-import { HandedBack } from './handed-back.ts';
 import type { Pace } from './pace.ts';
 import { halvesOf, Planner, planRound } from './planner.ts';
-import { RowSource } from './row-source.ts';
-import type { Run } from './run.ts';
-import { RunTable } from './run-table.ts';
 import { chunkFailed, endOf, foreseen, stateAfter, stillWriting, tooManyExceptions } from './setback.ts';
 import { unlessStopped } from './unless-stopped.ts';
 

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Knex } from 'knex';
+import { pin } from '../checkpoint/pin.ts';
+import type { Authority, Inventory, Run, RunKind, RunOptions } from '../checkpoint/run.ts';
+import { RunTable } from '../checkpoint/run-table.ts';
+import { migrate } from '../checkpoint/schema.ts';
+import type { Preflight } from '../inventory/preflight.ts';
 import type { Job } from '../job/job.ts';
-import { migrate } from './checkpoint-schema.ts';
-import { pin } from './pin.ts';
-import type { Preflight } from './preflight.ts';
-import type { Authority, Inventory, Run, RunKind, RunOptions } from './run.ts';
-import { RunTable } from './run-table.ts';
 import type { RunKeys, Site } from './site.ts';
 
 /** What the user ordered. */

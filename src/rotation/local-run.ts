@@ -1,17 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { NewChunk } from '../checkpoint/chunk.ts';
+import { ChunkTable } from '../checkpoint/chunk-table.ts';
+import type { Inventory, Run } from '../checkpoint/run.ts';
+import { RunTable } from '../checkpoint/run-table.ts';
+import { migrate } from '../checkpoint/schema.ts';
 import type { Database } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
+import type { Preflight } from '../inventory/preflight.ts';
 import type { Key } from '../keys/key.ts';
-import { migrate } from './checkpoint-schema.ts';
-import type { NewChunk } from './chunk.ts';
-import { ChunkTable } from './chunk-table.ts';
 import { insertRow, insertRun, type Order } from './create-run.ts';
-import type { Preflight } from './preflight.ts';
-import type { Inventory, Run } from './run.ts';
-import { RunTable } from './run-table.ts';
 import { coordinate, type RunKeys, type Site, threadData } from './site.ts';
 import type { ThreadData } from './thread.ts';
 

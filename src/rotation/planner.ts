@@ -1,8 +1,8 @@
+import type { Chunk, NewChunk } from '../checkpoint/chunk.ts';
+import type { ChunkTable } from '../checkpoint/chunk-table.ts';
+import type { ChunkFigures } from '../checkpoint/figures.ts';
+import type { RowSource } from '../chunk/row-source.ts';
 import { type Target, targetName } from '../job/job.ts';
-import type { Chunk, NewChunk } from './chunk.ts';
-import type { ChunkFigures } from './chunk-figures.ts';
-import type { ChunkTable } from './chunk-table.ts';
-import type { RowSource } from './row-source.ts';
 
 const smallest = 200;
 const largest = 2000;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Run } from '../checkpoint/run.ts';
+import { RunTable } from '../checkpoint/run-table.ts';
 import type { Database, RunLock } from '../databases/database.ts';
 import type { Progress } from './coordinator.ts';
-import type { Run } from './run.ts';
-import { RunTable } from './run-table.ts';
 
 /** Longer than a server takes to restart or to fail over; then somebody has to look. */
 const patienceMs = 10 * 60_000;

@@ -1,8 +1,8 @@
+import type { ChunkNews } from '../chunk/chunk-news.ts';
 import { BullmqQueue } from '../queue/bullmq.ts';
 import { type Consumer, consume } from '../queue/consumer.ts';
 import { LocalQueue } from '../queue/local.ts';
 import type { Queue } from '../queue/queue.ts';
-import type { ChunkNews } from './chunk-news.ts';
 import { Crew } from './crew.ts';
 import type { ThreadData } from './thread.ts';
 

@@ -1,8 +1,8 @@
+import { type Chunk, chunkTimeout } from '../checkpoint/chunk.ts';
+import type { Run } from '../checkpoint/run.ts';
 import type { Database } from '../databases/database.ts';
 import { diskFull, isDiskFull } from '../databases/disk-full.ts';
 import { KeyturnError } from '../error.ts';
-import { type Chunk, chunkTimeout } from './chunk.ts';
-import type { Run } from './run.ts';
 
 /** What ends a session before the run is at its end; a resume goes on. */
 

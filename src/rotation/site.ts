@@ -1,10 +1,10 @@
 import type { Knex } from 'knex';
+import type { Run } from '../checkpoint/run.ts';
 import type { Database, RunLock } from '../databases/database.ts';
 import type { Key } from '../keys/key.ts';
 import { type Coordination, Coordinator, type Progress } from './coordinator.ts';
 import { type Pace, paceOf } from './pace.ts';
 import { processName } from './process-name.ts';
-import type { Run } from './run.ts';
 import { openRunQueue, type QueueSite } from './run-queue.ts';
 import type { ThreadData } from './thread.ts';
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isFinished, type Request, type Run, type RunState } from '../checkpoint/run.ts';
+import { RunTable } from '../checkpoint/run-table.ts';
 import type { Database, RunLock } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { isFinished, type Request, type Run, type RunState } from './run.ts';
-import { RunTable } from './run-table.ts';
 
 /** How often the run's row is looked at, and how often the lock is tried, which a coordinator may hold. */
 const lookEveryMs = 200;

@@ -1,24 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
+import { ChunkTable } from '../checkpoint/chunk-table.ts';
+import { HandedBack } from '../checkpoint/handed-back.ts';
+import { unpin } from '../checkpoint/pin.ts';
+import { assertKeys, type Run } from '../checkpoint/run.ts';
+import { RunTable } from '../checkpoint/run-table.ts';
+import type { ChunkDone, ChunkNews } from '../chunk/chunk-news.ts';
+import { type PreparedTarget, prepareTarget } from '../chunk/field-values.ts';
+import { rotateChunk } from '../chunk/rotate-chunk.ts';
+import { verifyChunk } from '../chunk/verify-chunk.ts';
+import { Contended, type WorkerContext } from '../chunk/worker-context.ts';
 import type { Database } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
 import { Listings } from '../files/listings.ts';
+import { findKeyring, keyringAfter } from '../inventory/source-keys.ts';
 import { type Decision, type Job, type Rules, targetName } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
-import type { ChunkDone, ChunkNews } from './chunk-news.ts';
-import { ChunkTable } from './chunk-table.ts';
-import { type PreparedTarget, prepareTarget } from './field-values.ts';
-import { HandedBack } from './handed-back.ts';
-import { unpin } from './pin.ts';
-import { rotateChunk } from './rotate-chunk.ts';
-import { assertKeys, type Run } from './run.ts';
-import { RunTable } from './run-table.ts';
-import { findKeyring, keyringAfter } from './source-keys.ts';
-import { verifyChunk } from './verify-chunk.ts';
-import { Contended, type WorkerContext } from './worker-context.ts';
 
 /** Where a worker finds everything; keys are its own, checked against the run by their ids. */
 export interface WorkerSettings {

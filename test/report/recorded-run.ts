@@ -1,16 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ChunkTable } from '../../src/checkpoint/chunk-table.ts';
+import { type Exception, ExceptionTable } from '../../src/checkpoint/exception-table.ts';
+import type { Run, RunState } from '../../src/checkpoint/run.ts';
+import { RunTable } from '../../src/checkpoint/run-table.ts';
+import { migrate } from '../../src/checkpoint/schema.ts';
+import { emptyTally, type Tally } from '../../src/checkpoint/tally.ts';
+import type { Verification } from '../../src/checkpoint/verification.ts';
 import type { Database, RowId } from '../../src/databases/database.ts';
 import { openDatabase } from '../../src/databases/open.ts';
 import type { Field, Job } from '../../src/job/job.ts';
-import { migrate } from '../../src/rotation/checkpoint-schema.ts';
-import { ChunkTable } from '../../src/rotation/chunk-table.ts';
-import { type Exception, ExceptionTable } from '../../src/rotation/exception-table.ts';
-import type { Run, RunState } from '../../src/rotation/run.ts';
-import { RunTable } from '../../src/rotation/run-table.ts';
-import { emptyTally, type Tally } from '../../src/rotation/tally.ts';
-import type { Verification } from '../../src/rotation/verification.ts';
 
 /** What must never leave the checkpoint: a pinned key, as stored, and bytes that stand for digests. */
 export const pinnedSecret = 'cGlubmVkLXNlY3JldC1vZi10aGUtbGVnYWN5LWtleQ==';

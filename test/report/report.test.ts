@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import type { Run } from '../../src/checkpoint/run.ts';
 import { formatProof } from '../../src/report/proof.ts';
 import { buildReport, type Report } from '../../src/report/report.ts';
 import { reportText } from '../../src/report/text.ts';
-import type { Run } from '../../src/rotation/run.ts';
 import { createDatabase } from '../support/postgres.ts';
 import {
   credentials,

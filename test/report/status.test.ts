@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
+import { ChunkFigures } from '../../src/checkpoint/figures.ts';
 import { readStanding } from '../../src/report/standing.ts';
 import { statusText } from '../../src/report/status.ts';
-import { ChunkFigures } from '../../src/rotation/chunk-figures.ts';
 import { damaged, RecordedRun, verifiedRun } from './recorded-run.ts';
 import { expectTranscript } from './transcript.ts';
 

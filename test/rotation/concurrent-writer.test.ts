@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Chunk } from '../../src/rotation/chunk.ts';
+import type { Chunk } from '../../src/checkpoint/chunk.ts';
 import { openGcm, wrappingKey } from '../support/n8n/decrypt.ts';
 import { sealLegacy } from '../support/n8n/encrypt.ts';
 import { expectMany, manyId } from '../support/n8n/many.ts';

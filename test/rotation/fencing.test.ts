@@ -1,14 +1,14 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { chunkTimeout } from '../../src/checkpoint/chunk.ts';
+import type { Run } from '../../src/checkpoint/run.ts';
+import type { ChunkStep, ChunkStepMessage } from '../../src/chunk/chunk-step.ts';
+import { RowSource } from '../../src/chunk/row-source.ts';
 import { Key } from '../../src/keys/key.ts';
-import { chunkTimeout } from '../../src/rotation/chunk.ts';
-import type { ChunkStep, ChunkStepMessage } from '../../src/rotation/chunk-step.ts';
 import { Coordinator } from '../../src/rotation/coordinator.ts';
 import { paceOf } from '../../src/rotation/pace.ts';
 import { Planner } from '../../src/rotation/planner.ts';
-import { RowSource } from '../../src/rotation/row-source.ts';
-import type { Run } from '../../src/rotation/run.ts';
 import type { ChunkWorker } from '../../src/rotation/worker.ts';
 import { expectMany } from '../support/n8n/many.ts';
 import { withStore } from '../support/n8n/store.ts';

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { pin, unpin } from '../../src/checkpoint/pin.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Keyring } from '../../src/keys/keyring.ts';
-import { pin, unpin } from '../../src/rotation/pin.ts';
 import { openLegacy } from '../support/n8n/decrypt.ts';
 import { sealGcm, sealLegacy, sealUnder, wrap } from '../support/n8n/encrypt.ts';
 import { expectMany, manySqlite } from '../support/n8n/many.ts';

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { ChunkTable } from '../../src/checkpoint/chunk-table.ts';
+import { ChunkFigures } from '../../src/checkpoint/figures.ts';
+import { migrate } from '../../src/checkpoint/schema.ts';
+import { RowSource } from '../../src/chunk/row-source.ts';
 import type { Database, Range, RowId } from '../../src/databases/database.ts';
 import { openDatabase } from '../../src/databases/open.ts';
 import type { Target } from '../../src/job/job.ts';
-import { migrate } from '../../src/rotation/checkpoint-schema.ts';
-import { ChunkFigures } from '../../src/rotation/chunk-figures.ts';
-import { ChunkTable } from '../../src/rotation/chunk-table.ts';
 import { halvesOf, Planner } from '../../src/rotation/planner.ts';
-import { RowSource } from '../../src/rotation/row-source.ts';
 import { type Engine, engines, Places } from './places.ts';
 
 let places: Places;

@@ -1,15 +1,15 @@
+import { ExceptionTable, type RecordedException } from '../../src/checkpoint/exception-table.ts';
+import { ChunkFigures, type TargetTotals } from '../../src/checkpoint/figures.ts';
+import type { Run, RunOptions } from '../../src/checkpoint/run.ts';
+import { RunTable } from '../../src/checkpoint/run-table.ts';
 import { openDatabase } from '../../src/databases/open.ts';
 import { formatNames } from '../../src/formats/registry.ts';
+import { assertDeclared, preflight } from '../../src/inventory/preflight.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
 import { Key } from '../../src/keys/key.ts';
-import { ChunkFigures, type TargetTotals } from '../../src/rotation/chunk-figures.ts';
 import { createRun } from '../../src/rotation/create-run.ts';
-import { ExceptionTable, type RecordedException } from '../../src/rotation/exception-table.ts';
-import { assertDeclared, preflight } from '../../src/rotation/preflight.ts';
-import { finishRun } from '../../src/rotation/rotation.ts';
-import type { Run, RunOptions } from '../../src/rotation/run.ts';
-import { RunTable } from '../../src/rotation/run-table.ts';
+import { finishRun } from '../../src/rotation/finish-run.ts';
 import type { Site } from '../../src/rotation/site.ts';
 import type { Place } from './n8n/store.ts';
 

@@ -1,0 +1,280 @@
+import type { Knex } from 'knex';
+import type { Range, RowId, Transaction } from '../databases/database.ts';
+import {
+  type Chunk,
+  type ChunkRow,
+  type ChunkState,
+  chunkColumns,
+  chunkOf,
+  chunkTimeout,
+  type NewChunk,
+} from './chunk.ts';
+import type { Run } from './run.ts';
+import { holdsRun } from './run-table.ts';
+import { tallyColumns, verificationColumns } from './schema.ts';
+import { type Tally, tallyFields } from './tally.ts';
+import { type Verification, verificationFields } from './verification.ts';
+
+/** The checkpoint of one run: a row per chunk, committed together with the chunk's data (invariant 2). */
+export class ChunkTable {
+  readonly #knex: Knex;
+  readonly #run: string;
+
+  constructor(knex: Knex, run: string) {
+    this.#knex = knex;
+    this.#run = run;
+  }
+
+  #rows(trx?: Transaction): Knex.QueryBuilder<ChunkRow> {
+    return (trx ?? this.#knex)('keyturn_chunk').where({ run: this.#run });
+  }
+
+  async find(chunk: number): Promise<Chunk | undefined> {
+    const row = await this.#rows().where({ chunk }).first(chunkColumns);
+    return row === undefined ? undefined : chunkOf(row);
+  }
+
+  /** Only the coordinator plans, one at a time. */
+  async insert(chunks: readonly NewChunk[], trx?: Transaction, splitOf: number | null = null): Promise<void> {
+    if (chunks.length === 0) return;
+    const last = await this.#rows(trx).max<{ n: number | null }>('chunk as n').first();
+    await (trx ?? this.#knex)('keyturn_chunk').insert(
+      chunks.map((chunk, i) => ({
+        run: this.#run,
+        chunk: (last?.n ?? 0) + 1 + i,
+        target: chunk.target,
+        phase: chunk.phase,
+        parent: chunk.parent,
+        after: chunk.range.after === null ? null : JSON.stringify(chunk.range.after),
+        up_to: chunk.range.upTo === null ? null : JSON.stringify(chunk.range.upTo),
+        row_ids: chunk.rowIds === null ? null : JSON.stringify(chunk.rowIds),
+        split_of: splitOf,
+        state: 'planned',
+        generation: 1,
+        attempts: 0,
+      })),
+    );
+  }
+
+  /** The last planned range of a target; its open upper end says that the target is planned to the end. */
+  async lastRange(target: string): Promise<Range | undefined> {
+    const row = await this.#rows()
+      .where({ target })
+      .whereNull('row_ids')
+      .whereNull('split_of')
+      .orderByRaw('case when up_to is null then 0 else 1 end')
+      .orderBy('chunk', 'desc')
+      .first(chunkColumns);
+    return row === undefined ? undefined : chunkOf(row).range;
+  }
+
+  async numbers(filter: { state: ChunkState; phase?: number }, limit: number): Promise<number[]> {
+    const rows = await this.#rows().where(filter).orderBy('chunk').limit(limit).select('chunk');
+    return rows.map((row: ChunkRow) => row.chunk);
+  }
+
+  /** Range chunks that the given verification scan has not read yet. */
+  async unverified(round: number, limit: number): Promise<number[]> {
+    const rows = await this.#rows()
+      .whereNull('row_ids')
+      .where('verified_round', '<', round)
+      .whereNotIn('state', ['failed', 'split'])
+      .orderBy('chunk')
+      .limit(limit)
+      .select('chunk');
+    return rows.map((row: ChunkRow) => row.chunk);
+  }
+
+  /** All range chunks in order, read in pages. */
+  async *ranges(): AsyncGenerator<Chunk> {
+    let after = 0;
+    for (;;) {
+      const rows: ChunkRow[] = await this.#rows()
+        .whereNull('row_ids')
+        .whereNot('state', 'split')
+        .where('chunk', '>', after)
+        .orderBy('chunk')
+        .limit(500)
+        .select(chunkColumns);
+      yield* rows.map(chunkOf);
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      after = last.chunk;
+    }
+  }
+
+  async failed(): Promise<Chunk | undefined> {
+    const row = await this.#rows().where({ state: 'failed' }).orderBy('chunk').first(chunkColumns);
+    return row === undefined ? undefined : chunkOf(row);
+  }
+
+  /** A chunk that took too long to rotate, to be split; what is rotated must not be rotated again. */
+  async timedOut(): Promise<Chunk | undefined> {
+    const row = await this.#rows()
+      .where({ state: 'failed', error_code: chunkTimeout })
+      .whereNull('rotated_at')
+      .orderBy('chunk')
+      .first(chunkColumns);
+    return row === undefined ? undefined : chunkOf(row);
+  }
+
+  /** Replaces a chunk by its halves, in one transaction: no row is in none of them, or in two. */
+  async split(chunk: Chunk, halves: readonly NewChunk[]): Promise<void> {
+    await this.#knex.transaction(async (trx) => {
+      await this.#rows(trx).where({ chunk: chunk.chunk }).update({ state: 'split' });
+      await this.insert(halves, trx, chunk.chunk);
+    });
+  }
+
+  /** What the last scan says of these chunks does not count: a resume reads them again. */
+  async verifyAgain(which: 'changed' | 'all' | { readonly target: string }): Promise<void> {
+    const chunks = this.#rows().whereNull('row_ids');
+    if (which === 'changed') chunks.where('v_changed', '>', 0);
+    else if (which !== 'all') chunks.where(which);
+    await chunks.update({ verified_round: 0 });
+  }
+
+  /** Chunks that failed are planned again (a resume); their attempts stay counted. */
+  async replan(): Promise<void> {
+    await this.#rows().where({ state: 'failed' }).whereNull('rotated_at').update(planned);
+    await this.#rows()
+      .where({ state: 'failed' })
+      .whereNotNull('rotated_at')
+      .update({ ...planned, state: 'rotated' });
+  }
+
+  /**
+   * Takes the chunk for this transaction: its row is locked by the very first statement, a write, so that SQLite
+   * takes its write lock at once. False: somebody else did it, and there is nothing to do.
+   */
+  async claim(trx: Transaction, chunk: number): Promise<boolean> {
+    const claimed = await this.#rows(trx).where({ chunk, state: 'planned' }).increment('attempts', 1);
+    return Number(claimed) === 1;
+  }
+
+  async completeRotation(
+    trx: Transaction,
+    chunk: number,
+    tally: Tally,
+    digests: Buffer,
+    by: { readonly worker: string; readonly ms: number },
+  ): Promise<void> {
+    const counts = Object.fromEntries(
+      tallyColumns.map((column, i) => [column, tally[tallyFields[i] ?? 'rows']]),
+    );
+    await this.#rows(trx)
+      .where({ chunk })
+      .update({
+        ...counts,
+        state: 'rotated',
+        digests,
+        ...by,
+        rotated_at: new Date().toISOString(),
+        error_code: null,
+        error: null,
+      });
+  }
+
+  /** False: another worker verified it in this round already. */
+  async claimVerification(trx: Transaction, chunk: number, round: number): Promise<boolean> {
+    const claimed = await this.#rows(trx)
+      .where({ chunk })
+      .where('verified_round', '<', round)
+      .update({ verified_round: round });
+    return Number(claimed) === 1;
+  }
+
+  /** `late`: rows found under the old key, which the coordinator turns into a sweep. */
+  async completeVerification(
+    trx: Transaction,
+    chunk: number,
+    found: Verification,
+    late: readonly RowId[],
+    worker: string,
+  ): Promise<void> {
+    const counts = Object.fromEntries(
+      verificationColumns.map((column, i) => [column, found[verificationFields[i] ?? 'rows']]),
+    );
+    await this.#rows(trx)
+      .where({ chunk })
+      .update({
+        ...counts,
+        state: 'verified',
+        late: late.length === 0 ? null : JSON.stringify(late),
+        worker,
+        verified_at: new Date().toISOString(),
+        error_code: null,
+        error: null,
+      });
+  }
+
+  /** Turns the late rows that the verifier found into sweep chunks; how many there are. */
+  async planSweeps(): Promise<number> {
+    const rows: ChunkRow[] = await this.#rows()
+      .whereNotNull('late')
+      .orderBy('chunk')
+      .select('chunk', 'target', 'phase', 'late');
+    for (const { chunk, target, phase, late } of rows) {
+      await this.#knex.transaction(async (trx) => {
+        await this.#rows(trx).where({ chunk }).update({ late: null });
+        const sweep = {
+          target,
+          phase,
+          parent: chunk,
+          range: { after: null, upTo: null },
+          rowIds: JSON.parse(late),
+        };
+        await this.insert([sweep], trx);
+      });
+    }
+    return rows.length;
+  }
+
+  /**
+   * What is done stays done: only work that the run, as the worker saw it, still waits for can fail.
+   * A worker of a run that was stopped or taken over has nothing to say.
+   */
+  async fail(run: Run, chunk: number, code: string, text: string): Promise<void> {
+    await this.#knex.transaction(async (trx) => {
+      if (!(await holdsRun(trx, run, run.state))) return;
+      const waited = this.#rows(trx).where({ chunk });
+      await (run.state === 'verifying'
+        ? waited.whereIn('state', ['planned', 'rotated', 'verified']).where('verified_round', '<', run.round)
+        : waited.where({ state: 'planned' })
+      )
+        .update({ state: 'failed', error_code: code, error: text.slice(0, 2000) })
+        .increment('attempts', 1);
+    });
+  }
+
+  /** Packed digests that a range's own chunk took. */
+  async rangeDigests(chunk: number): Promise<Buffer[]> {
+    const row = await this.#rows().where({ chunk }).whereNull('row_ids').first('digests');
+    return row?.digests == null ? [] : [row.digests];
+  }
+
+  /** Packed digests of a range and, newer ones later, of the sweeps of rows in it. */
+  async digests(chunk: number): Promise<Buffer[]> {
+    const rows = await this.#rows()
+      .where((where) => where.where({ chunk }).orWhere({ parent: chunk }))
+      .whereNotNull('digests')
+      .orderBy('chunk')
+      .select('digests');
+    return rows.map((row: ChunkRow) => row.digests);
+  }
+
+  /** Sweeps rotated since the last full scan: the scan has to be taken again. */
+  async hasUnverifiedSweeps(): Promise<boolean> {
+    const row = await this.#rows().whereNotNull('row_ids').where({ state: 'rotated' }).first('chunk');
+    return row !== undefined;
+  }
+
+  async closeSweeps(round: number): Promise<void> {
+    await this.#rows()
+      .whereNotNull('row_ids')
+      .where({ state: 'rotated' })
+      .update({ state: 'verified', verified_round: round, verified_at: new Date().toISOString() });
+  }
+}
+
+const planned = { state: 'planned', error_code: null, error: null };

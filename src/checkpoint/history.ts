@@ -1,0 +1,53 @@
+import type { Knex } from 'knex';
+import { KeyturnError } from '../error.ts';
+import type { Key } from '../keys/key.ts';
+import { isFinished, type Run } from './run.ts';
+import { RunTable } from './run-table.ts';
+import { assertVersion, checkpointVersion, migrate, readCheckpointVersion } from './schema.ts';
+
+/**
+ * All runs that this database knows of, newest first; none without keyturn's tables.
+ *
+ * @param upgrade tables of an older version are brought up to date first; callers hold the run lock then.
+ * @throws KeyturnError `checkpoint-version`.
+ */
+export async function readHistory(knex: Knex, upgrade = false): Promise<readonly Run[]> {
+  const version = await readCheckpointVersion(knex);
+  if (version === 0) return [];
+  if (upgrade && version < checkpointVersion) await migrate(knex);
+  else assertVersion(version);
+  return new RunTable(knex).list();
+}
+
+export function unfinishedRun(runs: readonly Run[]): Run | undefined {
+  return runs.find(({ kind, state }) => kind === 'rotation' && !isFinished(state));
+}
+
+/** Ids of keys that finished runs have rotated away from. */
+export function retiredKeyIds(runs: readonly Run[]): string[] {
+  return runs
+    .filter(({ kind, state }) => kind === 'rotation' && isFinished(state))
+    .map(({ fromKeyId }) => fromKeyId);
+}
+
+/** The run named, or by default the newest. */
+export function runNamed(runs: readonly Run[], id: string | undefined): Run {
+  const run = id === undefined ? runs[0] : runs.find((each) => each.id === id);
+  if (run !== undefined) return run;
+  const message =
+    id === undefined ? 'this database knows of no run' : `there is no run ${id} in this database`;
+  throw new KeyturnError('run-unknown', message, { hint: 'keyturn status lists its runs' });
+}
+
+/** The key file given must hold the key that the run rotates from, whatever its name. */
+export function assertCurrentKey(run: Run, current: Key): void {
+  if (current.id === run.fromKeyId) return;
+  throw new KeyturnError(
+    'other-keys',
+    `the unfinished run ${run.id} rotates the key ${run.fromKeyId} to ${run.toKeyId}, but the current key given is ${current.id}`,
+    {
+      hint: `give the file of the key ${run.fromKeyId} with --current-key-file, and that of ${run.toKeyId} with --new-key-file`,
+      facts: { run: run.id, from: run.fromKeyId, to: run.toKeyId, given: current.id },
+    },
+  );
+}

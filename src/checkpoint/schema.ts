@@ -1,0 +1,226 @@
+import type { Knex } from 'knex';
+import { KeyturnError } from '../error.ts';
+import { bytes, commitsTables, create } from './dialect.ts';
+
+/**
+ * The checkpoint tables, as versioned migrations; one that was done must do no harm when it is done again (`migrate`).
+ * knex's own migrator is not used: its lock table stays locked
+ * when a process dies, and nothing of ours may stick (design section 5). These run under the run lock.
+ */
+const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
+  async (trx) => {
+    await create(trx, 'keyturn_run', (t) => {
+      t.string('id', 40).primary();
+      t.string('kind', 20).notNullable();
+      t.string('state', 30).notNullable();
+      t.text('reason', 'longtext');
+      t.string('requested', 10);
+      t.text('waiting', 'longtext');
+      t.text('job', 'longtext').notNullable();
+      t.string('from_key_id', 16).notNullable();
+      t.string('to_key_id', 16).notNullable();
+      t.integer('fence').notNullable();
+      t.integer('round').notNullable();
+      t.text('pinned', 'longtext').notNullable();
+      t.text('options', 'longtext').notNullable();
+      t.text('authority', 'longtext').notNullable();
+      t.text('inventory', 'longtext').notNullable();
+      t.string('tool_version', 40).notNullable();
+      t.text('place', 'longtext').notNullable();
+      t.string('created_at', 30).notNullable();
+      t.string('finished_at', 30);
+    });
+    await create(trx, 'keyturn_chunk', (t) => {
+      t.string('run', 40).notNullable();
+      t.integer('chunk').notNullable();
+      t.string('target', 300).notNullable();
+      t.integer('phase').notNullable();
+      t.integer('parent');
+      t.text('after', 'longtext');
+      t.text('up_to', 'longtext');
+      t.text('row_ids', 'longtext');
+      t.text('late', 'longtext');
+      t.string('state', 20).notNullable();
+      t.integer('generation').notNullable();
+      t.integer('attempts').notNullable();
+      t.string('error_code', 60);
+      t.text('error', 'longtext');
+      t.string('worker', 120);
+      t.integer('split_of');
+      for (const name of tallyColumns) t.integer(name).notNullable().defaultTo(0);
+      t.integer('ms').notNullable().defaultTo(0);
+      bytes(t, trx, 'digests');
+      t.string('rotated_at', 30);
+      t.integer('verified_round').notNullable().defaultTo(0);
+      for (const name of verificationColumns) t.integer(name).notNullable().defaultTo(0);
+      t.string('verified_at', 30);
+      t.primary(['run', 'chunk']);
+      t.index(['run', 'state'], 'keyturn_chunk_state');
+      t.index(['run', 'target', 'chunk'], 'keyturn_chunk_target');
+      t.index(['run', 'parent'], 'keyturn_chunk_parent');
+    });
+    await create(
+      trx,
+      'keyturn_exception',
+      (t) => {
+        t.string('run', 40).notNullable();
+        t.integer('chunk').notNullable();
+        t.string('target', 300).notNullable();
+        t.text('row_id', 'longtext').notNullable();
+        t.string('field', 300).notNullable();
+        t.text('path', 'longtext').notNullable();
+        t.string('reason', 60).notNullable();
+        t.string('state', 20).notNullable();
+        t.string('at', 30).notNullable();
+        t.index(['run', 'state'], 'keyturn_exception_state');
+      },
+      { keyed: false },
+    );
+    await create(trx, 'keyturn_event', (t) => {
+      t.string('run', 40).notNullable();
+      t.integer('seq').notNullable();
+      t.string('at', 30).notNullable();
+      t.string('event', 40).notNullable();
+      t.text('detail', 'longtext').notNullable();
+      t.primary(['run', 'seq']);
+    });
+  },
+  // Host and process of the coordinator: SQLite takes workers of its host only
+  async (trx) => {
+    if (await trx.schema.hasColumn('keyturn_run', 'coordinator')) return;
+    await trx.schema.alterTable('keyturn_run', (t) => {
+      t.string('coordinator', 300);
+    });
+  },
+  // What a file is and what it is to become, before it is renamed: a crash in between is told from its content
+  async (trx) => {
+    if (await trx.schema.hasTable('keyturn_file')) return;
+    await create(
+      trx,
+      'keyturn_file',
+      (t) => {
+        t.string('run', 40).notNullable();
+        t.integer('chunk').notNullable();
+        t.text('path', 'longtext').notNullable();
+        t.string('old_sha256', 64).notNullable();
+        t.string('new_sha256', 64).notNullable();
+        t.string('digest', 64).notNullable();
+        t.index(['run', 'chunk'], 'keyturn_file_chunk');
+      },
+      { keyed: false },
+    );
+  },
+];
+
+/** Tally columns of keyturn_chunk, in the order of tallyFields. */
+export const tallyColumns = [
+  'row_count',
+  'filtered',
+  'value_count',
+  'rotated',
+  'current_count',
+  'empty_count',
+  'look_alikes',
+  'undecided',
+  'exceptions',
+] as const;
+
+export const verificationColumns = [
+  'v_rows',
+  'v_values',
+  'v_proven',
+  'v_new',
+  'v_changed',
+  'v_late',
+  'v_gone',
+  'v_exceptions',
+] as const;
+
+export const checkpointVersion = migrations.length;
+const tables = [
+  'keyturn_file',
+  'keyturn_event',
+  'keyturn_exception',
+  'keyturn_chunk',
+  'keyturn_run',
+  'keyturn_version',
+];
+
+/** Version of the checkpoint tables in this database; 0: there are none. */
+export async function readCheckpointVersion(knex: Knex): Promise<number> {
+  try {
+    const row = await knex('keyturn_version').first<{ version: number } | undefined>('version');
+    return row?.version ?? 0;
+  } catch (error) {
+    if (isMissingTable(error)) return 0;
+    if (isDenied(error)) throw unreadable(error);
+    throw error;
+  }
+}
+
+/** The catalog is no help: PostgreSQL's information_schema hides tables that the login has no right to. */
+function isMissingTable(error: unknown): boolean {
+  const { code, number, message } = error as { code?: unknown; number?: unknown; message?: unknown };
+  return (
+    code === '42P01' || code === 'ER_NO_SUCH_TABLE' || number === 208 || /no such table/.test(String(message))
+  );
+}
+
+function isDenied(error: unknown): boolean {
+  const { code, number } = error as { code?: unknown; number?: unknown };
+  return code === '42501' || code === 'ER_TABLEACCESS_DENIED_ERROR' || number === 229;
+}
+
+function unreadable(cause: unknown): KeyturnError {
+  return new KeyturnError('no-grant', "this login has no right to keyturn's own tables in this database", {
+    hint: 'use the login that started the run, or have its tables granted',
+    cause,
+  });
+}
+
+/** Refuses tables of another version; an older one is mended by `migrate` once the user consents. */
+export function assertVersion(version: number): void {
+  if (version === 0 || version === checkpointVersion) return;
+  throw new KeyturnError(
+    'checkpoint-version',
+    `the checkpoint tables in this database have version ${version}, this keyturn works with ${checkpointVersion}`,
+    {
+      hint:
+        version > checkpointVersion
+          ? 'go on with the keyturn that made them, or a newer one'
+          : 'add --upgradeDatabase to bring them up to date',
+    },
+  );
+}
+
+/**
+ * Creates or upgrades the tables, all missing versions in one transaction: a process that dies here leaves the tables
+ * as they were, not half-way to a version that nobody made. MySQL commits every definition by itself: there the version
+ * is written last, and what it does not vouch for is made again. Callers hold the run lock.
+ */
+export async function migrate(knex: Knex): Promise<void> {
+  const version = await readCheckpointVersion(knex);
+  if (version >= checkpointVersion) return;
+  await knex.transaction(async (trx) => {
+    if (version === 0) {
+      if (commitsTables(trx)) await dropHalfMade(trx);
+      await create(trx, 'keyturn_version', (t) => t.integer('version').notNullable(), { keyed: false });
+      await trx('keyturn_version').insert({ version: 0 });
+    }
+    for (const bring of migrations.slice(version)) await bring(trx);
+    await trx('keyturn_version').update({ version: checkpointVersion });
+  });
+}
+
+/** Tables that nobody has used yet; any other is not half-made, and stays. */
+async function dropHalfMade(trx: Knex.Transaction): Promise<void> {
+  await trx.schema.dropTableIfExists('keyturn_version');
+  for (const table of tables) {
+    if (!(await trx.schema.hasTable(table))) continue;
+    if ((await trx(table).first()) === undefined) await trx.schema.dropTable(table);
+  }
+}
+
+export async function dropCheckpointTables(knex: Knex): Promise<void> {
+  for (const table of tables) await knex.schema.dropTableIfExists(table);
+}

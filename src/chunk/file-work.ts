@@ -1,0 +1,58 @@
+import type { Chunk } from '../checkpoint/chunk.ts';
+import type { ExceptionReason } from '../checkpoint/exception-table.ts';
+import type { Intent } from '../checkpoint/file-intents.ts';
+import { emptyTally } from '../checkpoint/tally.ts';
+import type { Originals } from '../files/originals.ts';
+import type { Tree } from '../files/tree.ts';
+import { targetName } from '../job/job.ts';
+import type { Rotation } from './classify.ts';
+import type { PreparedTarget } from './field-values.ts';
+import { fileColumn } from './file-target.ts';
+import type { RotatedRow } from './rotate-rows.ts';
+import type { Outcome } from './value.ts';
+
+/** What the files of a chunk are rotated with. */
+export interface FileWork {
+  readonly prepared: PreparedTarget;
+  readonly chunk: Pick<Chunk, 'chunk' | 'range' | 'rowIds'>;
+  readonly run: string;
+  readonly rotation: Rotation;
+  readonly digestKey: Buffer;
+  readonly tree: Tree;
+  /** Null: nothing is written. */
+  readonly originals: Originals | null;
+  /** Of a worker that died over this chunk. */
+  readonly known: ReadonlyMap<string, readonly Intent[]>;
+  /** Commits what is about to be renamed; throws when the chunk is no longer this worker's, also for none. */
+  readonly intend: (intents: readonly Intent[]) => Promise<void>;
+}
+
+/** The outcome of `rotateFiles`, file by file; as RotatedRows says it of rows. */
+export class RotatedFiles {
+  readonly rows: RotatedRow[] = [];
+  readonly #digests: Buffer[] = [];
+  readonly #target: string;
+
+  constructor({ target }: PreparedTarget) {
+    this.#target = targetName(target);
+  }
+
+  add(
+    path: string,
+    outcome: Exclude<Outcome, 'nothing'>,
+    digest: Buffer,
+    reason: ExceptionReason | null = null,
+  ): void {
+    const exception = { target: this.#target, rowId: [path], field: fileColumn, path: '' };
+    this.rows.push({
+      change: null,
+      tally: { ...emptyTally(), rows: 1, values: 1, [outcome]: 1 },
+      exceptions: reason === null ? [] : [{ ...exception, reason }],
+    });
+    this.#digests.push(digest);
+  }
+
+  digests(): Buffer {
+    return Buffer.concat(this.#digests);
+  }
+}

@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import type { ExceptionReason } from '../checkpoint/exception-table.ts';
+import type { StoredFile } from '../files/stored-file.ts';
+import type { Key } from '../keys/key.ts';
+import { fileDigest, fileField } from './file-target.ts';
+import type { FileWork } from './file-work.ts';
+import type { Outcome } from './value.ts';
+
+type Judgement = readonly [Exclude<Outcome, 'nothing'>, ExceptionReason | null];
+
+/** By its length and its end: the padding, which is all that a wrong key can fail at, is there. */
+export async function judge({ prepared, rotation }: FileWork, file: StoredFile): Promise<Judgement> {
+  const { field, cipher } = fileField(prepared);
+  if (file.size === 0) return ['empty', null];
+  if (!cipher.mayBe(file.size))
+    return field.foreign === 'leave' ? ['current', null] : ['exceptions', 'not-ciphertext'];
+  const tail = await file.read(file.size - cipher.tailBytes, cipher.tailBytes);
+  const old = cipher.opensTail(tail, rotation.from.primary);
+  const current = rotation.mode === 'sweep' && cipher.opensTail(tail, rotation.to.primary);
+  if (old && current) return ['undecided', 'undecided'];
+  if (current) return ['current', null];
+  if (old) return ['rotated', null];
+  return field.closed === 'look-alike' ? ['lookAlikes', null] : ['exceptions', 'does-not-open'];
+}
+
+/** What stays is digested as the verifier will read it: under the new key, which seems to open it once in a while. */
+export async function evidenceOf(work: FileWork, path: string, file: StoredFile): Promise<Buffer> {
+  const { cipher } = fileField(work.prepared);
+  const key = work.rotation.to.primary;
+  if (cipher.mayBe(file.size)) {
+    const tail = await file.read(file.size - cipher.tailBytes, cipher.tailBytes);
+    if (cipher.opensTail(tail, key)) {
+      const plain = createHash('sha256');
+      for await (const block of opened(work, file, key)) plain.update(block);
+      return fileDigest(work.digestKey, path, 'plaintext', plain.digest());
+    }
+  }
+  return fileDigest(work.digestKey, path, 'stored', Buffer.from(await file.sha256(), 'hex'));
+}
+
+/** What a file says, a stretch at a time; what it stores goes through `stored`. */
+export async function* opened(
+  { prepared }: FileWork,
+  file: StoredFile,
+  key: Key,
+  stored = createHash('sha256'),
+): AsyncGenerator<Buffer> {
+  const { cipher } = fileField(prepared);
+  const head = await file.read(0, cipher.headBytes);
+  stored.update(head);
+  const opener = cipher.opener(head, key);
+  for await (const block of file.blocks(cipher.headBytes)) {
+    stored.update(block);
+    yield opener.update(block);
+  }
+  yield opener.final();
+}

@@ -1,0 +1,237 @@
+import type { Chunk } from '../checkpoint/chunk.ts';
+import { ChunkTable } from '../checkpoint/chunk-table.ts';
+import { ExceptionTable } from '../checkpoint/exception-table.ts';
+import { FileIntents } from '../checkpoint/file-intents.ts';
+import type { Run } from '../checkpoint/run.ts';
+import { holdsRun } from '../checkpoint/run-table.ts';
+import { addTally, emptyTally } from '../checkpoint/tally.ts';
+import type { Change, Row, Transaction } from '../databases/database.ts';
+import type { ChunkDone } from './chunk-news.ts';
+import { publishStep } from './chunk-step.ts';
+import type { Rotation } from './classify.ts';
+import { digestKey } from './digest.ts';
+import type { PreparedTarget } from './field-values.ts';
+import { seenTree } from './file-target.ts';
+import { rotateFiles } from './rotate-files.ts';
+import { type RotatedRows, rotateRows } from './rotate-rows.ts';
+import { rowsAsLeft } from './rows-as-left.ts';
+import { touchedOnly } from './touched.ts';
+import { Contended, Stale, type WorkerContext } from './worker-context.ts';
+
+/** Rows that were rotated together, and which of them count: a row that a writer changed meanwhile does not. */
+interface Part {
+  readonly rotated: Pick<RotatedRows, 'rows' | 'digests'>;
+  readonly counts: (index: number) => boolean;
+}
+
+/** What a chunk has, opened and sealed; `write` belongs into the transaction of its checkpoint. */
+interface Taken {
+  readonly rows: number;
+  readonly write: (trx: Transaction) => Promise<Part[]>;
+}
+
+/**
+ * Rotates one chunk: reads its rows, opens and seals, then one short transaction that holds the writes and the
+ * checkpoint (invariant 2). A duplicate delivery, a stale worker or a stopped run end as null.
+ */
+export async function rotateChunk(
+  context: WorkerContext,
+  run: Run,
+  prepared: ReadonlyMap<string, PreparedTarget>,
+  number: number,
+): Promise<ChunkDone | null> {
+  const chunks = new ChunkTable(context.checkpoint, run.id);
+  publishStep('find', run.id, number);
+  const chunk = await chunks.find(number);
+  const target = chunk && prepared.get(chunk.target);
+  if (context.from === null || chunk?.state !== 'planned' || target === undefined) return null;
+
+  const started = performance.now();
+  const rotation: Rotation = {
+    from: context.from,
+    to: context.to,
+    // What is only verified is rotated by sweeps: its range, planned again, may hold rows under either key
+    mode: chunk.rowIds === null && target.target.onlyVerified !== true ? 'chunk' : 'sweep',
+  };
+  let rows: number;
+  try {
+    const taken = await (target.target.tree === undefined ? takeRows : takeFiles)(
+      context,
+      run,
+      target,
+      chunk,
+      rotation,
+    );
+    rows = taken.rows;
+    await transact(context, run, async (trx) => {
+      publishStep('claim', run.id, number);
+      const claimed = await chunks.claim(trx, number);
+      if (!claimed || !(await holdsRun(trx, run, 'rotating'))) throw new Stale();
+      publishStep('write', run.id, number);
+      const parts = await taken.write(trx);
+      publishStep('complete', run.id, number);
+      await record(context, trx, run, chunk, parts, performance.now() - started);
+      publishStep('commit', run.id, number);
+    });
+  } catch (error) {
+    if (error instanceof Stale) return null;
+    throw error;
+  }
+  publishStep('acknowledge', run.id, number);
+  return { event: 'rotated', target: chunk.target, rows };
+}
+
+async function takeRows(
+  context: WorkerContext,
+  run: Run,
+  target: PreparedTarget,
+  chunk: Chunk,
+  rotation: Rotation,
+): Promise<Taken> {
+  publishStep('read', run.id, chunk.chunk);
+  const rows = await readChunk(context, target, chunk);
+  publishStep('open', run.id, chunk.chunk);
+  const key = digestKey(context.to.primary, run.id, chunk.target);
+  const rotate = (some: readonly Row[], as: Rotation = rotation): RotatedRows =>
+    rotateRows(target, some, as, key, { readBack: run.kind !== 'rotation' });
+  const tried = rotate(rows);
+  const asLeft = await rowsAsLeft(context, run, target, chunk, tried);
+  const rotated = asLeft.size === 0 ? tried : rotate(rows, { ...rotation, asLeft });
+  return {
+    rows: rows.length,
+    write: async (trx) =>
+      run.kind === 'rotation'
+        ? writeParts(context, trx, target, rotated, rotate)
+        : [{ rotated, counts: () => true }],
+  };
+}
+
+/** Files have no transaction: they are renamed before the checkpoint, each with its intent committed (design section 4). */
+async function takeFiles(
+  context: WorkerContext,
+  run: Run,
+  prepared: PreparedTarget,
+  chunk: Chunk,
+  rotation: Rotation,
+): Promise<Taken> {
+  const { tree, originals } = await seenTree(prepared.target, run, context);
+  const intents = new FileIntents(context.checkpoint, run.id);
+  const known = await intents.of(chunk.chunk);
+  let seen = [...known.values()].flat().length;
+  // What another worker renames meanwhile must not be taken for what stood there before
+  const assertAlone = async (trx: Transaction): Promise<void> => {
+    if ((await intents.count(trx, chunk.chunk)) !== seen)
+      throw new Contended('the files of this chunk are in the hands of another worker');
+  };
+  const rotated = await rotateFiles({
+    prepared,
+    chunk,
+    run: run.id,
+    rotation,
+    digestKey: digestKey(context.to.primary, run.id, chunk.target),
+    tree,
+    originals: run.kind === 'rotation' ? originals : null,
+    known,
+    intend: async (added) => {
+      await transact(context, run, async (trx) => {
+        const held = await intents.hold(trx, chunk.chunk);
+        if (!held || !(await holdsRun(trx, run, 'rotating'))) throw new Stale();
+        await assertAlone(trx);
+        await intents.insert(trx, chunk.chunk, added);
+      });
+      seen += added.length;
+    },
+  });
+  return {
+    rows: rotated.rows.length,
+    write: async (trx) => {
+      await assertAlone(trx);
+      await intents.remove(trx, chunk.chunk);
+      return [{ rotated, counts: () => true }];
+    },
+  };
+}
+
+/** The data and its checkpoint in one transaction; a dry run has only the checkpoint, elsewhere. */
+function transact<T>(
+  { database, checkpoint }: WorkerContext,
+  run: Run,
+  work: (trx: Transaction) => Promise<T>,
+): Promise<T> {
+  return run.kind === 'rotation' ? database.transaction(work) : checkpoint.transaction(work);
+}
+
+function readChunk({ database }: WorkerContext, { target }: PreparedTarget, chunk: Chunk): Promise<Row[]> {
+  return chunk.rowIds === null
+    ? database.readRange(target.shape, chunk.range)
+    : database.readRows(target.shape, chunk.rowIds);
+}
+
+/** Compare-and-set; what a concurrent writer changed is read again under its lock, and redone (invariant 3). */
+async function writeParts(
+  { database }: WorkerContext,
+  trx: Transaction,
+  prepared: PreparedTarget,
+  rotated: RotatedRows,
+  rotate: (rows: readonly Row[]) => RotatedRows,
+): Promise<Part[]> {
+  const { shape } = prepared.target;
+  const lost = await write(rotated);
+  if (lost.size === 0) return [{ rotated, counts: () => true }];
+  const ids = rotated.rows.flatMap(({ change }, index) =>
+    change !== null && lost.has(index) ? [change.id] : [],
+  );
+  const again = rotate(await database.readRows(shape, ids, trx));
+  const stillLost = [...(await write(again))].map((index) => again.rows[index]?.change?.id.join(', '));
+  if (stillLost.length > 0)
+    throw new Contended(
+      `what is stored in ${shape.table} is not what was read of it, in the row ${stillLost.slice(0, 5).join('; ')}`,
+    );
+  return [
+    { rotated, counts: (index) => !lost.has(index) },
+    { rotated: again, counts: () => true },
+  ];
+
+  async function write(part: RotatedRows): Promise<Set<number>> {
+    const indexes: number[] = [];
+    const changes: Change[] = [];
+    part.rows.forEach(({ change }, index) => {
+      if (change === null) return;
+      indexes.push(index);
+      changes.push(change);
+    });
+    if (changes.length === 0) return new Set();
+    const touched = touchedOnly(shape, changes);
+    const unwritten = await database.write(trx, touched.shape, touched.changes);
+    return new Set(unwritten.map((position) => indexes[position] ?? -1));
+  }
+}
+
+async function record(
+  context: WorkerContext,
+  trx: Transaction,
+  run: Run,
+  chunk: Chunk,
+  parts: readonly Part[],
+  ms: number,
+): Promise<void> {
+  const exceptions = new ExceptionTable(context.checkpoint, run.id);
+  const tally = emptyTally();
+  const digests: Buffer[] = [];
+  if (chunk.rowIds !== null) await exceptions.resolve(trx, chunk.target, chunk.rowIds);
+  for (const { rotated, counts } of parts) {
+    const rows = rotated.rows.filter((_, index) => counts(index));
+    for (const row of rows) addTally(tally, row.tally);
+    await exceptions.insert(
+      trx,
+      chunk.chunk,
+      rows.flatMap((row) => row.exceptions),
+    );
+    digests.push(rotated.digests(counts));
+  }
+  const chunks = new ChunkTable(context.checkpoint, run.id);
+  await chunks.completeRotation(trx, chunk.chunk, tally, Buffer.concat(digests), {
+    worker: context.worker,
+    ms: Math.round(ms),
+  });
+}

@@ -1,0 +1,243 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Chunk } from '../checkpoint/chunk.ts';
+import type { Intent } from '../checkpoint/file-intents.ts';
+import { NewFile } from '../files/new-file.ts';
+import { StoredFile, syncFolder } from '../files/stored-file.ts';
+import type { Tree } from '../files/tree.ts';
+import { publishStep } from './chunk-step.ts';
+import type { Rotation } from './classify.ts';
+import type { PreparedTarget } from './field-values.ts';
+import { fileDigest, fileField, pathOf } from './file-target.ts';
+import { type FileWork, RotatedFiles } from './file-work.ts';
+import { evidenceOf, judge, opened } from './judge-file.ts';
+import { Stale } from './worker-context.ts';
+
+/** A file that is written again and again while it is rotated is left alone. */
+const mostPasses = 3;
+/** Each keeps a file open until it is renamed. */
+const atOnce = 100;
+
+/** Everything but the writes: what is sealed is opened again, and goes nowhere. */
+export function rehearseFiles(
+  tree: Tree,
+  prepared: PreparedTarget,
+  range: Chunk['range'],
+  rotation: Rotation,
+  digestKey: Buffer,
+): Promise<RotatedFiles> {
+  return rotateFiles({
+    prepared,
+    chunk: { chunk: 0, range, rowIds: null },
+    run: '',
+    rotation,
+    digestKey,
+    tree,
+    originals: null,
+    known: new Map(),
+    intend: async () => undefined,
+  });
+}
+
+/** A file with what is to replace it, both open. */
+interface Sealed {
+  readonly path: string;
+  readonly file: StoredFile;
+  readonly next: NewFile;
+  readonly intent: Intent;
+}
+
+/**
+ * Gives the files of a chunk new ones in their places (design section 4): all new ones beside them and on disk, the
+ * intents committed, the originals kept, then one rename after the other. What was renamed before a crash is known by
+ * its intent; what is neither old nor new is an exception, and not touched.
+ */
+export async function rotateFiles(work: FileWork): Promise<RotatedFiles> {
+  const rotated = new RotatedFiles(work.prepared);
+  const paths = await pathsOf(work);
+  if (work.originals !== null && work.known.size > 0) await removeLeftovers(work, paths);
+  for (let i = 0; i < paths.length; i += atOnce) await rotateBatch(work, paths.slice(i, i + atOnce), rotated);
+  return rotated;
+}
+
+async function rotateBatch(work: FileWork, paths: readonly string[], rotated: RotatedFiles): Promise<void> {
+  let left = paths;
+  for (let pass = 0; pass < mostPasses && left.length > 0; pass++) {
+    // A worker that was frozen lets go here, before it takes another's new files for something else
+    if (work.originals !== null) await work.intend([]);
+    left = await rotatePass(work, left, pass === 0, rotated);
+  }
+  for (const path of left) {
+    const file = await StoredFile.open(work.tree.at(path));
+    if (file === null) continue;
+    try {
+      rotated.add(path, 'exceptions', await evidenceOf(work, path, file), 'changing');
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+async function pathsOf({ tree, chunk: { rowIds, range } }: FileWork): Promise<string[]> {
+  if (rowIds !== null) return rowIds.map(pathOf);
+  const paths: string[] = [];
+  const [after, upTo] = [range.after, range.upTo].map((id) => (id === null ? null : pathOf(id)));
+  for await (const path of tree.files({ after: after ?? null, upTo: upTo ?? null })) paths.push(path);
+  return paths;
+}
+
+/**
+ * Of a worker that died over this chunk; one that lives on finds its new file gone, and lets go. Without intents it has
+ * renamed nothing and will not, since it would find this worker's, and what it left goes with the end of the run.
+ */
+async function removeLeftovers({ tree, run, chunk }: FileWork, paths: readonly string[]): Promise<void> {
+  for (const folder of new Set(paths.map((path) => dirname(path)))) {
+    for (const name of await tree.ownNames(folder, `${run}-${chunk.chunk}`))
+      await rm(join(tree.at(folder), name), { force: true });
+  }
+}
+
+/** Returns the files that somebody changed meanwhile. */
+async function rotatePass(
+  work: FileWork,
+  paths: readonly string[],
+  first: boolean,
+  rotated: RotatedFiles,
+): Promise<string[]> {
+  const sealed: Sealed[] = [];
+  const changed: string[] = [];
+  try {
+    for (const path of paths) {
+      publishStep('open', work.run, work.chunk.chunk);
+      const file = await StoredFile.open(work.tree.at(path));
+      if (file === null) continue;
+      const next = await settle(work, path, file, first, rotated).catch(async (error: unknown) => {
+        await file.close();
+        throw error;
+      });
+      if (typeof next === 'object') sealed.push(next);
+      else await file.close();
+      if (next === 'changed') changed.push(path);
+    }
+    return [...changed, ...(await replace(work, sealed, rotated))];
+  } finally {
+    for (const { file, next } of sealed) {
+      await file.close();
+      await next.discard();
+    }
+  }
+}
+
+/** Seals a file beside itself, or says what else becomes of it. */
+async function settle(
+  work: FileWork,
+  path: string,
+  file: StoredFile,
+  first: boolean,
+  rotated: RotatedFiles,
+): Promise<Sealed | 'settled' | 'changed'> {
+  const known = work.known.get(path);
+  if (known !== undefined) {
+    const stored = await file.sha256();
+    const done = known.find((intent) => intent.new === stored);
+    if (done !== undefined) {
+      rotated.add(path, 'rotated', done.digest);
+      return 'settled';
+    }
+    // Later on it is this worker that saw it change, and reads it again
+    if (first && !known.some(({ old }) => old === stored)) {
+      rotated.add(path, 'exceptions', await evidenceOf(work, path, file), 'changing');
+      return 'settled';
+    }
+  }
+  const [outcome, reason] = await judge(work, file);
+  if (outcome === 'rotated') return seal(work, path, file, rotated);
+  const stored = await file.sha256();
+  // It stays in use, so a link would change with it
+  if (work.originals !== null && !(await work.originals.keep(path, file, stored, 'copy'))) return 'changed';
+  rotated.add(path, outcome, await evidenceOf(work, path, file), reason);
+  return 'settled';
+}
+
+async function seal(
+  work: FileWork,
+  path: string,
+  file: StoredFile,
+  rotated: RotatedFiles,
+): Promise<Sealed | 'settled' | 'changed'> {
+  const { cipher } = fileField(work.prepared);
+  const { head, cipher: sealer } = cipher.sealer(work.rotation.to.primary);
+  const [stored, plain, again] = [createHash('sha256'), createHash('sha256'), createHash('sha256')];
+  const digestOf = (sha256: Buffer): Buffer => fileDigest(work.digestKey, path, 'plaintext', sha256);
+  const blocks = opened(work, file, work.rotation.from.primary, stored);
+  if (work.originals === null) {
+    // A dry run: what is sealed must open again, and say the same
+    const opener = cipher.opener(head, work.rotation.to.primary);
+    for await (const block of blocks) {
+      plain.update(block);
+      again.update(opener.update(sealer.update(block)));
+    }
+    again.update(opener.update(sealer.final()));
+    again.update(opener.final());
+    const said = plain.digest();
+    if (!again.digest().equals(said)) throw new Error('what was sealed does not open again');
+    rotated.add(path, 'rotated', digestOf(said));
+    return 'settled';
+  }
+  const name = `.keyturn-${work.run}-${work.chunk.chunk}-${randomBytes(8).toString('hex')}`;
+  const next = await NewFile.create(join(dirname(work.tree.at(path)), name));
+  try {
+    await next.write(head);
+    for await (const block of blocks) {
+      plain.update(block);
+      await next.write(sealer.update(block));
+    }
+    await next.write(sealer.final());
+    const intent = {
+      path,
+      old: stored.digest('hex'),
+      new: await next.finish(file),
+      digest: digestOf(plain.digest()),
+    };
+    if (await file.isUnchanged()) return { path, file, next, intent };
+  } catch (error) {
+    await next.discard();
+    // Its end was read first and opened: whoever wrote it since is done, or will be found again
+    if (await file.isUnchanged()) throw error;
+  }
+  await next.discard();
+  return 'changed';
+}
+
+/** Puts the new files in the places of the old. Returns those that somebody changed meanwhile. */
+async function replace(work: FileWork, sealed: readonly Sealed[], rotated: RotatedFiles): Promise<string[]> {
+  const { tree, originals, run, chunk } = work;
+  if (sealed.length === 0 || originals === null) return [];
+  publishStep('intend', run, chunk.chunk);
+  await work.intend(sealed.map(({ intent }) => intent));
+  publishStep('keep', run, chunk.chunk);
+  const kept: Sealed[] = [];
+  const changed: string[] = [];
+  for (const each of sealed) {
+    const isKept = await originals.keep(each.path, each.file, each.intent.old, 'link');
+    if (isKept) kept.push(each);
+    else changed.push(each.path);
+  }
+  await syncFolders(kept.map(({ path }) => originals.placeOf(path)));
+  publishStep('rename', run, chunk.chunk);
+  for (const { path, file, next, intent } of kept) {
+    if (await file.isUnchanged()) {
+      // Another worker that took the chunk over removed what this one left
+      if (!(await next.replace(tree.at(path)))) throw new Stale();
+      publishStep('renamed', run, chunk.chunk);
+      rotated.add(path, 'rotated', intent.digest);
+    } else changed.push(path);
+  }
+  await syncFolders(kept.map(({ path }) => tree.at(path)));
+  return changed;
+}
+
+async function syncFolders(places: readonly string[]): Promise<void> {
+  for (const folder of new Set(places.map((place) => dirname(place)))) await syncFolder(folder);
+}

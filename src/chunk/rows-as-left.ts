@@ -1,0 +1,26 @@
+import type { Chunk } from '../checkpoint/chunk.ts';
+import { ChunkTable } from '../checkpoint/chunk-table.ts';
+import type { Run } from '../checkpoint/run.ts';
+import { digestBytes, unpackDigests } from './digest.ts';
+import type { PreparedTarget } from './field-values.ts';
+import type { RotatedRows } from './rotate-rows.ts';
+import type { WorkerContext } from './worker-context.ts';
+
+/**
+ * Of a sweep, the rows with values that open under both keys, but are what their range was left with: all was under the
+ * old key then, and what was not rotated still is. Told by the digest that the range's chunk took, never by a later one.
+ */
+export async function rowsAsLeft(
+  { checkpoint }: WorkerContext,
+  run: Run,
+  { target }: PreparedTarget,
+  { rowIds, parent }: Chunk,
+  { asLeft }: RotatedRows,
+): Promise<ReadonlySet<number>> {
+  if (asLeft.size === 0 || rowIds === null || parent === null || target.onlyVerified === true)
+    return new Set();
+  const known = unpackDigests(await new ChunkTable(checkpoint, run.id).rangeDigests(parent));
+  const isKnown = (entry: Buffer): boolean =>
+    known.get(entry.toString('latin1', 0, digestBytes)) === entry.toString('latin1', digestBytes);
+  return new Set([...asLeft].flatMap(([place, entry]) => (isKnown(entry) ? [place] : [])));
+}

@@ -1,0 +1,63 @@
+import type { ExceptionReason } from '../checkpoint/exception-table.ts';
+import type { Row } from '../databases/database.ts';
+import { type Leaf, MalformedDocument } from '../documents/document.ts';
+import { fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
+
+/** What becomes of a value; every outcome is one field of the tally. */
+export type Outcome = 'rotated' | 'current' | 'empty' | 'lookAlikes' | 'undecided' | 'exceptions' | 'nothing';
+
+export interface Value {
+  readonly prepared: PreparedField;
+  readonly table: string;
+  /** Its place among the rows that are rotated together. */
+  readonly row: number;
+  /** The whole value of the column. */
+  readonly stored: string;
+  readonly text: string;
+  readonly path: string;
+  readonly leaf: Leaf | null;
+  outcome: Outcome;
+  reason: ExceptionReason | null;
+  plain: Buffer | null;
+  sealed: string | null;
+}
+
+/** Every place of a row that may carry ciphertext; what is empty or malformed is settled here. */
+export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Value[] {
+  const values: Value[] = [];
+  for (const field of fieldsOf(prepared, row)) {
+    const stored = row.values[field.field.index] ?? null;
+    const place = { prepared: field, table: prepared.target.shape.table, row: index, stored: stored ?? '' };
+    if (stored === null || stored === '') {
+      if (!field.searching) values.push(valueAt(place, null, 'empty'));
+      continue;
+    }
+    try {
+      for (const leaf of field.document.leaves(stored)) {
+        const empty = !field.searching && field.format.isEmpty(leaf.text);
+        values.push(valueAt(place, leaf, empty ? 'empty' : 'nothing'));
+      }
+    } catch (error) {
+      if (!(error instanceof MalformedDocument)) throw error;
+      values.push(valueAt(place, null, 'exceptions', 'malformed-document'));
+    }
+  }
+  return values;
+}
+
+function valueAt(
+  { prepared, table, row, stored }: Pick<Value, 'prepared' | 'table' | 'row' | 'stored'>,
+  leaf: Leaf | null,
+  outcome: Outcome,
+  reason: ExceptionReason | null = null,
+): Value {
+  const [text, path] = [leaf?.text ?? stored, leaf?.path ?? ''];
+  return { prepared, table, row, stored, text, path, leaf, outcome, reason, plain: null, sealed: null };
+}
+
+/** As formats take them. */
+export function textsOf(values: readonly Value[]): string[] {
+  const texts: string[] = [];
+  for (const { text } of values) texts.push(text);
+  return texts;
+}

@@ -1,0 +1,15 @@
+import type { ChunkNews } from '../../chunk/chunk-news.ts';
+import type { Logger } from '../../terminal/log.ts';
+
+const levels = {
+  rotated: 'info',
+  verified: 'info',
+  nothing: 'debug',
+  retried: 'warn',
+  failed: 'error',
+} as const;
+
+/** One line of the log per chunk. */
+export function logChunk(log: Logger, { event, ...facts }: ChunkNews): void {
+  log[levels[event]](facts, `chunk ${event}`);
+}

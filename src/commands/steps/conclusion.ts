@@ -1,0 +1,221 @@
+import { existsSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import type { Knex } from 'knex';
+import { ExceptionTable } from '../../checkpoint/exception-table.ts';
+import { isWithin } from '../../checkpoint/known-exceptions.ts';
+import type { Run } from '../../checkpoint/run.ts';
+import type { Database } from '../../databases/database.ts';
+import { KeyturnError } from '../../error.ts';
+import type { Hooks } from '../../hooks/hooks.ts';
+import { derivedSecretsPath } from '../../inventory/derived-secrets.ts';
+import { count, thousands } from '../../report/count.ts';
+import type { Report } from '../../report/report.ts';
+import { progressOf } from '../../report/standing.ts';
+import type { LocalRun } from '../../rotation/local-run.ts';
+import type { Context, Outcome } from '../command.ts';
+import { exceptionLine } from './exception-lines.ts';
+import { reportRun, type WrittenReport } from './report-files.ts';
+import { RunFailure } from './run-failure.ts';
+import { shellWord } from './shell-words.ts';
+
+const shownExceptions = 20;
+
+/** What the commands that rotate know about a run besides its row. */
+export interface Conclusion {
+  readonly database: Database;
+  readonly newKeyFile: string;
+  readonly currentKeyFile: string | undefined;
+  readonly reportDir: string | undefined;
+  /** Options that hold the run back, to be given again. */
+  readonly holds: readonly string[];
+  readonly hooks?: Hooks | undefined;
+}
+
+/** Takes a run to its end, writes its report whatever the end was, and says what to do next. */
+export async function concludeRun(
+  context: Context,
+  { database, newKeyFile, currentKeyFile, reportDir, holds, hooks }: Conclusion,
+  run: Run,
+  finish: () => Promise<Run>,
+): Promise<Outcome> {
+  let finished: Run;
+  await hooks?.fire('start', { run: run.id, state: run.state });
+  try {
+    finished = await finish();
+  } catch (error) {
+    const resume = resumeCommand(database, currentKeyFile, newKeyFile, holds);
+    const written = await reportAnyway(context, database.knex, run.id, reportDir);
+    if (written !== null) {
+      for (const line of exceptionLines(written.report)) context.terminal.say(line);
+      if (written.files !== null) context.terminal.say(`report: ${written.files.text}`);
+    }
+    context.terminal.say(goOn(error, written, resume));
+    await hooks?.settled();
+    await tellEnd(hooks, run.id, written);
+    throw new RunFailure({ ...documentOf(written), resume }, { cause: error });
+  }
+  const written = await reportRun(context, database.knex, finished.id, reportDir);
+  await tellEnd(hooks, finished.id, written);
+  const secrets = derivedSecretsPath(newKeyFile);
+  const kept = existsSync(secrets) ? secrets : null;
+  const steps = finished.job.afterwards.map((step) =>
+    step.replaceAll('{newKeyFile}', newKeyFile).replaceAll('{newKeyId}', finished.toKeyId).trim(),
+  );
+  return {
+    exitCode: exitCodeOf(written.report),
+    document: { ...documentOf(written), newKeyFile, derivedSecretsFile: kept, afterwards: steps },
+    text: [
+      ...reportLines(written),
+      `new key:  ${finished.toKeyId} in ${newKeyFile}`,
+      ...(kept === null
+        ? []
+        : [`secrets:  ${kept} (derived from the old key; set them in ${finished.job.title})`]),
+      ...(steps.length === 0
+        ? []
+        : ['', 'What to do now:', ...steps.map((step, i) => `${String(i + 1).padStart(2)}. ${step}`)]),
+      '',
+    ].join('\n'),
+  };
+}
+
+/** Writes the report of a run whose checkpoint is a local file, and removes that. */
+export async function concludeLocal(
+  context: Context,
+  { run, checkpoint, problem }: LocalRun,
+  reportDir: string | undefined,
+  exitCode: (report: Report) => Promise<0 | 3 | 5> = async (report) => exitCodeOf(report),
+): Promise<Outcome> {
+  try {
+    const written = await reportRun(context, checkpoint.database.knex, run.id, reportDir);
+    const lines = reportLines(written);
+    if (problem === null) {
+      const document = documentOf(written);
+      return { exitCode: await exitCode(written.report), document, text: `${lines.join('\n')}\n` };
+    }
+    for (const line of lines.slice(1)) context.terminal.say(line);
+    throw new RunFailure(documentOf(written), { cause: problem });
+  } finally {
+    await checkpoint.remove();
+  }
+}
+
+/** Values that do not open are a failure here, unless the rotation itself ended with them on its list. */
+export async function concludeVerification(
+  context: Context,
+  local: LocalRun,
+  reference: { readonly run: Run; readonly database: Database } | null,
+  reportDir: string | undefined,
+): Promise<Outcome> {
+  return concludeLocal(context, local, reportDir, async (report) => {
+    const code = exitCodeOf(report);
+    if (code !== 3) return code;
+    const known = reference && new ExceptionTable(reference.database.knex, reference.run.id);
+    const found = new ExceptionTable(local.checkpoint.database.knex, local.run.id);
+    return known !== null && (await isWithin(found, known)) ? 3 : 5;
+  });
+}
+
+/** Counts, exceptions and the place of the report. */
+export function reportLines({ report, files }: WrittenReport): string[] {
+  const { totals, verdict, run } = report;
+  const { tally } = totals.ranges;
+  const parts = [
+    `${count(tally.rotated, 'value')} rotated`,
+    `${thousands(tally.current)} already current`,
+    `${thousands(tally.empty)} empty`,
+    `${thousands(tally.lookAlikes)} look-alikes`,
+    `${thousands(totals.exceptions)} exceptions`,
+  ];
+  const { rows, proven, changed, new: fresh } = totals.verification;
+  return [
+    verdict.text,
+    `run:      ${run.id} (${report.database})`,
+    ...(run.kind === 'verification' ? [] : [`rows:     ${count(tally.rows, 'row')}, ${parts.join(', ')}`]),
+    ...(run.kind === 'dry-run'
+      ? []
+      : [
+          `verified: ${count(rows, 'row')}, ${thousands(proven)} proven unchanged, ${thousands(changed)} changed since, ${thousands(fresh)} new`,
+        ]),
+    ...exceptionLines(report),
+    ...(files === null ? [] : [`report:   ${files.text}`, `          ${files.json}`]),
+  ];
+}
+
+export function documentOf(written: WrittenReport | null): object {
+  return written === null ? {} : { report: written.report, files: written.files };
+}
+
+export function exitCodeOf({ verdict }: Report): 0 | 3 | 5 {
+  switch (verdict.result) {
+    case 'verified':
+    case 'rehearsed':
+      return 0;
+    case 'verified-with-exceptions':
+    case 'rehearsed-with-exceptions':
+    case 'unfinished':
+      return 3;
+    case 'verification-failed':
+    case 'does-not-reconcile':
+      return 5;
+  }
+}
+
+function exceptionLines({ exceptions: { count: all, listed } }: Report): string[] {
+  if (all === 0) return [];
+  const shown = listed.slice(0, shownExceptions);
+  return [
+    `${count(all, 'exception')}:`,
+    ...shown.map((exception) => `  ${exceptionLine(exception)}`),
+    ...(all > shown.length ? [`  and ${thousands(all - shown.length)} more: keyturn exceptions list`] : []),
+  ];
+}
+
+/** What went wrong is told first; a report that cannot be written must not hide it. */
+async function reportAnyway(
+  context: Context,
+  checkpoint: Knex,
+  run: string,
+  reportDir: string | undefined,
+): Promise<WrittenReport | null> {
+  try {
+    return await reportRun(context, checkpoint, run, reportDir);
+  } catch (error) {
+    context.log.error({ run, error: (error as Error).name }, 'the report could not be written');
+    return null;
+  }
+}
+
+/** A run that is paused goes on some day; any other end is one. */
+async function tellEnd(hooks: Hooks | undefined, run: string, written: WrittenReport | null): Promise<void> {
+  const { state, reason } = written?.report.run ?? { state: 'unknown', reason: null };
+  await hooks?.fire(state === 'paused' ? 'pause' : 'end', {
+    run,
+    state,
+    reason: reason === null ? '' : `${reason.code}: ${reason.text}`,
+    exceptions: written?.report.exceptions.count ?? 0,
+    report: written?.files?.json ?? '',
+  });
+}
+
+/** A window that closes is no error to whoever set it: how far the run is, and how it goes on. */
+function goOn(error: unknown, written: WrittenReport | null, resume: string): string {
+  if (!(error instanceof KeyturnError) || error.code !== 'window-closed' || written === null)
+    return `go on with: ${resume}`;
+  const { stage, percent } = progressOf(written.report);
+  const done = stage === 'rotated' ? `${percent} % done` : `all rotated, ${percent} % verified`;
+  const why = error.message.startsWith('window closed') ? 'window closed' : error.message;
+  return `${why}, ${done}, resume with: ${resume}`;
+}
+
+/** How to go on; without a password or a key. */
+function resumeCommand(
+  database: Database,
+  currentKeyFile: string | undefined,
+  newKeyFile: string,
+  holds: readonly string[],
+): string {
+  const words = ['keyturn', 'resume', '--database', database.place];
+  if (currentKeyFile !== undefined) words.push('--current-key-file', currentKeyFile);
+  words.push('--new-key-file', isAbsolute(newKeyFile) ? newKeyFile : `../${newKeyFile}`);
+  return [...words, ...holds].map(shellWord).join(' ');
+}

@@ -1,0 +1,68 @@
+import { readHistory, retiredKeyIds, unfinishedRun } from '../../checkpoint/history.ts';
+import type { Authority, RunOptions } from '../../checkpoint/run.ts';
+import { KeyturnError } from '../../error.ts';
+import { assertWide } from '../../inventory/widths.ts';
+import type { LoadedJob } from '../../job/load.ts';
+import { generateKey } from '../../keys/key-file.ts';
+import { rehearse } from '../../rotation/local-run.ts';
+import type { Pace } from '../../rotation/pace.ts';
+import { unlessStopped } from '../../rotation/unless-stopped.ts';
+import type { Context, Outcome } from '../command.ts';
+import { concludeLocal } from './conclusion.ts';
+import { planNewKey } from './key-sources.ts';
+import type { Opened } from './opened.ts';
+import { type JobArguments, prepareRun } from './prepared-run.ts';
+import { withSite } from './run-site.ts';
+
+interface Given extends JobArguments {
+  readonly newKeyFile?: string | undefined;
+  readonly masterKey?: string | undefined;
+  readonly workers?: string | undefined;
+  readonly pace?: Pace;
+  readonly reportDir?: string | undefined;
+}
+
+/** The whole rotation without a write: the checkpoint is a local file, and no key is kept. */
+export async function rotateDry(
+  context: Context,
+  opened: Opened,
+  loaded: LoadedJob,
+  order: { readonly options: RunOptions; readonly authority: Authority },
+  args: Given,
+): Promise<Outcome> {
+  const { database } = opened;
+  const runs = await readHistory(database.knex);
+  const unfinished = unfinishedRun(runs);
+  if (unfinished !== undefined) {
+    throw new KeyturnError(
+      'run-unfinished',
+      `run ${unfinished.id} is unfinished: a part of the values is under each key`,
+      {
+        hint: 'finish it with keyturn resume; a dry run needs a database under one key',
+        facts: { run: unfinished.id },
+      },
+    );
+  }
+  const named = args.newKeyFile !== undefined || args.masterKey !== undefined;
+  const retired = retiredKeyIds(runs);
+  const { job, current, next, found } = await unlessStopped(
+    context.signal,
+    prepareRun(
+      context,
+      database,
+      loaded,
+      args,
+      async (key, fitted) =>
+        named
+          ? planNewKey(context, args, { current: key, name: fitted.name, retired }, fitted.key)
+          : { key: generateKey(fitted.key), path: '', mustWrite: false, warnings: [] },
+      ({ path, mustWrite }) => (path === '' || mustWrite ? 'kept nowhere: a dry run' : `in ${path}`),
+    ),
+  );
+  assertWide(found.widths, false);
+  const keys = { current, next: next.key };
+  const local = await withSite(context, opened, args, (site) =>
+    rehearse(site, { job, ...order }, keys, found),
+  );
+  return concludeLocal(context, local, args.reportDir);
+}

@@ -1,0 +1,63 @@
+import { KeyturnError } from '../../error.ts';
+import { RunFailure } from './run-failure.ts';
+
+/** What is said of anything that was thrown; safe to print and to log. */
+export interface Failure {
+  readonly exitCode: 1 | 2 | 3 | 4 | 5;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string | undefined;
+    readonly facts: Readonly<Record<string, string | number>>;
+  };
+  /** For --json, beside the error. */
+  readonly document: object;
+  /** Where it happened, for the log only. */
+  readonly trace: readonly string[];
+}
+
+export function failureOf(thrown: unknown): Failure {
+  if (thrown instanceof RunFailure) return { ...failureOf(thrown.cause), document: thrown.document };
+  const trace = traceOf(thrown);
+  if (thrown instanceof KeyturnError) {
+    const { code, message, hint, facts, exitCode } = thrown;
+    return { exitCode, error: { code, message, hint, facts }, document: {}, trace };
+  }
+  return {
+    exitCode: 1,
+    error: {
+      code: 'unexpected',
+      message: `unexpected: ${nameOf(thrown)}: ${scrubbed(thrown)}`,
+      hint: 'see where with --log-level debug, and tell the project',
+      facts: {},
+    },
+    document: {},
+    trace,
+  };
+}
+
+/** The places of the error and its causes, without values. */
+function traceOf(thrown: unknown): string[] {
+  const lines: string[] = [];
+  for (let at: unknown = thrown; at instanceof Error; at = at.cause) {
+    lines.push(`${nameOf(at)}: ${scrubbed(at)}`);
+    lines.push(
+      ...(at.stack ?? '')
+        .split('\n')
+        .filter((line) => /^\s+at /.test(line))
+        .map((line) => line.trim()),
+    );
+  }
+  return lines;
+}
+
+function nameOf(thrown: unknown): string {
+  const { code, name } = thrown as { code?: unknown; name?: unknown };
+  return typeof code === 'string' ? code : typeof name === 'string' ? name : 'error';
+}
+
+/** A driver's message may quote a value: long unbroken strings are cut out. */
+function scrubbed(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return text.replace(/[A-Za-z0-9+/=_-]{24,}/g, '…');
+}

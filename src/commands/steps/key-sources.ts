@@ -1,0 +1,81 @@
+import type { Key } from '../../keys/key.ts';
+import type { KeyShape } from '../../keys/key-shape.ts';
+import { currentKey, type NewKeyPlan, newKey } from '../../keys/master-key.ts';
+import type { Context } from '../command.ts';
+
+/** The key that the database is under now: file, environment, or a prompt. */
+export async function askCurrentKey(
+  context: Context,
+  args: { readonly currentKeyFile?: string | undefined },
+  shape: KeyShape,
+): Promise<Key> {
+  const { environment, terminal } = context;
+  const { key, warnings } = await currentKey(
+    {
+      file: args.currentKeyFile,
+      env: environment.KEYTURN_CURRENT_MASTER_KEY,
+      prompt: terminal.interactive
+        ? () => terminal.askSecret('The current master key (it is not shown)')
+        : undefined,
+    },
+    shape,
+  );
+  for (const warning of warnings) warn(context, warning);
+  return key;
+}
+
+/** Whether a current key can be had without asking. */
+export function namesCurrentKey(
+  { environment }: Context,
+  args: { readonly currentKeyFile?: string | undefined },
+): boolean {
+  return args.currentKeyFile !== undefined || Boolean(environment.KEYTURN_CURRENT_MASTER_KEY);
+}
+
+/** The new key and its file; nothing is written yet. */
+export async function planNewKey(
+  context: Context,
+  args: { readonly newKeyFile?: string | undefined; readonly masterKey?: string | undefined },
+  known: {
+    readonly current: Key;
+    readonly name: string;
+    readonly retired: readonly string[];
+    readonly unfinished?: string;
+  },
+  shape: KeyShape,
+): Promise<NewKeyPlan> {
+  const { terminal, folder } = context;
+  const masterKey = await readMasterKey(context, args.masterKey);
+  const plan = newKey(
+    {
+      file: args.newKeyFile,
+      masterKey,
+      current: known.current,
+      unfinished: known.unfinished,
+      retired: known.retired,
+      terminal: terminal.interactive ? { folder, name: known.name } : undefined,
+    },
+    shape,
+  );
+  for (const warning of plan.warnings) warn(context, warning);
+  return plan;
+}
+
+async function readMasterKey(context: Context, value: string | undefined): Promise<string | undefined> {
+  const { terminal } = context;
+  if (value === undefined) return undefined;
+  if (value === '-')
+    return terminal.interactive
+      ? terminal.askSecret('The new master key (it is not shown)')
+      : terminal.readInput();
+  warn(
+    context,
+    'a key given with --masterKey is visible to other users of this machine; --masterKey - reads it from stdin',
+  );
+  return value;
+}
+
+export function warn({ terminal, log }: Context, text: string): void {
+  terminal.say(`keyturn: warning: ${text}`);
+  log.warn(text);
+}

@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database, RunLock } from '../../databases/database.ts';
+import { openDatabase } from '../../databases/open.ts';
+import { KeyturnError } from '../../error.ts';
+import { foreseen } from '../../rotation/setback.ts';
+import type { Context } from '../command.ts';
+import { RunFailure } from './run-failure.ts';
+
+/** A database as the user named it; the password stays apart, for worker threads. */
+export interface Opened {
+  readonly database: Database;
+  readonly url: string;
+  readonly password: string | null;
+}
+
+/** Opens the database of --database or KEYTURN_DATABASE for the time of `work`. */
+export async function withDatabase<T>(
+  { environment }: Context,
+  args: { readonly database?: string | undefined },
+  work: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  const url = args.database ?? (environment.KEYTURN_DATABASE || undefined);
+  if (url === undefined) {
+    throw new KeyturnError('bad-option', 'which database is not said', {
+      hint: 'use --database URL or set KEYTURN_DATABASE, for example --database sqlite:path/to/database.sqlite',
+    });
+  }
+  const password = environment.KEYTURN_DATABASE_PASSWORD || null;
+  const database = await openDatabase(url, {
+    applicationName: 'keyturn',
+    ...(password !== null && { password }),
+  });
+  try {
+    return await work({ database, url, password });
+  } catch (thrown) {
+    throw named(database, thrown);
+  } finally {
+    await database.close();
+  }
+}
+
+/** Before a run and after it too, a lost connection or a full disk is nothing unexpected. */
+function named(database: Database, thrown: unknown): unknown {
+  if (!(thrown instanceof RunFailure)) return foreseen(database, thrown, 'give the command again');
+  return new RunFailure(thrown.document, { cause: foreseen(database, thrown.cause) });
+}
+
+/** A coordinator that has just ended, or a status that looks whether one is alive, holds the lock a moment longer. */
+const lockTries = 6;
+const lockEveryMs = 250;
+
+async function lockSoon(database: Database): Promise<RunLock> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await database.lockRun();
+    } catch (error) {
+      if (!(error instanceof KeyturnError) || error.code !== 'run-lock' || attempt === lockTries) throw error;
+      await sleep(lockEveryMs);
+    }
+  }
+}
+
+/** Holds the run lock for the time of `work`. */
+export async function withRunLock<T>(database: Database, work: (lock: RunLock) => Promise<T>): Promise<T> {
+  const lock = await lockSoon(database);
+  try {
+    return await work(lock);
+  } finally {
+    await lock.release();
+  }
+}

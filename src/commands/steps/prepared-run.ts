@@ -1,0 +1,69 @@
+import type { Database, Table } from '../../databases/database.ts';
+import { assertDeclared, type Preflight, preflight } from '../../inventory/preflight.ts';
+import type { Job } from '../../job/job.ts';
+import type { LoadedJob } from '../../job/load.ts';
+import { resolveJob } from '../../job/resolve.ts';
+import type { Key } from '../../keys/key.ts';
+import type { NewKeyPlan } from '../../keys/master-key.ts';
+import { sealedOtherwise } from '../../report/sealed-otherwise.ts';
+import type { Context } from '../command.ts';
+import { type AttachmentsArguments, attachmentsFolder, takesAttachments } from '../options/attachments.ts';
+import { withDecisions } from '../options/decide.ts';
+import { withExclusions } from '../options/exclude.ts';
+import { askCurrentKey, warn } from './key-sources.ts';
+import { previewLines } from './preview.ts';
+
+/** A job fitted to a database, both keys, and what was found: everything before the first change. */
+export interface PreparedRun {
+  readonly job: Job;
+  readonly current: Key;
+  readonly next: NewKeyPlan;
+  readonly found: Preflight;
+}
+
+export interface JobArguments extends AttachmentsArguments {
+  readonly tablePrefix?: string | undefined;
+  readonly exclude?: readonly string[] | undefined;
+  readonly decide?: readonly string[] | undefined;
+  readonly currentKeyFile?: string | undefined;
+}
+
+export function fitJob(loaded: LoadedJob, catalog: readonly Table[], args: JobArguments): Job {
+  const tablePrefix = args.tablePrefix ?? '';
+  const job = resolveJob(withExclusions(loaded, catalog, tablePrefix, args.exclude), catalog, {
+    tablePrefix,
+    files: takesAttachments(loaded, args),
+  });
+  return withDecisions(job, args.decide);
+}
+
+/** Looks at everything and says what it found; refuses what cannot be rotated. Nothing is written. */
+export async function prepareRun(
+  context: Context,
+  database: Database,
+  loaded: LoadedJob,
+  args: JobArguments,
+  planKey: (current: Key, job: Job) => Promise<NewKeyPlan>,
+  describeKey: (plan: NewKeyPlan) => string,
+): Promise<PreparedRun> {
+  const catalog = await database.catalog();
+  const fitted = fitJob(loaded, catalog, args);
+  const current = await askCurrentKey(context, args, fitted.key);
+  const next = await planKey(current, fitted);
+  const found = await preflight(
+    database,
+    catalog,
+    fitted,
+    { current, next: next.key },
+    attachmentsFolder(args),
+  );
+  const { job } = found;
+  const { terminal } = context;
+  terminal.say(`${job.title} database ${database.place}`);
+  terminal.say(`key ${current.id} becomes ${next.key.id}, ${describeKey(next)}`);
+  for (const line of previewLines(job, found.inventory)) terminal.say(line);
+  for (const warning of [...found.warnings, ...sealedOtherwise(found.inventory, job.everywhere?.decisions)])
+    warn(context, warning);
+  assertDeclared(found.inventory.undeclared);
+  return { job, current, next, found };
+}

@@ -1,0 +1,49 @@
+import type { Run } from '../../checkpoint/run.ts';
+import { KeyturnError } from '../../error.ts';
+import type { Key } from '../../keys/key.ts';
+import { parseKey, readKeyFile } from '../../keys/key-file.ts';
+import type { Context } from '../command.ts';
+import { warn } from './key-sources.ts';
+
+interface Given {
+  readonly currentKeyFile?: string | undefined;
+  readonly newKeyFile?: string | undefined;
+}
+
+/** Both keys of a run, of this worker's own; never asked for. Throws `other-keys`, which names the key that is wanted. */
+export function workerKeys(context: Context, args: Given, run: Run): { current: Key; next: Key } {
+  const current = { option: '--current-key-file', variable: 'KEYTURN_CURRENT_MASTER_KEY' };
+  const next = { option: '--new-key-file', variable: 'KEYTURN_NEW_MASTER_KEY' };
+  return {
+    current: keyOf(context, run, run.fromKeyId, { ...current, file: args.currentKeyFile }),
+    next: keyOf(context, run, run.toKeyId, { ...next, file: args.newKeyFile }),
+  };
+}
+
+interface Source {
+  readonly option: string;
+  readonly variable: string;
+  readonly file: string | undefined;
+}
+
+function keyOf(context: Context, run: Run, wanted: string, { option, variable, file }: Source): Key {
+  const shape = run.job.key;
+  const text = context.environment[variable];
+  const refuse = (why: string, cause?: unknown): never => {
+    throw new KeyturnError('other-keys', `run ${run.id} needs the key ${wanted}, but ${why}`, {
+      hint: `give the file of the key ${wanted} with ${option}, or the key in ${variable}`,
+      facts: { run: run.id, keyId: wanted },
+      cause,
+    });
+  };
+  if (file === undefined && !text) return refuse('this worker was given none');
+  let key: Key;
+  try {
+    const read = file === undefined ? null : readKeyFile(file, shape);
+    for (const warning of read?.warnings ?? []) warn(context, warning);
+    key = read?.key ?? parseKey(text ?? '', shape, variable);
+  } catch (error) {
+    return refuse((error as Error).message, error);
+  }
+  return key.id === wanted ? key : refuse(`${file ?? variable} holds the key ${key.id}`);
+}

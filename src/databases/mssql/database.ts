@@ -1,0 +1,248 @@
+import type { Knex } from 'knex';
+import type { Connection, ConnectionConfiguration } from 'tedious';
+import { KeyturnError } from '../../error.ts';
+import type {
+  Change,
+  Database,
+  Privileges,
+  Range,
+  Row,
+  RowId,
+  RowShape,
+  RunLock,
+  Session,
+  Table,
+  Transaction,
+} from '../database.ts';
+import { type Gauges, saysYes } from '../gauge.ts';
+import type { Login } from '../login.ts';
+import { type Texts, told, toRow, toRows, where, wholeNumber } from '../statement.ts';
+import { type MssqlTable, readCatalog } from './catalog.ts';
+import { mssqlGauges } from './gauges.ts';
+import { assertWithin, knexOver } from './knex.ts';
+import { lockMssql } from './lock.ts';
+import { ask, type Parameter, rowByRow, stage } from './request.ts';
+import { privilegesOf, sessionsOf, warningsOf, widenColumn } from './server.ts';
+import { clientConfig, openPool, type Pool } from './session.ts';
+import {
+  boundStatement,
+  bounds,
+  changesStaged,
+  contains,
+  idsStaged,
+  isBinary,
+  orderBy,
+  predicates,
+  readStatement,
+  size,
+  source,
+  texts,
+  writeStatement,
+} from './statement.ts';
+import { isDeniedMssql, isTimeoutMssql, isTransientMssql } from './transience.ts';
+import { describeMssql, type MssqlUrl } from './url.ts';
+
+/** Rows of one UPDATE: at 5,000 locks a statement's locks become one on the table. */
+const statementRows = 2_000;
+
+export async function openMssql(url: MssqlUrl, login: Login): Promise<Database> {
+  const config = clientConfig(url, login);
+  return new MssqlDatabase(await openPool(url, config), config, url);
+}
+
+class MssqlDatabase implements Database {
+  readonly engine = 'mssql';
+  readonly place: string;
+  readonly knex: Knex;
+  readonly gauges: Gauges;
+  readonly #pool: Pool;
+  readonly #config: ConnectionConfiguration;
+  readonly #schema: string;
+  #tables: Promise<Map<string, MssqlTable>> | undefined;
+  readonly #ask = (sql: string, values: readonly Parameter[]): Promise<unknown[][]> =>
+    this.#rows(sql, values);
+
+  constructor(pool: Pool, config: ConnectionConfiguration, url: MssqlUrl) {
+    this.place = describeMssql(url);
+    this.#pool = pool;
+    this.#config = config;
+    this.#schema = url.schema;
+    this.knex = knexOver(pool, url.schema);
+    this.gauges = mssqlGauges(this.#ask);
+  }
+
+  async catalog(): Promise<readonly Table[]> {
+    this.#tables = undefined;
+    return [...(await this.#catalog()).values()].map(told);
+  }
+
+  async count(table: string): Promise<number> {
+    const [row] = await this.#rows(`select count_big(*) from ${source(await this.#table(table))}`);
+    return Number(row?.[0]);
+  }
+
+  async longest(table: string, column: string): Promise<number> {
+    const of = await this.#table(table);
+    const [row] = await this.#rows(`select coalesce(max(${size(of, column)}), 0) from ${source(of)}`);
+    return Number(row?.[0]);
+  }
+
+  async boundAfter(
+    shape: RowShape,
+    after: RowId | null,
+    limit: { rows: number; bytes: number },
+  ): Promise<RowId | null> {
+    const table = await this.#table(shape.table);
+    const [row] = await this.#rows(boundStatement(table, shape, after, limit), after ?? []);
+    return row === undefined ? null : (row as string[]);
+  }
+
+  async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
+    const table = await this.#table(shape.table);
+    const sql = `select ${limit === undefined ? '' : `top (${wholeNumber(limit)})`} ${texts(table, shape)}
+      from ${source(table)} ${where(predicates(table, shape, range))} ${orderBy(shape)}`;
+    return toRows(shape, (await this.#rows(sql, bounds(range))) as Texts[]);
+  }
+
+  async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
+    const table = await this.#table(shape.table);
+    const sql = `select ${texts(table, shape)} from ${source(table)}`;
+    await this.#session(undefined, (connection) =>
+      rowByRow(connection, sql, (row) => each(toRow(shape, row as Texts))),
+    );
+  }
+
+  async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
+    if (ids.length === 0) return [];
+    const table = await this.#table(shape.table);
+    return this.#session(trx, async (connection) => {
+      await stage(connection, idsStaged(shape), ids);
+      const { rows } = await ask(connection, readStatement(table, shape, trx !== undefined));
+      return toRows(shape, rows as Texts[]);
+    });
+  }
+
+  async write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]> {
+    if (changes.length === 0) return [];
+    const table = await this.#table(shape.table);
+    const done = await this.#session(trx, async (connection) => {
+      const written = new Set<number>();
+      for (let first = 0; first < changes.length; first += statementRows) {
+        const some = changes.slice(first, first + statementRows);
+        await stage(
+          connection,
+          changesStaged(table, shape),
+          some.map((change) => [...change.id, ...change.old, ...change.new.slice(0, shape.written)]),
+        );
+        const { rows } = await ask(connection, writeStatement(table, shape));
+        for (const [n] of rows) written.add(first + Number(n));
+      }
+      return written;
+    });
+    return changes.map((_, index) => index).filter((index) => !done.has(index));
+  }
+
+  transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
+    return this.knex.transaction(async (trx) => {
+      const result = await work(trx);
+      // After an error that `work` swallowed there is no transaction any more; to commit then would say nothing
+      await this.#session(trx, async () => undefined);
+      return result;
+    });
+  }
+
+  async search(
+    shape: RowShape,
+    needles: readonly string[],
+    after: RowId | null,
+    limit: number,
+  ): Promise<Row[]> {
+    const table = await this.#table(shape.table);
+    const range = { after, upTo: null };
+    const values = bounds(range);
+    const hits = shape.columns
+      .filter((column) => !isBinary(table, column))
+      .flatMap((column) => contains(table, column, needles.length, values.length));
+    const sql = `select top (${wholeNumber(limit)}) ${texts(table, shape)} from ${source(table)}
+      ${where([...predicates(table, shape, range), `(${hits.join(' or ') || '1 = 0'})`])} ${orderBy(shape)}`;
+    const rows = await this.#rows(sql, [...values, ...(hits.length === 0 ? [] : needles)]);
+    return toRows(shape, rows as Texts[]);
+  }
+
+  lockRun(): Promise<RunLock> {
+    return lockMssql(this.#config, this.#schema, this.place);
+  }
+
+  privileges(tables: readonly string[]): Promise<Privileges> {
+    return privilegesOf(this.#ask, this.#schema, tables);
+  }
+
+  sessions(): Promise<Session[] | null> {
+    return sessionsOf(this.#ask);
+  }
+
+  warnings(tables: readonly string[]): Promise<string[]> {
+    return warningsOf(this.#ask, this.#schema, tables);
+  }
+
+  widen(table: string, column: string, length: number): Promise<void> {
+    return widenColumn(this.#ask, this.#schema, table, column, length);
+  }
+
+  isTransient(error: unknown): boolean {
+    return isTransientMssql(error);
+  }
+
+  isDenied(error: unknown): boolean {
+    return isDeniedMssql(error);
+  }
+
+  isTimeout(error: unknown): boolean {
+    return isTimeoutMssql(error);
+  }
+
+  async ask(sql: string): Promise<boolean> {
+    const [row] = await this.#rows(sql);
+    return saysYes(row?.[0]);
+  }
+
+  async close(): Promise<void> {
+    await this.knex.destroy();
+    await this.#pool.close();
+  }
+
+  #catalog(): Promise<Map<string, MssqlTable>> {
+    const reading =
+      this.#tables ?? this.#session(undefined, (connection) => readCatalog(connection, this.#schema));
+    this.#tables = reading;
+    reading.catch(() => {
+      if (this.#tables === reading) this.#tables = undefined;
+    });
+    return reading;
+  }
+
+  async #table(name: string): Promise<MssqlTable> {
+    const table = (await this.#catalog()).get(name);
+    if (table === undefined)
+      throw new KeyturnError('database-missing', `there is no table ${name} in ${this.place}`, {
+        facts: { table: name },
+      });
+    return table;
+  }
+
+  async #rows(sql: string, values: readonly Parameter[] = []): Promise<unknown[][]> {
+    return (await this.#session(undefined, (connection) => ask(connection, sql, values))).rows;
+  }
+
+  async #session<T>(trx: Transaction | undefined, work: (connection: Connection) => Promise<T>): Promise<T> {
+    if (trx?.isCompleted()) throw new Error('the transaction is over, or never began');
+    const client = (trx ?? this.knex).client;
+    const connection = await client.acquireConnection();
+    try {
+      assertWithin(connection, trx !== undefined);
+      return await work(connection);
+    } finally {
+      if (trx === undefined) client.releaseConnection(connection);
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import { KeyturnError } from '../../error.ts';
+import type { Privileges, Session } from '../database.ts';
+import { logFacts, logWarnings } from './log.ts';
+import type { Parameter } from './request.ts';
+import { quote } from './statement.ts';
+
+/** Runs a statement with `@pn` parameters. */
+export type Ask = (sql: string, values: readonly Parameter[]) => Promise<unknown[][]>;
+
+type Answer = 'yes' | 'no' | 'unknown';
+
+export async function privilegesOf(ask: Ask, schema: string, tables: readonly string[]): Promise<Privileges> {
+  const readOnly = `databasepropertyex(db_name(), 'Updateability') = 'READ_ONLY'`;
+  const may = (right: string): string =>
+    `has_perms_by_name(quotename(schema_name(t.schema_id)) + '.' + quotename(t.name), 'OBJECT', '${right}')`;
+  // A grant on some columns only may suffice or not: unknown. A read-only database or replica takes no writes.
+  const sql = `select t.name, case
+      when ${readOnly} then 'no'
+      when ${may('SELECT')} = 1 and ${may('UPDATE')} = 1 then 'yes'
+      when exists (select 1 from sys.columns c where c.object_id = t.object_id and has_perms_by_name(
+        quotename(schema_name(t.schema_id)) + '.' + quotename(t.name), 'OBJECT', 'UPDATE', quotename(c.name), 'COLUMN') = 1) then 'unknown'
+      else 'no' end
+    from sys.tables t where t.schema_id = schema_id(@p0)`;
+  const creating = `select case when not (${readOnly}) and has_perms_by_name(quotename(db_name()), 'DATABASE', 'CREATE TABLE') = 1
+    and has_perms_by_name(quotename(schema_name(schema_id(@p0))), 'SCHEMA', 'ALTER') = 1 then 'yes' else 'no' end`;
+  const granted = await ask(sql, [schema]).catch(() => []);
+  const [create] = await ask(creating, [schema]).catch(() => []);
+  const update = new Map(granted.map((row) => [String(row[0]), row[1] as Answer]));
+  return {
+    createTable: (create?.[0] ?? 'unknown') as Answer,
+    update: new Map(tables.map((table) => [table, update.get(table) ?? 'unknown'])),
+  };
+}
+
+/**
+ * Without the right to see the server's state a login sees its own sessions only, which is no answer.
+ * https://learn.microsoft.com/en-us/sql/relational-databases/system-dynamic-management-views/sys-dm-exec-sessions-transact-sql
+ */
+export async function sessionsOf(ask: Ask): Promise<Session[] | null> {
+  // Engine edition 5 is Azure SQL Database, where the database's state is enough; an unknown right gives null
+  const permitted = `select coalesce(has_perms_by_name(null, null, 'VIEW SERVER STATE'), 0)
+    + coalesce(has_perms_by_name(null, null, 'VIEW SERVER PERFORMANCE STATE'), 0)
+    + case when serverproperty('EngineEdition') = 5
+      then coalesce(has_perms_by_name(quotename(db_name()), 'DATABASE', 'VIEW DATABASE STATE'), 0) else 0 end`;
+  const [may] = await ask(permitted, []);
+  if (!(Number(may?.[0]) > 0)) return null;
+  const sql = `select program_name, host_name, login_name from sys.dm_exec_sessions
+    where is_user_process = 1 and database_id = db_id() and session_id <> @@spid
+      and coalesce(program_name, '') not like 'keyturn%' order by session_id`;
+  const text = (value: unknown): string | null => (value == null || value === '' ? null : String(value));
+  return (await ask(sql, [])).map(([program, host, login]) => ({
+    program: text(program),
+    host: text(host),
+    login: text(login),
+  }));
+}
+
+export async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): Promise<string[]> {
+  const wanted = new Set(tables);
+  // What a login may not see, or a version does not have, warns of nothing
+  const told = async (sql: string): Promise<unknown[][]> =>
+    (await ask(sql, [schema]).catch(() => [])).filter((row) => wanted.has(String(row[0])));
+  const of = 'from sys.tables t % where t.schema_id = schema_id(@p0)';
+  const from = (joins: string): string => of.replace('%', joins);
+  const temporal = await told(
+    `select t.name, h.name ${from('join sys.tables h on h.object_id = t.history_table_id')} order by t.name`,
+  );
+  const captured = await told(`select t.name ${from('')} and t.is_tracked_by_cdc = 1 order by t.name`);
+  const replicated = await told(
+    `select t.name ${from('')} and (t.is_published = 1 or t.is_merge_published = 1 or t.is_replicated = 1) order by t.name`,
+  );
+  const secured = await told(
+    `select distinct t.name, p.name ${from(
+      `join sys.security_predicates s on s.target_object_id = t.object_id and s.predicate_type = 0
+       join sys.security_policies p on p.object_id = s.object_id and p.is_enabled = 1`,
+    )} order by t.name, p.name`,
+  );
+  return [
+    ...temporal.map(
+      ([table, history]) =>
+        `${table} is versioned: ${history} keeps the old version of every row, ciphertext too`,
+    ),
+    ...captured.map(
+      ([table]) =>
+        `${table} is tracked by change data capture, which keeps old and new of every rewritten row`,
+    ),
+    ...replicated.map(([table]) => `${table} is replicated: its subscribers receive every rewritten row`),
+    ...secured.map(
+      ([table, policy]) =>
+        `the security policy ${policy} filters ${table}: rows that it hides from this login are not rotated`,
+    ),
+    ...logWarnings(await logFacts(ask)),
+  ];
+}
+
+/** The whole declaration is said again: what is left out would take the database's defaults. A DEFAULT is a constraint, and stays. */
+export async function widenColumn(
+  ask: Ask,
+  schema: string,
+  table: string,
+  column: string,
+  length: number,
+): Promise<void> {
+  const [found] = await ask(
+    `select type_name(c.system_type_id), c.collation_name, c.is_nullable, c.user_type_id - c.system_type_id
+      from sys.columns c join sys.tables t on t.object_id = c.object_id
+      where t.schema_id = schema_id(@p0) and t.name = @p1 and c.name = @p2`,
+    [schema, table, column],
+  );
+  const [type, collation, nullable, alias] = found ?? [];
+  // 8,000 bytes is what has a number; beyond it is max. A fixed length would pad the values that are there
+  const most = { varchar: 8000, nvarchar: 4000, varbinary: 8000 }[String(type)];
+  if (most === undefined || alias !== 0)
+    throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {
+      hint: 'widen it as the application allows',
+      facts: { target: table, column },
+    });
+  await ask(
+    `alter table ${quote(schema)}.${quote(table)} alter column ${quote(column)} ${type}(${length > most ? 'max' : BigInt(length)})
+      ${collation == null ? '' : `collate ${collation}`} ${nullable ? 'null' : 'not null'}`,
+    [],
+  );
+}

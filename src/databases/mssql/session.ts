@@ -1,0 +1,142 @@
+import sql from 'mssql';
+import type { Connection, ConnectionConfiguration } from 'tedious';
+import { KeyturnError } from '../../error.ts';
+import type { Login } from '../login.ts';
+import { cleaned } from './error.ts';
+import { ask, inTransaction } from './request.ts';
+import { describeMssql, type MssqlUrl } from './url.ts';
+
+export type Pool = sql.ConnectionPool;
+
+/**
+ * XACT_ABORT: every error ends the transaction, as anywhere else; by default some end only their statement.
+ * DEADLOCK_PRIORITY: where keyturn and something else wait for each other, the other goes on.
+ * NOCOUNT: a trigger's counts are no answer.
+ */
+const sessionSql = 'set xact_abort on; set nocount on; set lock_timeout 5000; set deadlock_priority low';
+
+export function clientConfig(url: MssqlUrl, login: Login): ConnectionConfiguration {
+  const [, domain, name] = /^([^\\]+)\\(.+)$/.exec(url.user ?? '') ?? [undefined, undefined, url.user];
+  const password = url.password ?? login.password;
+  const options = {
+    ...(name === undefined ? {} : { userName: name }),
+    ...(password === undefined ? {} : { password }),
+  };
+  return {
+    server: url.host,
+    authentication:
+      domain === undefined ? { type: 'default', options } : { type: 'ntlm', options: { ...options, domain } },
+    options: {
+      ...(url.instance === undefined ? { port: url.port ?? 1433 } : { instanceName: url.instance }),
+      ...(url.database === undefined ? {} : { database: url.database }),
+      encrypt: url.encrypt,
+      trustServerCertificate: url.trustServerCertificate,
+      appName: login.applicationName ?? 'keyturn',
+      // Error texts are told apart by number, but some are read; and a login's language sets the order of day and month
+      language: 'us_english',
+      dateFormat: 'ymd',
+      connectTimeout: 10_000,
+      requestTimeout: login.statementTimeoutMs ?? 0,
+    },
+  };
+}
+
+/** A pool that is known to connect. It opens connections as they are needed. */
+export async function openPool(url: MssqlUrl, config: ConnectionConfiguration): Promise<Pool> {
+  const said = new Set<number>();
+  const pool = new sql.ConnectionPool({
+    ...(config as unknown as sql.config),
+    pool: { min: 0, max: 4, acquireTimeoutMillis: 30_000 },
+    validateConnection: 'socket',
+    // A refused login says why before it says that it is one, and the driver keeps the last
+    beforeConnect: (connection: Connection) =>
+      connection.on('errorMessage', ({ number }) => said.add(number)),
+  } as sql.config);
+  // A connection that is lost while idle; whoever borrows next hears of it, if it still matters
+  pool.on('error', () => undefined);
+  try {
+    await pool.connect();
+    await assertSchema(pool, url);
+    return pool;
+  } catch (error) {
+    await pool.close();
+    throw error instanceof KeyturnError ? error : refusal(cleaned(error), url, said);
+  }
+}
+
+const prepared = new WeakSet<Connection>();
+
+export async function borrow(pool: Pool): Promise<Connection> {
+  const connection = await (pool as unknown as { acquire(by: object): Promise<Connection> })
+    .acquire(pool)
+    .catch((error) => {
+      throw cleaned(error);
+    });
+  try {
+    if (!prepared.has(connection)) await ask(connection, sessionSql);
+    prepared.add(connection);
+    return connection;
+  } catch (error) {
+    connection.close();
+    giveBack(pool, connection);
+    throw error;
+  }
+}
+
+/** One with an open transaction (whose end failed, or timed out) is closed, and the pool drops it. */
+export function giveBack(pool: Pool, connection: Connection): boolean {
+  if (inTransaction(connection)) connection.close();
+  (pool as unknown as { release(connection: Connection): void }).release(connection);
+  return true;
+}
+
+async function assertSchema(pool: Pool, url: MssqlUrl): Promise<void> {
+  const connection = await borrow(pool);
+  try {
+    const { rows } = await ask(connection, 'select schema_id(@p0)', [url.schema]);
+    if (rows[0]?.[0] == null)
+      throw new KeyturnError(
+        'database-missing',
+        `there is no schema ${url.schema} in ${describeMssql(url)}`,
+        {
+          hint: 'name the schema of the application: …?schema=name',
+        },
+      );
+  } finally {
+    // Nothing stays open that nobody uses yet
+    connection.close();
+    giveBack(pool, connection);
+  }
+}
+
+/** By the driver's codes: https://tediousjs.github.io/tedious/api-connection.html; its texts never hold a password. */
+function refusal(cause: unknown, url: MssqlUrl, said: ReadonlySet<number>): KeyturnError {
+  const { code = '', message = '' } = cause as { code?: string; message?: string };
+  const place = describeMssql(url);
+  const unreachable = (what: string, hint: string): KeyturnError =>
+    new KeyturnError('database-unreachable', what, { hint, cause });
+  // Cannot open the database; it does not exist
+  if (said.has(4060) || said.has(911))
+    return new KeyturnError('database-missing', `there is no database ${url.database ?? ''} at ${place}`, {
+      hint: 'check its name, and that this login may use it',
+      cause,
+    });
+  if (code === 'ELOGIN')
+    return unreachable(`${place} did not accept the login`, 'check the user and KEYTURN_DATABASE_PASSWORD');
+  if (code === 'EENCRYPT')
+    return unreachable(`${place} wants an encrypted connection`, 'leave encrypt=false out of the URL');
+  if (/certificate|self.signed|TLS|SSL/i.test(message))
+    return unreachable(
+      `no encrypted connection to ${place}: ${message}`,
+      'a certificate of your own authority: NODE_EXTRA_CA_CERTS=file.pem; trustServerCertificate=true takes any; encrypt=false where the server has no TLS',
+    );
+  if (code === 'EINSTLOOKUP')
+    return unreachable(
+      `cannot find the instance of ${place}: ${message}`,
+      'is SQL Server Browser running? or give its port instead of its name',
+    );
+  return unreachable(
+    `cannot reach ${place}: ${message || code}`,
+    'is the server running, does it listen on TCP, and are host and port right?',
+  );
+}

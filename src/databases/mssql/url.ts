@@ -1,0 +1,160 @@
+import { KeyturnError } from '../../error.ts';
+
+/** `strict` is TDS 8.0: TLS before the first byte of the protocol. */
+export type Encrypt = boolean | 'strict';
+
+export interface MssqlUrl {
+  readonly engine: 'mssql';
+  readonly host: string;
+  /** Undefined: the SQL Server Browser is asked for the named instance's port. */
+  readonly port: number | undefined;
+  readonly instance: string | undefined;
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  /** Undefined: the login's default database. */
+  readonly database: string | undefined;
+  readonly schema: string;
+  readonly encrypt: Encrypt;
+  readonly trustServerCertificate: boolean;
+}
+
+const shape = 'mssql://user@host:1433/database?schema=dbo, or Server=host,1433;Database=…;User Id=…';
+
+/** https://learn.microsoft.com/en-us/dotnet/api/microsoft.data.sqlclient.sqlconnection.connectionstring */
+const words = {
+  server: ['server', 'data source', 'address', 'addr', 'network address'],
+  database: ['database', 'initial catalog'],
+  user: ['user id', 'uid', 'user'],
+  password: ['password', 'pwd'],
+  encrypt: ['encrypt'],
+  trust: ['trustservercertificate', 'trust server certificate'],
+  integrated: ['integrated security', 'trusted_connection'],
+  authentication: ['authentication'],
+  schema: ['schema'],
+} as const;
+
+export function isAdo(text: string): boolean {
+  return /(^|;)\s*(server|data source|addr(ess)?|network address)\s*=/i.test(text);
+}
+
+/** ADO.NET's form; what keyturn has no use for (pool sizes, timeouts…) is passed over. */
+export function parseAdo(text: string): MssqlUrl {
+  const entries = readAdo(text);
+  const word = (name: keyof typeof words): string | undefined =>
+    words[name].map((key) => entries.get(key)).find((value) => value !== undefined && value !== '');
+  const authentication = word('authentication');
+  if (isYes(word('integrated')) || (authentication && !/^sql ?password$/i.test(authentication)))
+    throw refused('the connection string asks for a login of the operating system or of Entra ID', {
+      hint: 'give keyturn a login of SQL Server: User Id=…, and its password in KEYTURN_DATABASE_PASSWORD',
+    });
+  const server = word('server');
+  if (server === undefined) throw refused('the connection string names no server', { hint: shape });
+  return {
+    engine: 'mssql',
+    ...place(server),
+    user: word('user'),
+    password: word('password'),
+    database: word('database'),
+    schema: word('schema') ?? 'dbo',
+    encrypt: encryption(word('encrypt')),
+    trustServerCertificate: isYes(word('trust')),
+  };
+}
+
+export function parseMssql(text: string): MssqlUrl {
+  // The instance's backslash is no character of a URL's host
+  const plain = text.replaceAll('\\', '%5C');
+  const url = URL.canParse(plain) ? new URL(plain) : undefined;
+  if (url === undefined)
+    throw refused('the database URL is malformed', {
+      hint: `write it as ${shape}; a password's special characters are percent-encoded, or leave the password to KEYTURN_DATABASE_PASSWORD`,
+    });
+  const query = new Map([...url.searchParams].map(([name, value]) => [name.toLowerCase(), value]));
+  const { host, instance } = place(decode(url.hostname).replace(/^\[(.*)\]$/, '$1') || 'localhost');
+  const named = instance ?? (query.get('instance') || undefined);
+  return {
+    engine: 'mssql',
+    host,
+    instance: named,
+    port: url.port === '' ? (named === undefined ? 1433 : undefined) : Number(url.port),
+    user: decode(url.username) || undefined,
+    password: decode(url.password) || query.get('password') || undefined,
+    database: decode(url.pathname.slice(1)) || undefined,
+    schema: query.get('schema') || 'dbo',
+    encrypt: encryption(query.get('encrypt')),
+    trustServerCertificate: isYes(query.get('trustservercertificate')),
+  };
+}
+
+/** Where it is, for people: no password. */
+export function describeMssql(url: MssqlUrl): string {
+  const user = url.user === undefined ? '' : `${encodeURIComponent(url.user)}@`;
+  const host = url.host.includes(':') ? `[${url.host}]` : url.host;
+  const port = url.port === undefined ? '' : `:${url.port}`;
+  const query = [
+    ...(url.instance === undefined ? [] : [`instance=${encodeURIComponent(url.instance)}`]),
+    `schema=${encodeURIComponent(url.schema)}`,
+    ...(url.encrypt === true ? [] : [`encrypt=${url.encrypt}`]),
+    ...(url.trustServerCertificate ? ['trustServerCertificate=true'] : []),
+  ];
+  return `mssql://${user}${host}${port}/${encodeURIComponent(url.database ?? '')}?${query.join('&')}`;
+}
+
+/** `[tcp:]host[\instance][,port]`; a port wins over an instance's name. */
+function place(server: string): Pick<MssqlUrl, 'host' | 'instance' | 'port'> {
+  if (/^(np|lpc|admin):|^\\\\/i.test(server))
+    throw refused('the server is named by a pipe or by shared memory', {
+      hint: 'keyturn speaks TCP: Server=tcp:host,1433',
+    });
+  const parts = /^(?:tcp:)?([^\\,]+)(?:\\([^,]+))?(?:,\s*(\d+))?$/i.exec(server.trim());
+  if (parts === null) throw refused('the server of the database URL is malformed', { hint: shape });
+  const [, host = '', instance, port] = parts.map((part) => part?.trim());
+  return {
+    host: /^(\.|\(local\))$/i.test(host) ? 'localhost' : host,
+    instance: port === undefined ? instance : undefined,
+    port: port === undefined ? (instance === undefined ? 1433 : undefined) : Number(port),
+  };
+}
+
+/**
+ * The parser that the mssql package brings takes what follows an empty value for that value: `Server=;Password=…` would
+ * put the password into every message.
+ */
+function readAdo(text: string): ReadonlyMap<string, string> {
+  const entry =
+    /[\s;]*([^=;]+?)\s*=\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|((?!["'])[^;]*?))\s*(?:;[\s;]*|$)/y;
+  const entries = new Map<string, string>();
+  while (entry.lastIndex < text.length) {
+    const found = entry.exec(text);
+    if (found === null) throw refused('the connection string is malformed', { hint: `write it as ${shape}` });
+    const [, key = '', double, single, bare] = found;
+    const value = double?.replaceAll('""', '"') ?? single?.replaceAll("''", "'") ?? bare ?? '';
+    entries.set(key.toLowerCase(), value);
+  }
+  return entries;
+}
+
+/** SqlClient 5's words: https://learn.microsoft.com/en-us/sql/connect/ado-net/sqlclient-troubleshooting-guide */
+function encryption(value: string | undefined): Encrypt {
+  const word = value?.toLowerCase() || 'true';
+  if (word === 'strict') return 'strict';
+  if (['true', 'yes', 'mandatory'].includes(word)) return true;
+  if (['false', 'no', 'optional'].includes(word)) return false;
+  throw refused('the encrypt of the database URL is unknown', { hint: 'one of true, false, strict' });
+}
+
+function isYes(value: string | undefined): boolean {
+  return ['true', 'yes', 'sspi'].includes(value?.toLowerCase() ?? '');
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (cause) {
+    throw refused('the database URL has a stray % sign', { hint: 'a literal % is written %25', cause });
+  }
+}
+
+function refused(message: string, more: { hint: string; cause?: unknown }): KeyturnError {
+  return new KeyturnError('database-url', message, more);
+}

@@ -1,0 +1,68 @@
+import knex, { type Knex } from 'knex';
+import type { Connection, QueryResult } from 'mysql2';
+import { quietKnex } from '../quiet-knex.ts';
+import type { Texts } from '../statement.ts';
+import { Taken } from '../taken.ts';
+import { withoutValues } from './error.ts';
+import type { MysqlServer } from './session.ts';
+
+/** The driver's own, and what knex calls it. */
+export type Held = Connection & { readonly __knexUid: string };
+
+/** @param failed is told of every statement of knex's own that fails, by its connection's name */
+export function mysqlKnex(server: MysqlServer, failed: (connection: string, error: unknown) => void): Knex {
+  const made = knex({
+    client: 'mysql2',
+    connection: server.config as unknown as Knex.MySql2ConnectionConfig,
+    ...quietKnex,
+    acquireConnectionTimeout: 30_000,
+    pool: {
+      min: 0,
+      max: 4,
+      afterCreate(connection: Connection, done: (error: unknown, connection: Connection) => void) {
+        prepareSession(connection, server).then(
+          () => done(null, connection),
+          (error) => done(error, connection),
+        );
+      },
+    },
+  });
+  made.on('query-error', (error: unknown, { __knexUid }: Held) => failed(__knexUid, withoutValues(error)));
+  return made;
+}
+
+async function prepareSession(connection: Connection, { sessionSql }: MysqlServer): Promise<void> {
+  for (const sql of sessionSql) await connection.promise().query(sql);
+}
+
+/** The rows of a statement as they come: without a callback the driver keeps none. */
+export async function rowByRow(
+  connection: Connection,
+  sql: string,
+  each: (row: Texts) => void,
+): Promise<void> {
+  const taken = new Taken(each);
+  await new Promise<void>((resolve, reject) => {
+    const query = connection.query({ sql, rowsAsArray: true });
+    query.on('result', (row) => taken.add(row as unknown as Texts));
+    query.on('error', reject);
+    query.on('end', () => resolve());
+  });
+  taken.end();
+}
+
+/** Runs one statement; without values as it stands, since not every statement can be prepared. */
+export async function run(
+  connection: Connection,
+  sql: string,
+  values: readonly string[] = [],
+): Promise<{ rows: Texts[]; found: number }> {
+  const statement = { sql, rowsAsArray: true };
+  const [result] =
+    values.length === 0
+      ? await connection.promise().query<QueryResult>(statement)
+      : await connection.promise().execute<QueryResult>({ ...statement, values: [...values] });
+  return Array.isArray(result)
+    ? { rows: result as unknown as Texts[], found: result.length }
+    : { rows: [], found: result.affectedRows };
+}

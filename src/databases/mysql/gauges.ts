@@ -1,0 +1,23 @@
+import type { Gauges } from '../gauge.ts';
+import type { Ask } from './catalog.ts';
+import { isDeniedMysql, numberOf } from './error.ts';
+
+/** How far its replicas are behind, a server does not know. */
+export function mysqlGauges(ask: Ask): Gauges {
+  return {
+    binlog: {
+      unit: 'bytes',
+      about: 'size of the binary logs',
+      read: async () => {
+        try {
+          return (await ask('show binary logs')).reduce((sum, [, size]) => sum + Number(size), 0);
+        } catch (error) {
+          if (isDeniedMysql(error)) return null;
+          // ER_NO_BINARY_LOGGING
+          if (numberOf(error) === 1381) return 0;
+          throw error;
+        }
+      },
+    },
+  };
+}

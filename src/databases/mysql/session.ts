@@ -1,0 +1,179 @@
+import mysql from 'mysql2/promise';
+import { KeyturnError } from '../../error.ts';
+import { describeUrl, type MysqlUrl } from '../database-url.ts';
+import { type Login, pem } from '../login.ts';
+import { numberOf, withoutValues } from './error.ts';
+
+/** A server that was reached, and what has to be known of it. */
+export interface MysqlServer {
+  readonly config: mysql.ConnectionOptions;
+  readonly mariadb: boolean;
+  /** Bytes of the largest statement that it takes, parameters included. */
+  readonly maxPacket: number;
+  /** Run at the start of every session. */
+  readonly sessionSql: readonly string[];
+}
+
+interface Facts {
+  readonly mariadb: boolean;
+  readonly version: string;
+  readonly maxPacket: number;
+  readonly statementBinlog: boolean;
+}
+
+/**
+ * Marks a session as keyturn's own, by a lock that bears its number: any login can ask who holds one, while the names
+ * of programs are in the performance schema only, which MariaDB leaves off by default.
+ */
+export const sessionMark = 'keyturn-session-';
+
+/** A server as the URL and the login tell, that is known to connect. */
+export async function connectable(url: MysqlUrl, login: Login): Promise<MysqlServer> {
+  const config = clientConfig(url, login);
+  const ssl = await sslOf(url);
+  if (ssl === undefined) return tried(config, url, login);
+  try {
+    return await tried({ ...config, ssl }, url, login);
+  } catch (error) {
+    const { cause } = error as { cause?: { code?: unknown } };
+    if (url.sslMode !== 'PREFERRED' || cause?.code !== 'HANDSHAKE_NO_SSL_SUPPORT') throw error;
+    return tried(config, url, login);
+  }
+}
+
+function clientConfig(url: MysqlUrl, login: Login): mysql.ConnectionOptions {
+  const password = url.password ?? login.password;
+  return {
+    ...(url.socket === undefined ? { host: url.host, port: url.port } : { socketPath: url.socket }),
+    ...(url.user === undefined ? {} : { user: url.user }),
+    ...(password === undefined ? {} : { password }),
+    database: url.database,
+    charset: 'utf8mb4',
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+    dateStrings: true,
+    jsonStrings: true,
+    connectTimeout: 10_000,
+    // Their texts differ by the size of a chunk, so that all of them would be too many
+    maxPreparedStatements: 50,
+    connectAttributes: { program_name: login.applicationName ?? 'keyturn' },
+  };
+}
+
+async function sslOf({ sslMode, sslFiles }: MysqlUrl): Promise<mysql.SslOptions | undefined> {
+  if (sslMode === 'DISABLED') return undefined;
+  const { ca, cert, key } = sslFiles;
+  return {
+    rejectUnauthorized: sslMode === 'VERIFY_CA' || sslMode === 'VERIFY_IDENTITY',
+    verifyIdentity: sslMode === 'VERIFY_IDENTITY',
+    ...(ca === undefined ? {} : { ca: await pem(ca) }),
+    ...(cert === undefined ? {} : { cert: await pem(cert) }),
+    ...(key === undefined ? {} : { key: await pem(key) }),
+  };
+}
+
+async function tried(config: mysql.ConnectionOptions, url: MysqlUrl, login: Login): Promise<MysqlServer> {
+  let connection: mysql.Connection | undefined;
+  try {
+    connection = await mysql.createConnection(config);
+    const facts = await factsOf(connection);
+    assertVersion(facts, url);
+    const { mariadb, maxPacket } = facts;
+    return { config, mariadb, maxPacket, sessionSql: sessionSql(facts, login) };
+  } catch (error) {
+    throw error instanceof KeyturnError ? error : refusal(error, url);
+  } finally {
+    await connection?.end().catch(() => undefined);
+  }
+}
+
+async function factsOf(connection: mysql.Connection): Promise<Facts> {
+  const [[row]] = await connection.query<mysql.RowDataPacket[]>(
+    `select version() as version, @@max_allowed_packet as packet, @@log_bin and @@binlog_format = 'STATEMENT' as statements`,
+  );
+  const version = String(row?.version);
+  return {
+    mariadb: /mariadb/i.test(version),
+    version,
+    maxPacket: Number(row?.packet),
+    statementBinlog: Number(row?.statements) === 1,
+  };
+}
+
+/** JSON_TABLE, with which rows are written, came with MySQL 8.0 and MariaDB 10.6. */
+function assertVersion({ mariadb, version }: Facts, url: MysqlUrl): void {
+  // A MariaDB may say 5.5.5- first, for the sake of old replicas
+  const [major = 0, minor = 0] = version
+    .replace(/^5\.5\.5-/, '')
+    .split('.')
+    .map(Number);
+  if (mariadb ? major > 10 || (major === 10 && minor >= 6) : major >= 8) return;
+  throw new KeyturnError('database-unreachable', `${describeUrl(url)} is version ${version}`, {
+    hint: 'keyturn works with MySQL 8.0 or later, and MariaDB 10.6 or later',
+  });
+}
+
+/**
+ * Text of a value must not depend on the server's settings: it is a row id, or compared with what is stored. What is
+ * stored counts as valid, zero dates too; what does not fit is refused, not cut.
+ */
+function sessionSql({ mariadb, statementBinlog }: Facts, login: Login): string[] {
+  const limit = login.statementTimeoutMs;
+  const settings = [
+    `time_zone = '+00:00'`,
+    `sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES'`,
+    'innodb_lock_wait_timeout = 5',
+    'lock_wait_timeout = 5',
+    'sql_safe_updates = 0',
+    'wait_timeout = 28800',
+    // A thread that opens and seals does not read meanwhile
+    'net_write_timeout = 600',
+    // A frozen worker keeps its chunk locked, for less time than others try to take it; MySQL has no such limit
+    ...(mariadb ? ['idle_transaction_timeout = 20'] : []),
+    ...(limit === undefined
+      ? []
+      : [mariadb ? `max_statement_time = ${limit / 1000}` : `max_execution_time = ${limit}`]),
+  ];
+  // InnoDB writes no log of statements under READ COMMITTED: https://mariadb.com/kb/en/set-transaction/
+  const isolation = statementBinlog ? 'repeatable read' : 'read committed';
+  const own = (login.applicationName ?? 'keyturn').startsWith('keyturn');
+  return [
+    'set names utf8mb4',
+    `set session ${settings.join(', ')}`,
+    `set session transaction isolation level ${isolation}`,
+    ...(own ? [`select get_lock(concat('${sessionMark}', connection_id()), 0)`] : []),
+  ];
+}
+
+/** The server's texts of these numbers never hold a password. */
+function refusal(error: unknown, url: MysqlUrl): KeyturnError {
+  const cause = withoutValues(error);
+  const { code = '', message = '' } = cause as { code?: string; message?: string };
+  const place = describeUrl(url);
+  const unreachable = (what: string, hint: string): KeyturnError =>
+    new KeyturnError('database-unreachable', what, { hint, cause });
+  switch (numberOf(cause)) {
+    case 1049:
+      return new KeyturnError('database-missing', `there is no database ${url.database} at ${place}`, {
+        hint: 'check its name',
+        cause,
+      });
+    case 1044:
+      return unreachable(
+        `${place} does not admit this login`,
+        'check the name of the database and the grants',
+      );
+    case 1045:
+      return unreachable(`${place} did not accept the login`, 'check the user and KEYTURN_DATABASE_PASSWORD');
+    case 1130:
+      return unreachable(`${place} does not admit this host`, "see the host part of the user's name");
+    case 3159:
+      return unreachable(`${place} wants an encrypted connection`, 'add ssl-mode=REQUIRED to the URL');
+  }
+  if (/^HANDSHAKE_|SSL|CERT/.test(code) || /certificate|SSL/i.test(message))
+    return unreachable(`no encrypted connection to ${place}: ${message}`, 'check ssl-mode and ssl-ca');
+  return unreachable(
+    `cannot reach ${place}: ${message || code}`,
+    'is the server running, and are host and port right?',
+  );
+}

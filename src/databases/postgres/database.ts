@@ -1,0 +1,296 @@
+import knex, { type Knex } from 'knex';
+import type pg from 'pg';
+import { KeyturnError } from '../../error.ts';
+import type {
+  Change,
+  Database,
+  Privileges,
+  Range,
+  Row,
+  RowId,
+  RowShape,
+  RunLock,
+  Session,
+  Table,
+  Transaction,
+} from '../database.ts';
+import { describeUrl, type PostgresUrl } from '../database-url.ts';
+import { type Gauges, saysYes } from '../gauge.ts';
+import type { Login } from '../login.ts';
+import { quietKnex } from '../quiet-knex.ts';
+import { type Texts, told, toRow, toRows, where, wholeNumber, written } from '../statement.ts';
+import { arrayParameter } from './array.ts';
+import { type PostgresTable, readCatalog } from './catalog.ts';
+import { postgresGauges } from './gauges.ts';
+import { lockPostgres } from './lock.ts';
+import { rowByRow } from './rows.ts';
+import { privilegesOf, sessionsOf, warningsOf, widenColumn } from './server.ts';
+import { connectable, prepareSession } from './session.ts';
+import {
+  compare,
+  idColumn,
+  isBinary,
+  orderBy,
+  predicates,
+  source,
+  texts,
+  value,
+  writeStatement,
+} from './statement.ts';
+import { isTransientPostgres } from './transience.ts';
+
+export async function openPostgres(url: PostgresUrl, login: Login): Promise<Database> {
+  return new PostgresDatabase(await connectable(url, login), url);
+}
+
+/**
+ * Statements go to the driver itself and not through `knex.raw`: there a `?` in an identifier is a binding, and an error's
+ * message repeats the bindings, which are ciphertexts (invariant 9).
+ */
+class PostgresDatabase implements Database {
+  readonly engine = 'postgres';
+  readonly place: string;
+  readonly knex: Knex;
+  readonly #config: pg.ClientConfig;
+  readonly #schema: string;
+  #tables: Promise<Map<string, PostgresTable>> | undefined;
+  readonly #ask = async (sql: string, values: readonly unknown[]): Promise<(string | null)[][]> =>
+    (await this.#rows(sql, values)) as (string | null)[][];
+
+  constructor(config: pg.ClientConfig, url: PostgresUrl) {
+    this.place = describeUrl(url);
+    this.#config = config;
+    this.#schema = url.schema;
+    this.knex = knex({
+      client: 'pg',
+      connection: config as Knex.PgConnectionConfig,
+      searchPath: [url.schema],
+      ...quietKnex,
+      acquireConnectionTimeout: 30_000,
+      pool: { min: 0, max: 4, afterCreate: prepareSession },
+    });
+    this.knex.on('query-error', withoutRow);
+  }
+
+  async catalog(): Promise<readonly Table[]> {
+    this.#tables = undefined;
+    return [...(await this.#catalog()).values()].map(told);
+  }
+
+  async count(table: string): Promise<number> {
+    const [row] = await this.#rows(`select count(*)::text from ${source(await this.#table(table))}`, []);
+    return Number(row?.[0]);
+  }
+
+  async longest(table: string, column: string): Promise<number> {
+    const of = await this.#table(table);
+    const [row] = await this.#rows(
+      `select coalesce(max(length(${value(of, column)})), 0) from ${source(of)}`,
+      [],
+    );
+    return Number(row?.[0]);
+  }
+
+  async boundAfter(
+    shape: RowShape,
+    after: RowId | null,
+    limit: { rows: number; bytes: number },
+  ): Promise<RowId | null> {
+    const table = await this.#table(shape.table);
+    const id = shape.id.map((column) => idColumn(table, column));
+    const keys = id.map((_, place) => `k${place}`);
+    const size =
+      shape.columns.map((column) => `coalesce(octet_length(${value(table, column)}), 0)`).join(' + ') || '0';
+    // The row limit comes first: the window functions never see more rows, however large the table
+    const sql = `select ${keys.map((key) => `${key}::text`)} from (
+      select ${keys}, row_number() over w as n, sum(size) over w as bytes from (
+        select ${id.map((column, place) => `${column} as k${place}`)}, (${size})::bigint as size
+        from ${source(table)} ${where(predicates(table, shape, { after, upTo: null }))}
+        order by ${id} limit ${wholeNumber(limit.rows)}) chunk
+      window w as (order by ${keys} rows unbounded preceding)) bounded
+      where n = 1 or bytes <= ${wholeNumber(limit.bytes)} order by n desc limit 1`;
+    const [row] = await this.#rows(sql, [...(after ?? [])]);
+    return row === undefined ? null : (row as string[]);
+  }
+
+  async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
+    const table = await this.#table(shape.table);
+    const sql = `select ${texts(table, shape)} from ${source(table)} ${where(predicates(table, shape, range))}
+      ${orderBy(table, shape)} ${limit === undefined ? '' : `limit ${wholeNumber(limit)}`}`;
+    return toRows(shape, await this.#rows(sql, [...(range.after ?? []), ...(range.upTo ?? [])]));
+  }
+
+  async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
+    const table = await this.#table(shape.table);
+    const text = `select ${texts(table, shape)} from ${source(table)}`;
+    await this.#session(undefined, (client) => rowByRow(client, text, (row) => each(toRow(shape, row))));
+  }
+
+  async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
+    if (ids.length === 0) return [];
+    const table = await this.#table(shape.table);
+    const wanted = shape.id.map((_, place) => `$${place + 1}::text[]`);
+    const same = shape.id.map((column, place) => compare(table, column, `w.i${place}`)('='));
+    // In id order, so that two lockers cannot meet head-on
+    const sql = `select ${texts(table, shape)} from ${source(table)}
+      join unnest(${wanted}) as w(${shape.id.map((_, place) => `i${place}`)}) on ${same.join(' and ')}
+      ${orderBy(table, shape)} ${trx ? 'for update of t' : ''}`;
+    return toRows(
+      shape,
+      await this.#rows(
+        sql,
+        shape.id.map((_, place) => ids.map((id) => id[place])),
+        trx,
+      ),
+    );
+  }
+
+  async write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]> {
+    if (changes.length === 0) return [];
+    const table = await this.#table(shape.table);
+    const { sql, name } = writeStatement(table, shape);
+    const array = (column: string, of: (change: Change) => string | null | undefined): Buffer =>
+      arrayParameter(
+        isBinary(table, column) ? 'bytea' : 'text',
+        changes.map((change) => of(change) ?? null),
+      );
+    const values = [
+      ...shape.id.map((_, place) =>
+        arrayParameter(
+          'text',
+          changes.map(({ id }) => id[place] ?? null),
+        ),
+      ),
+      ...shape.columns.map((column, place) => array(column, ({ old }) => old[place])),
+      ...written(shape).map((column, place) => array(column, (change) => change.new[place])),
+    ];
+    const done = new Set((await this.#rows(sql, values, trx, name)).map((row) => Number(row[0]) - 1));
+    return changes.map((_, index) => index).filter((index) => !done.has(index));
+  }
+
+  transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
+    return this.knex.transaction(async (trx) => {
+      const result = await work(trx);
+      // After an error that `work` swallowed, COMMIT would roll back and yet succeed; this fails instead
+      await this.#rows('select 1', [], trx);
+      return result;
+    });
+  }
+
+  async search(
+    shape: RowShape,
+    needles: readonly string[],
+    after: RowId | null,
+    limit: number,
+  ): Promise<Row[]> {
+    const table = await this.#table(shape.table);
+    const bounds = predicates(table, shape, { after, upTo: null });
+    const first = (after?.length ?? 0) + 1;
+    // "C": a nondeterministic collation has no substring search before PostgreSQL 18, and a needle is bytes anyway
+    const hits = shape.columns
+      .filter((column) => !isBinary(table, column))
+      .flatMap((column) =>
+        needles.map((_, place) => `strpos(${value(table, column)} collate "C", $${first + place}) > 0`),
+      );
+    const sql = `select ${texts(table, shape)} from ${source(table)} ${where([...bounds, `(${hits.join(' or ') || 'false'})`])} ${orderBy(table, shape)} limit ${wholeNumber(limit)}`;
+    return toRows(shape, await this.#rows(sql, [...(after ?? []), ...(hits.length === 0 ? [] : needles)]));
+  }
+
+  lockRun(): Promise<RunLock> {
+    return lockPostgres(this.#config, this.#schema, this.place);
+  }
+
+  privileges(tables: readonly string[]): Promise<Privileges> {
+    return privilegesOf(this.#ask, this.#schema, tables);
+  }
+
+  sessions(): Promise<Session[]> {
+    return sessionsOf(this.#ask);
+  }
+
+  warnings(tables: readonly string[]): Promise<string[]> {
+    return warningsOf(this.#ask, this.#schema, tables);
+  }
+
+  widen(table: string, column: string, length: number): Promise<void> {
+    return widenColumn(this.#ask, this.#schema, table, column, length);
+  }
+
+  isTransient(error: unknown): boolean {
+    return isTransientPostgres(error);
+  }
+
+  /** 42501 insufficient_privilege; a row-level policy that would hide rows says so too (row_security is off). */
+  isDenied(error: unknown): boolean {
+    return (error as { code?: unknown } | null)?.code === '42501';
+  }
+
+  /** 57014 query_canceled: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+  isTimeout(error: unknown): boolean {
+    return (error as { code?: unknown } | null)?.code === '57014';
+  }
+
+  get gauges(): Gauges {
+    return postgresGauges(this.knex);
+  }
+
+  async ask(sql: string): Promise<boolean> {
+    const [row] = await this.#rows(sql, []);
+    return saysYes(row?.[0]);
+  }
+
+  async close(): Promise<void> {
+    await this.knex.destroy();
+  }
+
+  #catalog(): Promise<Map<string, PostgresTable>> {
+    const reading = this.#tables ?? this.#session(undefined, (client) => readCatalog(client, this.#schema));
+    this.#tables = reading;
+    reading.catch(() => {
+      if (this.#tables === reading) this.#tables = undefined;
+    });
+    return reading;
+  }
+
+  async #table(name: string): Promise<PostgresTable> {
+    const table = (await this.#catalog()).get(name);
+    if (table === undefined)
+      throw new KeyturnError('database-missing', `there is no table ${name} in ${this.place}`, {
+        facts: { table: name },
+      });
+    return table;
+  }
+
+  /** @param name of the prepared statement, where one is worth keeping on its connection */
+  async #rows(text: string, values: readonly unknown[], trx?: Transaction, name?: string): Promise<Texts[]> {
+    const query = {
+      text,
+      values: [...values],
+      rowMode: 'array' as const,
+      ...(name === undefined ? {} : { name }),
+    };
+    return (await this.#session(trx, (client) => client.query<Texts>(query))).rows;
+  }
+
+  async #session<T>(trx: Transaction | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {
+    // knex calls a transaction's work even after a failed BEGIN; a statement would then run, and commit, on its own
+    if (trx?.isCompleted()) throw new Error('the transaction is over, or never began');
+    const client = (trx ?? this.knex).client;
+    const connection = await client.acquireConnection();
+    try {
+      return await work(connection);
+    } catch (error) {
+      throw withoutRow(error);
+    } finally {
+      if (trx === undefined) client.releaseConnection(connection);
+    }
+  }
+}
+
+/** PostgreSQL's detail and context quote the row that failed (invariant 9). */
+function withoutRow(error: unknown): unknown {
+  if (error instanceof Error)
+    for (const field of ['detail', 'where', 'internalQuery'])
+      delete (error as unknown as Record<string, unknown>)[field];
+  return error;
+}

@@ -1,0 +1,93 @@
+import { KeyturnError } from '../../error.ts';
+import type { Privileges, Session } from '../database.ts';
+import { quote } from './statement.ts';
+
+/** Runs a statement with `$n` parameters; rows as arrays of texts. */
+export type Ask = (sql: string, values: readonly unknown[]) => Promise<(string | null)[][]>;
+
+type Answer = 'yes' | 'no' | 'unknown';
+
+export async function privilegesOf(ask: Ask, schema: string, tables: readonly string[]): Promise<Privileges> {
+  // A grant on some columns only may suffice or not: unknown. A standby takes no writes, whatever was granted.
+  const sql = `select c.relname, case
+      when pg_is_in_recovery() then 'no'
+      when has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'UPDATE') then 'yes'
+      when has_any_column_privilege(c.oid, 'SELECT') and has_any_column_privilege(c.oid, 'UPDATE') then 'unknown'
+      else 'no' end
+    from pg_class c where c.relnamespace = (select oid from pg_namespace where nspname = $1) and c.relname = any ($2)`;
+  const creating = `select case when has_schema_privilege($1, 'CREATE') and not pg_is_in_recovery() then 'yes' else 'no' end`;
+  const granted = await ask(sql, [schema, [...tables]]).catch(() => []);
+  const [create] = await ask(creating, [schema]).catch(() => []);
+  const update = new Map(granted.map((row) => [String(row[0]), row[1] as Answer]));
+  return {
+    createTable: (create?.[0] ?? 'unknown') as Answer,
+    update: new Map(tables.map((table) => [table, update.get(table) ?? 'unknown'])),
+  };
+}
+
+/**
+ * Another login's session is listed even without pg_read_all_stats, but what program it is and where it comes from is not.
+ * https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW
+ */
+export async function sessionsOf(ask: Ask): Promise<Session[]> {
+  const sql = `select nullif(application_name, ''), coalesce(client_hostname, host(client_addr)), r.rolname
+    from pg_stat_activity a left join pg_roles r on r.oid = a.usesysid
+    where a.datname = current_database() and a.pid <> pg_backend_pid()
+      and coalesce(a.backend_type, 'client backend') = 'client backend'
+      and coalesce(a.application_name, '') not like 'keyturn%'
+    order by a.backend_start`;
+  return (await ask(sql, [])).map(([program, host, login]) => ({
+    program: program ?? null,
+    host: host ?? null,
+    login: login ?? null,
+  }));
+}
+
+export async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): Promise<string[]> {
+  const published = await ask(
+    'select tablename, string_agg(pubname, $3 order by pubname) from pg_publication_tables where schemaname = $1 and tablename = any ($2) group by tablename order by tablename',
+    [schema, [...tables], ', '],
+  ).catch(() => []);
+  const [standbys] = await ask('select count(*)::text from pg_stat_replication', []).catch(() => []);
+  const [archive] = await ask(`select current_setting('archive_mode')`, []).catch(() => []);
+  return [
+    ...published.map(
+      ([table, publications]) =>
+        `${table} is published by ${publications}: its subscribers receive every rewritten row, and keep what they have of the old`,
+    ),
+    ...(Number(standbys?.[0] ?? 0) > 0
+      ? [`${standbys?.[0]} replicas follow this server: see --throttle replication-lag`]
+      : []),
+    ...(archive?.[0] === 'on' || archive?.[0] === 'always'
+      ? ['WAL is archived: the archive grows by every row written, and keeps the old ciphertext']
+      : []),
+  ];
+}
+
+/** The whole declaration is said again: a type without its collation would take the type's own. */
+export async function widenColumn(
+  ask: Ask,
+  schema: string,
+  table: string,
+  column: string,
+  length: number,
+): Promise<void> {
+  const [found] = await ask(
+    `select t.typname, t.typtype, (select quote_ident(n.nspname) || '.' || quote_ident(co.collname) from pg_collation co
+        join pg_namespace n on n.oid = co.collnamespace where co.oid = a.attcollation and co.oid <> t.typcollation)
+      from pg_attribute a join pg_type t on t.oid = a.atttypid
+      where a.attrelid = (quote_ident($1) || '.' || quote_ident($2))::regclass and a.attname = $3`,
+    [schema, table, column],
+  );
+  const type = { varchar: 'varchar', bpchar: 'char' }[found?.[0] ?? ''];
+  if (type === undefined || found?.[1] !== 'b')
+    throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {
+      hint: 'widen it as the application allows',
+      facts: { target: table, column },
+    });
+  const collation = found?.[2] == null ? '' : ` collate ${found[2]}`;
+  await ask(
+    `alter table ${quote(schema)}.${quote(table)} alter column ${quote(column)} type ${type}(${BigInt(length)})${collation}`,
+    [],
+  );
+}

@@ -1,0 +1,135 @@
+import pg from 'pg';
+import { KeyturnError } from '../../error.ts';
+import { describeUrl, type PostgresUrl, type SslMode } from '../database-url.ts';
+import { type Login, pem } from '../login.ts';
+
+type Ssl = NonNullable<pg.ClientConfig['ssl']>;
+
+/**
+ * Text of a value must not depend on the server's or the role's settings: it is a row id, or compared with what is stored.
+ * row_security off: a policy that would hide rows is an error, not a silently smaller table.
+ * READ COMMITTED: under a stricter default a compare-and-set that meets a concurrent writer fails instead of seeing its row.
+ * Idle in transaction: a worker that is frozen in one keeps its chunk locked, for less time than others try to take it.
+ */
+const settings = {
+  datestyle: 'ISO, YMD',
+  intervalstyle: 'postgres',
+  timezone: 'UTC',
+  extra_float_digits: '3',
+  bytea_output: 'hex',
+  row_security: 'off',
+  default_transaction_isolation: 'read committed',
+  lock_timeout: '5s',
+  idle_in_transaction_session_timeout: '20s',
+};
+
+const sessionSql = Object.entries(settings)
+  .map(([name, value]) => `set ${name} = '${value}'`)
+  .join('; ');
+
+/** A driver's configuration that is known to connect. */
+export async function connectable(url: PostgresUrl, login: Login): Promise<pg.ClientConfig> {
+  const config = clientConfig(url, login);
+  const ssl = await sslOf(url);
+  if (url.sslMode !== 'prefer') return tried(ssl ? { ...config, ssl } : config, url);
+  try {
+    return await tried({ ...config, ssl: ssl || {} }, url);
+  } catch (error) {
+    if (
+      !(
+        error instanceof KeyturnError &&
+        error.cause instanceof Error &&
+        /does not support SSL/.test(error.cause.message)
+      )
+    )
+      throw error;
+    return tried(config, url);
+  }
+}
+
+function clientConfig(url: PostgresUrl, login: Login): pg.ClientConfig {
+  const password = url.password ?? login.password;
+  return {
+    host: url.host,
+    port: url.port,
+    ...(url.user === undefined ? {} : { user: url.user }),
+    ...(password === undefined ? {} : { password }),
+    ...(url.database === undefined ? {} : { database: url.database }),
+    application_name: login.applicationName ?? 'keyturn',
+    ...(login.statementTimeoutMs === undefined ? {} : { statement_timeout: login.statementTimeoutMs }),
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  };
+}
+
+/** libpq's meaning of the modes, not pg's (which verifies for `require` too). */
+async function sslOf(url: PostgresUrl): Promise<Ssl | false> {
+  const mode: SslMode = url.sslMode ?? 'disable';
+  if (mode === 'disable' || mode === 'allow') return false;
+  const { ca, cert, key } = url.sslFiles;
+  const verify = mode === 'verify-full' || mode === 'verify-ca' || ca !== undefined;
+  return {
+    rejectUnauthorized: verify,
+    ...(mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
+    ...(ca === undefined ? {} : { ca: await pem(ca) }),
+    ...(cert === undefined ? {} : { cert: await pem(cert) }),
+    ...(key === undefined ? {} : { key: await pem(key) }),
+  };
+}
+
+async function tried(config: pg.ClientConfig, url: PostgresUrl): Promise<pg.ClientConfig> {
+  const client = new pg.Client(config);
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const found = await client.query('select from pg_namespace where nspname = $1', [url.schema]);
+    if (found.rowCount === 0)
+      throw new KeyturnError('database-missing', `there is no schema ${url.schema} in ${describeUrl(url)}`, {
+        hint: 'name the schema of the application: …?schema=name',
+      });
+    return config;
+  } catch (error) {
+    throw error instanceof KeyturnError ? error : refusal(error, url);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html; the server's texts never hold a password (tested). */
+function refusal(cause: unknown, url: PostgresUrl): KeyturnError {
+  const { code = '', message = '' } = cause as { code?: string; message?: string };
+  const place = describeUrl(url);
+  const unreachable = (what: string, hint: string): KeyturnError =>
+    new KeyturnError('database-unreachable', what, { hint, cause });
+  if (code === '3D000')
+    return new KeyturnError('database-missing', `there is no database ${url.database ?? ''} at ${place}`, {
+      hint: 'check its name',
+      cause,
+    });
+  if (code === '28P01' || /password must be a (non-empty )?string/.test(message))
+    return unreachable(`${place} did not accept the login`, 'check the user and KEYTURN_DATABASE_PASSWORD');
+  if (/no encryption/.test(message))
+    return unreachable(
+      `${place} wants an encrypted connection`,
+      'add sslmode=require (or verify-full) to the URL',
+    );
+  if (code.startsWith('28'))
+    return unreachable(`${place} does not admit this login`, 'see pg_hba.conf of the server');
+  if (/SSL|certificate|self.signed/i.test(message + code))
+    return unreachable(`no encrypted connection to ${place}: ${message}`, 'check sslmode and sslrootcert');
+  return unreachable(
+    `cannot reach ${place}: ${message || code}`,
+    'is the server running, and are host and port right?',
+  );
+}
+
+/** For the pool: a connection is ready when its settings are. */
+export function prepareSession(
+  connection: pg.Client,
+  done: (error: Error | null, connection: pg.Client) => void,
+): void {
+  connection.query(sessionSql).then(
+    () => done(null, connection),
+    (error) => done(error, connection),
+  );
+}

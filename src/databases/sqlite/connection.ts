@@ -1,0 +1,48 @@
+import type SqliteConnection from 'better-sqlite3';
+import knex, { type Knex } from 'knex';
+import { quietKnex } from '../quiet-knex.ts';
+import type { SqliteValue } from './id.ts';
+
+/** An application that shares the file holds its lock for milliseconds; one that sits on it for this long is in the way. */
+const busyMs = 10_000;
+
+export function sqliteKnex(path: string): Knex {
+  const made = knex({
+    client: 'better-sqlite3',
+    connection: { filename: path },
+    useNullAsDefault: true,
+    ...quietKnex,
+    pool: { min: 0, max: 1, afterCreate: prepareConnection },
+  });
+  beginImmediately(made);
+  return made;
+}
+
+function prepareConnection(
+  connection: SqliteConnection.Database,
+  done: (error: Error | null, connection: SqliteConnection.Database) => void,
+): void {
+  connection.pragma(`busy_timeout = ${busyMs}`);
+  done(null, connection);
+}
+
+/**
+ * A deferred BEGIN that reads first cannot become a writer once another has written: SQLITE_BUSY at once, with no wait
+ * (https://www.sqlite.org/lang_transaction.html). knex has no option for it.
+ */
+function beginImmediately(knex: Knex): void {
+  const make = knex.client.transaction.bind(knex.client);
+  knex.client.transaction = (...args: unknown[]) => {
+    const transaction = make(...args);
+    transaction.begin = (connection: unknown) => transaction.query(connection, 'BEGIN IMMEDIATE;');
+    return transaction;
+  };
+}
+
+/** Integers as bigint, rows as arrays. */
+export function read(
+  connection: SqliteConnection.Database,
+  sql: string,
+): SqliteConnection.Statement<unknown[], SqliteValue[]> {
+  return connection.prepare<unknown[], SqliteValue[]>(sql).safeIntegers(true).raw(true);
+}

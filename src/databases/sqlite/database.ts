@@ -1,0 +1,307 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type SqliteConnection from 'better-sqlite3';
+import type { Knex } from 'knex';
+import { KeyturnError } from '../../error.ts';
+import type {
+  Change,
+  Database,
+  Privileges,
+  Range,
+  Row,
+  RowId,
+  RowShape,
+  RunLock,
+  Session,
+  Table,
+  Transaction,
+} from '../database.ts';
+import { describeUrl, type SqliteUrl } from '../database-url.ts';
+import { type Gauges, saysYes } from '../gauge.ts';
+import { told, where } from '../statement.ts';
+import { causedBy } from '../transience.ts';
+import { readCatalog, type SqliteTable } from './catalog.ts';
+import { read, sqliteKnex } from './connection.ts';
+import { assertExactId, exactRow } from './exact.ts';
+import { existingFile, fileRefusal } from './file.ts';
+import { sqliteGauges } from './gauges.ts';
+import { lockSqlite } from './lock.ts';
+import { sessionsOf } from './sessions.ts';
+import {
+  atLeastOne,
+  bound,
+  idColumn,
+  idOf,
+  order,
+  orderBy,
+  predicates,
+  quote,
+  selected,
+  storable,
+  stored,
+  toRow,
+  values,
+  writeSql,
+} from './statement.ts';
+
+export async function openSqlite(url: SqliteUrl, create: boolean): Promise<Database> {
+  const path = await existingFile(url.path, create);
+  const database = new SqliteDatabase(path);
+  try {
+    await database.check();
+    return database;
+  } catch (error) {
+    await database.close();
+    throw fileRefusal(error, database.place);
+  }
+}
+
+/**
+ * One connection: while a transaction is open, whatever does not go through it waits for its end. The driver is
+ * synchronous: a wait for the file's lock stops the event loop, at most ten seconds.
+ * Statements go to the driver itself, since in `knex.raw` a `?` in an identifier is a binding.
+ */
+class SqliteDatabase implements Database {
+  readonly engine = 'sqlite';
+  readonly place: string;
+  readonly knex: Knex;
+  readonly #path: string;
+  #tables: Map<string, SqliteTable> | undefined;
+
+  constructor(path: string) {
+    this.place = describeUrl({ engine: 'sqlite', path });
+    this.#path = path;
+    this.knex = sqliteKnex(path);
+  }
+
+  /** The file header is only read by the first statement that needs it. */
+  async check(): Promise<void> {
+    await this.#session(undefined, (connection) =>
+      connection.prepare('select count(*) from sqlite_schema').get(),
+    );
+  }
+
+  async catalog(): Promise<readonly Table[]> {
+    this.#tables = undefined;
+    return this.#session(undefined, (connection) => [...this.#catalog(connection).values()].map(told));
+  }
+
+  async count(table: string): Promise<number> {
+    return this.#session(undefined, (connection) => {
+      const { name } = this.#table(connection, table);
+      return connection
+        .prepare(`select count(*) from ${quote(name)}`)
+        .pluck()
+        .get() as number;
+    });
+  }
+
+  async longest(table: string, column: string): Promise<number> {
+    return this.#session(undefined, (connection) => {
+      const of = this.#table(connection, table);
+      const sql = `select coalesce(max(length(${stored(of, column)})), 0) from ${quote(of.name)} as t`;
+      return connection.prepare(sql).pluck().get() as number;
+    });
+  }
+
+  async boundAfter(
+    shape: RowShape,
+    after: RowId | null,
+    limit: { rows: number; bytes: number },
+  ): Promise<RowId | null> {
+    return this.#session(undefined, (connection) => {
+      const table = this.#table(connection, shape.table);
+      const keys = shape.id.map((_, place) => `k${place}`);
+      const size =
+        shape.columns.map((column) => `coalesce(octet_length(t.${quote(column)}), 0)`).join(' + ') || '0';
+      // The row limit comes first: the window functions never see more rows, however large the table
+      const sql = `select ${keys} from (
+        select ${keys}, row_number() over w as n, sum(size) over w as bytes from (
+          select ${shape.id.map((column, place) => `t.${quote(column)} as k${place}`)}, ${size} as size
+          from ${quote(table.name)} as t ${where(predicates(table, shape, { after, upTo: null }))} order by ${order(table, shape)} limit @rows)
+        window w as (order by ${order(table, shape, keys)} rows unbounded preceding))
+        where n = 1 or bytes <= @bytes order by n desc limit 1`;
+      const row = read(connection, sql).get({
+        ...bound(table, shape, { after, upTo: null }),
+        rows: atLeastOne(limit.rows),
+        bytes: limit.bytes,
+      });
+      if (row === undefined) return null;
+      const id = idOf(table, shape, row);
+      assertExactId(connection, table, shape, id);
+      return id;
+    });
+  }
+
+  async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
+    return this.#session(undefined, (connection) => {
+      const table = this.#table(connection, shape.table);
+      const sql = `select ${selected(table, shape)} from ${quote(table.name)} as t ${where(predicates(table, shape, range))}
+        ${orderBy(table, shape)} limit @rows`;
+      const rows = read(connection, sql).all({
+        ...bound(table, shape, range),
+        rows: limit === undefined ? -1 : atLeastOne(limit),
+      });
+      return rows.map((row) => exactRow(connection, table, shape, toRow(table, shape, row)));
+    });
+  }
+
+  async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
+    await this.#session(undefined, (connection) => {
+      const table = this.#table(connection, shape.table);
+      const sql = `select ${selected(table, shape)} from ${quote(table.name)} as t`;
+      for (const row of read(connection, sql).iterate()) each(toRow(table, shape, row));
+    });
+  }
+
+  async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
+    return this.#session(trx, (connection) => {
+      const table = this.#table(connection, shape.table);
+      const same = shape.id.map((column) => `${idColumn(table, column)} = ?`);
+      const statement = read(
+        connection,
+        `select ${selected(table, shape)} from ${quote(table.name)} as t ${where(same)}`,
+      );
+      const found = ids.map((id) => statement.get(...values(table, shape, id)));
+      return found
+        .filter((row) => row !== undefined)
+        .map((row) => exactRow(connection, table, shape, toRow(table, shape, row)));
+    });
+  }
+
+  async write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]> {
+    return this.#session(trx, (connection) => {
+      const table = this.#table(connection, shape.table);
+      const statement = connection.prepare(writeSql(table, shape));
+      return changes.flatMap((change, index) => {
+        const set = storable(table, shape, change.new.slice(0, shape.written)).flatMap((value) => [
+          value,
+          value,
+        ]);
+        const old = storable(table, shape, change.old);
+        return statement.run(...set, ...values(table, shape, change.id), ...old).changes === 0 ? [index] : [];
+      });
+    });
+  }
+
+  transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
+    return this.knex.transaction(work);
+  }
+
+  async search(
+    shape: RowShape,
+    needles: readonly string[],
+    after: RowId | null,
+    limit: number,
+  ): Promise<Row[]> {
+    return this.#session(undefined, (connection) => {
+      const table = this.#table(connection, shape.table);
+      const range: Range = { after, upTo: null };
+      const hits = shape.columns
+        .filter((column) => !table.binary.has(column))
+        .flatMap((column) =>
+          needles.map((_, place) => `instr(${stored(table, column)}, @needle${place}) > 0`),
+        );
+      const sql = `select ${selected(table, shape)} from ${quote(table.name)} as t
+        ${where([...predicates(table, shape, range), `(${hits.join(' or ') || 'false'})`])} ${orderBy(table, shape)} limit @rows`;
+      const wanted = Object.fromEntries(needles.map((needle, place) => [`needle${place}`, needle]));
+      const rows = read(connection, sql).all({
+        ...bound(table, shape, range),
+        ...wanted,
+        rows: atLeastOne(limit),
+      });
+      return rows.map((row) => exactRow(connection, table, shape, toRow(table, shape, row)));
+    });
+  }
+
+  /** Tried before a run writes anything: an application that keeps the file locked is told apart from a short wait. */
+  async lockRun(): Promise<RunLock> {
+    const lock = await lockSqlite(this.#path, this.place);
+    try {
+      await this.transaction(async () => undefined);
+      return lock;
+    } catch (error) {
+      await lock.release();
+      throw fileRefusal(error, this.place);
+    }
+  }
+
+  async privileges(tables: readonly string[]): Promise<Privileges> {
+    const writable = await Promise.all(
+      [this.#path, dirname(this.#path)].map((path) => access(path, constants.W_OK)),
+    ).then(
+      () => 'yes' as const,
+      () => 'no' as const,
+    );
+    return { createTable: writable, update: new Map(tables.map((table) => [table, writable])) };
+  }
+
+  sessions(): Promise<Session[] | null> {
+    return sessionsOf(this.#path);
+  }
+
+  async warnings(): Promise<string[]> {
+    return [];
+  }
+
+  async widen(): Promise<void> {}
+
+  isTransient(error: unknown): boolean {
+    return causedBy(
+      error,
+      ({ code, message }) =>
+        (typeof code === 'string' && /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(code)) ||
+        (typeof message === 'string' && /^Knex: Timeout acquiring/.test(message)),
+    );
+  }
+
+  isDenied(): boolean {
+    return false;
+  }
+
+  isTimeout(): boolean {
+    return false;
+  }
+
+  get gauges(): Gauges {
+    return sqliteGauges(this.#path);
+  }
+
+  async ask(sql: string): Promise<boolean> {
+    return this.#session(undefined, (connection) => saysYes(connection.prepare(sql).pluck().get()));
+  }
+
+  async close(): Promise<void> {
+    await this.knex.destroy();
+  }
+
+  #catalog(connection: SqliteConnection.Database): Map<string, SqliteTable> {
+    this.#tables ??= readCatalog(connection);
+    return this.#tables;
+  }
+
+  #table(connection: SqliteConnection.Database, name: string): SqliteTable {
+    const table = this.#catalog(connection).get(name);
+    if (table === undefined)
+      throw new KeyturnError('database-missing', `there is no table ${name} in ${this.place}`, {
+        facts: { table: name },
+      });
+    return table;
+  }
+
+  async #session<T>(
+    trx: Transaction | undefined,
+    work: (connection: SqliteConnection.Database) => T,
+  ): Promise<T> {
+    // knex calls a transaction's work even after a failed BEGIN; a statement would then run, and commit, on its own
+    if (trx?.isCompleted()) throw new Error('the transaction is over, or never began');
+    const client = (trx ?? this.knex).client;
+    const connection = await client.acquireConnection();
+    try {
+      return work(connection);
+    } finally {
+      if (trx === undefined) client.releaseConnection(connection);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import type { Database as Connection } from 'better-sqlite3';
+import { KeyturnError } from '../../error.ts';
+import type { Row, RowId, RowShape } from '../database.ts';
+import { where } from '../statement.ts';
+import type { SqliteTable } from './catalog.ts';
+import { read } from './connection.ts';
+import { idColumn, quote, selectedBytes, values } from './statement.ts';
+import { decoded, replacement } from './text.ts';
+
+/**
+ * The row with its texts byte for byte. The driver replaces what is no UTF-8, so a row where it may have done so is read
+ * again, as bytes: all others, which is as good as all, cost nothing.
+ *
+ * @throws KeyturnError `no-row-id` where the id is no UTF-8
+ */
+export function exactRow(connection: Connection, table: SqliteTable, shape: RowShape, row: Row): Row {
+  assertExactId(connection, table, shape, row.id);
+  if (!row.values.some((value) => value?.includes(replacement))) return row;
+  const [letter, ...bytes] = again(connection, table, shape, row.id) ?? [];
+  // Gone meanwhile; or a database in UTF-16, of which this is not the way to tell
+  if (!Buffer.isBuffer(letter) || letter.length > 1) return row;
+  return {
+    id: row.id,
+    values: shape.columns.map((column, place) => {
+      const value = bytes[place];
+      if (!Buffer.isBuffer(value)) return null;
+      return table.binary.has(column) ? value.toString('latin1') : decoded(value);
+    }),
+  };
+}
+
+/** No row would be found by it, and none be in order. */
+export function assertExactId(connection: Connection, table: SqliteTable, shape: RowShape, id: RowId): void {
+  if (!id.some((part) => part.includes(replacement))) return;
+  if (again(connection, table, { ...shape, columns: [] }, id) !== undefined) return;
+  throw new KeyturnError(
+    'no-row-id',
+    `the table ${table.name} has a row whose id is no valid text: ${id.join(', ')}`,
+    { hint: 'its bytes are no UTF-8: give that row another id', facts: { table: table.name } },
+  );
+}
+
+/** Undefined: there is no such row. */
+function again(
+  connection: Connection,
+  table: SqliteTable,
+  shape: RowShape,
+  id: RowId,
+): unknown[] | undefined {
+  const same = shape.id.map((column) => `${idColumn(table, column)} = ?`);
+  const sql = `select ${selectedBytes(table, shape)} from ${quote(table.name)} as t ${where(same)}`;
+  return read(connection, sql).get(...values(table, shape, id));
+}

@@ -1,0 +1,40 @@
+import { realpath, stat, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { KeyturnError } from '../../error.ts';
+import { diskFull, isDiskFull } from '../disk-full.ts';
+
+/** Resolved, so that the run lock beside it is one, whatever symbolic link the user came by. */
+export async function existingFile(path: string, create: boolean): Promise<string> {
+  if (create) await writeFile(path, '', { flag: 'a', mode: 0o600 });
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isFile()) return realpath(path);
+  throw new KeyturnError('database-missing', `there is no file ${resolve(path)}`, {
+    hint: 'check the path after sqlite:',
+  });
+}
+
+/** The driver's class of errors belongs to whoever loaded it last in this process, so its code tells, not its class. */
+export function sqliteCode(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : '';
+}
+
+export function fileRefusal(cause: unknown, place: string): unknown {
+  const code = sqliteCode(cause);
+  if (code.startsWith('SQLITE_BUSY'))
+    return new KeyturnError('database-locked', `another process has locked ${place}`, {
+      hint: 'stop the application first',
+      cause,
+    });
+  if (code === 'SQLITE_NOTADB')
+    return new KeyturnError('database-missing', `${place} is not a SQLite database`, {
+      hint: 'check the path after sqlite:',
+      cause,
+    });
+  if (/^SQLITE_(CANTOPEN|READONLY|PERM)/.test(code))
+    return new KeyturnError('no-grant', `${place} cannot be opened for writing`, {
+      hint: 'file and folder must be writable by this user',
+      cause,
+    });
+  return isDiskFull(cause) ? diskFull(cause, 'give the command again') : cause;
+}

@@ -1,0 +1,43 @@
+import SqliteConnection from 'better-sqlite3';
+import { KeyturnError } from '../../error.ts';
+import type { RunLock } from '../database.ts';
+import { sqliteCode } from './file.ts';
+
+/**
+ * A file beside the database under SQLite's own exclusive lock: the operating system drops it with the process, so there is
+ * nothing stale to judge. It cannot be a lock on the database itself, which the workers write. The empty file stays:
+ * unlinking it would let one process lock the old file while another locks a new one of the same name.
+ */
+export async function lockSqlite(path: string, place: string): Promise<RunLock> {
+  const connection = exclusively(`${path}.keyturn-lock`, place);
+  return {
+    lost: new Promise<never>(() => undefined),
+    async release() {
+      connection.close();
+    },
+  };
+}
+
+function exclusively(path: string, place: string): SqliteConnection.Database {
+  let connection: SqliteConnection.Database | undefined;
+  try {
+    connection = new SqliteConnection(path, { timeout: 0 });
+    connection.exec('begin exclusive');
+    return connection;
+  } catch (cause) {
+    connection?.close();
+    throw lockRefusal(cause, path, place);
+  }
+}
+
+function lockRefusal(cause: unknown, path: string, place: string): KeyturnError {
+  if (sqliteCode(cause).startsWith('SQLITE_BUSY'))
+    return new KeyturnError('run-lock', `another keyturn process is working on ${place}`, {
+      hint: 'wait for it, or find it with keyturn status',
+      cause,
+    });
+  return new KeyturnError('no-grant', `cannot make the lock file ${path}`, {
+    hint: 'the folder of the database must be writable',
+    cause,
+  });
+}

@@ -1,0 +1,37 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import type { Session } from '../database.ts';
+
+/**
+ * Processes of this host that have the file open. SQLite keeps no list of them, Linux does (proc(5)); a process of
+ * another user shows only to root. Null where there is no /proc.
+ */
+export async function sessionsOf(path: string): Promise<Session[] | null> {
+  const processes = await readdir('/proc').catch(() => null);
+  if (processes === null) return null;
+  const others = processes.filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+  const found = await Promise.all(others.map((pid) => sessionOf(pid, path)));
+  return found.filter((session) => session !== null);
+}
+
+/** Whatever ends while it is looked at is not connected. */
+async function sessionOf(pid: string, path: string): Promise<Session | null> {
+  try {
+    const folder = `/proc/${pid}/fd`;
+    const open = await Promise.all(
+      (await readdir(folder)).map((fd) => readlink(`${folder}/${fd}`).catch(() => '')),
+    );
+    if (!open.includes(path) || (await isKeyturn(pid))) return null;
+    const program = (await readFile(`/proc/${pid}/comm`, 'utf8')).trim();
+    return { program: `${program} (process ${pid})`, host: hostname(), login: null };
+  } catch {
+    return null;
+  }
+}
+
+/** Another process of this very program: a worker that waits for a run. */
+async function isKeyturn(pid: string): Promise<boolean> {
+  const script = process.argv[1];
+  const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
+  return script !== undefined && words.includes(script);
+}

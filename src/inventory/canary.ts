@@ -1,0 +1,72 @@
+import { isPlausible } from '../chunk/plausible.ts';
+import type { Database, Table } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import { formatOf } from '../formats/registry.ts';
+import type { Job } from '../job/job.ts';
+import type { CanaryFile } from '../job/schema.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { leavesOf, tryCertificate } from './canary-certificate.ts';
+import { rowsWhere } from './rows-where.ts';
+
+const sampled = 20;
+
+/**
+ * Whether the key is the right one (invariant 6): the first canary of the job that has values decides.
+ * An authenticated value settles it alone; others must open and look right for the most part.
+ * 'unknown': the database holds no canary.
+ */
+export async function tryCanary(
+  database: Database,
+  catalog: readonly Table[],
+  job: Job,
+  ring: Keyring,
+): Promise<'right' | 'wrong' | 'unknown'> {
+  let wrong = false;
+  for (const canary of job.canary) {
+    if (canary.certificate !== undefined) {
+      const verdict = await tryCertificate(database, catalog, canary, canary.certificate.thumbprint, ring);
+      if (verdict === 'right') return verdict;
+      // A row may be left over from before, in the table that held it then; no wrong key opens any of them
+      wrong ||= verdict === 'wrong';
+      continue;
+    }
+    if (wrong) break;
+    const { opened, closed } = await openSample(database, catalog, canary, ring);
+    if (opened + closed === 0) continue;
+    const right = formatOf(canary.format).authenticated ? opened > 0 : opened >= closed;
+    return right ? 'right' : 'wrong';
+  }
+  return wrong ? 'wrong' : 'unknown';
+}
+
+async function openSample(
+  database: Database,
+  catalog: readonly Table[],
+  canary: CanaryFile,
+  ring: Keyring,
+): Promise<{ opened: number; closed: number }> {
+  const format = formatOf(canary.format);
+  let opened = 0;
+  let closed = 0;
+  for await (const { row } of rowsWhere(database, catalog, canary.table, canary.column, canary.where)) {
+    const stored = row.values[0] ?? '';
+    if (stored === '') continue;
+    const texts = leavesOf(canary, stored).map(({ text }) => text);
+    for (const opening of format.open(
+      texts.filter((text) => text !== '' && !format.isEmpty(text)),
+      ring,
+    )) {
+      if (opening === 'foreign') continue;
+      if (opening !== 'closed' && isPlausible(opening.plain, canary.plaintext)) opened++;
+      else closed++;
+    }
+    if (opened + closed >= sampled) break;
+  }
+  return { opened, closed };
+}
+
+export function wrongKey(job: Job): KeyturnError {
+  return new KeyturnError('wrong-current-key', `this key does not open this ${job.title} database`, {
+    hint: 'take the key that the application runs with now; nothing was changed',
+  });
+}

@@ -1,0 +1,209 @@
+import type { Inventory } from '../checkpoint/run.ts';
+import { digestKey, entryBytes } from '../chunk/digest.ts';
+import { prepareTarget } from '../chunk/field-values.ts';
+import { treeOf } from '../chunk/file-target.ts';
+import { rehearseFiles } from '../chunk/rotate-files.ts';
+import { type RotatedRows, rotateRows } from '../chunk/rotate-rows.ts';
+import { touchedOnly } from '../chunk/touched.ts';
+import type { Change, Database } from '../databases/database.ts';
+import { type Job, type Target, targetName } from '../job/job.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { type Window, windowLengthMs } from '../rotation/window.ts';
+
+/** As large as a chunk, so that what is shared between values is shared here too. */
+const sample = { rows: 500, bytes: 4 * 1024 * 1024 };
+/** The first passes meet code that is not compiled yet; the fastest counts. */
+const passes = 3;
+/** Rows per second and connection, the lower end of what was measured: engines.md, section 2. */
+const writeRates: Readonly<Record<Database['engine'], number>> = {
+  postgres: 41_000,
+  sqlite: 129_000,
+  mysql: 22_000,
+  // Not measured
+  mssql: 20_000,
+};
+/** A new file is put on disk before it takes the old one's place. */
+const fileSyncMs = 5;
+const fileBytesPerSecond = 200e6;
+/** What PostgreSQL keeps per row version beside its columns: header, line pointer and alignment. */
+const versionBytes = 32;
+
+export interface TargetEstimate {
+  readonly target: string;
+  readonly rows: number;
+  readonly sampled: number;
+  /** Of one worker: read, open, seal, and the digests. */
+  readonly workMs: number;
+  readonly writeMs: number;
+  /** New ciphertext less the old. */
+  readonly growthBytes: number;
+  /** Of row versions that stay behind until the engine clears them away. */
+  readonly leftBytes: number;
+}
+
+/** How long a rotation takes and what it adds: by a sample, so within a factor of two at best. */
+export interface Estimate {
+  readonly targets: readonly TargetEstimate[];
+  readonly workers: number;
+  /** Writes were timed here and rolled back; else the rate is one that was measured elsewhere. */
+  readonly writesTimed: boolean;
+  readonly rotationMs: number;
+  readonly verificationMs: number;
+  readonly growthBytes: number;
+  readonly digestBytes: number;
+  readonly leftBytes: number;
+  /** Null: no window was named. */
+  readonly windows: number | null;
+}
+
+export interface EstimateOrder {
+  readonly job: Job;
+  readonly inventory: Inventory;
+  readonly from: Keyring;
+  readonly to: Keyring;
+  readonly workers: number;
+  /** One chunk per target is written in a transaction that is rolled back. */
+  readonly sampleWrites: boolean;
+  readonly window: Window | null;
+  readonly attachments: string | null;
+}
+
+/** Reads the first rows of each target, rotates them in memory, and reckons with all its rows. */
+export async function estimate(database: Database, order: EstimateOrder): Promise<Estimate> {
+  const targets: TargetEstimate[] = [];
+  for (const target of order.job.targets)
+    targets.push(
+      target.tree === undefined
+        ? await estimateTarget(database, target, order)
+        : await estimateFiles(target, order),
+    );
+  const sum = (of: (target: TargetEstimate) => number): number =>
+    targets.reduce((n, each) => n + of(each), 0);
+  const workMs = sum(({ workMs: ms }) => ms) / order.workers;
+  const rotationMs = workMs + sum(({ writeMs }) => writeMs);
+  return {
+    targets,
+    workers: order.workers,
+    writesTimed: order.sampleWrites,
+    rotationMs,
+    // It reads, opens and compares digests, which is no more than the rotation's own work
+    verificationMs: workMs,
+    growthBytes: sum(({ growthBytes }) => growthBytes),
+    digestBytes: sum(({ rows }) => rows) * entryBytes,
+    leftBytes: sum(({ leftBytes }) => leftBytes),
+    windows: order.window === null ? null : windowsFor(rotationMs + workMs, order.window),
+  };
+}
+
+async function estimateTarget(
+  database: Database,
+  target: Target,
+  { job, inventory, from, to, sampleWrites }: EstimateOrder,
+): Promise<TargetEstimate> {
+  const { shape } = target;
+  const name = targetName(target);
+  const rows = inventory.targets.find((each) => each.target === name)?.rows ?? 0;
+  const upTo = await database.boundAfter(shape, null, sample);
+  const nothing = { workMs: 0, writeMs: 0, growthBytes: 0, leftBytes: 0 };
+  if (upTo === null) return { target: name, rows, sampled: 0, ...nothing };
+  const prepared = prepareTarget(target, job.everywhere);
+  const digests = digestKey(to.primary, 'estimate', name);
+  let workMs = Number.POSITIVE_INFINITY;
+  let rotated: RotatedRows | undefined;
+  for (let pass = 0; pass < passes; pass++) {
+    const started = performance.now();
+    const read = await database.readRange(shape, { after: null, upTo });
+    rotated = rotateRows(prepared, read, { from, to, mode: 'chunk' }, digests);
+    workMs = Math.min(workMs, performance.now() - started);
+  }
+  const sampled = rotated?.rows.length ?? 0;
+  const changes = (rotated?.rows ?? []).flatMap(({ change }) => (change === null ? [] : [change]));
+  const ratio = rows / Math.max(1, sampled);
+  const writeMs = sampleWrites
+    ? await timeWrites(database, target, changes)
+    : (changes.length * 1000) / writeRates[database.engine];
+  const [before, after] = [sizeOf(changes, 'old'), sizeOf(changes, 'new')];
+  const versions = changes.reduce((n, { id }) => n + bytesOf(id) + versionBytes, before);
+  return {
+    target: name,
+    rows,
+    sampled,
+    workMs: workMs * ratio,
+    writeMs: writeMs * ratio,
+    growthBytes: (after - before) * ratio,
+    leftBytes: database.engine === 'postgres' ? versions * ratio : 0,
+  };
+}
+
+/** Files are rehearsed: read, opened, sealed and opened again, which is more than the work and makes up for the digests. */
+async function estimateFiles(
+  target: Target,
+  { job, inventory, from, to, attachments }: EstimateOrder,
+): Promise<TargetEstimate> {
+  const { table } = target.shape;
+  const { rows = 0, bytes = 0 } = inventory.targets.find((each) => each.target === table) ?? {};
+  const tree = treeOf(target, attachments);
+  const bound = await tree.boundAfter(null, { files: sample.rows, bytes: sample.bytes });
+  const upTo = bound === null ? null : [bound];
+  const digests = digestKey(to.primary, 'estimate', table);
+  const started = performance.now();
+  const rotated =
+    upTo === null
+      ? 0
+      : (
+          await rehearseFiles(
+            tree,
+            prepareTarget(target, job.everywhere),
+            { after: null, upTo },
+            { from, to, mode: 'chunk' },
+            digests,
+          )
+        ).rows.length;
+  const ratio = rows / Math.max(1, rotated);
+  return {
+    target: table,
+    rows,
+    sampled: rotated,
+    workMs: (performance.now() - started) * ratio,
+    writeMs: rows * fileSyncMs + (bytes / fileBytesPerSecond) * 1000,
+    // The originals stay
+    growthBytes: bytes,
+    leftBytes: 0,
+  };
+}
+
+class RolledBack extends Error {}
+
+/** Milliseconds of one chunk's transaction, which leaves nothing behind. */
+async function timeWrites(
+  database: Database,
+  { shape }: Target,
+  changes: readonly Change[],
+): Promise<number> {
+  if (changes.length === 0) return 0;
+  const started = performance.now();
+  try {
+    await database.transaction(async (trx) => {
+      const touched = touchedOnly(shape, changes);
+      await database.write(trx, touched.shape, touched.changes);
+      throw new RolledBack();
+    });
+  } catch (error) {
+    if (!(error instanceof RolledBack)) throw error;
+  }
+  return performance.now() - started;
+}
+
+/** Each window has a margin at its end, in which no chunk is begun. */
+function windowsFor(ms: number, window: Window): number {
+  const marginMs = 1000;
+  return Math.max(1, Math.ceil(ms / (windowLengthMs(window) - marginMs)));
+}
+
+function sizeOf(changes: readonly Change[], side: 'old' | 'new'): number {
+  return changes.reduce((n, change) => n + bytesOf(change[side]), 0);
+}
+
+function bytesOf(texts: readonly (string | null)[]): number {
+  return texts.reduce((n, text) => n + (text === null ? 0 : Buffer.byteLength(text)), 0);
+}

@@ -1,0 +1,264 @@
+import { type Verdict, verdictOf } from '../chunk/rules.ts';
+import { countStrays, fits } from '../chunk/strays.ts';
+import type { Database, Row, RowShape, Table } from '../databases/database.ts';
+import { any } from '../documents/any.ts';
+import { type Document, MalformedDocument } from '../documents/document.ts';
+import { gzip, inside, isGzip } from '../documents/gzip.ts';
+import { text } from '../documents/text.ts';
+import type { Format, Opening } from '../formats/format.ts';
+import { searched } from '../job/everywhere.ts';
+import type { Job, Rules } from '../job/job.ts';
+import { placePath, placeText } from '../job/place.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { readPages } from './pages.ts';
+
+/** What to look for: formats of text, and formats that fill a binary column. */
+export interface Wanted {
+  readonly text: readonly Format[];
+  readonly binary: readonly Format[];
+  readonly rings: readonly { readonly id: string; readonly ring: Keyring }[];
+  readonly rules: Rules;
+  readonly exclude: Job['exclude'];
+}
+
+/** How many strings of one format stand in one place. */
+export interface Place {
+  readonly table: string;
+  readonly column: string;
+  /** Within the column, with [] for array items; '' for a whole value. */
+  readonly path: string;
+  readonly document: 'any' | 'gzip' | 'text';
+  readonly format: string;
+  /** Values by the id of the key that opens them. */
+  readonly values: Record<string, number>;
+  undecided: number;
+  lookAlikes: number;
+  /** In a known sensitive place, and no key opens them. */
+  exceptions: number;
+}
+
+/** What fills a binary column. */
+export interface BinaryColumn {
+  readonly table: string;
+  readonly column: string;
+  /** Neither NULL nor empty. */
+  filled: number;
+  gzips: number;
+  /** Values that a format for binary columns opens. */
+  opened: number;
+  known: boolean;
+}
+
+/** Where values stand inside something that is not taken apart. They open, so they are secrets. */
+export interface Stray {
+  readonly table: string;
+  readonly column: string;
+  readonly path: string;
+  values: number;
+}
+
+export interface Scan {
+  readonly places: readonly Place[];
+  /** What would be left behind under the old key: the operator has to say that it may. */
+  readonly strays: readonly Stray[];
+  readonly binary: readonly BinaryColumn[];
+  /** Tables that this login may not read: what is in them is unknown. */
+  readonly unread: readonly string[];
+  /** Tables without a row id: no chunk reaches them. */
+  readonly unkeyed: readonly string[];
+}
+
+/** Reads every text and binary column of every table, unfiltered, and changes nothing. */
+export async function scanDatabase(
+  database: Database,
+  catalog: readonly Table[],
+  wanted: Wanted,
+): Promise<Scan> {
+  const found = new Findings(wanted);
+  const unread: string[] = [];
+  const unkeyed: string[] = [];
+  for (const table of catalog) {
+    const columns = searched(table, wanted.exclude);
+    const names = columns.length === 0 ? table.rowId : columns.map(({ name }) => name);
+    if (names.length === 0) continue;
+    const shape: RowShape = { table: table.name, id: table.rowId, columns: names, written: 0 };
+    try {
+      if (shape.id.length === 0) unkeyed.push(table.name);
+      await readPages(database, shape, (rows) => {
+        found.add(table.name, columns, rows);
+        found.addIds(table, wanted.exclude, rows);
+      });
+    } catch (error) {
+      if (!database.isDenied(error)) throw error;
+      unread.push(table.name);
+    }
+  }
+  const { places, binary, strays } = found;
+  return {
+    places: [...places.values()],
+    binary: [...binary.values()],
+    strays: [...strays.values()],
+    unread,
+    unkeyed,
+  };
+}
+
+/** A string that a format may know. */
+interface Candidate {
+  readonly column: string;
+  readonly stored: string;
+  readonly document: Document;
+  readonly path: string;
+  readonly text: string;
+}
+
+class Findings {
+  readonly places = new Map<string, Place>();
+  readonly binary = new Map<string, BinaryColumn>();
+  readonly strays = new Map<string, Stray>();
+  readonly #wanted: Wanted;
+
+  constructor(wanted: Wanted) {
+    this.#wanted = wanted;
+  }
+
+  add(table: string, columns: Table['columns'], rows: readonly Row[]): void {
+    const texts: Candidate[] = [];
+    const wholes: Candidate[] = [];
+    columns.forEach(({ name: column, holds }, place) => {
+      for (const row of rows) {
+        const stored = row.values[place] ?? '';
+        if (stored === '') continue;
+        if (holds === 'text') texts.push(...(candidates(any, column, stored) ?? []));
+        else {
+          const kind = this.#binaryColumn(table, column);
+          kind.filled++;
+          const inside = isGzip(stored) ? candidates(gzip, column, stored) : null;
+          if (inside === null) wholes.push({ column, stored, document: text, path: '', text: stored });
+          else {
+            kind.gzips++;
+            texts.push(...inside);
+          }
+        }
+      }
+    });
+    for (const { column, path, text: found } of texts)
+      if (!this.#wanted.text.some((format) => format.within?.(found)[0] === found))
+        this.#addStrays(table, column, path, found);
+    for (const { column, stored } of wholes) this.#addStrays(table, column, '', inside(stored));
+    for (const format of this.#wanted.text) this.#try(table, format, texts);
+    for (const format of this.#wanted.binary) this.#try(table, format, wholes);
+  }
+
+  /** A row id is never written, so it must hold no ciphertext. */
+  addIds({ name, rowId }: Table, exclude: Wanted['exclude'], rows: readonly Row[]): void {
+    rowId.forEach((column, part) => {
+      if (exclude.some((each) => each.table === name && each.column === column)) return;
+      for (const { id } of rows) this.#addStrays(name, column, '', String(id[part]));
+    });
+  }
+
+  #addStrays(table: string, column: string, path: string, text: string): void {
+    for (const format of this.#wanted.text) {
+      const values = countStrays(
+        text,
+        format,
+        this.#wanted.rings.map(({ ring }) => ring),
+      );
+      if (values === 0) continue;
+      const place = placeText(table, column, path);
+      const known = this.strays.get(place);
+      if (known !== undefined) known.values += values;
+      else
+        this.strays.set(place, {
+          table,
+          column,
+          path: placePath(path),
+          values,
+        });
+    }
+  }
+
+  #try(table: string, format: Format, candidates: readonly Candidate[]): void {
+    const batch = candidates.map((candidate) => candidate.text);
+    const openings = this.#wanted.rings.map(({ ring }) =>
+      fits(format, ring) ? format.open(batch, ring) : [],
+    );
+    candidates.forEach((candidate, i) => {
+      const perRing = openings.map((each) => each[i] ?? 'foreign');
+      if (perRing.every((opening) => opening === 'foreign')) return;
+      this.#count(table, format, candidate, perRing);
+    });
+  }
+
+  /** The first key that opens it counts; else the strongest of what the keys say of it. */
+  #count(table: string, format: Format, candidate: Candidate, perRing: readonly Opening[]): void {
+    const { column, document, path, stored } = candidate;
+    const place = placeText(table, column, path);
+    const siblings = () => document.siblings(stored, path);
+    const verdicts = perRing.map((opening) => verdictOf(opening, this.#wanted.rules, place, siblings));
+    const at = this.#place(table, column, path, document.name as Place['document'], format.name);
+    const opened = verdicts.indexOf('rotate');
+    if (opened >= 0) {
+      const id = this.#wanted.rings[opened]?.id ?? '';
+      at.values[id] = (at.values[id] ?? 0) + 1;
+      if (document === text) this.#binaryColumn(table, column).opened++;
+    } else if (verdicts.includes('undecided')) {
+      at.undecided++;
+      if (document === text) this.#binaryColumn(table, column).opened++;
+    } else if (verdicts.includes('exception' satisfies Verdict)) at.exceptions++;
+    else at.lookAlikes++;
+  }
+
+  #place(table: string, column: string, of: string, document: Place['document'], format: string): Place {
+    const path = placePath(of);
+    const key = JSON.stringify([table, column, path, document, format]);
+    const known = this.places.get(key);
+    if (known !== undefined) return known;
+    const made = {
+      table,
+      column,
+      path,
+      document,
+      format,
+      values: {},
+      undecided: 0,
+      lookAlikes: 0,
+      exceptions: 0,
+    };
+    this.places.set(key, made);
+    return made;
+  }
+
+  #binaryColumn(table: string, column: string): BinaryColumn {
+    const key = placeText(table, column, '');
+    const known = this.binary.get(key);
+    if (known !== undefined) return known;
+    const made = { table, column, filled: 0, gzips: 0, opened: 0, known: isNamed(this.#wanted.rules, key) };
+    this.binary.set(key, made);
+    return made;
+  }
+}
+
+function isNamed({ sensitive, decisions }: Rules, place: string): boolean {
+  return (
+    sensitive.some((rule) => 'place' in rule && rule.place === place) ||
+    decisions.some((decision) => decision.place === place && decision.as === 'rotate')
+  );
+}
+
+/** Null: it is no such document. */
+function candidates(document: Document, column: string, stored: string): Candidate[] | null {
+  try {
+    return [...document.read(stored)].map(({ path, text: found }) => ({
+      column,
+      stored,
+      document,
+      path,
+      text: found,
+    }));
+  } catch (error) {
+    if (error instanceof MalformedDocument) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,35 @@
+import type { Inventory } from '../checkpoint/run.ts';
+import { RowSource } from '../chunk/row-source.ts';
+import type { Database, Table } from '../databases/database.ts';
+import { type Job, targetName } from '../job/job.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import type { Scan } from './scan.ts';
+import { findUndeclared } from './undeclared.ts';
+
+/**
+ * Counts only; reads, and changes nothing. Without a keyring, ciphertext that no field declares cannot be told.
+ *
+ * @param scan of a job that goes by shape
+ */
+export async function takeInventory(
+  database: Database,
+  catalog: readonly Table[],
+  job: Job,
+  ring: Keyring | null,
+  attachments: string | null,
+  scan: Scan | null = null,
+): Promise<Inventory> {
+  const targets = [];
+  const source = new RowSource(database, attachments);
+  for (const target of job.targets)
+    targets.push({ target: targetName(target), ...(await source.count(target)) });
+  const { findings, unread } =
+    ring === null ? { findings: [], unread: [] } : await findUndeclared(database, catalog, job, ring);
+  return {
+    targets,
+    absent: job.absent,
+    undeclared: findings,
+    unread: [...new Set([...unread, ...(scan?.unread ?? [])])],
+    ...(scan !== null && { unkeyed: scan.unkeyed, places: scan.places }),
+  };
+}

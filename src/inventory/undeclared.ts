@@ -1,0 +1,152 @@
+import type { Finding } from '../checkpoint/run.ts';
+import { fieldsOf, type PreparedTarget, prepareTarget } from '../chunk/field-values.ts';
+import type { Database, Row, RowShape, Table } from '../databases/database.ts';
+import { MalformedDocument } from '../documents/document.ts';
+import type { Format } from '../formats/format.ts';
+import { formatOf } from '../formats/registry.ts';
+import type { Job } from '../job/job.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { traces } from './traces.ts';
+
+const page = 200;
+
+/** What stands where no field declares it. */
+export interface Undeclared {
+  readonly findings: readonly Finding[];
+  /** Tables that this login may not read: what is in them is unknown. */
+  readonly unread: readonly string[];
+}
+
+/** One column to look through: `declared` blanks out what the job's own fields cover in a row. */
+interface Search {
+  readonly table: Table;
+  readonly columns: readonly string[];
+  readonly prepared: PreparedTarget | null;
+}
+
+/**
+ * Looks for the job's formats in every text column of every table: ciphertext that no field declares would be lost
+ * with the old key (invariant 12 reads only what is declared). Of a table with a row id only rows with a literal beginning
+ * of ciphertext leave the database.
+ */
+export async function findUndeclared(
+  database: Database,
+  catalog: readonly Table[],
+  job: Job,
+  ring: Keyring,
+): Promise<Undeclared> {
+  const formats = [
+    ...new Set(job.targets.flatMap((target) => target.fields.map((field) => formatOf(field.format)))),
+  ];
+  const findings: Finding[] = [];
+  const unread = new Set<string>();
+  for (const table of catalog) {
+    for (const search of searchesOf(table, job)) {
+      try {
+        findings.push(...(await searchTable(database, search, formats, ring)));
+      } catch (error) {
+        if (!database.isDenied(error)) throw error;
+        unread.add(table.name);
+      }
+    }
+  }
+  const told = findings.map((finding) => {
+    const excluded = job.exclude.find(
+      ({ table, column }) => table === finding.table && column === finding.column,
+    );
+    return excluded === undefined ? finding : { ...finding, excluded: excluded.reason };
+  });
+  return { findings: told, unread: [...unread] };
+}
+
+/** Undeclared columns as they are; declared ones again, where a field covers a part of the value only. */
+function searchesOf(table: Table, job: Job): Search[] {
+  const target = job.targets.find(({ shape }) => shape.table === table.name);
+  const text = table.columns.filter((column) => column.holds === 'text').map(({ name }) => name);
+  if (target === undefined) return text.length === 0 ? [] : [{ table, columns: text, prepared: null }];
+  const declared = new Set(target.fields.map(({ column }) => column));
+  const whole = new Set(
+    target.fields
+      .filter(
+        ({ when, document }) =>
+          when.length === 0 && !(typeof document === 'object' && document.json !== 'any'),
+      )
+      .map(({ column }) => column),
+  );
+  const undeclared = text.filter((name) => !declared.has(name));
+  const partly = target.shape.columns.filter((name) => declared.has(name) && !whole.has(name));
+  return [
+    ...(undeclared.length === 0 ? [] : [{ table, columns: undeclared, prepared: null }]),
+    ...(partly.length === 0
+      ? []
+      : [{ table, columns: partly, prepared: prepareTarget(target, job.everywhere) }]),
+  ];
+}
+
+async function searchTable(
+  database: Database,
+  search: Search,
+  formats: readonly Format[],
+  ring: Keyring,
+): Promise<Finding[]> {
+  const { table, columns, prepared } = search;
+  const needles = [...new Set(formats.flatMap((format) => format.prefixes(ring)))];
+  if (needles.length === 0) return [];
+  const found = new Map(columns.map((column) => [column, { values: 0, lookAlikes: 0 }]));
+  const shape: RowShape = prepared?.target.shape ?? {
+    table: table.name,
+    id: table.rowId,
+    columns,
+    written: 0,
+  };
+  await readHits(database, shape, needles, (row) => {
+    columns.forEach((column) => {
+      const text = undeclaredText(row, shape.columns.indexOf(column), prepared);
+      const counts = found.get(column);
+      if (text === '' || counts === undefined) return;
+      for (const format of formats) {
+        for (const readings of traces(text, format.prefixes(ring))) {
+          const openings = format.open(readings, ring);
+          if (openings.some((opening) => typeof opening === 'object')) counts.values++;
+          else if (openings.includes('closed')) counts.lookAlikes++;
+        }
+      }
+    });
+  });
+  return [...found]
+    .filter(([, { values, lookAlikes }]) => values + lookAlikes > 0)
+    .map(([column, counts]) => ({ table: table.name, column, ...counts }));
+}
+
+/** Every row that may have a hit, and of a table without a row id, which cannot be paged, all. */
+async function readHits(
+  database: Database,
+  shape: RowShape,
+  needles: readonly string[],
+  each: (row: Row) => void,
+): Promise<void> {
+  if (shape.id.length === 0) return database.readAll(shape, each);
+  for (let after: Row['id'] | null = null; ; ) {
+    const rows: Row[] = await database.search(shape, needles, after, page);
+    for (const row of rows) each(row);
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < page) return;
+    after = last.id;
+  }
+}
+
+/** The text of a column without what a field of the job covers. */
+function undeclaredText(row: Row, index: number, prepared: PreparedTarget | null): string {
+  const text = row.values[index] ?? '';
+  if (prepared === null) return text;
+  const field = fieldsOf(prepared, row).find(({ field: { index: at } }) => at === index);
+  if (field === undefined) return text;
+  try {
+    const edits = field.document.leaves(text).map((leaf) => ({ leaf, text: '' }));
+    return field.document.edit(text, edits);
+  } catch (error) {
+    // A field does declare it: the rotation makes an exception of it
+    if (error instanceof MalformedDocument) return '';
+    throw error;
+  }
+}

@@ -1,0 +1,102 @@
+import type { Knex } from 'knex';
+import { ChunkTable } from '../checkpoint/chunk-table.ts';
+import { ExceptionTable } from '../checkpoint/exception-table.ts';
+import { unpin } from '../checkpoint/pin.ts';
+import { assertKeys, type Run } from '../checkpoint/run.ts';
+import { RunTable } from '../checkpoint/run-table.ts';
+import { originalsOf } from '../chunk/file-target.ts';
+import type { RunLock } from '../databases/database.ts';
+import { lookAgain } from '../inventory/last-look.ts';
+import { Keyring } from '../keys/keyring.ts';
+import type { Progress } from './coordinator.ts';
+import { processName } from './process-name.ts';
+import { awaitingDatabase, regain } from './regain.ts';
+import { coordinate, type RunKeys, type Site, threadData } from './site.ts';
+
+/**
+ * Takes a run of the database to its end; resumes it if it stands anywhere in the middle. A database that goes away is
+ * waited for, some minutes.
+ */
+export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
+  assertKeys(run, keys.current, keys.next);
+  let last: Progress = { run, totals: new Map(), exceptions: 0, waitingFor: null };
+  const progress = (state: Progress): void => {
+    last = state;
+    site.progress(state);
+  };
+  let held = lock;
+  try {
+    for (let from = run; ; ) {
+      try {
+        return await session({ ...site, progress }, held, from, keys);
+      } catch (error) {
+        if (!site.database.isTransient(error)) throw error;
+        site.progress(awaitingDatabase(last));
+        // It may be held still, and would stand in its own way
+        await held.release();
+        const regained = await regain(site, last.run);
+        if (regained === null) throw error;
+        held = regained.lock;
+        from = regained.run;
+      }
+    }
+  } finally {
+    if (held !== lock) await held.release();
+  }
+}
+
+/** From taking the run over to its end, or to what interrupts it. */
+async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
+  const runs = new RunTable(site.database.knex);
+  const chunks = new ChunkTable(site.database.knex, run.id);
+  let taken = await runs.takeOver(run, processName());
+  if (run.state !== 'planned') {
+    await runs.record(run.id, 'resumed', { state: run.state });
+    await chunks.replan();
+    if (taken.options.onException === 'stop') await planRetries(site.database.knex, taken);
+  }
+  if (taken.state === 'verifying') taken = await runs.become(taken, 'rotating');
+  await originalsOf(taken.job, site.attachments)?.claim(run.id);
+  const before = keyringBefore(run, keys);
+  return coordinate(site, site.database.knex, lock, taken, threadData(site, taken, keys, null, null), (now) =>
+    lookAgain(site.database, now, before),
+  );
+}
+
+/** Before the run: the current key, and the source keys that it may have overwritten since. */
+export function keyringBefore({ id, pinned }: Run, { current, next }: RunKeys): Keyring {
+  return new Keyring(current, unpin(pinned, next, id));
+}
+
+/** A finished run's exceptions are tried again: their rows become sweep chunks. */
+export async function retryExceptions(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
+  assertKeys(run, keys.current, keys.next);
+  // Unfinished first: killed in between, the run must not stand there as finished without its exceptions
+  const rotating = await new RunTable(site.database.knex).become(run, 'rotating');
+  await planRetries(site.database.knex, rotating);
+  return finishRun(site, lock, rotating, keys);
+}
+
+/** Rows with open exceptions become sweep chunks; in the same transaction the exceptions stop counting. */
+async function planRetries(knex: Knex, run: Run): Promise<void> {
+  const exceptions = new ExceptionTable(knex, run.id);
+  const chunks = new ChunkTable(knex, run.id);
+  for (;;) {
+    const open = await exceptions.open(200, 0, { but: ['digest-differs'] });
+    const [first] = open;
+    if (first === undefined) return;
+    const found = await chunks.find(first.chunk);
+    if (found === undefined) return;
+    const rowIds = open.filter(({ chunk }) => chunk === first.chunk).map(({ rowId }) => rowId);
+    const unique = [...new Map(rowIds.map((id) => [JSON.stringify(id), id])).values()];
+    const { target, phase } = found;
+    await knex.transaction(async (trx) => {
+      await exceptions.resolve(trx, target, unique);
+      const parent = found.parent ?? found.chunk;
+      await chunks.insert(
+        [{ target, phase, parent, range: { after: null, upTo: null }, rowIds: unique }],
+        trx,
+      );
+    });
+  }
+}

@@ -1,0 +1,68 @@
+import { describe, expect, test } from '@jest/globals';
+import { assertMayBecome, isFinished, mayBecome, type Run, type RunState } from '../../src/checkpoint/run.ts';
+import { addTally, emptyTally, reconciles, tallyFields } from '../../src/checkpoint/tally.ts';
+
+const states: readonly RunState[] = [
+  'planned',
+  'rotating',
+  'rotated',
+  'verifying',
+  'verified',
+  'verified-with-exceptions',
+  'paused',
+  'cancelled',
+  'failed',
+];
+
+const following: Readonly<Record<RunState, readonly RunState[]>> = {
+  planned: ['rotating', 'verifying', 'paused', 'cancelled'],
+  rotating: ['rotated', 'paused', 'cancelled', 'failed'],
+  rotated: ['rotating', 'verifying', 'paused', 'cancelled'],
+  verifying: ['rotating', 'verified', 'verified-with-exceptions', 'paused', 'cancelled', 'failed'],
+  verified: [],
+  'verified-with-exceptions': ['rotating'],
+  paused: ['rotating', 'cancelled'],
+  cancelled: ['rotating'],
+  failed: ['rotating', 'cancelled'],
+};
+
+describe('a run', () => {
+  test.each(states)('that is %s becomes what the table says and nothing else', (from) => {
+    expect(states.filter((to) => mayBecome(from, to)).sort()).toEqual([...following[from]].sort());
+  });
+
+  test('is verified only by a verification', () => {
+    for (const finished of states.filter(isFinished))
+      expect(states.filter((from) => mayBecome(from, finished))).toEqual(['verifying']);
+  });
+
+  test('that was not finished can be taken up again from every state', () => {
+    for (const state of states.filter((each) => !isFinished(each) && each !== 'rotating'))
+      expect(mayBecome(state, 'rotating')).toBe(true);
+  });
+
+  test('says which step is refused', () => {
+    const run = { id: 'a', state: 'verified' } as Run;
+    expect(() => assertMayBecome(run, 'rotating')).toThrow('run a is verified and cannot become rotating');
+  });
+});
+
+describe('a tally', () => {
+  test('adds up field by field', () => {
+    const sum = emptyTally();
+    const part = Object.fromEntries(tallyFields.map((name, i) => [name, 2 ** i])) as unknown as typeof sum;
+    addTally(sum, part);
+    addTally(sum, part);
+    expect(tallyFields.map((name) => sum[name])).toEqual(tallyFields.map((_, i) => 2 ** (i + 1)));
+  });
+
+  test.each(['rotated', 'current', 'empty', 'lookAlikes', 'undecided', 'exceptions'] as const)(
+    'reconciles only when every value is in one field: %s',
+    (name) => {
+      const tally = { ...emptyTally(), values: 1 };
+      expect(reconciles(tally)).toBe(false);
+      expect(reconciles({ ...tally, [name]: 1 })).toBe(true);
+      expect(reconciles({ ...tally, [name]: 2 })).toBe(false);
+    },
+  );
+});

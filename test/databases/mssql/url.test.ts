@@ -1,0 +1,84 @@
+import { expect, test } from '@jest/globals';
+import { describeUrl, parseDatabaseUrl } from '../../../src/databases/database-url.ts';
+
+const plain = {
+  engine: 'mssql',
+  host: 'h',
+  port: 1433,
+  instance: undefined,
+  user: undefined,
+  password: undefined,
+  database: undefined,
+  schema: 'dbo',
+  encrypt: true,
+  trustServerCertificate: false,
+};
+
+test.each([
+  ['mssql://h', {}],
+  ['mssql://', { host: 'localhost' }],
+  [
+    'mssql://us%40er:p%2Fw@h:1435/my%20db?schema=s&encrypt=false&trustServerCertificate=true',
+    {
+      ...{ user: 'us@er', password: 'p/w', port: 1435, database: 'my db', schema: 's', encrypt: false },
+      trustServerCertificate: true,
+    },
+  ],
+  ['mssql://[::1]/d?encrypt=strict', { host: '::1', database: 'd', encrypt: 'strict' }],
+  ['mssql://u@h\\inst/d', { user: 'u', instance: 'inst', port: undefined, database: 'd' }],
+  ['mssql://h/d?instance=inst', { instance: 'inst', port: undefined, database: 'd' }],
+  ['mssql://dom%5Cu@h/d', { user: 'dom\\u', database: 'd' }],
+  ['Server=h', {}],
+  [
+    'server=tcp:h,1435;Initial Catalog=d;UID=u;PWD=p',
+    { port: 1435, database: 'd', user: 'u', password: 'p' },
+  ],
+  ['Data Source=h\\inst;Database=d', { instance: 'inst', port: undefined, database: 'd' }],
+  ['Data Source=h\\inst,1435', { port: 1435 }],
+  ['Addr=(local);User Id=dom\\u', { host: 'localhost', user: 'dom\\u' }],
+  [
+    'Server=.;Password="a;b=c";Encrypt=Optional;Trust Server Certificate=yes;Max Pool Size=9;Persist Security Info=True',
+    { host: 'localhost', password: 'a;b=c', encrypt: false, trustServerCertificate: true },
+  ],
+  ['Server=h;Encrypt=Mandatory;Authentication=SqlPassword;Schema=s', { schema: 's' }],
+  ['Server=h;Integrated Security=False;Encrypt=Strict', { encrypt: 'strict' }],
+  [" Server = h ; Password = 'it''s \"it\"' ;; ", { password: `it's "it"` }],
+  ['Server=h;Password="a""b";Database=', { password: 'a"b' }],
+  ['Password=;Server=h;User Id=;', {}],
+])('%s is a SQL Server', (text, differences) => {
+  expect(parseDatabaseUrl(text)).toEqual({ ...plain, ...differences });
+});
+
+test.each([
+  'mssql://u:SECRET@h:1435/db?schema=x&encrypt=false&trustServerCertificate=true',
+  'mssql://u:SECRET@[::1]/db?encrypt=strict',
+  'mssql://dom%5Cu:SECRET@h/db?instance=i',
+  'Server=tcp:h\\i;Database=d;User Id=u;Password=SECRET',
+])('describing %s leaves the password out, and gives a URL again', (text) => {
+  const described = describeUrl(parseDatabaseUrl(text));
+  expect(described).not.toContain('SECRET');
+  expect(parseDatabaseUrl(described)).toEqual({ ...parseDatabaseUrl(text), password: undefined });
+});
+
+test.each([
+  ['mssql://u:SECRET@h:port/db', /malformed/],
+  ['mssql://u:SECRET%@h/db', /stray %/],
+  ['mssql://u:SECRET@h/db?encrypt=SECRET', /encrypt/],
+  ['Server=h;Integrated Security=SSPI;Password=SECRET', /login of the operating system/],
+  ['Server=h;Trusted_Connection=yes;Password=SECRET', /login of the operating system/],
+  ['Server=h;Authentication=Active Directory Default;Password=SECRET', /Entra ID/],
+  ['Server=;Password=SECRET', /names no server/],
+  ['Server=np:\\\\.\\pipe\\sql\\query;Password=SECRET', /pipe/],
+  ['Server=h,port;Password=SECRET', /server of the database URL is malformed/],
+  ['Server=h;Password="SECRET', /connection string is malformed/],
+])('%s is refused, with a hint and without its password', (text, message) => {
+  const parse = (): unknown => parseDatabaseUrl(text);
+  expect(parse).toThrow(
+    expect.objectContaining({
+      code: 'database-url',
+      message: expect.stringMatching(message),
+      hint: expect.not.stringContaining('SECRET'),
+    }),
+  );
+  expect(parse).not.toThrow(/SECRET/);
+});
