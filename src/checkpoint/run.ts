@@ -1,5 +1,4 @@
 import { KeyturnError } from '../error.ts';
-import type { Place } from '../inventory/scan.ts';
 import type { Job } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
 
@@ -75,6 +74,22 @@ export interface RunOptions {
   readonly chunkTimeoutMs: number | null;
 }
 
+/** How many strings of one format stand in one place. */
+export interface Place {
+  readonly table: string;
+  readonly column: string;
+  /** Within the column, with [] for array items; '' for a whole value. */
+  readonly path: string;
+  readonly document: 'any' | 'gzip' | 'text';
+  readonly format: string;
+  /** Values by the id of the key that opens them. */
+  readonly values: Record<string, number>;
+  undecided: number;
+  lookAlikes: number;
+  /** In a known sensitive place, and no key opens them. */
+  exceptions: number;
+}
+
 /** What was found in the database before the first change; counts only. */
 export interface Inventory {
   readonly targets: readonly {
@@ -136,6 +151,9 @@ export interface Run {
   readonly createdAt: string;
   readonly finishedAt: string | null;
 }
+
+/** What came behind the inventory. */
+export type Late = Pick<Run, 'job' | 'inventory'>;
 
 export function assertMayBecome(run: Run, to: RunState): void {
   if (mayBecome(run.state, to)) return;

@@ -11,6 +11,7 @@ import { generateKey } from '../keys/key-file.ts';
 import { Keyring } from '../keys/keyring.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
+import { windowLengthMs } from '../rotation/window.ts';
 import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
 import { attachmentsFolder, attachmentsOptions } from './options/attachments.ts';
 import {
@@ -149,6 +150,7 @@ async function estimateOf(
 ): Promise<Estimate | null> {
   if (found === null || refusal !== null) return null;
   const { from, to } = found;
+  const window = givenWindow(args);
   return estimate(database, {
     job,
     inventory,
@@ -157,7 +159,7 @@ async function estimateOf(
     // More threads than cores are no faster
     workers: Math.min(count(args.workers, '--workers') ?? cores, cores),
     sampleWrites: args.sampleWrites === true,
-    window: givenWindow(args),
+    windowMs: window === null ? null : windowLengthMs(window),
     attachments: attachmentsFolder(args),
   });
 }

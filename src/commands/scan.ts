@@ -1,7 +1,8 @@
+import type { Place } from '../checkpoint/run.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf, namedFormats } from '../formats/registry.ts';
-import { type Place, type Scan, scanDatabase } from '../inventory/scan.ts';
+import { type Scan, scanDatabase } from '../inventory/scan.ts';
 import { findKeyring } from '../inventory/source-keys.ts';
 import type { Job } from '../job/job.ts';
 import { placeText } from '../job/place.ts';

@@ -8,7 +8,6 @@ import { touchedOnly } from '../chunk/touched.ts';
 import type { Change, Database } from '../databases/database.ts';
 import { type Job, type Target, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { type Window, windowLengthMs } from '../rotation/window.ts';
 
 /** As large as a chunk, so that what is shared between values is shared here too. */
 const sample = { rows: 500, bytes: 4 * 1024 * 1024 };
@@ -64,7 +63,8 @@ export interface EstimateOrder {
   readonly workers: number;
   /** One chunk per target is written in a transaction that is rolled back. */
   readonly sampleWrites: boolean;
-  readonly window: Window | null;
+  /** Length of the maintenance window; null: none was given. */
+  readonly windowMs: number | null;
   readonly attachments: string | null;
 }
 
@@ -91,7 +91,7 @@ export async function estimate(database: Database, order: EstimateOrder): Promis
     growthBytes: sum(({ growthBytes }) => growthBytes),
     digestBytes: sum(({ rows }) => rows) * entryBytes,
     leftBytes: sum(({ leftBytes }) => leftBytes),
-    windows: order.window === null ? null : windowsFor(rotationMs + workMs, order.window),
+    windows: order.windowMs === null ? null : windowsFor(rotationMs + workMs, order.windowMs),
   };
 }
 
@@ -195,9 +195,9 @@ async function timeWrites(
 }
 
 /** Each window has a margin at its end, in which no chunk is begun. */
-function windowsFor(ms: number, window: Window): number {
+function windowsFor(ms: number, windowMs: number): number {
   const marginMs = 1000;
-  return Math.max(1, Math.ceil(ms / (windowLengthMs(window) - marginMs)));
+  return Math.max(1, Math.ceil(ms / (windowMs - marginMs)));
 }
 
 function sizeOf(changes: readonly Change[], side: 'old' | 'new'): number {

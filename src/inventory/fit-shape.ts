@@ -1,9 +1,10 @@
+import type { Place } from '../checkpoint/run.ts';
 import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { besides, filled, judged, searched, shapedTarget } from '../job/everywhere.ts';
 import { type Decision, type Job, type Target, targetName } from '../job/job.ts';
 import { placeText, readPlace } from '../job/place.ts';
-import type { BinaryColumn, Place, Scan, Stray } from './scan.ts';
+import type { BinaryColumn, Scan, Stray } from './scan.ts';
 
 /** So many values do not open by chance: (1/255)^20. */
 const convincing = 20;

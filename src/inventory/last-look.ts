@@ -1,10 +1,9 @@
-import type { Inventory, Run } from '../checkpoint/run.ts';
+import type { Inventory, Late, Run } from '../checkpoint/run.ts';
 import type { Database } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { besides, searched } from '../job/everywhere.ts';
 import type { Job } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import type { Late } from '../rotation/coordinator.ts';
 import { fitLate } from './fit-shape.ts';
 import { assertDeclared, wantedOf } from './preflight.ts';
 import { type Scan, scanDatabase } from './scan.ts';

@@ -1,3 +1,4 @@
+import type { Place } from '../checkpoint/run.ts';
 import { type Verdict, verdictOf } from '../chunk/rules.ts';
 import { countStrays, fits } from '../chunk/strays.ts';
 import type { Database, Row, RowShape, Table } from '../databases/database.ts';
@@ -19,22 +20,6 @@ export interface Wanted {
   readonly rings: readonly { readonly id: string; readonly ring: Keyring }[];
   readonly rules: Rules;
   readonly exclude: Job['exclude'];
-}
-
-/** How many strings of one format stand in one place. */
-export interface Place {
-  readonly table: string;
-  readonly column: string;
-  /** Within the column, with [] for array items; '' for a whole value. */
-  readonly path: string;
-  readonly document: 'any' | 'gzip' | 'text';
-  readonly format: string;
-  /** Values by the id of the key that opens them. */
-  readonly values: Record<string, number>;
-  undecided: number;
-  lookAlikes: number;
-  /** In a known sensitive place, and no key opens them. */
-  exceptions: number;
 }
 
 /** What fills a binary column. */

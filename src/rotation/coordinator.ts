@@ -3,7 +3,7 @@ import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { ExceptionTable } from '../checkpoint/exception-table.ts';
 import { ChunkFigures, type TargetTotals } from '../checkpoint/figures.ts';
 import { HandedBack } from '../checkpoint/handed-back.ts';
-import type { Run } from '../checkpoint/run.ts';
+import type { Late, Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { originalsOf } from '../chunk/file-target.ts';
 import { RowSource } from '../chunk/row-source.ts';
@@ -38,9 +38,6 @@ export interface Coordination {
   /** Reads what the verifier did not, and tells what of the run came with it; null: nothing did. */
   readonly lookAgain: (run: Run) => Promise<Late | null>;
 }
-
-/** What came behind the inventory. */
-export type Late = Pick<Run, 'job' | 'inventory'>;
 
 export interface Progress {
   readonly run: Run;

@@ -7,7 +7,6 @@ import { preflight } from '../../src/inventory/preflight.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
 import { Key } from '../../src/keys/key.ts';
-import { parseWindow } from '../../src/rotation/window.ts';
 import { withStore } from '../support/n8n/store.ts';
 import { Host, instanceKey, manyOn } from './host.ts';
 
@@ -84,7 +83,7 @@ test('what is estimated grows with the rows, and a job that does not fit is told
     workers: 1,
     sampleWrites: false,
     attachments: null,
-    window: parseWindow('23:59-00:01'),
+    windowMs: 120_000,
   };
   const small = await estimate(database, { ...order, inventory });
   const large = await estimate(database, { ...order, inventory: { ...inventory, targets } });

@@ -1,9 +1,10 @@
 import { expect, test } from '@jest/globals';
+import type { Place } from '../../src/checkpoint/run.ts';
 import type { Table } from '../../src/databases/database.ts';
 import { KeyturnError } from '../../src/error.ts';
 import { formatNames } from '../../src/formats/registry.ts';
 import { fitShape } from '../../src/inventory/fit-shape.ts';
-import type { Place, Scan } from '../../src/inventory/scan.ts';
+import type { Scan } from '../../src/inventory/scan.ts';
 import type { Decision, Job } from '../../src/job/job.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { readPlace } from '../../src/job/place.ts';

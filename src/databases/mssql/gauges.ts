@@ -1,5 +1,5 @@
 import type { Gauges } from '../gauge.ts';
-import type { Ask } from './server.ts';
+import type { Ask } from './request.ts';
 import { isDeniedMssql } from './transience.ts';
 
 /** https://learn.microsoft.com/en-us/sql/relational-databases/system-dynamic-management-views/sys-dm-db-log-space-usage-transact-sql */

@@ -1,4 +1,4 @@
-import type { Ask } from './server.ts';
+import type { Ask } from './request.ts';
 
 /** What a login may see of the transaction log, in bytes; null: it may not, or this version does not tell. */
 export interface LogFacts {

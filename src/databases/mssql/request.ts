@@ -4,6 +4,9 @@ import { cleaned, MssqlError } from './error.ts';
 
 export type Parameter = string | number | bigint | boolean | Buffer | null | undefined;
 
+/** Runs a statement with `@pn` parameters. */
+export type Ask = (sql: string, values: readonly Parameter[]) => Promise<unknown[][]>;
+
 /** Of a statement's last result. */
 export interface Answer {
   readonly columns: readonly { readonly name: string; readonly bigint: boolean }[];

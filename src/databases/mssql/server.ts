@@ -1,11 +1,8 @@
 import { KeyturnError } from '../../error.ts';
 import type { Privileges, Session } from '../database.ts';
 import { logFacts, logWarnings } from './log.ts';
-import type { Parameter } from './request.ts';
+import type { Ask } from './request.ts';
 import { quote } from './statement.ts';
-
-/** Runs a statement with `@pn` parameters. */
-export type Ask = (sql: string, values: readonly Parameter[]) => Promise<unknown[][]>;
 
 type Answer = 'yes' | 'no' | 'unknown';
 
