@@ -18,6 +18,7 @@ export function aesGcm(layout: AesGcmLayout): Format {
   return {
     name: 'aes-gcm',
     authenticated: true,
+    odds: 2 ** (-8 * text.tagBytes),
     carries: layout.encoding === 'raw' ? 'bytes' : 'text',
     ...(layout.key === 'raw' && { keyLengths }),
 

@@ -7,7 +7,7 @@ import { createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto';
  * - opening: one call over all blocks, then the XOR;
  * - sealing: a block needs the one before it, but values do not need each other: one call per block position over all
  *   values that are long enough (the lanes).
- * No ECB ciphertext leaves this file. Not authenticated: a wrong key passes the padding of 1 value in 255.
+ * No ECB ciphertext leaves this file. Not authenticated: see `paddingOdds`.
  */
 
 /** `iv`: 16 bytes; `sealed`: ciphertext, a positive multiple of 16 bytes. */
@@ -17,6 +17,11 @@ export interface CbcValue {
 }
 
 export const blockBytes = 16;
+/**
+ * Chance that a wrong key, whose last block is random bytes, yields valid padding: one byte 01, two bytes 02, up to 16
+ * bytes 10, which is 1/256 + 1/256² + … + 1/256¹⁶, or 1/255 to 38 digits.
+ */
+export const paddingOdds = 1 / 255;
 /** 32-bit words of a block; the byte order is the machine's, which a XOR and a copy do not see. */
 const blockWords = 4;
 

@@ -24,6 +24,7 @@ const beginning = 'gAAAAA';
 export const fernet: Format = {
   name: 'fernet',
   authenticated: true,
+  odds: 2 ** (-8 * macBytes),
   carries: 'text',
   keyLengths,
 

@@ -32,6 +32,11 @@ export interface Format {
   readonly name: string;
   /** False: a wrong key can seem to open a value (1 in 255 for CBC padding), so plaintexts are checked (invariant 6). */
   readonly authenticated: boolean;
+  /**
+   * Chance that a wrong key seems to open one value of this format, at most: the figure for the shortest ciphertext of the
+   * weakest form. It assumes that a wrong key yields random bytes. Below 2^-40 an opening proves the key.
+   */
+  readonly odds: number;
   /** How ciphertext travels: as text, or as bytes that stand for one character each (a binary column). */
   readonly carries: 'text' | 'bytes';
   /** Bytes of the master key that the cipher takes as they are; absent: any key, for one is derived from it. */

@@ -1,7 +1,7 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Format, Opening } from './format.ts';
-import { CbcCipher, cbcPrefix, cbcSaltBytes, parseCbc } from './n8n-cbc.ts';
+import { CbcCipher, cbcOdds, cbcPrefix, cbcSaltBytes, parseCbc } from './n8n-cbc.ts';
 import { GcmCipher, gcmLength, gcmSaltBytes, parseGcm } from './n8n-gcm.ts';
 
 /**
@@ -14,6 +14,7 @@ export const n8nWrapped: Format = {
   name: 'n8n-wrapped',
   // The GCM form is; the older one is not, and one format has one answer.
   authenticated: false,
+  odds: cbcOdds,
   carries: 'text',
 
   open(sealed, ring) {

@@ -4,7 +4,7 @@ import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { canonicalBase64 } from './base64.ts';
 import type { Format, Opening } from './format.ts';
-import { CbcCipher, cbcLength, cbcPrefix, cbcSaltBytes, parseCbc } from './n8n-cbc.ts';
+import { CbcCipher, cbcLength, cbcOdds, cbcPrefix, cbcSaltBytes, parseCbc } from './n8n-cbc.ts';
 import { GcmCipher, gcmSaltBytes, parseGcm } from './n8n-gcm.ts';
 
 /**
@@ -16,6 +16,7 @@ export const n8n: Format = {
   name: 'n8n',
   // The legacy generation is not, and one format has one answer.
   authenticated: false,
+  odds: cbcOdds,
   carries: 'text',
 
   open(sealed, ring) {

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { Key } from '../keys/key.ts';
 import { base64Length, canonicalBase64 } from './base64.ts';
-import { blockBytes, type CbcValue, cbcBytes, openCbc, sealCbc } from './cbc-lanes.ts';
+import { blockBytes, type CbcValue, cbcBytes, openCbc, paddingOdds, sealCbc } from './cbc-lanes.ts';
 import { encodings } from './encoding.ts';
 import type { FileCipher, Format, Opening } from './format.ts';
 import { keyBytesFor } from './key-bytes.ts';
@@ -128,6 +128,7 @@ function cbcFormat(layout: Layout): Format {
   return {
     name: layout.name,
     authenticated: false,
+    odds: paddingOdds,
     carries: layout.carries,
     keyLengths,
 

@@ -10,7 +10,9 @@ export interface FormatProof {
   readonly authenticated: boolean;
   /** Values of the targets that use this format; an upper bound where a target uses several. */
   readonly values: number;
-  /** How many of them a wrong key would seem to open (values / 255); null: none, the format is authenticated. */
+  /** Chance that a wrong key seems to open one of them, at most (`Format.odds`). */
+  readonly odds: number;
+  /** How many of them a wrong key would seem to open, at most (values × odds); null: none, the format is authenticated. */
   readonly expectedFalseOpenings: number | null;
   /** What "the old key opens nothing" means here. */
   readonly meaning: string;
@@ -35,36 +37,38 @@ export interface Proof {
   readonly exempt: readonly Exemption[];
 }
 
-/** A wrong key gives random last bytes; of their patterns 1 in 255 is valid CBC padding (1/256 + 1/256² + …). */
-const paddingOdds = 255;
-
 export function proofOf(
   run: Run,
   targets: readonly (Figures & { readonly target: string })[],
   totals: Figures,
 ): Proof {
-  // By name: of formats that jobs describe themselves, what can be said is the same for all descriptions.
-  const formats = new Map(
-    run.job.targets
-      .flatMap(({ fields }) => fields.map((field) => formatOf(field.format)))
-      .map(({ name, authenticated }) => [name, authenticated]),
-  );
   return {
     scans: run.round,
     sweeps: totals.sweeps.chunks,
     statement: statementOf(run, totals),
-    formats: [...formats].map(([name, authenticated]) =>
-      formatProof(run, name, authenticated, valuesOf(run.job, targets, name)),
-    ),
+    formats: oddsOf(run.job).map((odds) => formatProof(run, odds, valuesOf(run.job, targets, odds.format))),
     exempt: run.job.targets.flatMap(exemptionsOf),
   };
 }
 
-export function formatProof(run: Run, format: string, authenticated: boolean, values: number): FormatProof {
-  if (authenticated) {
+type FormatOdds = Pick<FormatProof, 'format' | 'authenticated' | 'odds'>;
+
+/** By name: formats that jobs describe themselves share theirs, and the weakest description counts. */
+function oddsOf({ targets }: Job): FormatOdds[] {
+  const weakest = new Map<string, FormatOdds>();
+  for (const { name: format, authenticated, odds } of targets.flatMap(({ fields }) =>
+    fields.map((field) => formatOf(field.format)),
+  )) {
+    const known = weakest.get(format);
+    if (known === undefined || known.odds < odds) weakest.set(format, { format, authenticated, odds });
+  }
+  return [...weakest.values()];
+}
+
+export function formatProof(run: Run, odds: FormatOdds, values: number): FormatProof {
+  if (odds.authenticated) {
     return {
-      format,
-      authenticated,
+      ...odds,
       values,
       expectedFalseOpenings: null,
       meaning:
@@ -74,16 +78,16 @@ export function formatProof(run: Run, format: string, authenticated: boolean, va
           : 'of the values that opened under the new key, the old one opens none'),
     };
   }
-  const expected = Math.round((values / paddingOdds) * 100) / 100;
+  const expected = Number((values * odds.odds).toPrecision(3));
+  const oneIn = thousands(Number((1 / odds.odds).toPrecision(3)));
   return {
-    format,
-    authenticated,
+    ...odds,
     values,
     expectedFalseOpenings: expected,
     meaning:
-      `not authenticated as a whole: a wrong key passes the padding check of 1 value in ${paddingOdds}, with garbage ` +
+      `not authenticated as a whole: a wrong key passes all checks of at most 1 value in ${oneIn}, with garbage ` +
       `as its content; of up to ${count(values, 'value')} here, any wrong key would seem to open ` +
-      `${expected < 1 ? 'fewer than one' : `about ${thousands(expected)}`} (${thousands(values)} / ${paddingOdds}), ` +
+      `${expected < 1 ? 'fewer than one' : `about ${thousands(expected)}`} (${thousands(values)} / ${oneIn}), ` +
       (run.kind === 'verification'
         ? 'so one opened value proves little; that all but the exceptions open, with contents of the kind that the job expects, does'
         : 'the old one too; that is chance, and nothing depends on it: the proof is that the new key opens them with an equal digest'),

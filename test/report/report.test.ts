@@ -64,22 +64,32 @@ describe('a verified run', () => {
     recorded = await verifiedRun();
     const { proof } = await report();
     expect(proof.formats).toMatchObject([
-      { format: 'n8n', authenticated: false, values: 1202, expectedFalseOpenings: 4.71 },
-      { format: 'n8n-wrapped', authenticated: false, values: 4, expectedFalseOpenings: 0.02 },
+      { format: 'n8n', authenticated: false, values: 1202, odds: 6.54e-7, expectedFalseOpenings: 0.000786 },
+      { format: 'n8n-wrapped', authenticated: false, values: 4, expectedFalseOpenings: 0.00000262 },
     ]);
     expect(proof.exempt).toEqual([
       { target: 'deployment_key', field: 'value', rows: 'type = data_encryption, algorithm = aes-256-cbc' },
     ]);
   });
 
+  test('expects 1 value in 255 to pass by chance where padding is all that a wrong key can fail at', async () => {
+    recorded = await verifiedRun();
+    const octopus = formatProof(
+      recorded.run,
+      { format: 'octopus', authenticated: false, odds: 1 / 255 },
+      1202,
+    );
+    expect(octopus.expectedFalseOpenings).toBe(4.71);
+    expect(octopus.meaning).toContain('would seem to open about 4.7 (1,202 / 255)');
+  });
+
   test('is exact for an authenticated format', async () => {
     recorded = await RecordedRun.start();
     const rotation: Run = recorded.run;
-    expect(formatProof(rotation, 'fernet', true, 1000)).toMatchObject({ expectedFalseOpenings: null });
-    expect(formatProof(rotation, 'fernet', true, 1000).meaning).toContain('the old one opens none');
-    expect(formatProof({ ...rotation, kind: 'verification' }, 'fernet', true, 9).meaning).not.toContain(
-      'old',
-    );
+    const fernet = { format: 'fernet', authenticated: true, odds: 2 ** -256 };
+    expect(formatProof(rotation, fernet, 1000)).toMatchObject({ expectedFalseOpenings: null });
+    expect(formatProof(rotation, fernet, 1000).meaning).toContain('the old one opens none');
+    expect(formatProof({ ...rotation, kind: 'verification' }, fernet, 9).meaning).not.toContain('old');
   });
 
   test('tells pauses, authority, keys and inventory', async () => {
