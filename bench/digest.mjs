@@ -1,7 +1,7 @@
 // Cost of the row digests of one chunk: `npm run build && node bench/digest.mjs [rows] [bytes]`.
 import { randomBytes } from 'node:crypto';
-import { digestAll, Messages } from '../dist/rotation/digest.js';
-import { addRow } from '../dist/rotation/evidence.js';
+import { digestAll, Messages } from '../dist/chunk/digest.js';
+import { addRow } from '../dist/chunk/evidence.js';
 
 const rows = Number(process.argv[2] ?? 2000);
 const bytes = Number(process.argv[3] ?? 60);
