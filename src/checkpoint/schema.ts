@@ -5,7 +5,7 @@ import { bytes, commitsTables, create } from './dialect.ts';
 /**
  * The checkpoint tables, as versioned migrations; one that was done must do no harm when it is done again (`migrate`).
  * knex's own migrator is not used: its lock table stays locked
- * when a process dies, and nothing of ours may stick (design section 5). These run under the run lock.
+ * when a process dies, and nothing of ours may stick (docs/architecture.md, States). These run under the run lock.
  */
 const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
   async (trx) => {

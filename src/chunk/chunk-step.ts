@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 
-/** The numbered steps of a chunk's life (design section 4), each published before it is taken; `renamed` after. */
+/** The numbered steps of a chunk's life (docs/architecture.md), each published before it is taken; `renamed` after. */
 export const chunkSteps = [
   'find',
   'read',

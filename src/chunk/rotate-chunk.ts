@@ -106,7 +106,7 @@ async function takeRows(
   };
 }
 
-/** Files have no transaction: they are renamed before the checkpoint, each with its intent committed (design section 4). */
+/** Files have no transaction: they are renamed before the checkpoint, each with its intent committed (docs/architecture.md). */
 async function takeFiles(
   context: WorkerContext,
   run: Run,

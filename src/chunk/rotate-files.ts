@@ -49,7 +49,7 @@ interface Sealed {
 }
 
 /**
- * Gives the files of a chunk new ones in their places (design section 4): all new ones beside them and on disk, the
+ * Gives the files of a chunk new ones in their places (docs/architecture.md): all new ones beside them and on disk, the
  * intents committed, the originals kept, then one rename after the other. What was renamed before a crash is known by
  * its intent; what is neither old nor new is an exception, and not touched.
  */

@@ -3,7 +3,7 @@ export type Comparison = (operator: '<' | '<=' | '=' | '>=' | '>') => string;
 
 /**
  * `a >= x AND (a > x OR …)`, nested for every further column, and never `(a, b) > (x, y)` or `a > x OR (a = x AND b > y)`:
- * measured, this is the one form that every engine turns into an index range (MariaDB and SQLite scan for one of
+ * measured (bench/README.md), this is the one form that every engine turns into an index range (MariaDB and SQLite scan for one of
  * the others, PostgreSQL for the last), and SQL Server has no row-value comparison at all.
  */
 export function isAfter(id: readonly Comparison[]): string {

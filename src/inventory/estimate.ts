@@ -13,7 +13,7 @@ import type { Keyring } from '../keys/keyring.ts';
 const sample = { rows: 500, bytes: 4 * 1024 * 1024 };
 /** The first passes meet code that is not compiled yet; the fastest counts. */
 const passes = 3;
-/** Rows per second and connection, the lower end of what was measured: engines.md, section 2. */
+/** Rows per second and connection, the lower end of what was measured: bench/README.md. */
 const writeRates: Readonly<Record<Database['engine'], number>> = {
   postgres: 41_000,
   sqlite: 129_000,

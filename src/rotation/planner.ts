@@ -7,7 +7,7 @@ import { type Target, targetName } from '../job/job.ts';
 const smallest = 200;
 const largest = 2000;
 const first = 500;
-/** A chunk takes about so long: engines.md section 2, chunks of 0.5–1 s. */
+/** A chunk should take about this long (bench/README.md). */
 const targetMs = 700;
 /** Text of one chunk's rows in memory; documents can be megabytes. */
 const largestBytes = 16 * 1024 * 1024;

@@ -171,7 +171,7 @@ describe.each(sqliteNames)('a shape made from %s', (name) => {
 test('the key in the cbc row must be the new one, once the key is new', async () => {
   const place = sqliteFixture('legacy-sqlite', dir);
   const truth = truthOf('legacy-sqlite');
-  // The trap of n8n.md: every row wrapped anew, the old legacy key left in the cbc row.
+  // A trap: every row wrapped anew, the old legacy key left in the cbc row.
   await shapes.otherInstanceKey(place, truth, 'new');
   expect(await expectEverySecret(place, 'new', truth)).toEqual([
     expect.stringMatching(/^deployment_key .*cbc.*differs$/),

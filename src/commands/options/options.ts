@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import { KeyturnError } from '../../error.ts';
 
-/** Options of cli.md, in the groups that commands take them from. */
+/** Options that several commands take, in the groups that their help shows. */
 
 const text = (group: string, describe: string) =>
   ({ type: 'string', requiresArg: true, group, describe }) as const;

@@ -1,4 +1,4 @@
-/** The tables of octopus.md, as every engine gets them. */
+/** The tables of an Octopus database, for every engine. */
 
 /** id: nvarchar of the table's length. name: short text. version: moves by itself when its row is updated. */
 export type ColumnType = 'id' | 'name' | 'integer' | 'bit' | 'time' | 'text' | 'bytes' | 'version';
