@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const [biome, dependencyCruiser] = (scripts.lint as string).split(' && ');
+const [dependencyCruiser, biome] = (scripts.lint as string).split(' && ');
 const project = mkdtempSync(join(tmpdir(), 'keyturn-lint-'));
 
 afterAll(() => rmSync(project, { recursive: true, force: true }));
