@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path';
 import type { Chunk } from '../checkpoint/chunk.ts';
 import type { Intent } from '../checkpoint/file-intents.ts';
 import { NewFile } from '../files/new-file.ts';
-import { StoredFile, syncFolder } from '../files/stored-file.ts';
+import { StoredFile } from '../files/stored-file.ts';
 import type { Tree } from '../files/tree.ts';
+import { syncFolder } from '../sync-folder.ts';
 import { publishStep } from './chunk-step.ts';
 import type { Rotation } from './classify.ts';
 import type { PreparedTarget } from './field-values.ts';
@@ -224,7 +225,7 @@ async function replace(work: FileWork, sealed: readonly Sealed[], rotated: Rotat
     if (isKept) kept.push(each);
     else changed.push(each.path);
   }
-  await syncFolders(kept.map(({ path }) => originals.placeOf(path)));
+  syncFolders(kept.map(({ path }) => originals.placeOf(path)));
   publishStep('rename', run, chunk.chunk);
   for (const { path, file, next, intent } of kept) {
     if (await file.isUnchanged()) {
@@ -234,10 +235,10 @@ async function replace(work: FileWork, sealed: readonly Sealed[], rotated: Rotat
       rotated.add(path, 'rotated', intent.digest);
     } else changed.push(path);
   }
-  await syncFolders(kept.map(({ path }) => tree.at(path)));
+  syncFolders(kept.map(({ path }) => tree.at(path)));
   return changed;
 }
 
-async function syncFolders(places: readonly string[]): Promise<void> {
-  for (const folder of new Set(places.map((place) => dirname(place)))) await syncFolder(folder);
+function syncFolders(places: readonly string[]): void {
+  for (const folder of new Set(places.map((place) => dirname(place)))) syncFolder(folder);
 }

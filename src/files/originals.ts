@@ -16,8 +16,9 @@ import {
 import { dirname, join } from 'node:path';
 import { geteuid } from 'node:process';
 import { KeyturnError } from '../error.ts';
+import { syncFolder } from '../sync-folder.ts';
 import { NewFile } from './new-file.ts';
-import { type StoredFile, sha256Of, syncFolder } from './stored-file.ts';
+import { type StoredFile, sha256Of } from './stored-file.ts';
 import { type Tree, unlessMissing } from './tree.ts';
 
 /** The vendor's own command calls the folder so. */
@@ -62,7 +63,7 @@ export class Originals {
         await this.assertFree();
         await mkdir(this.folder, { recursive: true, mode: await this.#modeOf('') });
         await mark(this.folder, run);
-        await syncFolder(dirname(this.folder));
+        syncFolder(dirname(this.folder));
       }
       await mark(this.tree.folder, run);
     } catch (error) {
@@ -153,7 +154,7 @@ export class Originals {
     await mkdir(place, { mode: await this.#modeOf(folder) }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
     });
-    await syncFolder(dirname(place));
+    syncFolder(dirname(place));
   }
 
   async #modeOf(folder: string): Promise<number> {
@@ -191,7 +192,7 @@ async function mark(folder: string, run: string): Promise<void> {
     await handle.close();
   }
   await rename(unfinished, join(folder, marker));
-  await syncFolder(folder);
+  syncFolder(folder);
 }
 
 /** `no`: this file system cannot. */

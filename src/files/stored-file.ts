@@ -91,13 +91,3 @@ export async function sha256Of(place: string): Promise<string | null> {
     await file.close();
   }
 }
-
-/** What a folder lists is on disk: a crash of the machine does not undo it. */
-export async function syncFolder(place: string): Promise<void> {
-  const handle = await open(place, O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { KeyturnError } from '../error.ts';
+import { syncFolder } from '../sync-folder.ts';
 import { Key } from './key.ts';
 import type { KeyEncoding, KeyShape } from './key-shape.ts';
 
@@ -146,17 +147,6 @@ function existing(path: string, cause: unknown): KeyturnError {
 function unwritten(path: string, what: string, cause: unknown, hint: string): KeyturnError {
   const message = `${what} could not be written to ${path}: ${reason(cause)}`;
   return new KeyturnError('key-file-unwritten', message, { cause, hint });
-}
-
-/** A new file is durable only once its folder's entry is (fsync(2)); Windows has no such call. */
-function syncFolder(path: string): void {
-  if (process.platform === 'win32') return;
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function remove(path: string): boolean {

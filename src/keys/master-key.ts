@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { KeyturnError } from '../error.ts';
 import type { Key } from './key.ts';
-import { generateKey, parseKey, readKeyFile } from './key-file.ts';
+import { generateKey, parseKey, type ReadKey, readKeyFile } from './key-file.ts';
 import type { KeyShape } from './key-shape.ts';
 
 export interface CurrentKeySources {
@@ -10,16 +10,8 @@ export interface CurrentKeySources {
   readonly file?: string | undefined;
   /** The value of KEYTURN_CURRENT_MASTER_KEY; empty counts as unset. */
   readonly env?: string | undefined;
-  /** The key of the instance, or of the application's configuration (--config). */
-  readonly configured?: Key | undefined;
   /** Asks without echo; undefined without a terminal. */
   readonly prompt?: (() => Promise<string>) | undefined;
-}
-
-export interface CurrentKey {
-  readonly key: Key;
-  readonly from: 'file' | 'environment' | 'configuration' | 'prompt';
-  readonly warnings: readonly string[];
 }
 
 /**
@@ -27,15 +19,12 @@ export interface CurrentKey {
  *
  * @throws KeyturnError `no-current-key`, and what readKeyFile and parseKey throw.
  */
-export async function currentKey(sources: CurrentKeySources, shape: KeyShape): Promise<CurrentKey> {
-  const { file, env, configured, prompt } = sources;
-  if (file !== undefined) return { ...readKeyFile(file, shape), from: 'file' };
-  if (env !== undefined && env !== '') {
-    return { key: parseKey(env, shape, 'KEYTURN_CURRENT_MASTER_KEY'), from: 'environment', warnings: [] };
-  }
-  if (configured !== undefined) return { key: configured, from: 'configuration', warnings: [] };
-  if (prompt !== undefined)
-    return { key: parseKey(await prompt(), shape, 'the key typed in'), from: 'prompt', warnings: [] };
+export async function currentKey(sources: CurrentKeySources, shape: KeyShape): Promise<ReadKey> {
+  const { file, env, prompt } = sources;
+  if (file !== undefined) return readKeyFile(file, shape);
+  if (env !== undefined && env !== '')
+    return { key: parseKey(env, shape, 'KEYTURN_CURRENT_MASTER_KEY'), warnings: [] };
+  if (prompt !== undefined) return { key: parseKey(await prompt(), shape, 'the key typed in'), warnings: [] };
   throw new KeyturnError(
     'no-current-key',
     'the current master key is needed, and there is no terminal to ask for it',

@@ -1,6 +1,7 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyturnError } from '../error.ts';
+import { syncFolder } from '../sync-folder.ts';
 import type { Report } from './report.ts';
 import { reportText } from './text.ts';
 
@@ -19,7 +20,7 @@ export async function writeReport(dir: string, report: Report): Promise<{ text: 
     await mkdir(dir, { recursive: true });
     for (const { temporary, content } of files) await writeDurably(temporary, content);
     for (const { temporary, path } of files) await rename(temporary, path);
-    await syncFolder(dir);
+    syncFolder(dir);
   } catch (cause) {
     for (const { temporary } of files) await rm(temporary, { force: true }).catch(() => {});
     throw unwritten(dir, cause);
@@ -36,17 +37,6 @@ async function writeDurably(path: string, content: string): Promise<void> {
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-/** A rename is durable only once its folder's entry is (fsync(2)); Windows has no such call. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 
