@@ -68,7 +68,7 @@ export function parseKey(text: string, shape: KeyShape, from = 'the key'): Key {
   if (shape.form === 'text') return Key.fromText(value);
   const bytes = Buffer.from(value, shape.form);
   // Node's decoder skips what it does not know; only a text that encodes back to itself was really base64 or hex.
-  const spelled = shape.form === 'hex' ? value.toLowerCase() : value;
+  const spelled = canonical(value, shape.form);
   const same =
     spelled === written(bytes, shape.form) ||
     (shape.form === 'base64url' && spelled === bytes.toString('base64url'));
@@ -79,6 +79,12 @@ export function parseKey(text: string, shape: KeyShape, from = 'the key'): Key {
     });
   }
   return Key.fromBytes(bytes, value);
+}
+
+/** Python's urlsafe_b64decode, which reads Fernet keys, takes the standard alphabet too. */
+function canonical(text: string, encoding: KeyEncoding): string {
+  if (encoding === 'hex') return text.toLowerCase();
+  return encoding === 'base64url' ? text.replaceAll('+', '-').replaceAll('/', '_') : text;
 }
 
 /** A new random key of the shape. */

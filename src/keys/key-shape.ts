@@ -1,4 +1,4 @@
-/** base64url: the alphabet of RFC 4648, section 5; with padding, as Fernet has it, and read without it too. */
+/** base64url: the alphabet of RFC 4648, section 5; with padding, as Fernet has it. It is read without padding, and in the standard alphabet, too. */
 export type KeyEncoding = 'base64' | 'base64url' | 'hex';
 
 /** What a system's master key looks like; a job file says it (its `key`). */

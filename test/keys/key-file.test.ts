@@ -122,7 +122,7 @@ describe('reading a key file', () => {
     ['white space inside base64', octopus, 'AAAAAAAAAAA AAAAAAAAAAA=='],
     ['base64url with half its padding', { ...fernet, bytes: [31] }, `-_${'A'.repeat(40)}=`],
     ['base64url with bits to spare', fernet, `-_${'A'.repeat(40)}B=`],
-    ['base64 where base64url is expected', fernet, `+/${'A'.repeat(41)}=`],
+    ['base64 with bits to spare where base64url is expected', fernet, `+/${'A'.repeat(40)}B=`],
     ['base64url of a wrong length', fernet, 'AAAAAAAAAAAAAAAAAAAAAA=='],
     ['hex of an odd length', hex, '0'.repeat(63)],
     ['hex with another letter', hex, `${'0'.repeat(63)}g`],
@@ -182,6 +182,22 @@ describe('a key of bytes', () => {
       expect(key.bytes.equals(raw)).toBe(true);
       expect(key.text).toBe(text);
     }
+  });
+
+  test("of Fernet's kind is taken in the standard alphabet too, as Python takes it, and a new one is not made so", () => {
+    const raw = Buffer.from('fbff'.repeat(16), 'hex');
+    const url = `${raw.toString('base64url')}=`;
+    for (const text of [
+      url,
+      raw.toString('base64'),
+      `${url.slice(0, 8)}${raw.toString('base64').slice(8)}`,
+    ]) {
+      expect(text).toMatch(/[-_+/]/);
+      const key = parseKey(text, fernet);
+      expect(key.bytes.equals(raw)).toBe(true);
+      expect(key.text).toBe(text);
+    }
+    for (let i = 0; i < 20; i++) expect(generateKey(fernet).text).toMatch(/^[A-Za-z0-9_-]{43}=$/);
   });
 });
 
