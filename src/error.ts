@@ -57,8 +57,10 @@ const exitCodes = {
   'late-rows': 3,
   'late-places': 3,
   'worker-wedged': 3,
+  'rows-deleted': 3,
   'run-lock': 4,
   'verification-failed': 5,
+  'checkpoint-altered': 5,
 } as const satisfies Record<string, 1 | 2 | 3 | 4 | 5>;
 
 export type ErrorCode = keyof typeof exitCodes;

@@ -9,6 +9,17 @@ import {
   chunkTimeout,
   type NewChunk,
 } from './chunk.ts';
+import {
+  assertDigests,
+  assertPlan,
+  assertRotated,
+  authenticatedColumns,
+  digestsMac,
+  planMac,
+  rotatedMac,
+  verifiedMac,
+} from './chunk-mac.ts';
+import type { CheckpointMac } from './mac.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
 import { tallyColumns, verificationColumns } from './schema.ts';
@@ -20,9 +31,23 @@ export class ChunkTable {
   readonly #knex: Knex;
   readonly #run: string;
 
-  constructor(knex: Knex, run: string) {
+  readonly #mac: CheckpointMac | null;
+
+  /** @param mac of who has the new key: checks what is read, and is needed to plan and to complete; null: nothing is checked. */
+  constructor(knex: Knex, run: string, mac: CheckpointMac | null = null) {
     this.#knex = knex;
     this.#run = run;
+    this.#mac = mac;
+  }
+
+  #authority(): CheckpointMac {
+    if (this.#mac === null) throw new Error('the checkpoint of a run is written with its new key only');
+    return this.#mac;
+  }
+
+  #chunkOf(row: ChunkRow): Chunk {
+    if (this.#mac !== null) assertPlan(this.#mac, row);
+    return chunkOf(row);
   }
 
   #rows(trx?: Transaction): Knex.QueryBuilder<ChunkRow> {
@@ -31,28 +56,32 @@ export class ChunkTable {
 
   async find(chunk: number): Promise<Chunk | undefined> {
     const row = await this.#rows().where({ chunk }).first(chunkColumns);
-    return row === undefined ? undefined : chunkOf(row);
+    return row === undefined ? undefined : this.#chunkOf(row);
   }
 
   /** Only the coordinator plans, one at a time. */
   async insert(chunks: readonly NewChunk[], trx?: Transaction, splitOf: number | null = null): Promise<void> {
     if (chunks.length === 0) return;
+    const mac = this.#authority();
     const last = await this.#rows(trx).max<{ n: number | null }>('chunk as n').first();
     await (trx ?? this.#knex)('keyturn_chunk').insert(
-      chunks.map((chunk, i) => ({
-        run: this.#run,
-        chunk: (last?.n ?? 0) + 1 + i,
-        target: chunk.target,
-        phase: chunk.phase,
-        parent: chunk.parent,
-        after: chunk.range.after === null ? null : JSON.stringify(chunk.range.after),
-        up_to: chunk.range.upTo === null ? null : JSON.stringify(chunk.range.upTo),
-        row_ids: chunk.rowIds === null ? null : JSON.stringify(chunk.rowIds),
-        split_of: splitOf,
-        state: 'planned',
-        generation: 1,
-        attempts: 0,
-      })),
+      chunks.map((chunk, i) => {
+        const row = {
+          run: this.#run,
+          chunk: (last?.n ?? 0) + 1 + i,
+          target: chunk.target,
+          phase: chunk.phase,
+          parent: chunk.parent,
+          after: chunk.range.after === null ? null : JSON.stringify(chunk.range.after),
+          up_to: chunk.range.upTo === null ? null : JSON.stringify(chunk.range.upTo),
+          row_ids: chunk.rowIds === null ? null : JSON.stringify(chunk.rowIds),
+          split_of: splitOf,
+          state: 'planned',
+          generation: 1,
+          attempts: 0,
+        };
+        return { ...row, plan_mac: planMac(mac, row) };
+      }),
     );
   }
 
@@ -65,7 +94,7 @@ export class ChunkTable {
       .orderByRaw('case when up_to is null then 0 else 1 end')
       .orderBy('chunk', 'desc')
       .first(chunkColumns);
-    return row === undefined ? undefined : chunkOf(row).range;
+    return row === undefined ? undefined : this.#chunkOf(row).range;
   }
 
   async numbers(filter: { state: ChunkState; phase?: number }, limit: number): Promise<number[]> {
@@ -96,7 +125,7 @@ export class ChunkTable {
         .orderBy('chunk')
         .limit(500)
         .select(chunkColumns);
-      yield* rows.map(chunkOf);
+      yield* rows.map((row) => this.#chunkOf(row));
       const last = rows.at(-1);
       if (last === undefined) return;
       after = last.chunk;
@@ -105,7 +134,7 @@ export class ChunkTable {
 
   async failed(): Promise<Chunk | undefined> {
     const row = await this.#rows().where({ state: 'failed' }).orderBy('chunk').first(chunkColumns);
-    return row === undefined ? undefined : chunkOf(row);
+    return row === undefined ? undefined : this.#chunkOf(row);
   }
 
   /** A chunk that took too long to rotate, to be split; what is rotated must not be rotated again. */
@@ -115,7 +144,7 @@ export class ChunkTable {
       .whereNull('rotated_at')
       .orderBy('chunk')
       .first(chunkColumns);
-    return row === undefined ? undefined : chunkOf(row);
+    return row === undefined ? undefined : this.#chunkOf(row);
   }
 
   /** Replaces a chunk by its halves, in one transaction: no row is in none of them, or in two. */
@@ -162,12 +191,16 @@ export class ChunkTable {
     const counts = Object.fromEntries(
       tallyColumns.map((column, i) => [column, tally[tallyFields[i] ?? 'rows']]),
     );
+    const mac = this.#authority();
+    const digests_mac = digestsMac(mac, chunk, digests);
     await this.#rows(trx)
       .where({ chunk })
       .update({
         ...counts,
         state: 'rotated',
         digests,
+        digests_mac,
+        rotated_mac: rotatedMac(mac, { chunk, digests_mac, ...counts }),
         ...by,
         rotated_at: new Date().toISOString(),
         error_code: null,
@@ -187,11 +220,19 @@ export class ChunkTable {
   /** `late`: rows found under the old key, which the coordinator turns into a sweep. */
   async completeVerification(
     trx: Transaction,
-    chunk: number,
+    { chunk, round }: { readonly chunk: number; readonly round: number },
     found: Verification,
     late: readonly RowId[],
     worker: string,
   ): Promise<void> {
+    const range = await this.#rows(trx).where({ chunk }).first('rotated_mac');
+    const verified = { chunk, verified_round: round, rotated_mac: range?.rotated_mac ?? null };
+    const sweeps = await this.#rows(trx)
+      .where({ parent: chunk })
+      .whereNotNull('row_ids')
+      .whereNotNull('rotated_mac')
+      .orderBy('chunk')
+      .select('rotated_mac');
     const counts = Object.fromEntries(
       verificationColumns.map((column, i) => [column, found[verificationFields[i] ?? 'rows']]),
     );
@@ -200,6 +241,11 @@ export class ChunkTable {
       .update({
         ...counts,
         state: 'verified',
+        verified_mac: verifiedMac(
+          this.#authority(),
+          { ...verified, ...counts },
+          sweeps.map(({ rotated_mac: mac }: ChunkRow) => mac),
+        ),
         late: late.length === 0 ? null : JSON.stringify(late),
         worker,
         verified_at: new Date().toISOString(),
@@ -249,18 +295,26 @@ export class ChunkTable {
 
   /** Packed digests that a range's own chunk took. */
   async rangeDigests(chunk: number): Promise<Buffer[]> {
-    const row = await this.#rows().where({ chunk }).whereNull('row_ids').first('digests');
-    return row?.digests == null ? [] : [row.digests];
+    const row = await this.#rows().where({ chunk }).whereNull('row_ids').first(digestColumns);
+    return row?.digests == null ? [] : [this.#digestsOf(row)];
   }
 
   /** Packed digests of a range and, newer ones later, of the sweeps of rows in it. */
   async digests(chunk: number): Promise<Buffer[]> {
-    const rows = await this.#rows()
+    const rows: ChunkRow[] = await this.#rows()
       .where((where) => where.where({ chunk }).orWhere({ parent: chunk }))
-      .whereNotNull('digests')
       .orderBy('chunk')
-      .select('digests');
-    return rows.map((row: ChunkRow) => row.digests);
+      .select(digestColumns);
+    return rows.filter(({ rotated_at: at }) => at !== null).map((row) => this.#digestsOf(row));
+  }
+
+  #digestsOf(row: ChunkRow): Buffer {
+    if (this.#mac !== null) {
+      assertPlan(this.#mac, row);
+      assertRotated(this.#mac, row);
+      assertDigests(this.#mac, row);
+    }
+    return row.digests ?? Buffer.alloc(0);
   }
 
   /** Sweeps rotated since the last full scan: the scan has to be taken again. */
@@ -276,5 +330,7 @@ export class ChunkTable {
       .update({ state: 'verified', verified_round: round, verified_at: new Date().toISOString() });
   }
 }
+
+const digestColumns = [...chunkColumns, ...authenticatedColumns, 'digests'];
 
 const planned = { state: 'planned', error_code: null, error: null };

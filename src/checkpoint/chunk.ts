@@ -33,6 +33,8 @@ export const chunkColumns = [
   'error_code',
   'error',
   'verified_round',
+  'split_of',
+  'plan_mac',
 ];
 
 export function chunkOf(row: ChunkRow): Chunk {

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { Transaction } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
+import { altered, type CheckpointMac, contentHash } from './mac.ts';
 import { assertMayBecome, isFinished, type Request, type Run, type RunState } from './run.ts';
 
 interface RunRow {
@@ -24,10 +25,11 @@ interface RunRow {
   coordinator: string | null;
   created_at: string;
   finished_at: string | null;
+  mac: string | null;
 }
 
 /** What a run that is only being written has not got yet. */
-type Unborn = 'createdAt' | 'finishedAt' | 'requested' | 'waiting' | 'coordinator';
+type Unborn = 'createdAt' | 'finishedAt' | 'requested' | 'waiting' | 'coordinator' | 'content' | 'mac';
 
 export interface RunEvent {
   readonly seq: number;
@@ -62,7 +64,26 @@ function fromRow(row: RunRow): Run {
     coordinator: row.coordinator,
     createdAt: row.created_at,
     finishedAt: row.finished_at,
+    content: contentOf(row),
+    mac: row.mac,
   };
+}
+
+/** What never changes in a run's row but by `update`; where it stands is not in it. */
+function contentOf(row: Omit<RunRow, 'mac'>): string {
+  return contentHash([
+    row.id,
+    row.kind,
+    row.job,
+    row.from_key_id,
+    row.to_key_id,
+    row.pinned,
+    row.options,
+    row.authority,
+    row.inventory,
+    row.tool_version,
+    row.place,
+  ]);
 }
 
 /** The runs of one database: who turns which key into which, and where it stands. */
@@ -73,8 +94,8 @@ export class RunTable {
     this.#knex = knex;
   }
 
-  async insert(run: Omit<Run, Unborn>): Promise<void> {
-    await this.#knex<RunRow>('keyturn_run').insert({
+  async insert(run: Omit<Run, Unborn>, mac: CheckpointMac): Promise<void> {
+    const row = {
       id: run.id,
       kind: run.kind,
       state: run.state,
@@ -95,7 +116,8 @@ export class RunTable {
       coordinator: null,
       created_at: await this.#momentAfterAll(),
       finished_at: null,
-    });
+    };
+    await this.#knex<RunRow>('keyturn_run').insert({ ...row, mac: mac.of('run', [contentOf(row)]) });
   }
 
   /** Now; but the newest run is the last to be made, also where the clock was set back since the one before. */
@@ -158,18 +180,38 @@ export class RunTable {
     return this.get(run.id);
   }
 
-  async update(run: Run, part: Partial<Pick<Run, 'round' | 'options' | 'job' | 'inventory'>>): Promise<Run> {
-    const next = { ...run, ...part };
+  /** A new verification scan begins. */
+  async beginRound(run: Run, round: number): Promise<Run> {
     const written = await this.#knex<RunRow>('keyturn_run')
       .where({ id: run.id, fence: run.fence })
-      .update({
-        round: next.round,
-        options: JSON.stringify(next.options),
-        ...(part.job !== undefined && { job: JSON.stringify(part.job) }),
-        ...(part.inventory !== undefined && { inventory: JSON.stringify(part.inventory) }),
-      });
+      .update({ round });
     if (written !== 1) throw takenOver(run);
-    return next;
+    return { ...run, round };
+  }
+
+  /** What the run was told, or found out since; `run` was found to be authentic. */
+  async update(
+    run: Run,
+    part: Partial<Pick<Run, 'options' | 'job' | 'inventory'>>,
+    mac: CheckpointMac,
+  ): Promise<Run> {
+    const row = await this.#knex<RunRow>('keyturn_run').where({ id: run.id, fence: run.fence }).first();
+    if (row === undefined) throw takenOver(run);
+    if (contentOf(row as RunRow) !== run.content) throw altered(run.id, 'its row');
+    const next: RunRow = {
+      ...(row as RunRow),
+      ...(part.options !== undefined && { options: JSON.stringify(part.options) }),
+      ...(part.job !== undefined && { job: JSON.stringify(part.job) }),
+      ...(part.inventory !== undefined && { inventory: JSON.stringify(part.inventory) }),
+    };
+    const { options, job, inventory } = next;
+    const content = contentOf(next);
+    const stored = { options, job, inventory, mac: mac.of('run', [content]) };
+    const written = await this.#knex<RunRow>('keyturn_run')
+      .where({ id: run.id, fence: run.fence })
+      .update(stored);
+    if (written !== 1) throw takenOver(run);
+    return { ...run, ...part, content, mac: stored.mac };
   }
 
   /** Asks the coordinator, wherever it works, to stop between two chunks. */

@@ -1,6 +1,7 @@
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
+import { altered, type CheckpointMac } from './mac.ts';
 
 export type RunKind = 'rotation' | 'dry-run' | 'verification';
 
@@ -150,10 +151,33 @@ export interface Run {
   readonly coordinator: string | null;
   readonly createdAt: string;
   readonly finishedAt: string | null;
+  /** SHA-256, in hex, of the columns that `mac` authenticates, as they are stored. */
+  readonly content: string;
+  /** Null: an earlier version of keyturn began the run. */
+  readonly mac: string | null;
 }
 
 /** What came behind the inventory. */
 export type Late = Pick<Run, 'job' | 'inventory'>;
+
+/**
+ * The run's row is as keyturn wrote it: job, keys, options. A finished run of an earlier version has no MAC, and passes.
+ *
+ * @throws KeyturnError `checkpoint-altered`, `checkpoint-version`
+ */
+export function assertAuthentic(run: Run, mac: CheckpointMac): void {
+  if (run.mac === null && isFinished(run.state)) return;
+  if (run.mac === null) throw begunBefore(run);
+  if (!mac.matches(run.mac, 'run', [run.content])) throw altered(run.id, 'its job, its keys or its options');
+}
+
+/** Nothing in its tables is authenticated, so nothing could be relied on that a later version finds there. */
+export function begunBefore({ id, toolVersion }: Run): KeyturnError {
+  return new KeyturnError('checkpoint-version', `run ${id} was begun by keyturn ${toolVersion}`, {
+    hint: `finish it with keyturn ${toolVersion}: this version authenticates the records of its own runs only`,
+    facts: { run: id },
+  });
+}
 
 export function assertMayBecome(run: Run, to: RunState): void {
   if (mayBecome(run.state, to)) return;

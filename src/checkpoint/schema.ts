@@ -110,6 +110,20 @@ const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
       { keyed: false },
     );
   },
+  // MACs under a key that only holders of the new key can derive (mac.ts); null in runs of before
+  async (trx) => {
+    if (!(await trx.schema.hasColumn('keyturn_run', 'mac')))
+      await trx.schema.alterTable('keyturn_run', (t) => {
+        t.string('mac', 64);
+      });
+    if (await trx.schema.hasColumn('keyturn_chunk', 'plan_mac')) return;
+    await trx.schema.alterTable('keyturn_chunk', (t) => {
+      t.string('plan_mac', 64);
+      t.string('digests_mac', 64);
+      t.string('rotated_mac', 64);
+      t.string('verified_mac', 64);
+    });
+  },
 ];
 
 /** Tally columns of keyturn_chunk, in the order of tallyFields. */

@@ -40,7 +40,7 @@ export async function rotateChunk(
   prepared: ReadonlyMap<string, PreparedTarget>,
   number: number,
 ): Promise<ChunkDone | null> {
-  const chunks = new ChunkTable(context.checkpoint, run.id);
+  const chunks = new ChunkTable(context.checkpoint, run.id, context.mac);
   publishStep('find', run.id, number);
   const chunk = await chunks.find(number);
   const target = chunk && prepared.get(chunk.target);
@@ -229,7 +229,7 @@ async function record(
     );
     digests.push(rotated.digests(counts));
   }
-  const chunks = new ChunkTable(context.checkpoint, run.id);
+  const chunks = new ChunkTable(context.checkpoint, run.id, context.mac);
   await chunks.completeRotation(trx, chunk.chunk, tally, Buffer.concat(digests), {
     worker: context.worker,
     ms: Math.round(ms),

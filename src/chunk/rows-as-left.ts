@@ -11,7 +11,7 @@ import type { WorkerContext } from './worker-context.ts';
  * old key then, and what was not rotated still is. Told by the digest that the range's chunk took, never by a later one.
  */
 export async function rowsAsLeft(
-  { checkpoint }: WorkerContext,
+  { checkpoint, mac }: WorkerContext,
   run: Run,
   { target }: PreparedTarget,
   { rowIds, parent }: Chunk,
@@ -19,7 +19,7 @@ export async function rowsAsLeft(
 ): Promise<ReadonlySet<number>> {
   if (asLeft.size === 0 || rowIds === null || parent === null || target.onlyVerified === true)
     return new Set();
-  const known = unpackDigests(await new ChunkTable(checkpoint, run.id).rangeDigests(parent));
+  const known = unpackDigests(await new ChunkTable(checkpoint, run.id, mac).rangeDigests(parent));
   const isKnown = (entry: Buffer): boolean =>
     known.get(entry.toString('latin1', 0, digestBytes)) === entry.toString('latin1', digestBytes);
   return new Set([...asLeft].flatMap(([place, entry]) => (isKnown(entry) ? [place] : [])));

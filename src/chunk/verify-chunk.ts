@@ -39,7 +39,7 @@ export async function verifyChunk(
   prepared: ReadonlyMap<string, PreparedTarget>,
   number: number,
 ): Promise<ChunkDone | null> {
-  const chunks = new ChunkTable(context.checkpoint, run.id);
+  const chunks = new ChunkTable(context.checkpoint, run.id, context.mac);
   const chunk = await chunks.find(number);
   const target = chunk && prepared.get(chunk.target);
   if (chunk === undefined || target === undefined || chunk.verifiedRound >= run.round) return null;
@@ -58,7 +58,13 @@ export async function verifyChunk(
       ...found.strays,
       ...(await unlisted(trx, exceptions, chunk.target, found.closed)),
     ]);
-    await chunks.completeVerification(trx, number, found.counts, found.late, context.worker);
+    await chunks.completeVerification(
+      trx,
+      { chunk: number, round: run.round },
+      found.counts,
+      found.late,
+      context.worker,
+    );
     return { event: 'verified', target: chunk.target, rows: found.counts.rows };
   };
   try {
@@ -135,11 +141,15 @@ const readFiles: Road = async function* (context, run, prepared, range, ring, ke
 async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Promise<Map<string, string>> {
   const packed =
     run.kind !== 'verification'
-      ? await new ChunkTable(context.checkpoint, run.id).digests(chunk.chunk)
+      ? await new ChunkTable(context.checkpoint, run.id, context.mac).digests(chunk.chunk)
       : context.reference !== null && chunk.parent !== null
-        ? await new ChunkTable(context.reference.checkpoint, context.reference.run).digests(chunk.parent)
+        ? await referenceChunks(context.reference).digests(chunk.parent)
         : [];
   return unpackDigests(packed);
+}
+
+function referenceChunks({ checkpoint, run, mac }: NonNullable<WorkerContext['reference']>): ChunkTable {
+  return new ChunkTable(checkpoint, run, mac);
 }
 
 /** What the rotation that is compared with left undecided in the range: this key alone takes it for nothing. */

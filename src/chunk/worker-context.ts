@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { CheckpointMac } from '../checkpoint/mac.ts';
 import type { Run } from '../checkpoint/run.ts';
 import type { Database } from '../databases/database.ts';
 import type { Listings } from '../files/listings.ts';
@@ -11,6 +12,8 @@ export interface WorkerContext {
   /** Where the checkpoint tables are: the same database, or a local file for runs that must not write. */
   readonly checkpoint: Knex;
   readonly run: string;
+  /** Checks and completes what the checkpoint holds of the run. */
+  readonly mac: CheckpointMac;
   /** The folder of the encrypted files, as this host sees it; null: it was given none. */
   readonly attachments: string | null;
   /** What its folders hold, kept from chunk to chunk for as long as the run rotates, or verifies once. */
@@ -23,7 +26,11 @@ export interface WorkerContext {
   /** The keyring that the database itself tells under the new key, read once per verification scan. */
   readonly verifying: (round: number) => Promise<Keyring>;
   /** The rotation whose digests a verification compares with. */
-  readonly reference: { readonly checkpoint: Knex; readonly run: string } | null;
+  readonly reference: {
+    readonly checkpoint: Knex;
+    readonly run: string;
+    readonly mac: CheckpointMac | null;
+  } | null;
 }
 
 /** A row changed between two reads under its lock: the whole transaction is tried again. */

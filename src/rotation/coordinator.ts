@@ -1,9 +1,11 @@
 import type { Knex } from 'knex';
+import { assertAuthenticChunks } from '../checkpoint/audit.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { ExceptionTable } from '../checkpoint/exception-table.ts';
 import { ChunkFigures, type TargetTotals } from '../checkpoint/figures.ts';
 import { HandedBack } from '../checkpoint/handed-back.ts';
-import type { Late, Run } from '../checkpoint/run.ts';
+import type { CheckpointMac } from '../checkpoint/mac.ts';
+import { assertAuthentic, type Late, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { originalsOf } from '../chunk/file-target.ts';
 import { RowSource } from '../chunk/row-source.ts';
@@ -26,6 +28,7 @@ export interface Coordination {
   readonly database: Database;
   readonly attachments: string | null;
   readonly checkpoint: Knex;
+  readonly mac: CheckpointMac;
   readonly queue: Queue;
   /** Held for the whole run; null for runs that write nothing. */
   readonly lock: RunLock | null;
@@ -69,7 +72,7 @@ export class Coordinator {
     this.#run = run;
     this.#generation = run.fence * 1000;
     this.#runs = new RunTable(coordination.checkpoint);
-    this.#chunks = new ChunkTable(coordination.checkpoint, run.id);
+    this.#chunks = new ChunkTable(coordination.checkpoint, run.id, coordination.mac);
     this.#figures = new ChunkFigures(coordination.checkpoint, run.id);
     this.#handedBack = new HandedBack(coordination.checkpoint, run.id);
     this.#source = new RowSource(coordination.database, coordination.attachments);
@@ -129,7 +132,7 @@ export class Coordinator {
     const fresh = this.#run.round === 0 || (await this.#chunks.hasUnverifiedSweeps());
     await this.#become('verifying');
     if (fresh) {
-      this.#run = await this.#runs.update(this.#run, { round: this.#run.round + 1 });
+      this.#run = await this.#runs.beginRound(this.#run, this.#run.round + 1);
       await this.#chunks.closeSweeps(this.#run.round);
     }
     const { kind, job } = this.#run;
@@ -155,13 +158,14 @@ export class Coordinator {
       throw error;
     }
     if (late === null) return false;
-    this.#run = await this.#runs.update(this.#run, late);
+    this.#run = await this.#runs.update(this.#run, late, this.#with.mac);
     const added = late.job.targets.slice(job.targets.length).map(targetName);
     if (added.length > 0) await this.#runs.record(this.#run.id, 'late-places', { targets: added.join(', ') });
     return added.length > 0;
   }
 
   async #conclude(): Promise<void> {
+    await this.#assertAuthentic();
     await assertProven({
       run: this.#run,
       totals: await this.#figures.totals(),
@@ -174,6 +178,13 @@ export class Coordinator {
       await originalsOf(this.#run.job, this.#with.attachments)?.release(this.#run.id);
     const clean = (await this.#exceptions.countOpen()) === 0;
     await this.#become(clean ? 'verified' : 'verified-with-exceptions');
+  }
+
+  /** Nothing of what is concluded from was written by anybody else. */
+  async #assertAuthentic(): Promise<void> {
+    const { checkpoint, mac } = this.#with;
+    assertAuthentic(await this.#runs.get(this.#run.id), mac);
+    await assertAuthenticChunks(checkpoint, this.#run, mac, true);
   }
 
   /** Keeps the queue filled with what `pending` tells, planning ahead, until nothing is pending or left to plan. */
@@ -243,7 +254,7 @@ export class Coordinator {
   async #checkHealth(): Promise<void> {
     if (this.#run.state === 'rotating') await this.#splitSlow();
     const failed = await this.#chunks.failed();
-    if (failed !== undefined) throw chunkFailed(failed);
+    if (failed !== undefined) throw chunkFailed(this.#run, failed);
     if (this.#run.state !== 'rotating') return;
     const { onException, maxExceptions } = this.#run.options;
     // A difference is judged by the next scan, which forgets it first; an undecided place harms nobody until somebody decides

@@ -1,8 +1,10 @@
 import type { Knex } from 'knex';
+import { assertAuthenticChunks } from '../checkpoint/audit.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { ExceptionTable } from '../checkpoint/exception-table.ts';
+import { CheckpointMac } from '../checkpoint/mac.ts';
 import { unpin } from '../checkpoint/pin.ts';
-import { assertKeys, type Run } from '../checkpoint/run.ts';
+import { assertAuthentic, assertKeys, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { originalsOf } from '../chunk/file-target.ts';
 import type { RunLock } from '../databases/database.ts';
@@ -48,18 +50,27 @@ export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKe
 /** From taking the run over to its end, or to what interrupts it. */
 async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
   const runs = new RunTable(site.database.knex);
-  const chunks = new ChunkTable(site.database.knex, run.id);
+  const mac = new CheckpointMac(keys.next, run.id);
+  const chunks = new ChunkTable(site.database.knex, run.id, mac);
   let taken = await runs.takeOver(run, processName());
+  assertAuthentic(taken, mac);
+  await assertAuthenticChunks(site.database.knex, taken, mac, false);
   if (run.state !== 'planned') {
     await runs.record(run.id, 'resumed', { state: run.state });
     await chunks.replan();
-    if (taken.options.onException === 'stop') await planRetries(site.database.knex, taken);
+    if (taken.options.onException === 'stop') await planRetries(site.database.knex, taken, mac);
   }
   if (taken.state === 'verifying') taken = await runs.become(taken, 'rotating');
   await originalsOf(taken.job, site.attachments)?.claim(run.id);
   const before = keyringBefore(run, keys);
-  return coordinate(site, site.database.knex, lock, taken, threadData(site, taken, keys, null, null), (now) =>
-    lookAgain(site.database, now, before),
+  return coordinate(
+    site,
+    site.database.knex,
+    lock,
+    taken,
+    threadData(site, taken, keys, null, null),
+    mac,
+    (now) => lookAgain(site.database, now, before),
   );
 }
 
@@ -71,16 +82,18 @@ export function keyringBefore({ id, pinned }: Run, { current, next }: RunKeys): 
 /** A finished run's exceptions are tried again: their rows become sweep chunks. */
 export async function retryExceptions(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
   assertKeys(run, keys.current, keys.next);
+  const mac = new CheckpointMac(keys.next, run.id);
+  assertAuthentic(run, mac);
   // Unfinished first: killed in between, the run must not stand there as finished without its exceptions
   const rotating = await new RunTable(site.database.knex).become(run, 'rotating');
-  await planRetries(site.database.knex, rotating);
+  await planRetries(site.database.knex, rotating, mac);
   return finishRun(site, lock, rotating, keys);
 }
 
 /** Rows with open exceptions become sweep chunks; in the same transaction the exceptions stop counting. */
-async function planRetries(knex: Knex, run: Run): Promise<void> {
+async function planRetries(knex: Knex, run: Run, mac: CheckpointMac): Promise<void> {
   const exceptions = new ExceptionTable(knex, run.id);
-  const chunks = new ChunkTable(knex, run.id);
+  const chunks = new ChunkTable(knex, run.id, mac);
   for (;;) {
     const open = await exceptions.open(200, 0, { but: ['digest-differs'] });
     const [first] = open;

@@ -1,9 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Knex } from 'knex';
+import { assertAuthenticChunks } from '../checkpoint/audit.ts';
 import type { NewChunk } from '../checkpoint/chunk.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
-import type { Inventory, Run } from '../checkpoint/run.ts';
+import { CheckpointMac } from '../checkpoint/mac.ts';
+import { assertAuthentic, type Inventory, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { migrate } from '../checkpoint/schema.ts';
 import type { Database } from '../databases/database.ts';
@@ -31,10 +34,14 @@ export interface LocalRun {
 
 /** Everything but the writes: cryptography too, with what it seals opened again. The checkpoint is a local file. */
 export async function rehearse(site: Site, order: Order, keys: RunKeys, found: Preflight): Promise<LocalRun> {
-  return locally(async ({ file, database: { knex } }) => {
-    const run = await insertRun(site, knex, 'dry-run', order, keys, found);
-    return { run, data: threadData(site, run, keys, file, null) };
-  }, site);
+  return locally(
+    keys.next,
+    async ({ file, database: { knex } }) => {
+      const run = await insertRun(site, knex, 'dry-run', order, keys, found);
+      return { run, data: threadData(site, run, keys, file, null) };
+    },
+    site,
+  );
 }
 
 /** Reads every value with one key; compares with the digests of `reference`, a rotation to this key, if there is one. */
@@ -45,25 +52,30 @@ export async function verifyDatabase(
   inventory: Inventory,
   reference: Run | null,
 ): Promise<LocalRun> {
-  return locally(async ({ file, database: { knex } }) => {
-    const run = await insertRow(
-      site,
-      knex,
-      'verification',
-      order,
-      { from: key.id, to: key.id },
-      inventory,
-      () => ({}),
-    );
-    if (reference !== null)
-      await copyRanges(new ChunkTable(site.database.knex, reference.id), new ChunkTable(knex, run.id));
-    const data = threadData(site, run, { current: key, next: key }, file, reference?.id ?? null);
-    return { run, data: { ...data, oldKey: null } };
-  }, site);
+  return locally(
+    key,
+    async ({ file, database: { knex } }) => {
+      const run = await insertRow(
+        site,
+        knex,
+        'verification',
+        order,
+        key,
+        { from: key.id, to: key.id },
+        inventory,
+        () => ({}),
+      );
+      if (reference !== null) await copyRanges(site.database.knex, reference, knex, run, key);
+      const data = threadData(site, run, { current: key, next: key }, file, reference?.id ?? null);
+      return { run, data: { ...data, oldKey: null } };
+    },
+    site,
+  );
 }
 
 /** Plans a run in a local checkpoint and takes it to its end there. */
 async function locally(
+  newKey: Key,
   plan: (checkpoint: LocalCheckpoint) => Promise<{ run: Run; data: ThreadData }>,
   site: Site,
 ): Promise<LocalRun> {
@@ -73,7 +85,11 @@ async function locally(
   try {
     const { run, data } = await plan(checkpoint);
     planned = run;
-    return { run: await coordinate(site, knex, null, run, data), checkpoint, problem: null };
+    return {
+      run: await coordinate(site, knex, null, run, data, new CheckpointMac(newKey, run.id)),
+      checkpoint,
+      problem: null,
+    };
   } catch (error) {
     if (planned !== undefined && error instanceof KeyturnError) {
       return { run: await new RunTable(knex).get(planned.id), checkpoint, problem: error };
@@ -84,7 +100,20 @@ async function locally(
 }
 
 /** The same ranges as the rotation had, each pointing at the chunk whose digests it is compared with. */
-async function copyRanges(from: ChunkTable, to: ChunkTable): Promise<void> {
+async function copyRanges(
+  database: Knex,
+  reference: Run,
+  checkpoint: Knex,
+  run: Run,
+  key: Key,
+): Promise<void> {
+  const mac = reference.mac === null ? null : new CheckpointMac(key, reference.id);
+  if (mac !== null) {
+    assertAuthentic(reference, mac);
+    await assertAuthenticChunks(database, reference, mac, true);
+  }
+  const from = new ChunkTable(database, reference.id, mac);
+  const to = new ChunkTable(checkpoint, run.id, new CheckpointMac(key, run.id));
   for await (const chunk of from.ranges()) {
     const { target, phase, range } = chunk;
     const copy: NewChunk = { target, phase, parent: chunk.chunk, range, rowIds: null };

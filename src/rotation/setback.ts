@@ -1,4 +1,5 @@
 import { type Chunk, chunkTimeout } from '../checkpoint/chunk.ts';
+import { alteredAs } from '../checkpoint/mac.ts';
 import type { Run } from '../checkpoint/run.ts';
 import type { Database } from '../databases/database.ts';
 import { diskFull, isDiskFull } from '../databases/disk-full.ts';
@@ -6,7 +7,8 @@ import { KeyturnError } from '../error.ts';
 
 /** What ends a session before the run is at its end; a resume goes on. */
 
-export function chunkFailed(failed: Chunk): KeyturnError {
+export function chunkFailed(run: Run, failed: Chunk): KeyturnError {
+  if (failed.error?.code === 'checkpoint-altered') return alteredAs(run.id, failed.error.text);
   return new KeyturnError('chunk-failed', `${nameOf(failed)} failed: ${failed.error?.text ?? ''}`, {
     hint: 'mend the cause, then keyturn resume',
     facts: { target: failed.target, chunk: failed.chunk },

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { CheckpointMac } from '../checkpoint/mac.ts';
 import type { Run } from '../checkpoint/run.ts';
 import type { Database, RunLock } from '../databases/database.ts';
 import type { Key } from '../keys/key.ts';
@@ -38,12 +39,13 @@ export async function coordinate(
   lock: RunLock | null,
   run: Run,
   data: ThreadData,
+  mac: CheckpointMac,
   lookAgain: Coordination['lookAgain'] = async () => null,
 ): Promise<Run> {
   const queue = await openRunQueue(site, data);
   try {
     const { database, attachments, signal, progress, pace = paceOf([]) } = site;
-    const around = { database, attachments, checkpoint, queue, lock, signal, progress, pace };
+    const around = { database, attachments, checkpoint, mac, queue, lock, signal, progress, pace };
     const coordination = { ...around, lookAgain };
     return await new Coordinator(coordination, run).finish();
   } finally {

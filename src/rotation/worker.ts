@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { HandedBack } from '../checkpoint/handed-back.ts';
+import { CheckpointMac } from '../checkpoint/mac.ts';
 import { unpin } from '../checkpoint/pin.ts';
-import { assertKeys, type Run } from '../checkpoint/run.ts';
+import { assertAuthentic, assertKeys, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import type { ChunkDone, ChunkNews } from '../chunk/chunk-news.ts';
 import { type PreparedTarget, prepareTarget } from '../chunk/field-values.ts';
@@ -49,6 +50,8 @@ export class ChunkWorker {
   readonly #runs: RunTable;
   #prepared: { readonly of: string; readonly targets: ReadonlyMap<string, PreparedTarget> } | null = null;
   readonly #databases: readonly Database[];
+  /** Content of the run's row that was found authentic. */
+  #authentic: string | null = null;
   readonly #tell: Tell;
 
   private constructor(context: WorkerContext, databases: readonly Database[], tell: Tell) {
@@ -71,7 +74,8 @@ export class ChunkWorker {
       const checkpoint = (local ?? database).knex;
       const run = await new RunTable(checkpoint).get(settings.run);
       assertKeys(run, settings.oldKey, settings.newKey);
-      const context = contextOf(settings, run, database, checkpoint);
+      const context = await contextOf(settings, run, database, checkpoint);
+      assertAuthentic(run, context.mac);
       return new ChunkWorker(context, databases, tell);
     } catch (error) {
       await Promise.all(databases.map((each) => each.close()));
@@ -86,6 +90,7 @@ export class ChunkWorker {
     for (let attempt = 1; ; attempt++) {
       try {
         run = await this.#runs.get(this.#context.run);
+        this.#assertAuthentic(run);
         const done = await this.#takeOnce(run, chunk);
         this.#report(chunk, started, done?.event ?? 'nothing', done ?? {});
         return;
@@ -108,6 +113,13 @@ export class ChunkWorker {
 
   async close(): Promise<void> {
     await Promise.all(this.#databases.map((database) => database.close()));
+  }
+
+  /** Whoever steers the run may have written its row anew. */
+  #assertAuthentic(run: Run): void {
+    if (this.#authentic === run.content) return;
+    assertAuthentic(run, this.#context.mac);
+    this.#authentic = run.content;
   }
 
   async #takeOnce(run: Run, chunk: number): Promise<ChunkDone | null> {
@@ -148,7 +160,7 @@ export class ChunkWorker {
   /** Null: the database does not tell it now. */
   async #targetOf(chunk: number): Promise<string | null> {
     const { checkpoint, run } = this.#context;
-    const found = await new ChunkTable(checkpoint, run).find(chunk).catch(() => undefined);
+    const found = await new ChunkTable(checkpoint, run, this.#context.mac).find(chunk).catch(() => undefined);
     return found?.target ?? null;
   }
 
@@ -174,7 +186,12 @@ function withExclusions(rules: Rules, exclude: Job['exclude']): Rules {
   return { ...rules, decisions: [...rules.decisions, ...left] };
 }
 
-function contextOf(settings: WorkerSettings, run: Run, database: Database, checkpoint: Knex): WorkerContext {
+async function contextOf(
+  settings: WorkerSettings,
+  run: Run,
+  database: Database,
+  checkpoint: Knex,
+): Promise<WorkerContext> {
   const { oldKey, newKey } = settings;
   const pinned = unpin(run.pinned, newKey, run.id);
   const from = oldKey === null ? null : new Keyring(oldKey, pinned);
@@ -184,6 +201,7 @@ function contextOf(settings: WorkerSettings, run: Run, database: Database, check
     database,
     checkpoint,
     run: run.id,
+    mac: new CheckpointMac(newKey, run.id),
     attachments: settings.attachments,
     listings: ({ fence, state, round }) => {
       const stage = `${fence} ${state} ${round}`;
@@ -206,8 +224,18 @@ function contextOf(settings: WorkerSettings, run: Run, database: Database, check
       return found.ring;
     },
     reference:
-      settings.referenceRun === null ? null : { checkpoint: database.knex, run: settings.referenceRun },
+      settings.referenceRun === null ? null : await referenceOf(settings.referenceRun, database.knex, newKey),
   };
+}
+
+/** A run of an earlier version has no MACs: its digests are compared with as they are. */
+async function referenceOf(
+  run: string,
+  checkpoint: Knex,
+  newKey: Key,
+): Promise<NonNullable<WorkerContext['reference']>> {
+  const { mac } = await new RunTable(checkpoint).get(run);
+  return { run, checkpoint, mac: mac === null ? null : new CheckpointMac(newKey, run) };
 }
 
 /** For the checkpoint and the terminal: long unbroken strings are cut out, for they may be what nobody should see. */

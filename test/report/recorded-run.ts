@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChunkTable } from '../../src/checkpoint/chunk-table.ts';
 import { type Exception, ExceptionTable } from '../../src/checkpoint/exception-table.ts';
+import { CheckpointMac } from '../../src/checkpoint/mac.ts';
 import type { Run, RunState } from '../../src/checkpoint/run.ts';
 import { RunTable } from '../../src/checkpoint/run-table.ts';
 import { migrate } from '../../src/checkpoint/schema.ts';
@@ -11,6 +12,7 @@ import type { Verification } from '../../src/checkpoint/verification.ts';
 import type { Database, RowId } from '../../src/databases/database.ts';
 import { openDatabase } from '../../src/databases/open.ts';
 import type { Field, Job } from '../../src/job/job.ts';
+import { Key } from '../../src/keys/key.ts';
 
 /** What must never leave the checkpoint: a pinned key, as stored, and bytes that stand for digests. */
 export const pinnedSecret = 'cGlubmVkLXNlY3JldC1vZi10aGUtbGVnYWN5LWtleQ==';
@@ -104,6 +106,10 @@ const planned: Parameters<RunTable['insert']>[0] = {
   place: 'postgres://n8n@db:5432/n8n?schema=public',
 };
 
+function macOf(run: string): CheckpointMac {
+  return new CheckpointMac(Key.fromText('the key of this recorded run'), run);
+}
+
 /** A run as the rotation itself records it, in real checkpoint tables. */
 export class RecordedRun {
   readonly folder: string;
@@ -117,7 +123,7 @@ export class RecordedRun {
     this.folder = folder;
     this.database = database;
     this.runs = new RunTable(database.knex);
-    this.chunks = new ChunkTable(database.knex, run.id);
+    this.chunks = new ChunkTable(database.knex, run.id, macOf(run.id));
     this.exceptions = new ExceptionTable(database.knex, run.id);
     this.run = run;
   }
@@ -130,7 +136,7 @@ export class RecordedRun {
     });
     await migrate(database.knex);
     const runs = new RunTable(database.knex);
-    await runs.insert({ ...planned, ...part });
+    await runs.insert({ ...planned, ...part }, macOf(planned.id));
     const run = await runs.get(planned.id);
     await runs.record(run.id, 'planned', { keyFrom: run.fromKeyId, keyTo: run.toKeyId });
     return new RecordedRun(folder, database, run);
@@ -166,7 +172,7 @@ export class RecordedRun {
 
   async scan(): Promise<void> {
     await this.become('verifying');
-    this.run = await this.runs.update(this.run, { round: this.run.round + 1 });
+    this.run = await this.runs.beginRound(this.run, this.run.round + 1);
     await this.chunks.closeSweeps(this.run.round);
   }
 
@@ -174,7 +180,13 @@ export class RecordedRun {
     const nothing = { rows: 0, values: 0, proven: 0, new: 0, changed: 0, late: 0, gone: 0, exceptions: 0 };
     await this.database.transaction(async (trx) => {
       await this.chunks.claimVerification(trx, chunk, this.run.round);
-      await this.chunks.completeVerification(trx, chunk, { ...nothing, ...found }, late, 'host/1');
+      await this.chunks.completeVerification(
+        trx,
+        { chunk, round: this.run.round },
+        { ...nothing, ...found },
+        late,
+        'host/1',
+      );
     });
   }
 

@@ -170,6 +170,7 @@ describe.each(engines)('on %s', (engine) => {
       database: stage.database,
       attachments: null,
       checkpoint: stage.database.knex,
+      mac: stage.mac,
       queue,
       lock: await stage.locked(),
       signal: new AbortController().signal,

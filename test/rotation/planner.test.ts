@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ChunkTable } from '../../src/checkpoint/chunk-table.ts';
 import { ChunkFigures } from '../../src/checkpoint/figures.ts';
+import { CheckpointMac } from '../../src/checkpoint/mac.ts';
 import { migrate } from '../../src/checkpoint/schema.ts';
 import { RowSource } from '../../src/chunk/row-source.ts';
 import type { Database, Range, RowId } from '../../src/databases/database.ts';
 import { openDatabase } from '../../src/databases/open.ts';
 import type { Target } from '../../src/job/job.ts';
+import { Key } from '../../src/keys/key.ts';
 import { halvesOf, Planner } from '../../src/rotation/planner.ts';
 import { type Engine, engines, Places } from './places.ts';
 
@@ -44,7 +46,7 @@ async function ground(engine: Engine, rows: number, bytes = 10): Promise<Ground>
     phase: 0,
     fields: [],
   };
-  const chunks = new ChunkTable(database.knex, 'run');
+  const chunks = new ChunkTable(database.knex, 'run', new CheckpointMac(Key.fromText('new'), 'run'));
   return {
     database,
     chunks,

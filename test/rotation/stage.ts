@@ -6,6 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ChunkTable } from '../../src/checkpoint/chunk-table.ts';
 import { ExceptionTable, type RecordedException } from '../../src/checkpoint/exception-table.ts';
 import { ChunkFigures, type TargetTotals } from '../../src/checkpoint/figures.ts';
+import { CheckpointMac } from '../../src/checkpoint/mac.ts';
 import type { Run, RunOptions } from '../../src/checkpoint/run.ts';
 import { RunTable } from '../../src/checkpoint/run-table.ts';
 import type { ChunkStep } from '../../src/chunk/chunk-step.ts';
@@ -125,7 +126,7 @@ export class Stage {
 
   async resumeWith(options: Partial<RunOptions>): Promise<Ended> {
     const run = await this.run();
-    await this.runs.update(run, { options: { ...run.options, ...options } });
+    await this.runs.update(run, { options: { ...run.options, ...options } }, this.mac);
     return this.finish();
   }
 
@@ -145,7 +146,12 @@ export class Stage {
 
   get chunks(): ChunkTable {
     if (this.#run === null) throw new Error('no run was planned');
-    return new ChunkTable(this.database.knex, this.#run.id);
+    return new ChunkTable(this.database.knex, this.#run.id, this.mac);
+  }
+
+  get mac(): CheckpointMac {
+    if (this.#run === null) throw new Error('no run was planned');
+    return new CheckpointMac(this.keys.next, this.#run.id);
   }
 
   get exceptions(): ExceptionTable {

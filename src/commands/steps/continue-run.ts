@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { assertCurrentKey } from '../../checkpoint/history.ts';
-import { assertKeys, type Run, type RunOptions } from '../../checkpoint/run.ts';
+import { CheckpointMac } from '../../checkpoint/mac.ts';
+import { assertAuthentic, assertKeys, type Run, type RunOptions } from '../../checkpoint/run.ts';
 import { RunTable } from '../../checkpoint/run-table.ts';
 import type { RunLock } from '../../databases/database.ts';
 import { settle } from '../../inventory/settle-places.ts';
@@ -65,7 +66,9 @@ export async function continueRun(
     settle(database, found.job, givenDecisions(found.job, args.decide), rings),
   );
   if (next.mustWrite) writeKeyFile(next.path, next.key);
-  const run = await withChanges(database.knex, found, changed, job);
+  const mac = new CheckpointMac(next.key, found.id);
+  assertAuthentic(found, mac);
+  const run = await withChanges(database.knex, found, changed, job, mac);
   const conclusion = {
     database,
     newKeyFile: next.path,
@@ -80,8 +83,14 @@ export async function continueRun(
 }
 
 /** Only what changes is written: a worker of the session before may hold the run's row for a moment. */
-async function withChanges(knex: Knex, run: Run, changed: Partial<RunOptions>, job: Job): Promise<Run> {
+async function withChanges(
+  knex: Knex,
+  run: Run,
+  changed: Partial<RunOptions>,
+  job: Job,
+  mac: CheckpointMac,
+): Promise<Run> {
   if (job === run.job && Object.keys(changed).length === 0) return run;
   const options = { ...run.options, ...changed };
-  return new RunTable(knex).update(run, { options, ...(job !== run.job && { job }) });
+  return new RunTable(knex).update(run, { options, ...(job !== run.job && { job }) }, mac);
 }

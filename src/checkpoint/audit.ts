@@ -1,0 +1,86 @@
+import type { Knex } from 'knex';
+import { targetName } from '../job/job.ts';
+import { type ChunkRow, chunkColumns } from './chunk.ts';
+import { assertPlan, assertRotated, assertVerified, authenticatedColumns } from './chunk-mac.ts';
+import { altered, type CheckpointMac } from './mac.ts';
+import type { Run } from './run.ts';
+
+const page = 500;
+
+/** Of one target: where each of its ranges ends, by where it begins. */
+type Ranges = Map<string | null, string | null>;
+
+/**
+ * Every chunk of a run is as keyturn left it, and the ranges of every target follow each other without a gap. The digests are
+ * checked where they are compared, since they are many.
+ *
+ * @param complete the run has verified everything: each target is covered from its first row to its last, and every range
+ * was read by the last scan
+ * @throws KeyturnError `checkpoint-altered`, which names what does not fit
+ */
+export async function assertAuthenticChunks(
+  knex: Knex,
+  run: Run,
+  mac: CheckpointMac,
+  complete: boolean,
+): Promise<void> {
+  const walked = new Set(run.job.targets.filter(({ onlyVerified }) => onlyVerified === true).map(targetName));
+  const known = new Map<string, Ranges>(run.job.targets.map((target) => [targetName(target), new Map()]));
+  const ranges: ChunkRow[] = [];
+  const sweeps = new Map<number, string[]>();
+  for await (const row of allChunks(knex, run.id)) {
+    assertPlan(mac, row);
+    assertRotated(mac, row);
+    const at = known.get(row.target);
+    if (at === undefined)
+      throw altered(run.id, `chunk ${row.chunk} is of ${row.target}, which its job lacks`);
+    if (row.row_ids !== null) {
+      if (row.rotated_mac !== null)
+        sweeps.set(row.parent, [...(sweeps.get(row.parent) ?? []), row.rotated_mac]);
+      continue;
+    }
+    if (row.state === 'split') continue;
+    const done = row.state === 'rotated' || row.state === 'verified';
+    if (done && row.rotated_mac === null && run.kind !== 'verification' && !walked.has(row.target))
+      throw altered(run.id, `chunk ${row.chunk} of ${row.target} was not rotated`);
+    if (at.has(row.after)) throw altered(run.id, `two chunks of ${row.target} begin at the same row`);
+    at.set(row.after, row.up_to);
+    if (complete) ranges.push(row);
+  }
+  for (const [target, of] of known) assertTiled(run, target, of, complete);
+  for (const row of ranges) {
+    if (row.verified_round < run.round || row.state !== 'verified')
+      throw altered(run.id, `the last scan did not read chunk ${row.chunk} of ${row.target}`);
+    assertVerified(mac, row, sweeps.get(row.chunk) ?? []);
+  }
+}
+
+/** Bounds are compared as the texts that were stored: their order is the database's business (invariant 10). */
+function assertTiled(run: Run, target: string, ranges: Ranges, complete: boolean): void {
+  let followed = 0;
+  for (let after: string | null = null; ranges.has(after); ) {
+    followed++;
+    const upTo: string | null = ranges.get(after) ?? null;
+    if (upTo === null) break;
+    after = upTo;
+  }
+  const ends = [...ranges.values()].includes(null);
+  if (followed !== ranges.size || (complete && !ends))
+    throw altered(run.id, `the chunks of ${target} leave rows out`);
+}
+
+async function* allChunks(knex: Knex, run: string): AsyncGenerator<ChunkRow> {
+  const columns = [...new Set([...chunkColumns, ...authenticatedColumns])];
+  for (let after = 0; ; ) {
+    const rows: ChunkRow[] = await knex('keyturn_chunk')
+      .where({ run })
+      .where('chunk', '>', after)
+      .orderBy('chunk')
+      .limit(page)
+      .select(columns);
+    yield* rows;
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last.chunk;
+  }
+}
