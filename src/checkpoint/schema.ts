@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
+import { bytes, commitsTables, create } from '../databases/dialect.ts';
 import { KeyturnError } from '../error.ts';
-import { bytes, commitsTables, create } from './dialect.ts';
 
 /**
  * The checkpoint tables, as versioned migrations; one that was done must do no harm when it is done again (`migrate`).

@@ -1,10 +1,10 @@
 import { KeyturnError } from '../error.ts';
-import { causedBy } from './transience.ts';
+import { causedBy } from './failures.ts';
 
 /**
  * SQLite: https://www.sqlite.org/rescode.html (the shared memory beside a WAL is a file too); PostgreSQL: class 53 of
  * https://www.postgresql.org/docs/current/errcodes-appendix.html; MySQL and MariaDB: InnoDB calls the table full where
- * the disk is (https://bugs.mysql.com/bug.php?id=44781), and mysql-error.ts tells of files that have no room
+ * the disk is (https://bugs.mysql.com/bug.php?id=44781), and mysql/error.ts tells of files that have no room
  */
 const codes: ReadonlySet<unknown> = new Set([
   ...['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE'],

@@ -18,6 +18,7 @@ import { type Gauges, saysYes } from '../gauge.ts';
 import type { Login } from '../login.ts';
 import { type Texts, told, toRow, toRows, where, wholeNumber } from '../statement.ts';
 import { type MssqlTable, readCatalog } from './catalog.ts';
+import { isDeniedMssql, isTimeoutMssql, isTransientMssql } from './failures.ts';
 import { mssqlGauges } from './gauges.ts';
 import { assertWithin, knexOver } from './knex.ts';
 import { lockMssql } from './lock.ts';
@@ -39,7 +40,6 @@ import {
   texts,
   writeStatement,
 } from './statement.ts';
-import { isDeniedMssql, isTimeoutMssql, isTransientMssql } from './transience.ts';
 import { describeMssql, type MssqlUrl } from './url.ts';
 
 /** Rows of one UPDATE: at 5,000 locks a statement's locks become one on the table. */

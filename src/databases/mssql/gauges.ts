@@ -1,6 +1,6 @@
 import type { Gauges } from '../gauge.ts';
+import { isDeniedMssql } from './failures.ts';
 import type { Ask } from './request.ts';
-import { isDeniedMssql } from './transience.ts';
 
 /** https://learn.microsoft.com/en-us/sql/relational-databases/system-dynamic-management-views/sys-dm-db-log-space-usage-transact-sql */
 export function mssqlGauges(ask: Ask): Gauges {

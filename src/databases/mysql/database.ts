@@ -20,6 +20,7 @@ import { type Texts, told, toRow, toRows, where, wholeNumber } from '../statemen
 import { type Ask, type MysqlTable, readCatalog } from './catalog.ts';
 import { type Held, mysqlKnex, rowByRow, run } from './connection.ts';
 import { isDeniedMysql, isTimeoutMysql, withoutValues } from './error.ts';
+import { isTransientMysql } from './failures.ts';
 import { mysqlGauges } from './gauges.ts';
 import { idText } from './id.ts';
 import { lockMysql } from './lock.ts';
@@ -37,7 +38,6 @@ import {
   typeOf,
   value,
 } from './statement.ts';
-import { isTransientMysql } from './transience.ts';
 import { widenColumn } from './widen.ts';
 import { assertTransacted, writeChanges } from './write.ts';
 

@@ -21,6 +21,7 @@ import { quietKnex } from '../quiet-knex.ts';
 import { type Texts, told, toRow, toRows, where, wholeNumber, written } from '../statement.ts';
 import { arrayParameter } from './array.ts';
 import { type PostgresTable, readCatalog } from './catalog.ts';
+import { isTransientPostgres } from './failures.ts';
 import { postgresGauges } from './gauges.ts';
 import { lockPostgres } from './lock.ts';
 import { rowByRow } from './rows.ts';
@@ -37,7 +38,6 @@ import {
   value,
   writeStatement,
 } from './statement.ts';
-import { isTransientPostgres } from './transience.ts';
 
 export async function openPostgres(url: PostgresUrl, login: Login): Promise<Database> {
   return new PostgresDatabase(await connectable(url, login), url);

@@ -18,9 +18,9 @@ import type {
   Transaction,
 } from '../database.ts';
 import { describeUrl, type SqliteUrl } from '../database-url.ts';
+import { causedBy } from '../failures.ts';
 import { type Gauges, saysYes } from '../gauge.ts';
 import { told, where } from '../statement.ts';
-import { causedBy } from '../transience.ts';
 import { readCatalog, type SqliteTable } from './catalog.ts';
 import { read, sqliteKnex } from './connection.ts';
 import { assertExactId, exactRow } from './exact.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { cleaned } from '../../../src/databases/mssql/error.ts';
-import { isDeniedMssql, isTimeoutMssql, isTransientMssql } from '../../../src/databases/mssql/transience.ts';
+import { isDeniedMssql, isTimeoutMssql, isTransientMssql } from '../../../src/databases/mssql/failures.ts';
 
 /** As tedious makes them. */
 const fromServer = (number: number, message = 'about SECRET'): Error =>

@@ -1,4 +1,4 @@
-import { causedBy, networkCodes } from '../transience.ts';
+import { causedBy, networkCodes } from '../failures.ts';
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const codes = new Set([

@@ -1,4 +1,4 @@
-import { causedBy, networkCodes } from '../transience.ts';
+import { causedBy, networkCodes } from '../failures.ts';
 import type { MssqlError } from './error.ts';
 
 /**

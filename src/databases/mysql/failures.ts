@@ -1,4 +1,4 @@
-import { causedBy, networkCodes } from '../transience.ts';
+import { causedBy, networkCodes } from '../failures.ts';
 
 /** https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html, https://mariadb.com/kb/en/mariadb-error-codes/ */
 const numbers = new Set([
