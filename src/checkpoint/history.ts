@@ -1,4 +1,4 @@
-import type { Knex } from 'knex';
+import type { OwnTables } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Key } from '../keys/key.ts';
 import { isFinished, type Run } from './run.ts';
@@ -11,12 +11,12 @@ import { assertVersion, checkpointVersion, migrate, readCheckpointVersion } from
  * @param upgrade tables of an older version are brought up to date first; callers hold the run lock then.
  * @throws KeyturnError `checkpoint-version`.
  */
-export async function readHistory(knex: Knex, upgrade = false): Promise<readonly Run[]> {
-  const version = await readCheckpointVersion(knex);
+export async function readHistory(database: OwnTables, upgrade = false): Promise<readonly Run[]> {
+  const version = await readCheckpointVersion(database);
   if (version === 0) return [];
-  if (upgrade && version < checkpointVersion) await migrate(knex);
+  if (upgrade && version < checkpointVersion) await migrate(database);
   else assertVersion(version);
-  return new RunTable(knex).list();
+  return new RunTable(database.knex).list();
 }
 
 export function unfinishedRun(runs: readonly Run[]): Run | undefined {

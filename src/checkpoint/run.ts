@@ -105,6 +105,8 @@ export interface Inventory {
   readonly unread: readonly string[];
   /** Of a job that goes by shape: tables without a row id, which are read to their end before and after, and never row by row. */
   readonly unkeyed?: readonly string[];
+  /** Where the database's engine keeps old ciphertext, out of reach of any rotation; sentences. Missing in runs that an older keyturn began. */
+  readonly survival?: readonly string[];
   /** Of a job that goes by shape: where strings of its formats stand. */
   readonly places?: readonly Place[];
 }

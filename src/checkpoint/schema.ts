@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
-import { bytes, commitsTables, create } from '../databases/dialect.ts';
+import type { OwnTables } from '../databases/database.ts';
+import type { Dialect } from '../databases/dialect.ts';
 import { KeyturnError } from '../error.ts';
 
 /**
@@ -7,9 +8,9 @@ import { KeyturnError } from '../error.ts';
  * knex's own migrator is not used: its lock table stays locked
  * when a process dies, and nothing of ours may stick (docs/architecture.md, States). These run under the run lock.
  */
-const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
-  async (trx) => {
-    await create(trx, 'keyturn_run', (t) => {
+const migrations: readonly ((trx: Knex.Transaction, dialect: Dialect) => Promise<void>)[] = [
+  async (trx, dialect) => {
+    await create(trx, dialect, 'keyturn_run', (t) => {
       t.string('id', 40).primary();
       t.string('kind', 20).notNullable();
       t.string('state', 30).notNullable();
@@ -30,7 +31,7 @@ const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
       t.string('created_at', 30).notNullable();
       t.string('finished_at', 30);
     });
-    await create(trx, 'keyturn_chunk', (t) => {
+    await create(trx, dialect, 'keyturn_chunk', (t) => {
       t.string('run', 40).notNullable();
       t.integer('chunk').notNullable();
       t.string('target', 300).notNullable();
@@ -49,7 +50,7 @@ const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
       t.integer('split_of');
       for (const name of tallyColumns) t.integer(name).notNullable().defaultTo(0);
       t.integer('ms').notNullable().defaultTo(0);
-      bytes(t, trx, 'digests');
+      dialect.bytes(t, 'digests');
       t.string('rotated_at', 30);
       t.integer('verified_round').notNullable().defaultTo(0);
       for (const name of verificationColumns) t.integer(name).notNullable().defaultTo(0);
@@ -61,6 +62,7 @@ const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
     });
     await create(
       trx,
+      dialect,
       'keyturn_exception',
       (t) => {
         t.string('run', 40).notNullable();
@@ -76,7 +78,7 @@ const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
       },
       { keyed: false },
     );
-    await create(trx, 'keyturn_event', (t) => {
+    await create(trx, dialect, 'keyturn_event', (t) => {
       t.string('run', 40).notNullable();
       t.integer('seq').notNullable();
       t.string('at', 30).notNullable();
@@ -93,10 +95,11 @@ const migrations: readonly ((trx: Knex.Transaction) => Promise<void>)[] = [
     });
   },
   // What a file is and what it is to become, before it is renamed: a crash in between is told from its content
-  async (trx) => {
+  async (trx, dialect) => {
     if (await trx.schema.hasTable('keyturn_file')) return;
     await create(
       trx,
+      dialect,
       'keyturn_file',
       (t) => {
         t.string('run', 40).notNullable();
@@ -161,28 +164,16 @@ const tables = [
 ];
 
 /** Version of the checkpoint tables in this database; 0: there are none. */
-export async function readCheckpointVersion(knex: Knex): Promise<number> {
+export async function readCheckpointVersion({ knex, failures }: OwnTables): Promise<number> {
   try {
     const row = await knex('keyturn_version').first<{ version: number } | undefined>('version');
     return row?.version ?? 0;
   } catch (error) {
-    if (isMissingTable(error)) return 0;
-    if (isDenied(error)) throw unreadable(error);
+    // The catalog is no help: PostgreSQL's information_schema hides tables that the login has no right to
+    if (failures.isMissingTable(error)) return 0;
+    if (failures.isDenied(error)) throw unreadable(error);
     throw error;
   }
-}
-
-/** The catalog is no help: PostgreSQL's information_schema hides tables that the login has no right to. */
-function isMissingTable(error: unknown): boolean {
-  const { code, number, message } = error as { code?: unknown; number?: unknown; message?: unknown };
-  return (
-    code === '42P01' || code === 'ER_NO_SUCH_TABLE' || number === 208 || /no such table/.test(String(message))
-  );
-}
-
-function isDenied(error: unknown): boolean {
-  const { code, number } = error as { code?: unknown; number?: unknown };
-  return code === '42501' || code === 'ER_TABLEACCESS_DENIED_ERROR' || number === 229;
 }
 
 function unreadable(cause: unknown): KeyturnError {
@@ -212,17 +203,34 @@ export function assertVersion(version: number): void {
  * as they were, not half-way to a version that nobody made. MySQL commits every definition by itself: there the version
  * is written last, and what it does not vouch for is made again. Callers hold the run lock.
  */
-export async function migrate(knex: Knex): Promise<void> {
-  const version = await readCheckpointVersion(knex);
+export async function migrate(database: OwnTables): Promise<void> {
+  const { knex, dialect } = database;
+  const version = await readCheckpointVersion(database);
   if (version >= checkpointVersion) return;
   await knex.transaction(async (trx) => {
     if (version === 0) {
-      if (commitsTables(trx)) await dropHalfMade(trx);
-      await create(trx, 'keyturn_version', (t) => t.integer('version').notNullable(), { keyed: false });
+      if (dialect.commitsDefinitions) await dropHalfMade(trx);
+      await create(trx, dialect, 'keyturn_version', (t) => t.integer('version').notNullable(), {
+        keyed: false,
+      });
       await trx('keyturn_version').insert({ version: 0 });
     }
-    for (const bring of migrations.slice(version)) await bring(trx);
+    for (const bring of migrations.slice(version)) await bring(trx, dialect);
     await trx('keyturn_version').update({ version: checkpointVersion });
+  });
+}
+
+/** @param keyed whether the table has a primary key of its own */
+async function create(
+  trx: Knex.Transaction,
+  dialect: Dialect,
+  name: string,
+  columns: (table: Knex.CreateTableBuilder) => void,
+  { keyed = true } = {},
+): Promise<void> {
+  await trx.schema.createTable(name, (table) => {
+    dialect.begin(table, keyed);
+    columns(table);
   });
 }
 

@@ -24,7 +24,7 @@ Example:
     const waitMs = patience(args);
     assertConsent(context, [{ flag: '--yes', given: args.yes }]);
     return withDatabase(context, args, async (opened) => {
-      const runs = await readHistory(opened.database.knex);
+      const runs = await readHistory(opened.database);
       const run = unfinishedRun(runs) ?? runNamed(runs, undefined);
       assertUnderway(run, 'cancel');
       context.terminal.say(`cancelling run ${run.id} (${run.state}): ${meaning}`);

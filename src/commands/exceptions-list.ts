@@ -16,7 +16,7 @@ export const exceptionsList = defineCommand({
   options: { ...databaseOptions, ...runOptions },
   async run(context, args) {
     return withDatabase(context, args, async ({ database }) => {
-      const run = runNamed(await readHistory(database.knex), args.run);
+      const run = runNamed(await readHistory(database), args.run);
       const table = new ExceptionTable(database.knex, run.id);
       const all: RecordedException[] = [];
       let listed = 0;

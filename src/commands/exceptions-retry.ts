@@ -42,7 +42,7 @@ Example:
     const coordinating = await givenCoordinating(context, args);
     return withDatabase(context, args, (opened) =>
       withRunLock(opened.database, async (lock) => {
-        const run = runNamed(await readHistory(opened.database.knex), args.run);
+        const run = runNamed(await readHistory(opened.database), args.run);
         assertRetriable(run);
         return continueRun(context, opened, lock, run, {}, { ...args, ...coordinating }, retryExceptions);
       }),

@@ -27,7 +27,7 @@ Example:
     assertConsent(context, [{ flag: '--yes', given: args.yes }]);
     return withDatabase(context, args, ({ database }) =>
       withRunLock(database, async () => {
-        const runs = await readHistory(database.knex);
+        const runs = await readHistory(database);
         if (runs.length === 0) {
           return { exitCode: 0, document: { forgotten: [] }, text: `there is no run in ${database.place}\n` };
         }

@@ -15,7 +15,7 @@ Example:
   async run(context, args) {
     const waitMs = patience(args);
     return withDatabase(context, args, async (opened) => {
-      const runs = await readHistory(opened.database.knex);
+      const runs = await readHistory(opened.database);
       const run = unfinishedRun(runs) ?? runNamed(runs, undefined);
       assertUnderway(run, 'pause');
       return steerRun(context, opened, run, 'pause', waitMs);

@@ -179,7 +179,7 @@ async function findings(
   job: Job,
   args: JobArguments,
 ): Promise<Findings> {
-  const unfinished = unfinishedRun(await readHistory(database.knex));
+  const unfinished = unfinishedRun(await readHistory(database));
   if (unfinished !== undefined || !namesCurrentKey(context, args)) {
     const why =
       unfinished === undefined

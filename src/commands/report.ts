@@ -25,7 +25,7 @@ Example:
   },
   async run(context, args) {
     return withDatabase(context, args, async ({ database }) => {
-      const run = runNamed(await readHistory(database.knex), args.run);
+      const run = runNamed(await readHistory(database), args.run);
       const written = await writeRunReport(context, database.knex, run.id, args.reportDir);
       context.terminal.say(`report: ${written.files.text}`);
       context.terminal.say(`        ${written.files.json}`);

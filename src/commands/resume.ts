@@ -48,7 +48,7 @@ Example:
     return withDatabase(context, args, (opened) =>
       withRunLock(opened.database, async (lock) => {
         const pace = givenPace(args, opened.database);
-        const runs = await readHistory(opened.database.knex, args.upgradeDatabase);
+        const runs = await readHistory(opened.database, args.upgradeDatabase);
         const run = unfinished(runs, args.run);
         context.terminal.say(`going on with run ${run.id} (${run.state})`);
         return continueRun(context, opened, lock, run, changed, { ...args, ...coordinating, pace });

@@ -92,7 +92,7 @@ Example:
     const coordinating = await givenCoordinating(context, args);
     return withDatabase(context, args, (opened) =>
       withRunLock(opened.database, async (lock) => {
-        const runs = await readHistory(opened.database.knex, args.upgradeDatabase);
+        const runs = await readHistory(opened.database, args.upgradeDatabase);
         const unfinished = unfinishedRun(runs);
         const pace = givenPace(args, opened.database);
         if (unfinished === undefined) {

@@ -60,7 +60,7 @@ async function look(
   database: Database,
   { run: named }: { readonly run?: string | undefined },
 ): Promise<Seen> {
-  const runs = await readHistory(database.knex);
+  const runs = await readHistory(database);
   const { place } = database;
   if (runs.length === 0 && named === undefined) {
     const document = { database: place, runs: [], report: null };

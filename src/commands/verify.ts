@@ -134,7 +134,7 @@ async function subjectOf(
   loaded: LoadedJob | null,
   args: Given,
 ): Promise<Subject> {
-  const runs = await readHistory(database.knex);
+  const runs = await readHistory(database);
   const unfinished = unfinishedRun(runs);
   if (unfinished !== undefined) {
     throw new KeyturnError(

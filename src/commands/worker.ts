@@ -135,13 +135,14 @@ async function work(
 }
 
 /** Keys are read anew for every run: the files may have changed. */
-function admitted(context: Context, { url, password }: Opened, run: Run, args: Given): ThreadData {
+function admitted(context: Context, { database, url, password }: Opened, run: Run, args: Given): ThreadData {
   const { toolVersion, terminal, log } = context;
   const keys = (of: Run) => workerKeys(context, args, of);
   const data = admit(run, {
     databaseUrl: url,
     databasePassword: password,
     attachments: attachmentsFolder(args),
+    oneHost: database.traits.oneHost,
     toolVersion,
     keys,
   });

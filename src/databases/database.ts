@@ -1,5 +1,8 @@
 import type { Knex } from 'knex';
-import type { Gauges } from './gauge.ts';
+import type { Dialect } from './dialect.ts';
+import type { Failures } from './failures.ts';
+import type { Server } from './server.ts';
+import type { Traits } from './traits.ts';
 
 /** One text per id column, as the engine itself writes the value; compared only in SQL (invariant 10). */
 export type RowId = readonly string[];
@@ -26,14 +29,6 @@ export interface Table {
   readonly indexed: readonly string[];
   /** Names of the enabled triggers that an update of a row fires. */
   readonly triggers: readonly string[];
-}
-
-/** A connection of another program. */
-export interface Session {
-  /** As it named itself; null: the server does not tell this login. */
-  readonly program: string | null;
-  readonly host: string | null;
-  readonly login: string | null;
 }
 
 /** What is read of a table's row: its id and some columns, all as text; bytes as one character (U+0000 to U+00FF) each. */
@@ -64,12 +59,6 @@ export interface Change {
   readonly new: readonly (string | null)[];
 }
 
-/** What the login may do to a table; 'unknown' where the engine does not tell (never assume "none"). */
-export interface Privileges {
-  readonly createTable: 'yes' | 'no' | 'unknown';
-  readonly update: ReadonlyMap<string, 'yes' | 'no' | 'unknown'>;
-}
-
 /** Held by one coordinator for the life of its run; dies with its process. */
 export interface RunLock {
   /** Rejects when the lock is lost; never resolves. */
@@ -80,22 +69,20 @@ export interface RunLock {
 
 export type Transaction = Knex.Transaction;
 
-/**
- * A database engine, written from the rotation's need. Knows no keys and no formats.
- * Every implementation passes test/contract/database.ts.
- */
-export interface Database {
-  readonly engine: 'postgres' | 'sqlite' | 'mysql' | 'mssql';
-  /** Where it is, for people: no password. */
-  readonly place: string;
-  /** For the checkpoint tables; not for the application's tables. */
-  readonly knex: Knex;
+/** The application's tables, without their rows' contents. */
+export interface Catalog {
   /** Base tables (no views) of the schema, keyturn's own left out. */
   catalog(): Promise<readonly Table[]>;
   /** All rows; those with NULL in their row id, which SQLite lets a primary key hold, are in no chunk. */
   count(table: string): Promise<number>;
   /** Length in characters of the longest value of a column; 0 for an empty table. */
   longest(table: string, column: string): Promise<number>;
+  /** Makes a column hold this many characters (bytes); the rest of its declaration stays. An engine without lengths does nothing. */
+  widen(table: string, column: string, length: number): Promise<void>;
+}
+
+/** Reads the application's rows. */
+export interface Rows {
   /**
    * The id of the last row of the next chunk after `after`: at most `rows` rows and about `bytes` bytes of the
    * shape's columns, at least one row. Null when no row is left.
@@ -114,36 +101,42 @@ export interface Database {
   readAll(shape: RowShape, each: (row: Row) => void): Promise<void>;
   /** Those of the given rows that exist, in no particular order; with `trx` they are locked against writers. */
   readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]>;
+  /** The rows (id and column text) whose column contains one of the literal strings, paged after `after`. */
+  search(shape: RowShape, needles: readonly string[], after: RowId | null, limit: number): Promise<Row[]>;
+}
+
+/** Writes the application's rows and keyturn's own in one transaction (invariant 2). */
+export interface Writes {
+  /**
+   * One short transaction, writing from its first statement (SQLite: BEGIN IMMEDIATE, which also waits where the file
+   * is busy). SQLite has one connection: whatever `work` does must go through `trx`, or it waits for its own transaction.
+   */
+  transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T>;
   /**
    * Compare-and-set, null-safe and binary whatever the collation (invariant 3).
    * Returns the indexes of changes that were NOT written, because the row changed or is gone.
    */
   write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]>;
-  /**
-   * One short transaction, writing from its first statement (SQLite: BEGIN IMMEDIATE, and `busy` is waited for there).
-   * SQLite has one connection: whatever `work` does must go through `trx`, or it waits for its own transaction.
-   */
-  transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T>;
-  /** The rows (id and column text) whose column contains one of the literal strings, paged after `after`. */
-  search(shape: RowShape, needles: readonly string[], after: RowId | null, limit: number): Promise<Row[]>;
+}
+
+/** Where keyturn keeps its own tables. */
+export interface OwnTables {
+  /** For keyturn's own tables; never for the application's. */
+  readonly knex: Knex;
+  readonly dialect: Dialect;
+  readonly failures: Failures;
+}
+
+/**
+ * A database, written from the rotation's need. Knows no keys and no formats.
+ * Every implementation passes test/contract/database.ts.
+ */
+export interface Database extends Catalog, Rows, Writes, OwnTables {
+  /** Where it is, for people: without the password. */
+  readonly place: string;
+  readonly traits: Traits;
+  readonly server: Server;
   /** Throws KeyturnError `run-lock` when another process holds it. */
   lockRun(): Promise<RunLock>;
-  privileges(tables: readonly string[]): Promise<Privileges>;
-  /** Who else is connected, keyturn itself left out; null: this login may not see it (never taken for "nobody"). */
-  sessions(): Promise<readonly Session[] | null>;
-  /** Sentences on what keeps copies of old rows or suffers from many writes: history tables, change capture, replicas, logs. */
-  warnings(tables: readonly string[]): Promise<readonly string[]>;
-  /** Makes a column hold this many characters (bytes); what else was declared of it stays. An engine without lengths does nothing. */
-  widen(table: string, column: string, length: number): Promise<void>;
-  /** Load of the server that throttles can watch, by name. */
-  readonly gauges: Gauges;
-  /** Whether a query of the user's own says yes: its first column of its first row is true, or a number but 0. */
-  ask(sql: string): Promise<boolean>;
-  /** Deadlock, lock wait, lost connection, serialization failure: the whole transaction may be tried again. */
-  isTransient(error: unknown): boolean;
-  /** This login lacks a right that the statement needs. */
-  isDenied(error: unknown): boolean;
-  /** A statement took longer than `statementTimeoutMs`: less at once may do. */
-  isTimeout(error: unknown): boolean;
   close(): Promise<void>;
 }

@@ -1,3 +1,17 @@
+/** What an error of a driver or its server means, whatever keyturn was doing. */
+export interface Failures {
+  /** A deadlock, a lock wait, a lost connection, a serialization failure: the whole transaction may be tried again. */
+  isTransient(error: unknown): boolean;
+  /** The login lacks a privilege that the statement needs. */
+  isDenied(error: unknown): boolean;
+  /** A statement took longer than `statementTimeoutMs`: fewer rows at once may succeed. */
+  isTimeout(error: unknown): boolean;
+  /** A table does not exist. */
+  isMissingTable(error: unknown): boolean;
+  /** There was no room for what was written. */
+  isDiskFull(error: unknown): boolean;
+}
+
 /** Node's network errors: the server, or the way to it, is gone for now. */
 export const networkCodes: readonly string[] = [
   'ECONNRESET',
@@ -16,9 +30,12 @@ export interface ErrorShape {
   readonly message?: unknown;
 }
 
-/** Whether an error or a cause of it is such a one. By shape, not by class: another realm's Error (a worker's, a test's) is no instance of this one's. */
-export function causedBy(error: unknown, such: (at: ErrorShape) => boolean): boolean {
+/**
+ * Whether an error, or one of its causes, satisfies the condition. By shape, not by class: an error of another realm
+ * (a worker's, a test's) is no instance of this realm's Error.
+ */
+export function causedBy(error: unknown, condition: (at: ErrorShape) => boolean): boolean {
   for (let at = error; typeof at === 'object' && at !== null; at = (at as { cause?: unknown }).cause)
-    if (such(at)) return true;
+    if (condition(at)) return true;
   return false;
 }

@@ -1,24 +1,33 @@
 import type { Database } from './database.ts';
-import { parseDatabaseUrl } from './database-url.ts';
-import type { Login } from './login.ts';
+import type { Engine, OpenOptions } from './engine.ts';
+import { mssql } from './mssql/engine.ts';
+import { mysql } from './mysql/engine.ts';
+import { postgres } from './postgres/engine.ts';
+import { sqlite } from './sqlite/engine.ts';
+import { invalidUrl } from './url.ts';
 
-export interface OpenOptions extends Login {
-  /** SQLite: make the file if it is missing; only for keyturn's own local files. */
-  readonly create?: boolean;
+export type { OpenOptions } from './engine.ts';
+
+const engines: readonly Engine[] = [sqlite, postgres, mysql, mssql];
+
+/** Opens and tries the database, so that what is wrong with the URL, the login or the file is reported here. */
+export async function openDatabase(url: string, options: OpenOptions = {}): Promise<Database> {
+  return engineOf(url).open(url, options);
 }
 
-/** Opens and tries the database, so that what is wrong with the URL, the login or the file is said here. */
-export async function openDatabase(url: string, options: OpenOptions = {}): Promise<Database> {
-  const parsed = parseDatabaseUrl(url);
-  // Each engine's driver is loaded where it is used: some take longer than all the rest
-  switch (parsed.engine) {
-    case 'sqlite':
-      return (await import('./sqlite/database.ts')).openSqlite(parsed, options.create ?? false);
-    case 'postgres':
-      return (await import('./postgres/database.ts')).openPostgres(parsed, options);
-    case 'mysql':
-      return (await import('./mysql/database.ts')).openMysql(parsed, options);
-    case 'mssql':
-      return (await import('./mssql/database.ts')).openMssql(parsed, options);
-  }
+/** Of any engine: the checkpoint tables may be in a local file, whatever the database is. */
+export function isDiskFull(error: unknown): boolean {
+  return engines.some(({ failures }) => failures.isDiskFull(error));
+}
+
+export function engineOf(url: string): Engine {
+  const engine = engines.find((each) => each.takes(url));
+  if (engine !== undefined) return engine;
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
+  throw invalidUrl(
+    scheme === undefined ? 'the database URL has no scheme' : `there is no database engine ${scheme}`,
+    {
+      hint: `write it as ${new Intl.ListFormat('en', { type: 'disjunction' }).format(engines.map(({ shape }) => shape))}`,
+    },
+  );
 }

@@ -1,4 +1,4 @@
-import type { Row, RowShape, Table } from './database.ts';
+import type { Row, RowShape } from './database.ts';
 
 /** A row as a driver gives it, bytes as a buffer. */
 export type Texts = (string | Buffer | null)[];
@@ -30,9 +30,4 @@ export function toRow(shape: RowShape, row: Texts): Row {
 /** One character per byte. */
 function toText(stored: string | Buffer | null): string | null {
   return typeof stored === 'object' && stored !== null ? stored.toString('latin1') : stored;
-}
-
-/** What a catalog tells, without what the engine keeps of it for itself. */
-export function told({ name, columns, rowId, indexed, triggers }: Table): Table {
-  return { name, columns, rowId, indexed, triggers };
 }

@@ -13,19 +13,9 @@ import type { Keyring } from '../keys/keyring.ts';
 const sample = { rows: 500, bytes: 4 * 1024 * 1024 };
 /** The first passes meet code that is not compiled yet; the fastest counts. */
 const passes = 3;
-/** Rows per second and connection, the lower end of what was measured: bench/README.md. */
-const writeRates: Readonly<Record<Database['engine'], number>> = {
-  postgres: 41_000,
-  sqlite: 129_000,
-  mysql: 22_000,
-  // Not measured
-  mssql: 20_000,
-};
 /** A new file is put on disk before it takes the old one's place. */
 const fileSyncMs = 5;
 const fileBytesPerSecond = 200e6;
-/** What PostgreSQL keeps per row version beside its columns: header, line pointer and alignment. */
-const versionBytes = 32;
 
 export interface TargetEstimate {
   readonly target: string;
@@ -121,9 +111,11 @@ async function estimateTarget(
   const ratio = rows / Math.max(1, sampled);
   const writeMs = sampleWrites
     ? await timeWrites(database, target, changes)
-    : (changes.length * 1000) / writeRates[database.engine];
+    : (changes.length * 1000) / database.traits.rowsPerSecond;
   const [before, after] = [sizeOf(changes, 'old'), sizeOf(changes, 'new')];
-  const versions = changes.reduce((n, { id }) => n + bytesOf(id) + versionBytes, before);
+  const { versionBytes } = database.traits;
+  const left =
+    versionBytes === null ? 0 : changes.reduce((n, { id }) => n + bytesOf(id) + versionBytes, before);
   return {
     target: name,
     rows,
@@ -131,7 +123,7 @@ async function estimateTarget(
     workMs: workMs * ratio,
     writeMs: writeMs * ratio,
     growthBytes: (after - before) * ratio,
-    leftBytes: database.engine === 'postgres' ? versions * ratio : 0,
+    leftBytes: left * ratio,
   };
 }
 

@@ -53,7 +53,7 @@ export async function preflight(
   const early = declared.everywhere === undefined ? await checkPrivileges(database, declared) : [];
   const { ring: from, verdict } = await openKeyring(database, catalog, declared, keys.current).catch(
     (error) => {
-      throw database.isDenied(error) ? unreadable(error) : error;
+      throw database.failures.isDenied(error) ? unreadable(error) : error;
     },
   );
   const to = keyringAfter(declared, from, keys.next);
@@ -146,7 +146,7 @@ function unreadWarning(table: string): string {
 
 async function checkPrivileges(database: Database, job: Job): Promise<string[]> {
   const tables = job.targets.filter(isWrittenTable).map(({ shape }) => shape.table);
-  const { createTable, update } = await database.privileges(tables);
+  const { createTable, update } = await database.server.privileges(tables);
   const denied = tables.filter((table) => update.get(table) === 'no');
   if (createTable === 'no' || denied.length > 0) {
     const missing = [
@@ -230,5 +230,5 @@ async function surroundings(database: Database, catalog: readonly Table[], job: 
       ...(triggers.length > 0 ? [`every row written to ${shape.table} fires ${triggers.join(', ')}`] : []),
     ];
   });
-  return [...own, ...(await database.warnings(written.map(({ shape }) => shape.table)))];
+  return [...own, ...(await database.server.warnings(written.map(({ shape }) => shape.table)))];
 }

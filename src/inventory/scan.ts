@@ -74,7 +74,7 @@ export async function scanDatabase(
         found.addIds(table, wanted.exclude, rows);
       });
     } catch (error) {
-      if (!database.isDenied(error)) throw error;
+      if (!database.failures.isDenied(error)) throw error;
       unread.push(table.name);
     }
   }

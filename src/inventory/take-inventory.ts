@@ -28,6 +28,7 @@ export async function takeInventory(
   return {
     targets,
     absent: job.absent,
+    survival: database.traits.survival,
     undeclared: findings,
     unread: [...new Set([...unread, ...(scan?.unread ?? [])])],
     ...(scan !== null && { unkeyed: scan.unkeyed, places: scan.places }),

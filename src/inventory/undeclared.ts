@@ -45,7 +45,7 @@ export async function findUndeclared(
       try {
         findings.push(...(await searchTable(database, search, formats, ring)));
       } catch (error) {
-        if (!database.isDenied(error)) throw error;
+        if (!database.failures.isDenied(error)) throw error;
         unread.add(table.name);
       }
     }

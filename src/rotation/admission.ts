@@ -9,6 +9,8 @@ export interface Applicant {
   readonly databaseUrl: string;
   readonly databasePassword: string | null;
   readonly attachments: string | null;
+  /** The database takes processes of one host only. */
+  readonly oneHost: boolean;
   readonly toolVersion: string;
   /** Asked last: what else is wrong is told first. */
   readonly keys: (run: Run) => { readonly current: Key; readonly next: Key };
@@ -22,7 +24,7 @@ export interface Applicant {
 export function admit(run: Run, applicant: Applicant): ThreadData {
   const { databaseUrl, databasePassword, attachments } = applicant;
   assertCompatible(run, applicant.toolVersion);
-  assertHost(run);
+  if (applicant.oneHost) assertHost(run);
   const keys = applicant.keys(run);
   assertKeys(run, keys.current, keys.next);
   return {
@@ -57,7 +59,7 @@ function seriesOf(version: string): string {
 /** SQLite has no server: a file that several hosts write is soon none. */
 function assertHost(run: Run): void {
   const here = hostOf(processName());
-  if (!run.place.startsWith('sqlite:') || run.coordinator === null) return;
+  if (run.coordinator === null) return;
   const there = hostOf(run.coordinator);
   if (there === here) return;
   throw new KeyturnError(

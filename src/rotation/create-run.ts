@@ -19,7 +19,7 @@ export interface Order {
 
 /** Makes or upgrades the checkpoint tables, and writes the run's row. The new key is durable by now (invariant 4). */
 export async function createRun(site: Site, order: Order, keys: RunKeys, found: Preflight): Promise<Run> {
-  await migrate(site.database.knex);
+  await migrate(site.database);
   return insertRun(site, site.database.knex, 'rotation', order, keys, found);
 }
 

@@ -32,7 +32,7 @@ export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKe
       try {
         return await session({ ...site, progress }, held, from, keys);
       } catch (error) {
-        if (!site.database.isTransient(error)) throw error;
+        if (!site.database.failures.isTransient(error)) throw error;
         site.progress(awaitingDatabase(last));
         // It may be held still, and would stand in its own way
         await held.release();

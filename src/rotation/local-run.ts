@@ -132,7 +132,7 @@ async function localCheckpoint(): Promise<LocalCheckpoint> {
   try {
     database = await openDatabase(`sqlite:${file}`, { create: true });
     await database.knex.raw('pragma journal_mode = wal');
-    await migrate(database.knex);
+    await migrate(database);
     return { file, database, remove };
   } catch (error) {
     await remove();

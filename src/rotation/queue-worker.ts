@@ -143,8 +143,7 @@ export class QueueWorker {
   }
 
   async #underway(): Promise<Run | undefined> {
-    const { knex } = this.#with.database;
-    const version = await readCheckpointVersion(knex);
+    const version = await readCheckpointVersion(this.#with.database);
     // Older ones are being brought up to date by a coordinator, or will be
     if (version < checkpointVersion) return undefined;
     this.#refuseOn(() => assertVersion(version));

@@ -2,7 +2,8 @@ import { type Chunk, chunkTimeout } from '../checkpoint/chunk.ts';
 import { alteredAs } from '../checkpoint/mac.ts';
 import type { Run } from '../checkpoint/run.ts';
 import type { Database } from '../databases/database.ts';
-import { diskFull, isDiskFull } from '../databases/disk-full.ts';
+import { diskFull } from '../databases/disk-full.ts';
+import { isDiskFull } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
 
 /** What ends a session before the run is at its end; a resume goes on. */
@@ -44,7 +45,7 @@ export function tooManyExceptions(
 export function foreseen(database: Database, thrown: unknown, next = 'go on with keyturn resume'): unknown {
   // A lost run lock has a lost connection for its cause, and is more than that: somebody else may hold it now
   if (thrown instanceof KeyturnError) return thrown;
-  if (database.isTransient(thrown))
+  if (database.failures.isTransient(thrown))
     return new KeyturnError('database-lost', 'the database went away', {
       hint: `when it is back, ${next}`,
       cause: thrown,

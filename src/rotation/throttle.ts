@@ -52,7 +52,7 @@ const names = 'rows-per-second, file, sql, free-disk';
 export function parseThrottle(text: string, database: Database): Throttle {
   const [name = '', limit = ''] = [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)];
   if (!text.includes('=') || limit === '') throw noThrottle(text, database);
-  const gauge = database.gauges[name];
+  const gauge = database.server.gauges[name];
   if (gauge !== undefined) {
     const most = gauge.unit === 'bytes' ? bytesOf(limit, text) : numberOf(limit, text);
     return {
@@ -103,7 +103,7 @@ function whileFileExists(path: string): Throttle {
 function whileTrue(sql: string, database: Database): Throttle {
   return {
     name: 'sql',
-    check: async () => ((await database.ask(sql)) ? 'its condition is true' : null),
+    check: async () => ((await database.server.ask(sql)) ? 'its condition is true' : null),
   };
 }
 
@@ -149,7 +149,7 @@ function tell(value: number, unit: 'seconds' | 'bytes'): string {
 }
 
 function noThrottle(text: string, database: Database): KeyturnError {
-  const own = Object.keys(database.gauges);
+  const own = Object.keys(database.server.gauges);
   return new KeyturnError('bad-option', `--throttle ${text} is not understood`, {
     hint: `write NAME=LIMIT with ${names}${own.length === 0 ? '' : ` or ${own.join(', ')}`}`,
   });

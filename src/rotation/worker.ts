@@ -151,9 +151,9 @@ export class ChunkWorker {
   /** What the chunk fails with; null: it is worth another try. */
   #failureOf(error: unknown, attempt: number): unknown {
     const { database } = this.#context;
-    if (database.isTimeout(error))
+    if (database.failures.isTimeout(error))
       return new KeyturnError('chunk-timeout', 'the database did not finish it in time');
-    const transient = error instanceof Contended || database.isTransient(error);
+    const transient = error instanceof Contended || database.failures.isTransient(error);
     return transient && attempt < attempts ? null : error;
   }
 

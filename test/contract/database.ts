@@ -390,7 +390,7 @@ function describeReading(both: Both, dialect: Dialect): void {
           ),
         ).toEqual([]);
         expect((await database.readRows(shape, [rows[0]!.id]))[0]!.values).toEqual(['?', '$1']);
-        expect((await database.privileges([table])).update.get(table)).toBe('yes');
+        expect((await database.server.privileges([table])).update.get(table)).toBe('yes');
       });
     }
   });
@@ -576,7 +576,7 @@ function describeTransactions(both: Both, dialect: Dialect): void {
         writer = other
           .transaction((theirs) => other.write(theirs, shape, [{ id: ['1'], old: ['x'], new: ['theirs'] }]))
           .catch((error) => {
-            order.push(other.isTransient(error) ? 'refused' : String(error));
+            order.push(other.failures.isTransient(error) ? 'refused' : String(error));
           })
           .finally(() => other.close());
         await writer;
@@ -616,7 +616,7 @@ function describeTransactions(both: Both, dialect: Dialect): void {
         .catch((failure) => failure);
       for (const failure of [error, builder]) {
         expect(failure.message).toEqual(expect.any(String));
-        expect(database.isTransient(failure)).toBe(false);
+        expect(database.failures.isTransient(failure)).toBe(false);
         expect(`${failure.message} ${failure.stack} ${JSON.stringify(failure)}`).not.toContain('TOP-SECRET');
       }
     });
@@ -686,23 +686,23 @@ function describeSurroundings(both: Both, dialect: Dialect): void {
   describe('what surrounds it', () => {
     test("lists sessions of other programs, and none of keyturn's own", async () => {
       const [world, database] = both();
-      const before = await database.sessions();
+      const before = await database.server.sessions();
       const own = await openDatabase(world.url);
       await own.count('catalog_pair');
-      expect(await database.sessions()).toEqual(before);
+      expect(await database.server.sessions()).toEqual(before);
       await own.close();
       const other = await lockHolder(world.url, 'the application');
-      const after = await database.sessions();
+      const after = await database.server.sessions();
       expect(after).toHaveLength((before?.length ?? 0) + 1);
       expect(JSON.stringify(after)).toContain(dialect.program);
       other.kill('SIGKILL');
       await once(other, 'exit');
-      await eventually(async () => expect(await database.sessions()).toEqual(before));
+      await eventually(async () => expect(await database.server.sessions()).toEqual(before));
     });
 
     test('has no warning for tables that nothing copies', async () => {
       const [, database] = both();
-      const warnings = await database.warnings(['catalog_pair']);
+      const warnings = await database.server.warnings(['catalog_pair']);
       expect(warnings.filter((each) => each.includes('catalog_pair'))).toEqual([]);
     });
 

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { isDiskFull } from '../../src/databases/disk-full.ts';
 import { cleaned } from '../../src/databases/mssql/error.ts';
 import { withoutValues } from '../../src/databases/mysql/error.ts';
+import { isDiskFull } from '../../src/databases/open.ts';
 
 /** As mysql2 makes them. */
 const mysql = (errno: number, code: string, sqlMessage: string): unknown =>

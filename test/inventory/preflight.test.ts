@@ -110,9 +110,10 @@ describe('a login on PostgreSQL', () => {
 test('what an engine cannot tell is a warning, never a refusal', async () => {
   const place = await places.many('sqlite', 5, oldKey);
   const database = places.closing(await openDatabase(place.url));
-  const blind: Database = Object.create(database, {
+  const server = Object.create(database.server, {
     privileges: { value: async () => ({ createTable: 'unknown', update: new Map() }) },
   });
+  const blind: Database = Object.create(database, { server: { value: server } });
   for (const name of ['readRange', 'count', 'search', 'longest'] as const)
     Object.defineProperty(blind, name, { value: database[name].bind(database) });
   const catalog = await database.catalog();

@@ -11,6 +11,8 @@ import { emptyTally, type Tally } from '../../src/checkpoint/tally.ts';
 import type { Verification } from '../../src/checkpoint/verification.ts';
 import type { Database, RowId } from '../../src/databases/database.ts';
 import { openDatabase } from '../../src/databases/open.ts';
+import { postgresTraits } from '../../src/databases/postgres/traits.ts';
+import { sqliteTraits } from '../../src/databases/sqlite/traits.ts';
 import type { Field, Job } from '../../src/job/job.ts';
 import { Key } from '../../src/keys/key.ts';
 
@@ -91,6 +93,7 @@ const planned: Parameters<RunTable['insert']>[0] = {
       { target: 'deployment_key', rows: 5 },
     ],
     absent: ['promotion_provider'],
+    survival: postgresTraits.survival,
     unread: [],
     undeclared: [
       {
@@ -134,7 +137,7 @@ export class RecordedRun {
     const database = await openDatabase(url ?? `sqlite:${join(folder, 'checkpoint.sqlite')}`, {
       create: true,
     });
-    await migrate(database.knex);
+    await migrate(database);
     const runs = new RunTable(database.knex);
     await runs.insert({ ...planned, ...part }, macOf(planned.id));
     const run = await runs.get(planned.id);
@@ -252,6 +255,7 @@ export async function verifiedRun(url?: string): Promise<RecordedRun> {
 export async function runWithExceptions(exceptions: readonly Exception[]): Promise<RecordedRun> {
   const recorded = await RecordedRun.start({
     place: 'sqlite:/srv/n8n/database.sqlite',
+    inventory: { ...planned.inventory, survival: sqliteTraits.survival },
     options: { onException: 'skip', maxExceptions: 5000, chunkRows: 500, chunkTimeoutMs: null },
   });
   await recorded.become('rotating');

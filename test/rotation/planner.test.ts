@@ -30,7 +30,7 @@ interface Ground {
 async function ground(engine: Engine, rows: number, bytes = 10): Promise<Ground> {
   const url = engine === 'sqlite' ? `sqlite:${join(places.dir, 'p.sqlite')}` : (await places.postgres()).url;
   const database = places.closing(await openDatabase(url, { create: true }));
-  await migrate(database.knex);
+  await migrate(database);
   await database.knex.raw(
     'create table t (a integer not null, b varchar(20) not null, secret text, primary key (a, b))',
   );

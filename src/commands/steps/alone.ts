@@ -1,4 +1,5 @@
-import type { Database, Session } from '../../databases/database.ts';
+import type { Database } from '../../databases/database.ts';
+import type { Session } from '../../databases/server.ts';
 import { KeyturnError } from '../../error.ts';
 import type { Context } from '../command.ts';
 import { askConsent } from './consent.ts';
@@ -16,7 +17,7 @@ export async function assertAlone(
   database: Database,
   force: boolean | undefined,
 ): Promise<void> {
-  const sessions = await database.sessions();
+  const sessions = await database.server.sessions();
   if (sessions === null) {
     const question = `Whether anybody else is connected to ${database.place} is unknown to this login. Is the application stopped, on every host?`;
     return askConsent(context, [{ flag: '--force', given: force, question }]);

@@ -31,7 +31,7 @@ export async function rotateDry(
   args: Given,
 ): Promise<Outcome> {
   const { database } = opened;
-  const runs = await readHistory(database.knex);
+  const runs = await readHistory(database);
   const unfinished = unfinishedRun(runs);
   if (unfinished !== undefined) {
     throw new KeyturnError(

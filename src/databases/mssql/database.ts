@@ -1,29 +1,27 @@
 import type { Knex } from 'knex';
 import type { Connection, ConnectionConfiguration } from 'tedious';
-import { KeyturnError } from '../../error.ts';
 import type {
   Change,
   Database,
-  Privileges,
   Range,
   Row,
   RowId,
   RowShape,
   RunLock,
-  Session,
   Table,
   Transaction,
 } from '../database.ts';
-import { type Gauges, saysYes } from '../gauge.ts';
+import { plainDialect } from '../dialect.ts';
+import { onConnection } from '../driver-connection.ts';
+import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
-import { type Texts, told, toRow, toRows, where, wholeNumber } from '../statement.ts';
+import { type Texts, toRow, toRows, where, wholeNumber } from '../statement.ts';
 import { type MssqlTable, readCatalog } from './catalog.ts';
-import { isDeniedMssql, isTimeoutMssql, isTransientMssql } from './failures.ts';
-import { mssqlGauges } from './gauges.ts';
+import { mssqlFailures } from './failures.ts';
 import { assertWithin, knexOver } from './knex.ts';
 import { lockMssql } from './lock.ts';
 import { ask, type Parameter, rowByRow, stage } from './request.ts';
-import { privilegesOf, sessionsOf, warningsOf, widenColumn } from './server.ts';
+import { MssqlServer } from './server.ts';
 import { clientConfig, openPool, type Pool } from './session.ts';
 import {
   boundStatement,
@@ -40,7 +38,9 @@ import {
   texts,
   writeStatement,
 } from './statement.ts';
+import { mssqlTraits } from './traits.ts';
 import { describeMssql, type MssqlUrl } from './url.ts';
+import { widenColumn } from './widen.ts';
 
 /** Rows of one UPDATE: at 5,000 locks a statement's locks become one on the table. */
 const statementRows = 2_000;
@@ -51,14 +51,16 @@ export async function openMssql(url: MssqlUrl, login: Login): Promise<Database> 
 }
 
 class MssqlDatabase implements Database {
-  readonly engine = 'mssql';
   readonly place: string;
   readonly knex: Knex;
-  readonly gauges: Gauges;
+  readonly dialect = plainDialect;
+  readonly failures = mssqlFailures;
+  readonly traits = mssqlTraits;
+  readonly server: MssqlServer;
   readonly #pool: Pool;
   readonly #config: ConnectionConfiguration;
   readonly #schema: string;
-  #tables: Promise<Map<string, MssqlTable>> | undefined;
+  readonly #tables: KnownTables<MssqlTable>;
   readonly #ask = (sql: string, values: readonly Parameter[]): Promise<unknown[][]> =>
     this.#rows(sql, values);
 
@@ -68,21 +70,23 @@ class MssqlDatabase implements Database {
     this.#config = config;
     this.#schema = url.schema;
     this.knex = knexOver(pool, url.schema);
-    this.gauges = mssqlGauges(this.#ask);
+    this.server = new MssqlServer(this.#ask, url.schema);
+    this.#tables = new KnownTables(this.place, () =>
+      this.#session(undefined, (connection) => readCatalog(connection, url.schema)),
+    );
   }
 
-  async catalog(): Promise<readonly Table[]> {
-    this.#tables = undefined;
-    return [...(await this.#catalog()).values()].map(told);
+  catalog(): Promise<readonly Table[]> {
+    return this.#tables.refresh();
   }
 
   async count(table: string): Promise<number> {
-    const [row] = await this.#rows(`select count_big(*) from ${source(await this.#table(table))}`);
+    const [row] = await this.#rows(`select count_big(*) from ${source(await this.#tables.get(table))}`);
     return Number(row?.[0]);
   }
 
   async longest(table: string, column: string): Promise<number> {
-    const of = await this.#table(table);
+    const of = await this.#tables.get(table);
     const [row] = await this.#rows(`select coalesce(max(${size(of, column)}), 0) from ${source(of)}`);
     return Number(row?.[0]);
   }
@@ -92,20 +96,20 @@ class MssqlDatabase implements Database {
     after: RowId | null,
     limit: { rows: number; bytes: number },
   ): Promise<RowId | null> {
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     const [row] = await this.#rows(boundStatement(table, shape, after, limit), after ?? []);
     return row === undefined ? null : (row as string[]);
   }
 
   async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     const sql = `select ${limit === undefined ? '' : `top (${wholeNumber(limit)})`} ${texts(table, shape)}
       from ${source(table)} ${where(predicates(table, shape, range))} ${orderBy(shape)}`;
     return toRows(shape, (await this.#rows(sql, bounds(range))) as Texts[]);
   }
 
   async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     const sql = `select ${texts(table, shape)} from ${source(table)}`;
     await this.#session(undefined, (connection) =>
       rowByRow(connection, sql, (row) => each(toRow(shape, row as Texts))),
@@ -114,7 +118,7 @@ class MssqlDatabase implements Database {
 
   async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
     if (ids.length === 0) return [];
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     return this.#session(trx, async (connection) => {
       await stage(connection, idsStaged(shape), ids);
       const { rows } = await ask(connection, readStatement(table, shape, trx !== undefined));
@@ -124,7 +128,7 @@ class MssqlDatabase implements Database {
 
   async write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]> {
     if (changes.length === 0) return [];
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     const done = await this.#session(trx, async (connection) => {
       const written = new Set<number>();
       for (let first = 0; first < changes.length; first += statementRows) {
@@ -157,7 +161,7 @@ class MssqlDatabase implements Database {
     after: RowId | null,
     limit: number,
   ): Promise<Row[]> {
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     const range = { after, upTo: null };
     const values = bounds(range);
     const hits = shape.columns
@@ -173,37 +177,8 @@ class MssqlDatabase implements Database {
     return lockMssql(this.#config, this.#schema, this.place);
   }
 
-  privileges(tables: readonly string[]): Promise<Privileges> {
-    return privilegesOf(this.#ask, this.#schema, tables);
-  }
-
-  sessions(): Promise<Session[] | null> {
-    return sessionsOf(this.#ask);
-  }
-
-  warnings(tables: readonly string[]): Promise<string[]> {
-    return warningsOf(this.#ask, this.#schema, tables);
-  }
-
   widen(table: string, column: string, length: number): Promise<void> {
     return widenColumn(this.#ask, this.#schema, table, column, length);
-  }
-
-  isTransient(error: unknown): boolean {
-    return isTransientMssql(error);
-  }
-
-  isDenied(error: unknown): boolean {
-    return isDeniedMssql(error);
-  }
-
-  isTimeout(error: unknown): boolean {
-    return isTimeoutMssql(error);
-  }
-
-  async ask(sql: string): Promise<boolean> {
-    const [row] = await this.#rows(sql);
-    return saysYes(row?.[0]);
   }
 
   async close(): Promise<void> {
@@ -211,38 +186,14 @@ class MssqlDatabase implements Database {
     await this.#pool.close();
   }
 
-  #catalog(): Promise<Map<string, MssqlTable>> {
-    const reading =
-      this.#tables ?? this.#session(undefined, (connection) => readCatalog(connection, this.#schema));
-    this.#tables = reading;
-    reading.catch(() => {
-      if (this.#tables === reading) this.#tables = undefined;
-    });
-    return reading;
-  }
-
-  async #table(name: string): Promise<MssqlTable> {
-    const table = (await this.#catalog()).get(name);
-    if (table === undefined)
-      throw new KeyturnError('database-missing', `there is no table ${name} in ${this.place}`, {
-        facts: { table: name },
-      });
-    return table;
-  }
-
   async #rows(sql: string, values: readonly Parameter[] = []): Promise<unknown[][]> {
     return (await this.#session(undefined, (connection) => ask(connection, sql, values))).rows;
   }
 
   async #session<T>(trx: Transaction | undefined, work: (connection: Connection) => Promise<T>): Promise<T> {
-    if (trx?.isCompleted()) throw new Error('the transaction is over, or never began');
-    const client = (trx ?? this.knex).client;
-    const connection = await client.acquireConnection();
-    try {
+    return onConnection(this.knex, trx, async (connection: Connection) => {
       assertWithin(connection, trx !== undefined);
-      return await work(connection);
-    } finally {
-      if (trx === undefined) client.releaseConnection(connection);
-    }
+      return work(connection);
+    });
   }
 }

@@ -1,11 +1,11 @@
-import { causedBy, networkCodes } from '../failures.ts';
+import { causedBy, type Failures, networkCodes } from '../failures.ts';
 import type { MssqlError } from './error.ts';
 
 /**
  * https://learn.microsoft.com/en-us/azure/azure-sql/database/troubleshoot-common-errors-issues for the five-digit ones.
- * Not 4060 (no such database, or no right to it): a mistake in the URL far more often than a failover.
+ * Not 4060 (no such database, or no right to it): far more often a mistake in the URL than a failover.
  */
-const numbers = new Set<number | undefined>([
+const transient = new Set<number | undefined>([
   1204, // no lock could be had
   1205, // deadlock victim
   1222, // lock request timeout
@@ -31,8 +31,8 @@ const numbers = new Set<number | undefined>([
   49920, // too many operations
 ]);
 
-/** The driver's words: https://tediousjs.github.io/tedious/ and its sources, then the pool's. */
-const codes = new Set([
+/** Codes of the driver (https://tediousjs.github.io/tedious/ and its source), then of the pool. */
+const transientCodes = new Set([
   ...networkCodes,
   'ESOCKET',
   'ECLOSE', // closed before the request completed
@@ -44,25 +44,32 @@ const codes = new Set([
   'ENOTBEGUN',
 ]);
 
-/** The pools' errors have no codes. */
-const names = new Set<unknown>(['TimeoutError', 'KnexTimeoutError']);
+/** Errors of the pools have no code. */
+const poolErrors = new Set<unknown>(['TimeoutError', 'KnexTimeoutError']);
 
-/** A request's own timeout is none: it would take as long again. */
-export function isTransientMssql(error: unknown): boolean {
-  return causedBy(error, (at) => {
-    if (isMssqlError(at)) return !at.timeout && (numbers.has(at.number) || codes.has(at.code));
-    return names.has((at as { name?: unknown }).name) || /^Connection terminated/.test(String(at.message));
-  });
-}
+/**
+ * No page, no space in the file group, the log is full, a file cannot grow:
+ * https://learn.microsoft.com/en-us/sql/relational-databases/errors-events/database-engine-events-and-errors
+ */
+const full: ReadonlySet<unknown> = new Set([1101, 1105, 9002, 5149]);
 
-/** SELECT, UPDATE… on an object or a column; a statement; VIEW SERVER STATE and its like. */
-export function isDeniedMssql(error: unknown): boolean {
-  return isMssqlError(error) && [229, 230, 262, 297, 300].includes(error.number ?? 0);
-}
+/** SELECT, UPDATE… on an object or a column; a statement; VIEW SERVER STATE and similar. */
+const denied = [229, 230, 262, 297, 300];
 
-export function isTimeoutMssql(error: unknown): boolean {
-  return isMssqlError(error) && error.timeout;
-}
+export const mssqlFailures: Failures = {
+  /** Not for a request that timed out: it would take as long again. */
+  isTransient: (error) =>
+    causedBy(error, (at) => {
+      if (isMssqlError(at)) return !at.timeout && (transient.has(at.number) || transientCodes.has(at.code));
+      return (
+        poolErrors.has((at as { name?: unknown }).name) || /^Connection terminated/.test(String(at.message))
+      );
+    }),
+  isDenied: (error) => isMssqlError(error) && denied.includes(error.number ?? 0),
+  isTimeout: (error) => isMssqlError(error) && error.timeout,
+  isMissingTable: (error) => isMssqlError(error) && error.number === 208,
+  isDiskFull: (error) => causedBy(error, ({ number }) => full.has(number)),
+};
 
 function isMssqlError(error: unknown): error is MssqlError {
   return (error as { name?: unknown } | null)?.name === 'MssqlError';

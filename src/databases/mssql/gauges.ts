@@ -1,5 +1,5 @@
 import type { Gauges } from '../gauge.ts';
-import { isDeniedMssql } from './failures.ts';
+import { mssqlFailures } from './failures.ts';
 import type { Ask } from './request.ts';
 
 /** https://learn.microsoft.com/en-us/sql/relational-databases/system-dynamic-management-views/sys-dm-db-log-space-usage-transact-sql */
@@ -14,7 +14,7 @@ export function mssqlGauges(ask: Ask): Gauges {
           return Number((await ask(sql, []))[0]?.[0]);
         } catch (error) {
           // It needs VIEW SERVER STATE, or VIEW DATABASE STATE in Azure
-          if (isDeniedMssql(error)) return null;
+          if (mssqlFailures.isDenied(error)) return null;
           throw error;
         }
       },

@@ -5,6 +5,7 @@ import dialect from 'knex/lib/dialects/mssql/index.js';
 import dialectTransaction from 'knex/lib/dialects/mssql/transaction.js';
 import type { ConnectionPool } from 'mssql';
 import type { Connection } from 'tedious';
+import { transactionOver } from '../driver-connection.ts';
 import { quietKnex } from '../quiet-knex.ts';
 import { cleaned } from './error.ts';
 import { ask, inTransaction, type Parameter } from './request.ts';
@@ -126,7 +127,7 @@ export function knexOver(pool: ConnectionPool, schema: string): Knex {
  * run, and commit, on its own.
  */
 export function assertWithin(connection: Connection, expected: boolean): void {
-  if (expected && !inTransaction(connection)) throw new Error('the transaction is over, or never began');
+  if (expected && !inTransaction(connection)) throw transactionOver();
 }
 
 function schemaOf(client: Knex.Client): string {

@@ -1,12 +1,41 @@
-import { KeyturnError } from '../../error.ts';
-import type { Privileges, Session } from '../database.ts';
+import { type Gauges, saysYes } from '../gauge.ts';
+import type { Privileges, Server, Session } from '../server.ts';
+import { mssqlGauges } from './gauges.ts';
 import { logFacts, logWarnings } from './log.ts';
 import type { Ask } from './request.ts';
-import { quote } from './statement.ts';
 
 type Answer = 'yes' | 'no' | 'unknown';
 
-export async function privilegesOf(ask: Ask, schema: string, tables: readonly string[]): Promise<Privileges> {
+export class MssqlServer implements Server {
+  readonly gauges: Gauges;
+  readonly #ask: Ask;
+  readonly #schema: string;
+
+  constructor(ask: Ask, schema: string) {
+    this.gauges = mssqlGauges(ask);
+    this.#ask = ask;
+    this.#schema = schema;
+  }
+
+  privileges(tables: readonly string[]): Promise<Privileges> {
+    return privilegesOf(this.#ask, this.#schema, tables);
+  }
+
+  sessions(): Promise<Session[] | null> {
+    return sessionsOf(this.#ask);
+  }
+
+  warnings(tables: readonly string[]): Promise<string[]> {
+    return warningsOf(this.#ask, this.#schema, tables);
+  }
+
+  async ask(sql: string): Promise<boolean> {
+    const [row] = await this.#ask(sql, []);
+    return saysYes(row?.[0]);
+  }
+}
+
+async function privilegesOf(ask: Ask, schema: string, tables: readonly string[]): Promise<Privileges> {
   const readOnly = `databasepropertyex(db_name(), 'Updateability') = 'READ_ONLY'`;
   const may = (right: string): string =>
     `has_perms_by_name(quotename(schema_name(t.schema_id)) + '.' + quotename(t.name), 'OBJECT', '${right}')`;
@@ -33,7 +62,7 @@ export async function privilegesOf(ask: Ask, schema: string, tables: readonly st
  * Without the right to see the server's state a login sees its own sessions only, which is no answer.
  * https://learn.microsoft.com/en-us/sql/relational-databases/system-dynamic-management-views/sys-dm-exec-sessions-transact-sql
  */
-export async function sessionsOf(ask: Ask): Promise<Session[] | null> {
+async function sessionsOf(ask: Ask): Promise<Session[] | null> {
   // Engine edition 5 is Azure SQL Database, where the database's state is enough; an unknown right gives null
   const permitted = `select coalesce(has_perms_by_name(null, null, 'VIEW SERVER STATE'), 0)
     + coalesce(has_perms_by_name(null, null, 'VIEW SERVER PERFORMANCE STATE'), 0)
@@ -52,7 +81,7 @@ export async function sessionsOf(ask: Ask): Promise<Session[] | null> {
   }));
 }
 
-export async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): Promise<string[]> {
+async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): Promise<string[]> {
   const wanted = new Set(tables);
   // What a login may not see, or a version does not have, warns of nothing
   const told = async (sql: string): Promise<unknown[][]> =>
@@ -88,33 +117,4 @@ export async function warningsOf(ask: Ask, schema: string, tables: readonly stri
     ),
     ...logWarnings(await logFacts(ask)),
   ];
-}
-
-/** The whole declaration is said again: what is left out would take the database's defaults. A DEFAULT is a constraint, and stays. */
-export async function widenColumn(
-  ask: Ask,
-  schema: string,
-  table: string,
-  column: string,
-  length: number,
-): Promise<void> {
-  const [found] = await ask(
-    `select type_name(c.system_type_id), c.collation_name, c.is_nullable, c.user_type_id - c.system_type_id
-      from sys.columns c join sys.tables t on t.object_id = c.object_id
-      where t.schema_id = schema_id(@p0) and t.name = @p1 and c.name = @p2`,
-    [schema, table, column],
-  );
-  const [type, collation, nullable, alias] = found ?? [];
-  // 8,000 bytes is what has a number; beyond it is max. A fixed length would pad the values that are there
-  const most = { varchar: 8000, nvarchar: 4000, varbinary: 8000 }[String(type)];
-  if (most === undefined || alias !== 0)
-    throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {
-      hint: 'widen it as the application allows',
-      facts: { target: table, column },
-    });
-  await ask(
-    `alter table ${quote(schema)}.${quote(table)} alter column ${quote(column)} ${type}(${length > most ? 'max' : BigInt(length)})
-      ${collation == null ? '' : `collate ${collation}`} ${nullable ? 'null' : 'not null'}`,
-    [],
-  );
 }

@@ -1,10 +1,9 @@
-import { KeyturnError } from '../../error.ts';
+import { decode, hostOf, invalidUrl, partsOf, userText } from '../url.ts';
 
 /** `strict` is TDS 8.0: TLS before the first byte of the protocol. */
 export type Encrypt = boolean | 'strict';
 
 export interface MssqlUrl {
-  readonly engine: 'mssql';
   readonly host: string;
   /** Undefined: the SQL Server Browser is asked for the named instance's port. */
   readonly port: number | undefined;
@@ -18,7 +17,8 @@ export interface MssqlUrl {
   readonly trustServerCertificate: boolean;
 }
 
-const shape = 'mssql://user@host:1433/database?schema=dbo, or Server=host,1433;Database=…;User Id=…';
+export const mssqlShape = 'mssql://user@host:1433/database?schema=dbo';
+const shapes = `${mssqlShape}, or Server=host,1433;Database=…;User Id=…`;
 
 /** https://learn.microsoft.com/en-us/dotnet/api/microsoft.data.sqlclient.sqlconnection.connectionstring */
 const words = {
@@ -33,24 +33,31 @@ const words = {
   schema: ['schema'],
 } as const;
 
-export function isAdo(text: string): boolean {
+export function isMssql(text: string): boolean {
+  return /^mssql:/i.test(text) || isAdo(text);
+}
+
+export function parseMssql(text: string): MssqlUrl {
+  return isAdo(text) && !/^mssql:/i.test(text) ? parseAdo(text) : parseUrl(text);
+}
+
+function isAdo(text: string): boolean {
   return /(^|;)\s*(server|data source|addr(ess)?|network address)\s*=/i.test(text);
 }
 
 /** ADO.NET's form; what keyturn has no use for (pool sizes, timeouts…) is passed over. */
-export function parseAdo(text: string): MssqlUrl {
+function parseAdo(text: string): MssqlUrl {
   const entries = readAdo(text);
   const word = (name: keyof typeof words): string | undefined =>
     words[name].map((key) => entries.get(key)).find((value) => value !== undefined && value !== '');
   const authentication = word('authentication');
   if (isYes(word('integrated')) || (authentication && !/^sql ?password$/i.test(authentication)))
-    throw refused('the connection string asks for a login of the operating system or of Entra ID', {
+    throw invalidUrl('the connection string asks for a login of the operating system or of Entra ID', {
       hint: 'give keyturn a login of SQL Server: User Id=…, and its password in KEYTURN_DATABASE_PASSWORD',
     });
   const server = word('server');
-  if (server === undefined) throw refused('the connection string names no server', { hint: shape });
+  if (server === undefined) throw invalidUrl('the connection string names no server', { hint: shapes });
   return {
-    engine: 'mssql',
     ...place(server),
     user: word('user'),
     password: word('password'),
@@ -61,19 +68,13 @@ export function parseAdo(text: string): MssqlUrl {
   };
 }
 
-export function parseMssql(text: string): MssqlUrl {
+function parseUrl(text: string): MssqlUrl {
   // The instance's backslash is no character of a URL's host
-  const plain = text.replaceAll('\\', '%5C');
-  const url = URL.canParse(plain) ? new URL(plain) : undefined;
-  if (url === undefined)
-    throw refused('the database URL is malformed', {
-      hint: `write it as ${shape}; a password's special characters are percent-encoded, or leave the password to KEYTURN_DATABASE_PASSWORD`,
-    });
+  const { url } = partsOf(text.replaceAll('\\', '%5C'), shapes);
   const query = new Map([...url.searchParams].map(([name, value]) => [name.toLowerCase(), value]));
-  const { host, instance } = place(decode(url.hostname).replace(/^\[(.*)\]$/, '$1') || 'localhost');
+  const { host, instance } = place(hostOf(url) || 'localhost');
   const named = instance ?? (query.get('instance') || undefined);
   return {
-    engine: 'mssql',
     host,
     instance: named,
     port: url.port === '' ? (named === undefined ? 1433 : undefined) : Number(url.port),
@@ -88,7 +89,6 @@ export function parseMssql(text: string): MssqlUrl {
 
 /** Where it is, for people: no password. */
 export function describeMssql(url: MssqlUrl): string {
-  const user = url.user === undefined ? '' : `${encodeURIComponent(url.user)}@`;
   const host = url.host.includes(':') ? `[${url.host}]` : url.host;
   const port = url.port === undefined ? '' : `:${url.port}`;
   const query = [
@@ -97,17 +97,17 @@ export function describeMssql(url: MssqlUrl): string {
     ...(url.encrypt === true ? [] : [`encrypt=${url.encrypt}`]),
     ...(url.trustServerCertificate ? ['trustServerCertificate=true'] : []),
   ];
-  return `mssql://${user}${host}${port}/${encodeURIComponent(url.database ?? '')}?${query.join('&')}`;
+  return `mssql://${userText(url.user)}${host}${port}/${encodeURIComponent(url.database ?? '')}?${query.join('&')}`;
 }
 
 /** `[tcp:]host[\instance][,port]`; a port wins over an instance's name. */
 function place(server: string): Pick<MssqlUrl, 'host' | 'instance' | 'port'> {
   if (/^(np|lpc|admin):|^\\\\/i.test(server))
-    throw refused('the server is named by a pipe or by shared memory', {
+    throw invalidUrl('the server is named by a pipe or by shared memory', {
       hint: 'keyturn speaks TCP: Server=tcp:host,1433',
     });
   const parts = /^(?:tcp:)?([^\\,]+)(?:\\([^,]+))?(?:,\s*(\d+))?$/i.exec(server.trim());
-  if (parts === null) throw refused('the server of the database URL is malformed', { hint: shape });
+  if (parts === null) throw invalidUrl('the server of the database URL is malformed', { hint: shapes });
   const [, host = '', instance, port] = parts.map((part) => part?.trim());
   return {
     host: /^(\.|\(local\))$/i.test(host) ? 'localhost' : host,
@@ -126,7 +126,8 @@ function readAdo(text: string): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();
   while (entry.lastIndex < text.length) {
     const found = entry.exec(text);
-    if (found === null) throw refused('the connection string is malformed', { hint: `write it as ${shape}` });
+    if (found === null)
+      throw invalidUrl('the connection string is malformed', { hint: `write it as ${shapes}` });
     const [, key = '', double, single, bare] = found;
     const value = double?.replaceAll('""', '"') ?? single?.replaceAll("''", "'") ?? bare ?? '';
     entries.set(key.toLowerCase(), value);
@@ -140,21 +141,9 @@ function encryption(value: string | undefined): Encrypt {
   if (word === 'strict') return 'strict';
   if (['true', 'yes', 'mandatory'].includes(word)) return true;
   if (['false', 'no', 'optional'].includes(word)) return false;
-  throw refused('the encrypt of the database URL is unknown', { hint: 'one of true, false, strict' });
+  throw invalidUrl('the encrypt of the database URL is unknown', { hint: 'one of true, false, strict' });
 }
 
 function isYes(value: string | undefined): boolean {
   return ['true', 'yes', 'sspi'].includes(value?.toLowerCase() ?? '');
-}
-
-function decode(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch (cause) {
-    throw refused('the database URL has a stray % sign', { hint: 'a literal % is written %25', cause });
-  }
-}
-
-function refused(message: string, more: { hint: string; cause?: unknown }): KeyturnError {
-  return new KeyturnError('database-url', message, more);
 }

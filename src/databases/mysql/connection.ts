@@ -4,13 +4,13 @@ import { quietKnex } from '../quiet-knex.ts';
 import type { Texts } from '../statement.ts';
 import { Taken } from '../taken.ts';
 import { withoutValues } from './error.ts';
-import type { MysqlServer } from './session.ts';
+import type { ReachedServer } from './session.ts';
 
 /** The driver's own, and what knex calls it. */
 export type Held = Connection & { readonly __knexUid: string };
 
 /** @param failed is told of every statement of knex's own that fails, by its connection's name */
-export function mysqlKnex(server: MysqlServer, failed: (connection: string, error: unknown) => void): Knex {
+export function mysqlKnex(server: ReachedServer, failed: (connection: string, error: unknown) => void): Knex {
   const made = knex({
     client: 'mysql2',
     connection: server.config as unknown as Knex.MySql2ConnectionConfig,
@@ -31,7 +31,7 @@ export function mysqlKnex(server: MysqlServer, failed: (connection: string, erro
   return made;
 }
 
-async function prepareSession(connection: Connection, { sessionSql }: MysqlServer): Promise<void> {
+async function prepareSession(connection: Connection, { sessionSql }: ReachedServer): Promise<void> {
   for (const sql of sessionSql) await connection.promise().query(sql);
 }
 

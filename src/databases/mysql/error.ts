@@ -48,13 +48,3 @@ export function withoutValues(error: unknown): unknown {
 export function numberOf(error: unknown): number {
   return Number((error as { errno?: unknown } | null)?.errno ?? 0);
 }
-
-/** This login lacks a right: on the database, a table, a column, a routine, or a global one. */
-export function isDeniedMysql(error: unknown): boolean {
-  return [1044, 1045, 1142, 1143, 1227, 1370].includes(numberOf(error));
-}
-
-/** MySQL's max_execution_time (of SELECTs only), MariaDB's max_statement_time. */
-export function isTimeoutMysql(error: unknown): boolean {
-  return [1969, 3024].includes(numberOf(error));
-}

@@ -1,6 +1,7 @@
 import type { Gauges } from '../gauge.ts';
 import type { Ask } from './catalog.ts';
-import { isDeniedMysql, numberOf } from './error.ts';
+import { numberOf } from './error.ts';
+import { mysqlFailures } from './failures.ts';
 
 /** How far its replicas are behind, a server does not know. */
 export function mysqlGauges(ask: Ask): Gauges {
@@ -12,7 +13,7 @@ export function mysqlGauges(ask: Ask): Gauges {
         try {
           return (await ask('show binary logs')).reduce((sum, [, size]) => sum + Number(size), 0);
         } catch (error) {
-          if (isDeniedMysql(error)) return null;
+          if (mysqlFailures.isDenied(error)) return null;
           // ER_NO_BINARY_LOGGING
           if (numberOf(error) === 1381) return 0;
           throw error;

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import mysql from 'mysql2/promise';
 import type { RunLock } from '../database.ts';
 import { HeldLock, lockedByAnother, pooled } from '../held-lock.ts';
-import type { MysqlServer } from './session.ts';
+import type { ReachedServer } from './session.ts';
 
 /**
  * A session's named lock, on a connection of its own: it outlives transactions and dies with the process, whatever kills it.
  * https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
  */
-export async function lockMysql({ config, sessionSql }: MysqlServer, place: string): Promise<RunLock> {
+export async function lockMysql({ config, sessionSql }: ReachedServer, place: string): Promise<RunLock> {
   const connection = await mysql.createConnection(config);
   const lock = new HeldLock(place);
   connection.on('error', (error) => lock.lose(error));

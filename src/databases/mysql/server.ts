@@ -1,20 +1,62 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Privileges, Session } from '../database.ts';
+import { type Gauges, saysYes } from '../gauge.ts';
+import type { KnownTables } from '../known-tables.ts';
+import type { Privileges, Server, Session } from '../server.ts';
 import type { Ask, MysqlTable } from './catalog.ts';
-import { isDeniedMysql, numberOf } from './error.ts';
+import { numberOf } from './error.ts';
+import { mysqlFailures } from './failures.ts';
+import { mysqlGauges } from './gauges.ts';
 import { sessionMark } from './session.ts';
 import { quote } from './statement.ts';
+import { assertTransacted } from './write.ts';
 
 type Answer = 'yes' | 'no' | 'unknown';
 
 /** Has the server prepare a statement, which checks its rights, and runs nothing. */
 export type Prepare = (sql: string) => Promise<void>;
 
+export class MysqlServer implements Server {
+  readonly gauges: Gauges;
+  readonly #ask: Ask;
+  readonly #prepare: Prepare;
+  readonly #tables: KnownTables<MysqlTable>;
+  readonly #mariadb: boolean;
+
+  constructor(ask: Ask, prepare: Prepare, tables: KnownTables<MysqlTable>, mariadb: boolean) {
+    this.gauges = mysqlGauges(ask);
+    this.#ask = ask;
+    this.#prepare = prepare;
+    this.#tables = tables;
+    this.#mariadb = mariadb;
+  }
+
+  /** Throws `no-transactions` too, since this is asked before anything is written. */
+  async privileges(tables: readonly string[]): Promise<Privileges> {
+    const known = await this.#tables.all();
+    for (const name of tables) assertTransacted(known.get(name) ?? { name, untransacted: null });
+    const named = new Map(tables.map((name) => [name, known.get(name)]));
+    return privilegesOf(this.#ask, this.#prepare, this.#mariadb, named);
+  }
+
+  sessions(): Promise<Session[] | null> {
+    return sessionsOf(this.#ask);
+  }
+
+  warnings(tables: readonly string[]): Promise<string[]> {
+    return warningsOf(this.#ask, tables);
+  }
+
+  async ask(sql: string): Promise<boolean> {
+    const [row] = await this.#ask(sql);
+    return saysYes(row?.[0]);
+  }
+}
+
 /**
  * Grants come by user, host, role, database pattern, table and column: what counts is the server's own check, of a
  * statement that is never run. A server that is read-only to most takes writes of some.
  */
-export async function privilegesOf(
+async function privilegesOf(
   ask: Ask,
   prepare: Prepare,
   mariadb: boolean,
@@ -47,7 +89,7 @@ async function mayRun(prepared: Promise<void>): Promise<Answer> {
     await prepared;
     return 'yes';
   } catch (error) {
-    return isDeniedMysql(error) && numberOf(error) !== 1143 ? 'no' : 'unknown';
+    return mysqlFailures.isDenied(error) && numberOf(error) !== 1143 ? 'no' : 'unknown';
   }
 }
 
@@ -67,7 +109,7 @@ const settledMs = 1_000;
  * Without the right PROCESS, a login sees its own threads only.
  * https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html#priv_process
  */
-export async function sessionsOf(ask: Ask): Promise<Session[] | null> {
+async function sessionsOf(ask: Ask): Promise<Session[] | null> {
   // This table asks for PROCESS, and for nothing else
   const seesAll = await ask('select count(*) from information_schema.innodb_trx').then(
     () => true,
@@ -103,7 +145,7 @@ export async function sessionsOf(ask: Ask): Promise<Session[] | null> {
   }));
 }
 
-export async function warningsOf(ask: Ask, tables: readonly string[]): Promise<string[]> {
+async function warningsOf(ask: Ask, tables: readonly string[]): Promise<string[]> {
   const versioned = await ask(
     `select table_name from information_schema.tables
      where table_schema = database() and table_type = 'SYSTEM VERSIONED' order by table_name`,

@@ -1,11 +1,11 @@
 import mysql from 'mysql2/promise';
 import { KeyturnError } from '../../error.ts';
-import { describeUrl, type MysqlUrl } from '../database-url.ts';
 import { type Login, pem } from '../login.ts';
 import { numberOf, withoutValues } from './error.ts';
+import { describeMysql, type MysqlUrl } from './url.ts';
 
 /** A server that was reached, and what has to be known of it. */
-export interface MysqlServer {
+export interface ReachedServer {
   readonly config: mysql.ConnectionOptions;
   readonly mariadb: boolean;
   /** Bytes of the largest statement that it takes, parameters included. */
@@ -28,7 +28,7 @@ interface Facts {
 export const sessionMark = 'keyturn-session-';
 
 /** A server as the URL and the login tell, that is known to connect. */
-export async function connectable(url: MysqlUrl, login: Login): Promise<MysqlServer> {
+export async function connectable(url: MysqlUrl, login: Login): Promise<ReachedServer> {
   const config = clientConfig(url, login);
   const ssl = await sslOf(url);
   if (ssl === undefined) return tried(config, url, login);
@@ -72,7 +72,7 @@ async function sslOf({ sslMode, sslFiles }: MysqlUrl): Promise<mysql.SslOptions 
   };
 }
 
-async function tried(config: mysql.ConnectionOptions, url: MysqlUrl, login: Login): Promise<MysqlServer> {
+async function tried(config: mysql.ConnectionOptions, url: MysqlUrl, login: Login): Promise<ReachedServer> {
   let connection: mysql.Connection | undefined;
   try {
     connection = await mysql.createConnection(config);
@@ -108,7 +108,7 @@ function assertVersion({ mariadb, version }: Facts, url: MysqlUrl): void {
     .split('.')
     .map(Number);
   if (mariadb ? major > 10 || (major === 10 && minor >= 6) : major >= 8) return;
-  throw new KeyturnError('database-unreachable', `${describeUrl(url)} is version ${version}`, {
+  throw new KeyturnError('database-unreachable', `${describeMysql(url)} is version ${version}`, {
     hint: 'keyturn works with MySQL 8.0 or later, and MariaDB 10.6 or later',
   });
 }
@@ -149,7 +149,7 @@ function sessionSql({ mariadb, statementBinlog }: Facts, login: Login): string[]
 function refusal(error: unknown, url: MysqlUrl): KeyturnError {
   const cause = withoutValues(error);
   const { code = '', message = '' } = cause as { code?: string; message?: string };
-  const place = describeUrl(url);
+  const place = describeMysql(url);
   const unreachable = (what: string, hint: string): KeyturnError =>
     new KeyturnError('database-unreachable', what, { hint, cause });
   switch (numberOf(cause)) {

@@ -1,31 +1,28 @@
 import knex, { type Knex } from 'knex';
 import type pg from 'pg';
-import { KeyturnError } from '../../error.ts';
 import type {
   Change,
   Database,
-  Privileges,
   Range,
   Row,
   RowId,
   RowShape,
   RunLock,
-  Session,
   Table,
   Transaction,
 } from '../database.ts';
-import { describeUrl, type PostgresUrl } from '../database-url.ts';
-import { type Gauges, saysYes } from '../gauge.ts';
+import { plainDialect } from '../dialect.ts';
+import { onConnection } from '../driver-connection.ts';
+import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
 import { quietKnex } from '../quiet-knex.ts';
-import { type Texts, told, toRow, toRows, where, wholeNumber, written } from '../statement.ts';
+import { type Texts, toRow, toRows, where, wholeNumber, written } from '../statement.ts';
 import { arrayParameter } from './array.ts';
 import { type PostgresTable, readCatalog } from './catalog.ts';
-import { isTransientPostgres } from './failures.ts';
-import { postgresGauges } from './gauges.ts';
+import { postgresFailures } from './failures.ts';
 import { lockPostgres } from './lock.ts';
 import { rowByRow } from './rows.ts';
-import { privilegesOf, sessionsOf, warningsOf, widenColumn } from './server.ts';
+import { PostgresServer } from './server.ts';
 import { connectable, prepareSession } from './session.ts';
 import {
   compare,
@@ -38,27 +35,29 @@ import {
   value,
   writeStatement,
 } from './statement.ts';
+import { postgresTraits } from './traits.ts';
+import { describePostgres, type PostgresUrl } from './url.ts';
+import { widenColumn } from './widen.ts';
 
 export async function openPostgres(url: PostgresUrl, login: Login): Promise<Database> {
   return new PostgresDatabase(await connectable(url, login), url);
 }
 
-/**
- * Statements go to the driver itself and not through `knex.raw`: there a `?` in an identifier is a binding, and an error's
- * message repeats the bindings, which are ciphertexts (invariant 9).
- */
 class PostgresDatabase implements Database {
-  readonly engine = 'postgres';
   readonly place: string;
   readonly knex: Knex;
+  readonly dialect = plainDialect;
+  readonly failures = postgresFailures;
+  readonly traits = postgresTraits;
+  readonly server: PostgresServer;
   readonly #config: pg.ClientConfig;
   readonly #schema: string;
-  #tables: Promise<Map<string, PostgresTable>> | undefined;
+  readonly #tables: KnownTables<PostgresTable>;
   readonly #ask = async (sql: string, values: readonly unknown[]): Promise<(string | null)[][]> =>
     (await this.#rows(sql, values)) as (string | null)[][];
 
   constructor(config: pg.ClientConfig, url: PostgresUrl) {
-    this.place = describeUrl(url);
+    this.place = describePostgres(url);
     this.#config = config;
     this.#schema = url.schema;
     this.knex = knex({
@@ -70,20 +69,23 @@ class PostgresDatabase implements Database {
       pool: { min: 0, max: 4, afterCreate: prepareSession },
     });
     this.knex.on('query-error', withoutRow);
+    this.server = new PostgresServer(this.#ask, this.knex, url.schema);
+    this.#tables = new KnownTables(this.place, () =>
+      this.#session(undefined, (client) => readCatalog(client, url.schema)),
+    );
   }
 
-  async catalog(): Promise<readonly Table[]> {
-    this.#tables = undefined;
-    return [...(await this.#catalog()).values()].map(told);
+  catalog(): Promise<readonly Table[]> {
+    return this.#tables.refresh();
   }
 
   async count(table: string): Promise<number> {
-    const [row] = await this.#rows(`select count(*)::text from ${source(await this.#table(table))}`, []);
+    const [row] = await this.#rows(`select count(*)::text from ${source(await this.#tables.get(table))}`, []);
     return Number(row?.[0]);
   }
 
   async longest(table: string, column: string): Promise<number> {
-    const of = await this.#table(table);
+    const of = await this.#tables.get(table);
     const [row] = await this.#rows(
       `select coalesce(max(length(${value(of, column)})), 0) from ${source(of)}`,
       [],
@@ -96,7 +98,7 @@ class PostgresDatabase implements Database {
     after: RowId | null,
     limit: { rows: number; bytes: number },
   ): Promise<RowId | null> {
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     const id = shape.id.map((column) => idColumn(table, column));
     const keys = id.map((_, place) => `k${place}`);
     const size =
@@ -114,21 +116,21 @@ class PostgresDatabase implements Database {
   }
 
   async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     const sql = `select ${texts(table, shape)} from ${source(table)} ${where(predicates(table, shape, range))}
       ${orderBy(table, shape)} ${limit === undefined ? '' : `limit ${wholeNumber(limit)}`}`;
     return toRows(shape, await this.#rows(sql, [...(range.after ?? []), ...(range.upTo ?? [])]));
   }
 
   async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     const text = `select ${texts(table, shape)} from ${source(table)}`;
     await this.#session(undefined, (client) => rowByRow(client, text, (row) => each(toRow(shape, row))));
   }
 
   async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
     if (ids.length === 0) return [];
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     const wanted = shape.id.map((_, place) => `$${place + 1}::text[]`);
     const same = shape.id.map((column, place) => compare(table, column, `w.i${place}`)('='));
     // In id order, so that two lockers cannot meet head-on
@@ -147,7 +149,7 @@ class PostgresDatabase implements Database {
 
   async write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]> {
     if (changes.length === 0) return [];
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     const { sql, name } = writeStatement(table, shape);
     const array = (column: string, of: (change: Change) => string | null | undefined): Buffer =>
       arrayParameter(
@@ -183,7 +185,7 @@ class PostgresDatabase implements Database {
     after: RowId | null,
     limit: number,
   ): Promise<Row[]> {
-    const table = await this.#table(shape.table);
+    const table = await this.#tables.get(shape.table);
     const bounds = predicates(table, shape, { after, upTo: null });
     const first = (after?.length ?? 0) + 1;
     // "C": a nondeterministic collation has no substring search before PostgreSQL 18, and a needle is bytes anyway
@@ -200,65 +202,12 @@ class PostgresDatabase implements Database {
     return lockPostgres(this.#config, this.#schema, this.place);
   }
 
-  privileges(tables: readonly string[]): Promise<Privileges> {
-    return privilegesOf(this.#ask, this.#schema, tables);
-  }
-
-  sessions(): Promise<Session[]> {
-    return sessionsOf(this.#ask);
-  }
-
-  warnings(tables: readonly string[]): Promise<string[]> {
-    return warningsOf(this.#ask, this.#schema, tables);
-  }
-
   widen(table: string, column: string, length: number): Promise<void> {
     return widenColumn(this.#ask, this.#schema, table, column, length);
   }
 
-  isTransient(error: unknown): boolean {
-    return isTransientPostgres(error);
-  }
-
-  /** 42501 insufficient_privilege; a row-level policy that would hide rows says so too (row_security is off). */
-  isDenied(error: unknown): boolean {
-    return (error as { code?: unknown } | null)?.code === '42501';
-  }
-
-  /** 57014 query_canceled: https://www.postgresql.org/docs/current/errcodes-appendix.html */
-  isTimeout(error: unknown): boolean {
-    return (error as { code?: unknown } | null)?.code === '57014';
-  }
-
-  get gauges(): Gauges {
-    return postgresGauges(this.knex);
-  }
-
-  async ask(sql: string): Promise<boolean> {
-    const [row] = await this.#rows(sql, []);
-    return saysYes(row?.[0]);
-  }
-
   async close(): Promise<void> {
     await this.knex.destroy();
-  }
-
-  #catalog(): Promise<Map<string, PostgresTable>> {
-    const reading = this.#tables ?? this.#session(undefined, (client) => readCatalog(client, this.#schema));
-    this.#tables = reading;
-    reading.catch(() => {
-      if (this.#tables === reading) this.#tables = undefined;
-    });
-    return reading;
-  }
-
-  async #table(name: string): Promise<PostgresTable> {
-    const table = (await this.#catalog()).get(name);
-    if (table === undefined)
-      throw new KeyturnError('database-missing', `there is no table ${name} in ${this.place}`, {
-        facts: { table: name },
-      });
-    return table;
   }
 
   /** @param name of the prepared statement, where one is worth keeping on its connection */
@@ -273,16 +222,10 @@ class PostgresDatabase implements Database {
   }
 
   async #session<T>(trx: Transaction | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {
-    // knex calls a transaction's work even after a failed BEGIN; a statement would then run, and commit, on its own
-    if (trx?.isCompleted()) throw new Error('the transaction is over, or never began');
-    const client = (trx ?? this.knex).client;
-    const connection = await client.acquireConnection();
     try {
-      return await work(connection);
+      return await onConnection(this.knex, trx, work);
     } catch (error) {
       throw withoutRow(error);
-    } finally {
-      if (trx === undefined) client.releaseConnection(connection);
     }
   }
 }

@@ -1,7 +1,7 @@
-import { causedBy, networkCodes } from '../failures.ts';
+import { causedBy, type Failures, networkCodes } from '../failures.ts';
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const codes = new Set([
+const transient = new Set([
   '40001', // serialization_failure
   '40P01', // deadlock_detected
   '55P03', // lock_not_available (lock_timeout)
@@ -14,15 +14,28 @@ const codes = new Set([
   ...networkCodes,
 ]);
 
-/** The driver's and the pool's own words for a lost connection carry no code. */
-const messages =
+/** Texts of the driver and of the pool for a lost connection; these errors have no code. */
+const lostConnection =
   /^(.* - )?(Connection terminated|Client has encountered a connection error|Client was closed|timeout expired|timeout exceeded when trying to connect|Knex: Timeout acquiring)/s;
 
-export function isTransientPostgres(error: unknown): boolean {
-  return causedBy(
-    error,
-    ({ code, message }) =>
-      (typeof code === 'string' && (codes.has(code) || /^08[0-9A-Z]{3}$/.test(code))) ||
-      (typeof message === 'string' && messages.test(message)),
-  );
+export const postgresFailures: Failures = {
+  isTransient: (error) =>
+    causedBy(
+      error,
+      ({ code, message }) =>
+        (typeof code === 'string' && (transient.has(code) || /^08[0-9A-Z]{3}$/.test(code))) ||
+        (typeof message === 'string' && lostConnection.test(message)),
+    ),
+  /** insufficient_privilege; also for a row-level policy that would hide rows, since row_security is off. */
+  isDenied: (error) => codeOf(error) === '42501',
+  /** query_canceled */
+  isTimeout: (error) => codeOf(error) === '57014',
+  /** undefined_table */
+  isMissingTable: (error) => codeOf(error) === '42P01',
+  /** disk_full */
+  isDiskFull: (error) => causedBy(error, ({ code }) => code === '53100'),
+};
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | null)?.code;
 }

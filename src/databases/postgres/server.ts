@@ -1,13 +1,43 @@
-import { KeyturnError } from '../../error.ts';
-import type { Privileges, Session } from '../database.ts';
-import { quote } from './statement.ts';
+import type { Knex } from 'knex';
+import { type Gauges, saysYes } from '../gauge.ts';
+import type { Privileges, Server, Session } from '../server.ts';
+import { postgresGauges } from './gauges.ts';
 
 /** Runs a statement with `$n` parameters; rows as arrays of texts. */
 export type Ask = (sql: string, values: readonly unknown[]) => Promise<(string | null)[][]>;
 
 type Answer = 'yes' | 'no' | 'unknown';
 
-export async function privilegesOf(ask: Ask, schema: string, tables: readonly string[]): Promise<Privileges> {
+export class PostgresServer implements Server {
+  readonly gauges: Gauges;
+  readonly #ask: Ask;
+  readonly #schema: string;
+
+  constructor(ask: Ask, knex: Knex, schema: string) {
+    this.gauges = postgresGauges(knex);
+    this.#ask = ask;
+    this.#schema = schema;
+  }
+
+  privileges(tables: readonly string[]): Promise<Privileges> {
+    return privilegesOf(this.#ask, this.#schema, tables);
+  }
+
+  sessions(): Promise<Session[]> {
+    return sessionsOf(this.#ask);
+  }
+
+  warnings(tables: readonly string[]): Promise<string[]> {
+    return warningsOf(this.#ask, this.#schema, tables);
+  }
+
+  async ask(sql: string): Promise<boolean> {
+    const [row] = await this.#ask(sql, []);
+    return saysYes(row?.[0]);
+  }
+}
+
+async function privilegesOf(ask: Ask, schema: string, tables: readonly string[]): Promise<Privileges> {
   // A grant on some columns only may suffice or not: unknown. A standby takes no writes, whatever was granted.
   const sql = `select c.relname, case
       when pg_is_in_recovery() then 'no'
@@ -29,7 +59,7 @@ export async function privilegesOf(ask: Ask, schema: string, tables: readonly st
  * Another login's session is listed even without pg_read_all_stats, but what program it is and where it comes from is not.
  * https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW
  */
-export async function sessionsOf(ask: Ask): Promise<Session[]> {
+async function sessionsOf(ask: Ask): Promise<Session[]> {
   const sql = `select nullif(application_name, ''), coalesce(client_hostname, host(client_addr)), r.rolname
     from pg_stat_activity a left join pg_roles r on r.oid = a.usesysid
     where a.datname = current_database() and a.pid <> pg_backend_pid()
@@ -43,7 +73,7 @@ export async function sessionsOf(ask: Ask): Promise<Session[]> {
   }));
 }
 
-export async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): Promise<string[]> {
+async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): Promise<string[]> {
   const published = await ask(
     'select tablename, string_agg(pubname, $3 order by pubname) from pg_publication_tables where schemaname = $1 and tablename = any ($2) group by tablename order by tablename',
     [schema, [...tables], ', '],
@@ -62,32 +92,4 @@ export async function warningsOf(ask: Ask, schema: string, tables: readonly stri
       ? ['WAL is archived: the archive grows by every row written, and keeps the old ciphertext']
       : []),
   ];
-}
-
-/** The whole declaration is said again: a type without its collation would take the type's own. */
-export async function widenColumn(
-  ask: Ask,
-  schema: string,
-  table: string,
-  column: string,
-  length: number,
-): Promise<void> {
-  const [found] = await ask(
-    `select t.typname, t.typtype, (select quote_ident(n.nspname) || '.' || quote_ident(co.collname) from pg_collation co
-        join pg_namespace n on n.oid = co.collnamespace where co.oid = a.attcollation and co.oid <> t.typcollation)
-      from pg_attribute a join pg_type t on t.oid = a.atttypid
-      where a.attrelid = (quote_ident($1) || '.' || quote_ident($2))::regclass and a.attname = $3`,
-    [schema, table, column],
-  );
-  const type = { varchar: 'varchar', bpchar: 'char' }[found?.[0] ?? ''];
-  if (type === undefined || found?.[1] !== 'b')
-    throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {
-      hint: 'widen it as the application allows',
-      facts: { target: table, column },
-    });
-  const collation = found?.[2] == null ? '' : ` collate ${found[2]}`;
-  await ask(
-    `alter table ${quote(schema)}.${quote(table)} alter column ${quote(column)} type ${type}(${BigInt(length)})${collation}`,
-    [],
-  );
 }

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { KeyturnError } from '../../error.ts';
-import { describeUrl, type PostgresUrl, type SslMode } from '../database-url.ts';
 import { type Login, pem } from '../login.ts';
+import { describePostgres, type PostgresUrl, type SslMode } from './url.ts';
 
 type Ssl = NonNullable<pg.ClientConfig['ssl']>;
 
@@ -84,9 +84,13 @@ async function tried(config: pg.ClientConfig, url: PostgresUrl): Promise<pg.Clie
     await client.connect();
     const found = await client.query('select from pg_namespace where nspname = $1', [url.schema]);
     if (found.rowCount === 0)
-      throw new KeyturnError('database-missing', `there is no schema ${url.schema} in ${describeUrl(url)}`, {
-        hint: 'name the schema of the application: …?schema=name',
-      });
+      throw new KeyturnError(
+        'database-missing',
+        `there is no schema ${url.schema} in ${describePostgres(url)}`,
+        {
+          hint: 'name the schema of the application: …?schema=name',
+        },
+      );
     return config;
   } catch (error) {
     throw error instanceof KeyturnError ? error : refusal(error, url);
@@ -98,7 +102,7 @@ async function tried(config: pg.ClientConfig, url: PostgresUrl): Promise<pg.Clie
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html; the server's texts never hold a password (tested). */
 function refusal(cause: unknown, url: PostgresUrl): KeyturnError {
   const { code = '', message = '' } = cause as { code?: string; message?: string };
-  const place = describeUrl(url);
+  const place = describePostgres(url);
   const unreachable = (what: string, hint: string): KeyturnError =>
     new KeyturnError('database-unreachable', what, { hint, cause });
   if (code === '3D000')

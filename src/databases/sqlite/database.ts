@@ -1,33 +1,27 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type SqliteConnection from 'better-sqlite3';
 import type { Knex } from 'knex';
-import { KeyturnError } from '../../error.ts';
 import type {
   Change,
   Database,
-  Privileges,
   Range,
   Row,
   RowId,
   RowShape,
   RunLock,
-  Session,
   Table,
   Transaction,
 } from '../database.ts';
-import { describeUrl, type SqliteUrl } from '../database-url.ts';
-import { causedBy } from '../failures.ts';
-import { type Gauges, saysYes } from '../gauge.ts';
-import { told, where } from '../statement.ts';
+import { plainDialect } from '../dialect.ts';
+import { onConnection } from '../driver-connection.ts';
+import { asTable, missingTable } from '../known-tables.ts';
+import { where } from '../statement.ts';
 import { readCatalog, type SqliteTable } from './catalog.ts';
 import { read, sqliteKnex } from './connection.ts';
 import { assertExactId, exactRow } from './exact.ts';
+import { sqliteFailures } from './failures.ts';
 import { existingFile, fileRefusal } from './file.ts';
-import { sqliteGauges } from './gauges.ts';
 import { lockSqlite } from './lock.ts';
-import { sessionsOf } from './sessions.ts';
+import { SqliteHost } from './server.ts';
 import {
   atLeastOne,
   bound,
@@ -44,6 +38,8 @@ import {
   values,
   writeSql,
 } from './statement.ts';
+import { sqliteTraits } from './traits.ts';
+import { describeSqlite, type SqliteUrl } from './url.ts';
 
 export async function openSqlite(url: SqliteUrl, create: boolean): Promise<Database> {
   const path = await existingFile(url.path, create);
@@ -60,19 +56,24 @@ export async function openSqlite(url: SqliteUrl, create: boolean): Promise<Datab
 /**
  * One connection: while a transaction is open, whatever does not go through it waits for its end. The driver is
  * synchronous: a wait for the file's lock stops the event loop, at most ten seconds.
- * Statements go to the driver itself, since in `knex.raw` a `?` in an identifier is a binding.
  */
 class SqliteDatabase implements Database {
-  readonly engine = 'sqlite';
   readonly place: string;
   readonly knex: Knex;
+  readonly dialect = plainDialect;
+  readonly failures = sqliteFailures;
+  readonly traits = sqliteTraits;
+  readonly server: SqliteHost;
   readonly #path: string;
   #tables: Map<string, SqliteTable> | undefined;
 
   constructor(path: string) {
-    this.place = describeUrl({ engine: 'sqlite', path });
+    this.place = describeSqlite({ path });
     this.#path = path;
     this.knex = sqliteKnex(path);
+    this.server = new SqliteHost(path, (sql) =>
+      this.#session(undefined, (connection) => connection.prepare(sql).pluck().get()),
+    );
   }
 
   /** The file header is only read by the first statement that needs it. */
@@ -84,7 +85,7 @@ class SqliteDatabase implements Database {
 
   async catalog(): Promise<readonly Table[]> {
     this.#tables = undefined;
-    return this.#session(undefined, (connection) => [...this.#catalog(connection).values()].map(told));
+    return this.#session(undefined, (connection) => [...this.#catalog(connection).values()].map(asTable));
   }
 
   async count(table: string): Promise<number> {
@@ -227,50 +228,7 @@ class SqliteDatabase implements Database {
     }
   }
 
-  async privileges(tables: readonly string[]): Promise<Privileges> {
-    const writable = await Promise.all(
-      [this.#path, dirname(this.#path)].map((path) => access(path, constants.W_OK)),
-    ).then(
-      () => 'yes' as const,
-      () => 'no' as const,
-    );
-    return { createTable: writable, update: new Map(tables.map((table) => [table, writable])) };
-  }
-
-  sessions(): Promise<Session[] | null> {
-    return sessionsOf(this.#path);
-  }
-
-  async warnings(): Promise<string[]> {
-    return [];
-  }
-
   async widen(): Promise<void> {}
-
-  isTransient(error: unknown): boolean {
-    return causedBy(
-      error,
-      ({ code, message }) =>
-        (typeof code === 'string' && /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(code)) ||
-        (typeof message === 'string' && /^Knex: Timeout acquiring/.test(message)),
-    );
-  }
-
-  isDenied(): boolean {
-    return false;
-  }
-
-  isTimeout(): boolean {
-    return false;
-  }
-
-  get gauges(): Gauges {
-    return sqliteGauges(this.#path);
-  }
-
-  async ask(sql: string): Promise<boolean> {
-    return this.#session(undefined, (connection) => saysYes(connection.prepare(sql).pluck().get()));
-  }
 
   async close(): Promise<void> {
     await this.knex.destroy();
@@ -283,25 +241,11 @@ class SqliteDatabase implements Database {
 
   #table(connection: SqliteConnection.Database, name: string): SqliteTable {
     const table = this.#catalog(connection).get(name);
-    if (table === undefined)
-      throw new KeyturnError('database-missing', `there is no table ${name} in ${this.place}`, {
-        facts: { table: name },
-      });
+    if (table === undefined) throw missingTable(name, this.place);
     return table;
   }
 
-  async #session<T>(
-    trx: Transaction | undefined,
-    work: (connection: SqliteConnection.Database) => T,
-  ): Promise<T> {
-    // knex calls a transaction's work even after a failed BEGIN; a statement would then run, and commit, on its own
-    if (trx?.isCompleted()) throw new Error('the transaction is over, or never began');
-    const client = (trx ?? this.knex).client;
-    const connection = await client.acquireConnection();
-    try {
-      return work(connection);
-    } finally {
-      if (trx === undefined) client.releaseConnection(connection);
-    }
+  #session<T>(trx: Transaction | undefined, work: (connection: SqliteConnection.Database) => T): Promise<T> {
+    return onConnection(this.knex, trx, work);
   }
 }

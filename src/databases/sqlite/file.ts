@@ -1,7 +1,8 @@
 import { realpath, stat, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { KeyturnError } from '../../error.ts';
-import { diskFull, isDiskFull } from '../disk-full.ts';
+import { diskFull } from '../disk-full.ts';
+import { sqliteFailures } from './failures.ts';
 
 /** Resolved, so that the run lock beside it is one, whatever symbolic link the user came by. */
 export async function existingFile(path: string, create: boolean): Promise<string> {
@@ -36,5 +37,5 @@ export function fileRefusal(cause: unknown, place: string): unknown {
       hint: 'file and folder must be writable by this user',
       cause,
     });
-  return isDiskFull(cause) ? diskFull(cause, 'give the command again') : cause;
+  return sqliteFailures.isDiskFull(cause) ? diskFull(cause, 'give the command again') : cause;
 }

@@ -1,6 +1,6 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import type { Session } from '../database.ts';
+import type { Session } from '../server.ts';
 
 /**
  * Processes of this host that have the file open. SQLite keeps no list of them, Linux does (proc(5)); a process of

@@ -245,21 +245,21 @@ function describeMssql(): void {
     test('tells a statement that took too long, and goes on', async () => {
       const hasty = await openDatabase(world.url, { statementTimeoutMs: 300 });
       const many = 'sys.all_columns a cross join sys.all_columns b cross join sys.all_columns c';
-      const slow = await hasty.ask(`select count_big(*) from ${many}`).catch((error) => error);
-      expect([hasty.isTimeout(slow), hasty.isTransient(slow)]).toEqual([true, false]);
-      expect(await hasty.ask('select 1')).toBe(true);
+      const slow = await hasty.server.ask(`select count_big(*) from ${many}`).catch((error) => error);
+      expect([hasty.failures.isTimeout(slow), hasty.failures.isTransient(slow)]).toEqual([true, false]);
+      expect(await hasty.server.ask('select 1')).toBe(true);
       await hasty.close();
     });
 
     test('takes up again after its connections were cut', async () => {
-      expect(await database.ask('select 1')).toBe(true);
+      expect(await database.server.ask('select 1')).toBe(true);
       for (const { id } of await world.exec(
         `select session_id as id from sys.dm_exec_sessions where database_id = db_id() and program_name = 'keyturn'`,
       ))
         await world.exec(`kill ${id}`);
-      const error = await database.ask('select 1').catch((failure) => failure);
-      expect(error === true || database.isTransient(error)).toBe(true);
-      expect(await eventually(() => database.ask('select 1'))).toBe(true);
+      const error = await database.server.ask('select 1').catch((failure) => failure);
+      expect(error === true || database.failures.isTransient(error)).toBe(true);
+      expect(await eventually(() => database.server.ask('select 1'))).toBe(true);
     });
 
     test('says what is wrong with the login, the database, the schema', async () => {
@@ -320,15 +320,15 @@ function describeMssql(): void {
         url.password = 'Guest-12345678';
         const guest = await openDatabase(url.href);
         try {
-          const { createTable, update } = await guest.privileges(['watched']);
+          const { createTable, update } = await guest.server.privileges(['watched']);
           expect([createTable, update.get('watched')]).toEqual(['no', 'no']);
           await guest.catalog();
           const denied = await guest
             .transaction((trx) => guest.write(trx, shape, [{ id: ['1'], old: ['n'], new: ['m'] }]))
             .catch((error) => error);
           // A stand-in may have a number of its own for it; then the seam cannot know
-          expect(guest.isDenied(denied)).toBe(denied.number === 229);
-          expect(guest.isTransient(denied)).toBe(false);
+          expect(guest.failures.isDenied(denied)).toBe(denied.number === 229);
+          expect(guest.failures.isTransient(denied)).toBe(false);
         } finally {
           await guest.close();
         }

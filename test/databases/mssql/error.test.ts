@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { cleaned } from '../../../src/databases/mssql/error.ts';
-import { isDeniedMssql, isTimeoutMssql, isTransientMssql } from '../../../src/databases/mssql/failures.ts';
+import { mssqlFailures } from '../../../src/databases/mssql/failures.ts';
 
 /** As tedious makes them. */
 const fromServer = (number: number, message = 'about SECRET'): Error =>
@@ -39,18 +39,20 @@ describe("SQL Server's errors", () => {
   test.each([1205, 1222, 3960, 40197, 40501, 40613, 49918, 10928, 10054])(
     'of number %d are transient',
     (number) => {
-      expect(isTransientMssql(cleaned(fromServer(number)))).toBe(true);
-      expect(isTransientMssql(new Error('around it', { cause: cleaned(fromServer(number)) }))).toBe(true);
+      expect(mssqlFailures.isTransient(cleaned(fromServer(number)))).toBe(true);
+      expect(mssqlFailures.isTransient(new Error('around it', { cause: cleaned(fromServer(number)) }))).toBe(
+        true,
+      );
     },
   );
 
   test.each([2627, 208, 229, 4060, 18456, 9002])('of number %d are not transient', (number) => {
-    expect(isTransientMssql(cleaned(fromServer(number)))).toBe(false);
+    expect(mssqlFailures.isTransient(cleaned(fromServer(number)))).toBe(false);
   });
 
   test.each([229, 230, 262, 297, 300])('of number %d mean that a right is missing', (number) => {
-    expect(isDeniedMssql(cleaned(fromServer(number)))).toBe(true);
-    expect(isTransientMssql(cleaned(fromServer(number)))).toBe(false);
+    expect(mssqlFailures.isDenied(cleaned(fromServer(number)))).toBe(true);
+    expect(mssqlFailures.isTransient(cleaned(fromServer(number)))).toBe(false);
   });
 });
 
@@ -63,12 +65,12 @@ describe("the driver's errors", () => {
     ['ETIMEOUT', 'Failed to connect to h:1433 in 10000ms'],
   ])('%s is transient', (code, message) => {
     const error = cleaned(fromDriver(code, message));
-    expect([isTransientMssql(error), isTimeoutMssql(error)]).toEqual([true, false]);
+    expect([mssqlFailures.isTransient(error), mssqlFailures.isTimeout(error)]).toEqual([true, false]);
   });
 
   test('a statement that took too long is no lost connection', () => {
     const error = cleaned(fromDriver('ETIMEOUT', 'Timeout: Request failed to complete in 300ms'));
-    expect([isTransientMssql(error), isTimeoutMssql(error)]).toEqual([false, true]);
+    expect([mssqlFailures.isTransient(error), mssqlFailures.isTimeout(error)]).toEqual([false, true]);
   });
 
   test('a parameter that it does not take is not repeated', () => {
@@ -77,8 +79,10 @@ describe("the driver's errors", () => {
   });
 
   test("of the pool that is exhausted, and of a lock's connection, are transient", () => {
-    expect(isTransientMssql(fromDriver('', 'operation timed out', 'TimeoutError'))).toBe(true);
-    expect(isTransientMssql(new Error('Connection terminated: the server does not answer'))).toBe(true);
-    expect(isTransientMssql(new Error('anything else'))).toBe(false);
+    expect(mssqlFailures.isTransient(fromDriver('', 'operation timed out', 'TimeoutError'))).toBe(true);
+    expect(mssqlFailures.isTransient(new Error('Connection terminated: the server does not answer'))).toBe(
+      true,
+    );
+    expect(mssqlFailures.isTransient(new Error('anything else'))).toBe(false);
   });
 });

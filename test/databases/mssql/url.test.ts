@@ -1,8 +1,9 @@
 import { expect, test } from '@jest/globals';
-import { describeUrl, parseDatabaseUrl } from '../../../src/databases/database-url.ts';
+import { mssql } from '../../../src/databases/mssql/engine.ts';
+import { describeMssql, parseMssql } from '../../../src/databases/mssql/url.ts';
+import { engineOf, openDatabase } from '../../../src/databases/open.ts';
 
 const plain = {
-  engine: 'mssql',
   host: 'h',
   port: 1433,
   instance: undefined,
@@ -46,7 +47,8 @@ test.each([
   ['Server=h;Password="a""b";Database=', { password: 'a"b' }],
   ['Password=;Server=h;User Id=;', {}],
 ])('%s is a SQL Server', (text, differences) => {
-  expect(parseDatabaseUrl(text)).toEqual({ ...plain, ...differences });
+  expect(engineOf(text)).toBe(mssql);
+  expect(parseMssql(text)).toEqual({ ...plain, ...differences });
 });
 
 test.each([
@@ -54,10 +56,10 @@ test.each([
   'mssql://u:SECRET@[::1]/db?encrypt=strict',
   'mssql://dom%5Cu:SECRET@h/db?instance=i',
   'Server=tcp:h\\i;Database=d;User Id=u;Password=SECRET',
-])('describing %s leaves the password out, and gives a URL again', (text) => {
-  const described = describeUrl(parseDatabaseUrl(text));
+])('the description of %s is a URL without the password', (text) => {
+  const described = describeMssql(parseMssql(text));
   expect(described).not.toContain('SECRET');
-  expect(parseDatabaseUrl(described)).toEqual({ ...parseDatabaseUrl(text), password: undefined });
+  expect(parseMssql(described)).toEqual({ ...parseMssql(text), password: undefined });
 });
 
 test.each([
@@ -71,14 +73,12 @@ test.each([
   ['Server=np:\\\\.\\pipe\\sql\\query;Password=SECRET', /pipe/],
   ['Server=h,port;Password=SECRET', /server of the database URL is malformed/],
   ['Server=h;Password="SECRET', /connection string is malformed/],
-])('%s is refused, with a hint and without its password', (text, message) => {
-  const parse = (): unknown => parseDatabaseUrl(text);
-  expect(parse).toThrow(
-    expect.objectContaining({
-      code: 'database-url',
-      message: expect.stringMatching(message),
-      hint: expect.not.stringContaining('SECRET'),
-    }),
-  );
-  expect(parse).not.toThrow(/SECRET/);
+])('%s is refused, with a hint and without its password', async (text, message) => {
+  const error = await openDatabase(text).catch((thrown) => thrown);
+  expect(error).toMatchObject({
+    code: 'database-url',
+    message: expect.stringMatching(message),
+    hint: expect.not.stringContaining('SECRET'),
+  });
+  expect(error.message).not.toMatch(/SECRET/);
 });

@@ -191,12 +191,12 @@ describe('mariadb alone', () => {
 
   test('a session that comes or goes is none of the application, and one that stays is', async () => {
     const [going, staying] = await Promise.all([connected(), connected()]);
-    const asked = database.sessions();
+    const asked = database.server.sessions();
     await world.exec('do sleep(0.1)');
     await going.end();
     expect(await asked).toHaveLength(1);
     await staying.end();
-    expect(await database.sessions()).toEqual([]);
+    expect(await database.server.sessions()).toEqual([]);
   });
 
   /** Without a mark, as a session of keyturn's is before it has it, and when it has ended. */
@@ -267,9 +267,9 @@ describe('mariadb alone', () => {
         { id: ['1'], values: ['new'] },
       ]);
       expect(await database.count(name)).toBe(1);
-      expect((await database.privileges([name])).update.get(name)).toBe('yes');
+      expect((await database.server.privileges([name])).update.get(name)).toBe('yes');
     }
-    expect(await database.warnings(['versioned', 'measured_bytes'])).toEqual([
+    expect(await database.server.warnings(['versioned', 'measured_bytes'])).toEqual([
       expect.stringMatching(/^versioned is system-versioned: .* history$/),
     ]);
   });
@@ -280,7 +280,7 @@ describe('mariadb alone', () => {
     );
     await database.catalog();
     const refusal = { code: 'no-transactions', hint: 'alter table `loose` engine = InnoDB' };
-    await expect(database.privileges(['loose'])).rejects.toMatchObject(refusal);
+    await expect(database.server.privileges(['loose'])).rejects.toMatchObject(refusal);
     const change = { id: ['1'], old: ['old'], new: ['new'] };
     await expect(
       database.transaction((trx) => database.write(trx, shapeOf('loose'), [change])),
@@ -376,7 +376,7 @@ describe('mariadb alone', () => {
     await world.exec(`kill ${row!.id}`);
     const lost = await lock.lost.catch((error) => error);
     expect(lost).toMatchObject({ code: 'run-lock', message: expect.stringContaining('was lost') });
-    expect(database.isTransient(lost)).toBe(true);
+    expect(database.failures.isTransient(lost)).toBe(true);
     await lock.release();
     const next = await eventually(() => database.lockRun());
     await next.release();
@@ -410,7 +410,7 @@ describe('mariadb alone', () => {
     const failed = results.filter((result) => result.status === 'rejected');
     expect(failed).toHaveLength(1);
     expect(failed[0]!.reason).toMatchObject({ errno: 1213 });
-    expect(database.isTransient(failed[0]!.reason)).toBe(true);
+    expect(database.failures.isTransient(failed[0]!.reason)).toBe(true);
   });
 
   test('a lost connection is transient, and the next transaction gets a new one', async () => {
@@ -421,7 +421,7 @@ describe('mariadb alone', () => {
         await trx.raw('select 1');
       })
       .catch((error) => error);
-    expect({ transient: database.isTransient(failure), message: failure.message }).toMatchObject({
+    expect({ transient: database.failures.isTransient(failure), message: failure.message }).toMatchObject({
       transient: true,
     });
     await expect(database.count('dead')).resolves.toBe(2);
@@ -452,8 +452,11 @@ describe('mariadb alone', () => {
 
   test('a statement beyond its time is told from other failures', async () => {
     const hurried = await openDatabase(world.url, { statementTimeoutMs: 100 });
-    const failure = await hurried.ask('select sleep(20) from dead').catch((error) => error);
-    expect([hurried.isTimeout(failure), hurried.isTransient(failure)]).toEqual([true, false]);
+    const failure = await hurried.server.ask('select sleep(20) from dead').catch((error) => error);
+    expect([hurried.failures.isTimeout(failure), hurried.failures.isTransient(failure)]).toEqual([
+      true,
+      false,
+    ]);
     await hurried.close();
   });
 
@@ -519,14 +522,14 @@ describe('mariadb alone', () => {
     await world.exec(
       `create table keyturn_run (id int); create table keyturn_version (version int); insert into keyturn_version values (0)`,
     );
-    await migrate(knex);
-    expect(await readCheckpointVersion(knex)).toBe(checkpointVersion);
+    await migrate(database);
+    expect(await readCheckpointVersion(database)).toBe(checkpointVersion);
     await knex('keyturn_event').insert({ run: 'a', seq: 1, at: '', event: '', detail: '😀'.repeat(50_000) });
     await knex('keyturn_version').update({ version: 1 });
-    await migrate(knex);
-    expect(await readCheckpointVersion(knex)).toBe(checkpointVersion);
+    await migrate(database);
+    expect(await readCheckpointVersion(database)).toBe(checkpointVersion);
     await world.exec('drop table keyturn_version');
-    await expect(migrate(knex)).rejects.toMatchObject({ errno: 1050 });
+    await expect(migrate(database)).rejects.toMatchObject({ errno: 1050 });
     expect(await knex('keyturn_event').first('detail')).toEqual({ detail: '😀'.repeat(50_000) });
     const engines = await world.exec(
       `select distinct engine, table_collation c from information_schema.tables where table_schema = database() and table_name like 'keyturn\\_%'`,
@@ -555,7 +558,7 @@ describe('mariadb alone', () => {
     });
 
     test('sees its privileges as they are', async () => {
-      const { createTable, update } = await restricted.privileges([
+      const { createTable, update } = await restricted.server.privileges([
         'granted',
         'readable',
         'partly',
@@ -571,7 +574,7 @@ describe('mariadb alone', () => {
         ['absent', 'unknown'],
       ]);
       await database.catalog();
-      expect(await database.privileges(['granted'])).toEqual({
+      expect(await database.server.privileges(['granted'])).toEqual({
         createTable: 'yes',
         update: new Map([['granted', 'yes']]),
       });
@@ -585,14 +588,14 @@ describe('mariadb alone', () => {
       url.username = user;
       url.password = 'p%25w';
       const by = await openDatabase(url.href);
-      const { createTable, update } = await by.privileges(['readable']);
+      const { createTable, update } = await by.server.privileges(['readable']);
       await by.close();
       await world.exec(`drop role ${user}_role`);
       expect([createTable, update.get('readable')]).toEqual(['yes', 'yes']);
     });
 
     test('does not know who else is connected', async () => {
-      expect(await restricted.sessions()).toBeNull();
+      expect(await restricted.server.sessions()).toBeNull();
     });
 
     test('is refused with what it lacks', async () => {
@@ -601,8 +604,11 @@ describe('mariadb alone', () => {
           restricted.write(trx, shapeOf('partly'), [{ id: ['1'], old: ['x'], new: ['y'] }]),
         )
         .catch((error) => error);
-      expect([restricted.isDenied(failure), restricted.isTransient(failure)]).toEqual([true, false]);
-      await expect(readCheckpointVersion(restricted.knex)).rejects.toMatchObject({ code: 'no-grant' });
+      expect([restricted.failures.isDenied(failure), restricted.failures.isTransient(failure)]).toEqual([
+        true,
+        false,
+      ]);
+      await expect(readCheckpointVersion(restricted)).rejects.toMatchObject({ code: 'no-grant' });
     });
   });
 });
@@ -629,7 +635,7 @@ describe('a mariadb with a log of statements, names of programs, and TLS', () =>
   const withMode = (mode: string, ca = ''): string => `${world.url}?ssl-mode=${mode}${ca && `&ssl-ca=${ca}`}`;
   const cipher = async (url: string): Promise<boolean> => {
     const opened = await openDatabase(url);
-    const yes = await opened.ask(
+    const yes = await opened.server.ask(
       `select variable_value <> '' from information_schema.session_status where variable_name = 'Ssl_cipher'`,
     );
     await opened.close();
@@ -644,14 +650,14 @@ describe('a mariadb with a log of statements, names of programs, and TLS', () =>
   });
 
   test('warns of its binary log, whose size a throttle can watch', async () => {
-    expect(await database.warnings([])).toEqual([expect.stringMatching(/^the binary log is on: /)]);
-    expect(await database.gauges.binlog?.read()).toBeGreaterThan(100);
+    expect(await database.server.warnings([])).toEqual([expect.stringMatching(/^the binary log is on: /)]);
+    expect(await database.server.gauges.binlog?.read()).toBeGreaterThan(100);
   });
 
   test('tells the programs of its sessions', async () => {
     const other = await openDatabase(world.url, { applicationName: 'the application' });
     await other.count('t');
-    const programs = (await database.sessions())?.map(({ program }) => program);
+    const programs = (await database.server.sessions())?.map(({ program }) => program);
     await other.close();
     expect(programs).toContain('the application');
     expect(programs).not.toContain('keyturn');

@@ -130,7 +130,7 @@ describe('postgres alone', () => {
     await world.exec('create table published (id int primary key, v text)');
     await world.exec('create publication everyone for table published');
     await database.catalog();
-    expect(await database.warnings(['published'])).toEqual([
+    expect(await database.server.warnings(['published'])).toEqual([
       'published is published by everyone: its subscribers receive every rewritten row, and keep what they have of the old',
     ]);
     await world.exec('drop publication everyone');
@@ -346,7 +346,7 @@ describe('postgres alone', () => {
     const failed = results.filter((result) => result.status === 'rejected');
     expect(failed).toHaveLength(1);
     expect(failed[0]!.reason).toMatchObject({ code: '40P01' });
-    expect(database.isTransient(failed[0]!.reason)).toBe(true);
+    expect(database.failures.isTransient(failed[0]!.reason)).toBe(true);
   });
 
   test('a lost connection is transient, and the next transaction gets a new one', async () => {
@@ -357,7 +357,7 @@ describe('postgres alone', () => {
         await trx.raw('select 1');
       })
       .catch((error) => error);
-    expect({ transient: database.isTransient(failure), message: failure.message }).toMatchObject({
+    expect({ transient: database.failures.isTransient(failure), message: failure.message }).toMatchObject({
       transient: true,
     });
     await expect(database.count('dead')).resolves.toBe(2);
@@ -445,7 +445,7 @@ describe('postgres alone', () => {
     });
 
     test('sees its privileges as they are', async () => {
-      const { createTable, update } = await restricted.privileges([
+      const { createTable, update } = await restricted.server.privileges([
         'granted',
         'readable',
         'partly',
@@ -460,7 +460,7 @@ describe('postgres alone', () => {
         ['hidden', 'no'],
         ['absent', 'unknown'],
       ]);
-      expect(await database.privileges(['granted'])).toEqual({
+      expect(await database.server.privileges(['granted'])).toEqual({
         createTable: 'yes',
         update: new Map([['granted', 'yes']]),
       });

@@ -133,7 +133,7 @@ describe('sqlite files', () => {
       }),
     );
     const error = await failing.catch((failure) => failure);
-    expect(database.isTransient(error)).toBe(true);
+    expect(database.failures.isTransient(error)).toBe(true);
     expect(String(inside)).toContain('never began');
     await expect(database.lockRun()).rejects.toMatchObject({ code: 'database-locked' });
     other.exec('rollback');
@@ -157,7 +157,7 @@ describe('sqlite files', () => {
     await writeFile(path, '');
     const database = await openDatabase(`sqlite:${path}`);
     await chmod(path, 0o400);
-    const { createTable, update } = await database.privileges(['t']);
+    const { createTable, update } = await database.server.privileges(['t']);
     // Root may write whatever the mode says
     const expected = process.getuid?.() === 0 ? 'yes' : 'no';
     expect([createTable, update.get('t')]).toEqual([expected, expected]);

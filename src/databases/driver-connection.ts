@@ -1,0 +1,27 @@
+import type { Knex } from 'knex';
+import type { Transaction } from './database.ts';
+
+/**
+ * Lends the driver's own connection, that of the transaction or any of knex's pool. Statements on the application's
+ * tables do not go through `knex.raw`: there a `?` in an identifier is a binding, and an error's message repeats the
+ * bindings, which are ciphertexts (invariant 9).
+ */
+export async function onConnection<C, T>(
+  knex: Knex,
+  trx: Transaction | undefined,
+  work: (connection: C) => Promise<T> | T,
+): Promise<T> {
+  // knex calls a transaction's work even after a failed BEGIN; a statement would then run, and commit, on its own
+  if (trx?.isCompleted()) throw transactionOver();
+  const client = (trx ?? knex).client;
+  const connection = await client.acquireConnection();
+  try {
+    return await work(connection);
+  } finally {
+    if (trx === undefined) client.releaseConnection(connection);
+  }
+}
+
+export function transactionOver(): Error {
+  return new Error('the transaction is over, or never began');
+}

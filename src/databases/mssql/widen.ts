@@ -1,0 +1,32 @@
+import { KeyturnError } from '../../error.ts';
+import type { Ask } from './request.ts';
+import { quote } from './statement.ts';
+
+/** The whole declaration is said again: what is left out would take the database's defaults. A DEFAULT is a constraint, and stays. */
+export async function widenColumn(
+  ask: Ask,
+  schema: string,
+  table: string,
+  column: string,
+  length: number,
+): Promise<void> {
+  const [found] = await ask(
+    `select type_name(c.system_type_id), c.collation_name, c.is_nullable, c.user_type_id - c.system_type_id
+      from sys.columns c join sys.tables t on t.object_id = c.object_id
+      where t.schema_id = schema_id(@p0) and t.name = @p1 and c.name = @p2`,
+    [schema, table, column],
+  );
+  const [type, collation, nullable, alias] = found ?? [];
+  // 8,000 bytes is what has a number; beyond it is max. A fixed length would pad the values that are there
+  const most = { varchar: 8000, nvarchar: 4000, varbinary: 8000 }[String(type)];
+  if (most === undefined || alias !== 0)
+    throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {
+      hint: 'widen it as the application allows',
+      facts: { target: table, column },
+    });
+  await ask(
+    `alter table ${quote(schema)}.${quote(table)} alter column ${quote(column)} ${type}(${length > most ? 'max' : BigInt(length)})
+      ${collation == null ? '' : `collate ${collation}`} ${nullable ? 'null' : 'not null'}`,
+    [],
+  );
+}

@@ -1,0 +1,14 @@
+/** What is known of an engine without asking a server. */
+export interface Traits {
+  /** Rows per second that one connection writes: the lower end of what was measured (bench/README.md), for an estimate. */
+  readonly rowsPerSecond: number;
+  /**
+   * Bytes that an old version of a row takes beside its columns until the engine clears it away; null: an update
+   * leaves no version behind in the table.
+   */
+  readonly versionBytes: number | null;
+  /** There is no server: only processes of one host may write the database. */
+  readonly oneHost: boolean;
+  /** Where old ciphertext survives a rotation, out of its reach; sentences for the report. */
+  readonly survival: readonly string[];
+}
