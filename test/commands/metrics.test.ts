@@ -1,7 +1,10 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect } from '@jest/globals';
+import { needing } from '../support/needing.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { Distributed, until } from './distributed.ts';
 import { consent, type Started } from './keyturn.ts';
+
+const { test } = needing('redis-server');
 
 let redis: RedisServer;
 let site: Distributed;

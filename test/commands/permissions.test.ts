@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { createMysqlDatabase } from '../support/mariadb.ts';
 import { expectMany, manyPostgres } from '../support/n8n/many.ts';
+import { needing } from '../support/needing.ts';
 import { checkOctopus } from '../support/octopus/check.ts';
 import { mariadb } from '../support/octopus/dialect.ts';
 import { makeOctopus } from '../support/octopus/make.ts';
@@ -72,39 +73,51 @@ test('PostgreSQL: these grants are enough to see who is connected, to rotate, ve
   }
 });
 
-test('MariaDB: these grants are enough to see who is connected and what a write fires, to rotate and forget', async () => {
-  world = await createMysqlDatabase();
-  const key = Buffer.alloc(32, 7);
-  await world.exec(`drop user if exists ${mysqlLogin}`);
-  const truth = await makeOctopus(world.exec, mariadb, { key, secrets: 500 });
-  const seenBefore = await seeOctopus(world.exec, mariadb, truth.tables);
-  const database = new URL(world.url).pathname.slice(1);
-  for (const statement of statements('MySQL and MariaDB'))
-    await world.exec(statement.replace('app.*', `${database}.*`).replace(/\bkeyturn\b/, mysqlLogin));
-  writeFileSync(`${folder.path}/old.key`, key.toString('base64'), { mode: 0o600 });
-  const url = asLogin(world.url, mysqlLogin);
-  const scanned = await keyturn(
-    ['scan', '--job', 'octopus', '--database', url, '--current-key-file', `${folder.path}/old.key`, '--json'],
-    { cwd: folder.path },
-  );
-  const { places } = JSON.parse(scanned.stdout) as {
-    places: { table: string; column: string; path: string; document: string; undecided: number }[];
-  };
-  const decisions = places
-    .filter(({ undecided, document }) => undecided > 0 && document !== 'text')
-    .flatMap(({ table, column, path }) => ['--decide', `${table}.${column}${path}=rotate`]);
-  const rotated = await rotate(
-    url,
-    'octopus',
-    '--no-attachments',
-    ...decisions,
-    '--decide',
-    'Blob.Preview=leave',
-  );
-  expect({ code: rotated.code, stderr: rotated.stderr }).toMatchObject({ code: 0 });
-  expect(rotated.stderr).toMatch(/every row written to Blob fires /);
-  expect(rotated.stderr).not.toMatch(/unknown/);
-  const next = Buffer.from(readFileSync(`${folder.path}/new.key`, 'utf8'), 'base64');
-  expect(await checkOctopus(world.exec, mariadb, truth, next, { seenBefore, oldKey: key })).toEqual([]);
-  expect(await keyturn(['forget', '--database', url, '--yes'])).toMatchObject({ code: 0 });
-});
+needing('mariadb-server').test(
+  'MariaDB: these grants are enough to see who is connected and what a write fires, to rotate and forget',
+  async () => {
+    world = await createMysqlDatabase();
+    const key = Buffer.alloc(32, 7);
+    await world.exec(`drop user if exists ${mysqlLogin}`);
+    const truth = await makeOctopus(world.exec, mariadb, { key, secrets: 500 });
+    const seenBefore = await seeOctopus(world.exec, mariadb, truth.tables);
+    const database = new URL(world.url).pathname.slice(1);
+    for (const statement of statements('MySQL and MariaDB'))
+      await world.exec(statement.replace('app.*', `${database}.*`).replace(/\bkeyturn\b/, mysqlLogin));
+    writeFileSync(`${folder.path}/old.key`, key.toString('base64'), { mode: 0o600 });
+    const url = asLogin(world.url, mysqlLogin);
+    const scanned = await keyturn(
+      [
+        'scan',
+        '--job',
+        'octopus',
+        '--database',
+        url,
+        '--current-key-file',
+        `${folder.path}/old.key`,
+        '--json',
+      ],
+      { cwd: folder.path },
+    );
+    const { places } = JSON.parse(scanned.stdout) as {
+      places: { table: string; column: string; path: string; document: string; undecided: number }[];
+    };
+    const decisions = places
+      .filter(({ undecided, document }) => undecided > 0 && document !== 'text')
+      .flatMap(({ table, column, path }) => ['--decide', `${table}.${column}${path}=rotate`]);
+    const rotated = await rotate(
+      url,
+      'octopus',
+      '--no-attachments',
+      ...decisions,
+      '--decide',
+      'Blob.Preview=leave',
+    );
+    expect({ code: rotated.code, stderr: rotated.stderr }).toMatchObject({ code: 0 });
+    expect(rotated.stderr).toMatch(/every row written to Blob fires /);
+    expect(rotated.stderr).not.toMatch(/unknown/);
+    const next = Buffer.from(readFileSync(`${folder.path}/new.key`, 'utf8'), 'base64');
+    expect(await checkOctopus(world.exec, mariadb, truth, next, { seenBefore, oldKey: key })).toEqual([]);
+    expect(await keyturn(['forget', '--database', url, '--yes'])).toMatchObject({ code: 0 });
+  },
+);

@@ -1,10 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect } from '@jest/globals';
 import { dump } from '../queue/redis-dump.ts';
 import { manyPlain } from '../support/n8n/many.ts';
+import { needing } from '../support/needing.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { Distributed, instanceKey, until } from './distributed.ts';
 import { keyturn } from './keyturn.ts';
+
+const { test } = needing('redis-server');
 
 let redis: RedisServer;
 let site: Distributed;

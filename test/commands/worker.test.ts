@@ -1,9 +1,12 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect } from '@jest/globals';
 import { manySqlite } from '../support/n8n/many.ts';
+import { needing } from '../support/needing.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { Distributed, instanceKey, until } from './distributed.ts';
 import { consent, type Ended, emptyFolder, folderWith, keyturn, start } from './keyturn.ts';
+
+const { test } = needing('redis-server');
 
 let redis: RedisServer;
 let site: Distributed | undefined;

@@ -1,9 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect } from '@jest/globals';
 import { keyturn, rotation } from '../support/cli.ts';
 import { manySqlite } from '../support/n8n/many.ts';
+import { needing } from '../support/needing.ts';
 import { faketime } from './clock.ts';
 
 let dir: string;
@@ -14,7 +15,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test('after the clock was set back the newest run is still the last one', async () => {
+needing('faketime').test('after the clock was set back the newest run is still the last one', async () => {
   const place = manySqlite(join(dir, 'database.sqlite'), { credentials: 20, instanceKey: 'the first key' });
   const ahead = { LD_PRELOAD: await faketime(), FAKETIME: '+10d' };
   const first = rotation(dir, place, 'the first key', { newKey: join(dir, 'second.key') });

@@ -1,6 +1,6 @@
 import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { installed } from '../support/debian.ts';
+import { install } from '../support/debian.ts';
 import type { Random } from './random.ts';
 
 const shelf = '/usr/lib';
@@ -8,7 +8,7 @@ const library = /-linux-gnu.*$/;
 
 /** Path of libfaketime's library: the one for threads, in which time never goes back for one of them. */
 export async function faketime(): Promise<string> {
-  await installed('faketime', `ls ${shelf}/*/faketime/libfaketimeMT.so.1`);
+  await install('faketime');
   const [found] = readdirSync(shelf)
     .filter((name) => library.test(name))
     .map((name) => join(shelf, name, 'faketime'))

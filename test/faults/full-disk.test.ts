@@ -17,6 +17,7 @@ import { createMysqlDatabase } from '../support/mariadb.ts';
 import { expectMany, manyElsewhere, manyPostgres, manySqlite } from '../support/n8n/many.ts';
 import type { Place } from '../support/n8n/store.ts';
 import { openStore } from '../support/n8n/store.ts';
+import { needing } from '../support/needing.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { mayMount, type SmallDisk, smallDisk } from './small-disk.ts';
 
@@ -147,35 +148,41 @@ onADisk('on a disk that is full', () => {
   });
 
   /** A link in the place of its folder gives a database of the common server a disk of its own. */
-  test('so does one of MariaDB, when its files cannot be made, and when they cannot grow', async () => {
-    const world = await createMysqlDatabase();
-    try {
-      const [at] = await world.exec('select @@datadir as data, database() as name');
-      const folder = join(String(at?.data), String(at?.name));
-      disk.close();
-      disk = smallDisk(disk.path, 8 * 1024 * 1024) as SmallDisk;
-      const { uid, gid } = statSync(folder);
-      const there = join(disk.path, 'database');
-      mkdirSync(there);
-      for (const path of [dir, disk.path, there]) chownSync(path, uid, gid);
-      rmSync(folder, { recursive: true });
-      symlinkSync(there, folder);
-      const larger = { ...many, credentials: 1500 };
-      const mariadb = await manyElsewhere(world.url, larger);
-      const { all } = rotation(dir, mariadb, many.instanceKey);
-      const args = ['rotate', ...all, '--chunk-rows', '50', '--workers', '1'];
-      for (const kib of [0, 150, 230]) {
-        disk.fill(kib * 1024);
-        const stopped = await keyturn(args, { cwd: dir });
-        expect({ kib, ...stopped }).toMatchObject({ code: 3, stderr: expect.stringMatching(/disk is full/) });
-        disk.free();
+  needing('mariadb-server').test(
+    'so does one of MariaDB, when its files cannot be made, and when they cannot grow',
+    async () => {
+      const world = await createMysqlDatabase();
+      try {
+        const [at] = await world.exec('select @@datadir as data, database() as name');
+        const folder = join(String(at?.data), String(at?.name));
+        disk.close();
+        disk = smallDisk(disk.path, 8 * 1024 * 1024) as SmallDisk;
+        const { uid, gid } = statSync(folder);
+        const there = join(disk.path, 'database');
+        mkdirSync(there);
+        for (const path of [dir, disk.path, there]) chownSync(path, uid, gid);
+        rmSync(folder, { recursive: true });
+        symlinkSync(there, folder);
+        const larger = { ...many, credentials: 1500 };
+        const mariadb = await manyElsewhere(world.url, larger);
+        const { all } = rotation(dir, mariadb, many.instanceKey);
+        const args = ['rotate', ...all, '--chunk-rows', '50', '--workers', '1'];
+        for (const kib of [0, 150, 230]) {
+          disk.fill(kib * 1024);
+          const stopped = await keyturn(args, { cwd: dir });
+          expect({ kib, ...stopped }).toMatchObject({
+            code: 3,
+            stderr: expect.stringMatching(/disk is full/),
+          });
+          disk.free();
+        }
+        expect(await keyturn(args, { cwd: dir })).toMatchObject({ code: 0 });
+        expect(await expectMany(mariadb, newKey(), larger)).toEqual([]);
+      } finally {
+        await world.close();
       }
-      expect(await keyturn(args, { cwd: dir })).toMatchObject({ code: 0 });
-      expect(await expectMany(mariadb, newKey(), larger)).toEqual([]);
-    } finally {
-      await world.close();
-    }
-  });
+    },
+  );
 
   test('a verification without room for its own tables says so and leaves nothing behind', async () => {
     const { all } = rotation(dir, place, many.instanceKey);

@@ -1,10 +1,13 @@
-import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, jest } from '@jest/globals';
 import { Worker } from 'bullmq';
 import { BullmqQueue } from '../../src/queue/bullmq.ts';
 import { consume } from '../../src/queue/consumer.ts';
 import { hints } from '../contract/queue.ts';
+import { needing } from '../support/needing.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { Desk, until } from './desk.ts';
+
+const { test } = needing('redis-server');
 
 let redis: RedisServer;
 

@@ -1,11 +1,14 @@
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect } from '@jest/globals';
 import { BullmqQueue } from '../../src/queue/bullmq.ts';
 import { consume } from '../../src/queue/consumer.ts';
 import { complaints } from '../../src/queue/redis-store.ts';
 import { hints } from '../contract/queue.ts';
+import { needing } from '../support/needing.ts';
 import { startRedis, startRedisCluster, startRedisSentinel } from '../support/redis.ts';
 import { Desk, until } from './desk.ts';
 import { dump } from './redis-dump.ts';
+
+const { test } = needing('redis-server');
 
 const endings: (() => Promise<void>)[] = [];
 

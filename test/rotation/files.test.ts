@@ -24,6 +24,7 @@ import {
   type Tree,
 } from '../support/files/tree.ts';
 import { createMysqlDatabase } from '../support/mariadb.ts';
+import { needing } from '../support/needing.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
@@ -355,7 +356,7 @@ test('a tree that goes away in the middle is no failure of its chunks: a resume 
   expect(problemsOf(tree, next)).toEqual([]);
 });
 
-test('on MariaDB too, killed and resumed', async () => {
+needing('mariadb-server').test('on MariaDB too, killed and resumed', async () => {
   const { run, rotation, attachments, tree, where } = await sceneOf(createMysqlDatabase, wholeFolder, 60);
   const begun = [...rotation, ...attachments, '--chunk-rows', '12'];
   expect(await run(begun, { killAt: 'renamed:1' })).toMatchObject({ signal: 'SIGKILL' });

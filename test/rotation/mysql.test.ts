@@ -3,16 +3,19 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect } from '@jest/globals';
 import mysql2 from 'mysql2/promise';
 import { openDatabase } from '../../src/databases/open.ts';
 import { keyturn } from '../support/cli.ts';
 import { createMysqlDatabase, driverUrl } from '../support/mariadb.ts';
 import { openLegacy } from '../support/n8n/decrypt.ts';
 import { sealLegacy } from '../support/n8n/encrypt.ts';
+import { needing } from '../support/needing.ts';
 import { openText, sealText } from '../support/octopus/sealing.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 import { Stage } from './stage.ts';
+
+const { describe, test } = needing('mariadb-server');
 
 const oldKey = 'the key before it';
 const newKey = 'the key after it';

