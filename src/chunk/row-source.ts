@@ -1,16 +1,16 @@
-import type { Database, Range, RowId } from '../databases/database.ts';
+import type { Catalog, Range, RowId, Rows } from '../databases/database.ts';
 import { Listings } from '../files/listings.ts';
 import type { Target } from '../job/job.ts';
 import { pathOf, treeOf } from './file-target.ts';
 
 /** Where the rows of a target are, for whoever plans and counts them: a table, or a tree whose files are its rows. */
 export class RowSource {
-  readonly #database: Database;
+  readonly #database: Catalog & Rows;
   readonly #attachments: string | null;
   /** Bounds may be any: they part what is there and what is yet to come. */
   readonly #listings = new Listings('some moment');
 
-  constructor(database: Database, attachments: string | null) {
+  constructor(database: Catalog & Rows, attachments: string | null) {
     this.#database = database;
     this.#attachments = attachments;
   }

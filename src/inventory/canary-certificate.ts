@@ -1,4 +1,4 @@
-import type { Database, Table } from '../databases/database.ts';
+import type { Rows, Table } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
 import { documentOf } from '../documents/registry.ts';
 import { formatOf } from '../formats/registry.ts';
@@ -14,7 +14,7 @@ import { rowsWhere } from './rows-where.ts';
  * @param named column, or member of the document, that holds the thumbprint
  */
 export async function tryCertificate(
-  database: Database,
+  database: Rows,
   catalog: readonly Table[],
   canary: CanaryFile,
   named: string,

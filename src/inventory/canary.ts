@@ -1,5 +1,5 @@
 import { isPlausible } from '../chunk/plausible.ts';
-import type { Database, Table } from '../databases/database.ts';
+import type { Rows, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Job } from '../job/job.ts';
@@ -16,7 +16,7 @@ const sampled = 20;
  * 'unknown': the database holds no canary.
  */
 export async function tryCanary(
-  database: Database,
+  database: Rows,
   catalog: readonly Table[],
   job: Job,
   ring: Keyring,
@@ -40,7 +40,7 @@ export async function tryCanary(
 }
 
 async function openSample(
-  database: Database,
+  database: Rows,
   catalog: readonly Table[],
   canary: CanaryFile,
   ring: Keyring,

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import type { Database, Table } from '../databases/database.ts';
+import type { Rows, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';
 import { derivation } from '../keys/derived.ts';
@@ -11,7 +11,7 @@ type DerivedSecret = Job['derived'][number];
 
 /** Secrets that the application derives from its master key because no row of its own keeps them. */
 export async function unpinnedSecrets(
-  database: Database,
+  database: Rows,
   catalog: readonly Table[],
   job: Job,
 ): Promise<readonly DerivedSecret[]> {
@@ -21,7 +21,7 @@ export async function unpinnedSecrets(
 }
 
 async function isPinned(
-  database: Database,
+  database: Rows,
   catalog: readonly Table[],
   { unless }: DerivedSecret,
 ): Promise<boolean> {

@@ -1,4 +1,4 @@
-import type { Database, Table } from '../databases/database.ts';
+import type { Rows, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
@@ -11,7 +11,7 @@ import { findKeyring } from './source-keys.ts';
  * Throws `wrong-current-key`; or `source-key` when the key is right and a key in the database does not open with it.
  */
 export async function openKeyring(
-  database: Database,
+  database: Rows,
   catalog: readonly Table[],
   job: Job,
   master: Key,

@@ -1,11 +1,11 @@
-import type { Database, Row, RowId, RowShape } from '../databases/database.ts';
+import type { Row, RowId, RowShape, Rows } from '../databases/database.ts';
 
 /** Rows in memory at once; documents can be megabytes. */
 const page = { rows: 500, bytes: 8 * 1024 * 1024 };
 
 /** All rows of a table, a page at a time; one without a row id is read at one go. */
 export async function readPages(
-  database: Database,
+  database: Rows,
   shape: RowShape,
   each: (rows: readonly Row[]) => void,
 ): Promise<void> {
@@ -19,7 +19,7 @@ export async function readPages(
 }
 
 async function readUnkeyed(
-  database: Database,
+  database: Rows,
   shape: RowShape,
   each: (rows: readonly Row[]) => void,
 ): Promise<void> {

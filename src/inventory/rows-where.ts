@@ -1,4 +1,4 @@
-import type { Database, Row, RowShape, Table } from '../databases/database.ts';
+import type { Row, RowShape, Rows, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Where } from '../job/schema.ts';
 
@@ -9,7 +9,7 @@ const page = 500;
  * keys, or a sample. Yields the row with its `column` first.
  */
 export async function* rowsWhere(
-  database: Database,
+  database: Rows,
   catalog: readonly Table[],
   table: string,
   column: string,

@@ -1,4 +1,4 @@
-import type { Database, Row, Table } from '../databases/database.ts';
+import type { Row, Rows, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Job } from '../job/job.ts';
@@ -9,7 +9,7 @@ import { rowsWhere } from './rows-where.ts';
 
 /** The keyring that the database itself tells, given the master key: what the application would read with now. */
 export async function findKeyring(
-  database: Database,
+  database: Rows,
   catalog: readonly Table[],
   job: Job,
   master: Key,
