@@ -20,7 +20,7 @@ export { statusText } from './report/status.ts';
 export { reportText } from './report/text.ts';
 export { writeReport } from './report/write.ts';
 export type { Progress } from './rotation/coordinator.ts';
-export { createRun, type Order } from './rotation/create-run.ts';
+export { createRun, type Order } from './rotation/insert-run.ts';
 export { finishRun, retryExceptions } from './rotation/finish-run.ts';
 export { type LocalRun, rehearse, verifyDatabase } from './rotation/local-run.ts';
 export type { RunKeys, Site } from './rotation/site.ts';

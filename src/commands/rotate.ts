@@ -7,7 +7,7 @@ import { assertWide, widenColumns } from '../inventory/widths.ts';
 import type { LoadedJob } from '../job/load.ts';
 import { writeKeyFile } from '../keys/key-file.ts';
 import { count } from '../report/count.ts';
-import { createRun } from '../rotation/create-run.ts';
+import { createRun } from '../rotation/insert-run.ts';
 import { finishRun } from '../rotation/finish-run.ts';
 import type { Pace } from '../rotation/pace.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';

@@ -14,7 +14,7 @@ import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
 import type { Preflight } from '../inventory/preflight.ts';
 import type { Key } from '../keys/key.ts';
-import { insertRow, insertRun, type Order } from './create-run.ts';
+import { insertRow, insertRun, type Order } from './insert-run.ts';
 import { coordinate, type RunKeys, type Site, threadData } from './site.ts';
 import type { ThreadData } from './thread.ts';
 

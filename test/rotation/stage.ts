@@ -18,7 +18,7 @@ import { assertWide } from '../../src/inventory/widths.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
 import { Key } from '../../src/keys/key.ts';
-import { createRun } from '../../src/rotation/create-run.ts';
+import { createRun } from '../../src/rotation/insert-run.ts';
 import { finishRun, retryExceptions } from '../../src/rotation/finish-run.ts';
 import type { RunKeys, Site } from '../../src/rotation/site.ts';
 import { ChunkWorker } from '../../src/rotation/worker.ts';

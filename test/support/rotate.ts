@@ -8,7 +8,7 @@ import { assertDeclared, preflight } from '../../src/inventory/preflight.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
 import { Key } from '../../src/keys/key.ts';
-import { createRun } from '../../src/rotation/create-run.ts';
+import { createRun } from '../../src/rotation/insert-run.ts';
 import { finishRun } from '../../src/rotation/finish-run.ts';
 import type { Site } from '../../src/rotation/site.ts';
 import type { Place } from './n8n/store.ts';
