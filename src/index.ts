@@ -1,7 +1,14 @@
 /** What a program may build on; the command line is built on nothing else. */
 
 export { readHistory, retiredKeyIds, unfinishedRun } from './checkpoint/history.ts';
-export type { Authority, Run, RunOptions, RunState } from './checkpoint/run.ts';
+export {
+  type Authority,
+  defaultOptions,
+  type Run,
+  type RunKeys,
+  type RunOptions,
+  type RunState,
+} from './checkpoint/run.ts';
 export type { Database, RunLock, Table } from './databases/database.ts';
 export { type OpenOptions, openDatabase } from './databases/open.ts';
 export { type ErrorCode, KeyturnError } from './error.ts';
@@ -19,9 +26,9 @@ export { readStanding, type Standing } from './report/standing.ts';
 export { statusText } from './report/status.ts';
 export { reportText } from './report/text.ts';
 export { writeReport } from './report/write.ts';
+export { beginRun, type KeptKeys, type NewRotation, resumeRun } from './rotation/begin-run.ts';
 export type { Progress } from './rotation/coordinator.ts';
-export { createRun, type Order } from './rotation/insert-run.ts';
 export { finishRun, retryExceptions } from './rotation/finish-run.ts';
 export { type LocalRun, rehearse, verifyDatabase } from './rotation/local-run.ts';
-export type { RunKeys, Site } from './rotation/site.ts';
+export type { Site } from './rotation/site.ts';
 export { isCoordinated, type Steered, steer } from './rotation/steering.ts';

@@ -23,6 +23,17 @@ export function unfinishedRun(runs: readonly Run[]): Run | undefined {
   return runs.find(({ kind, state }) => kind === 'rotation' && !isFinished(state));
 }
 
+/** Begun a second time, a rotation would take values under two keys for values under one. */
+export function assertNoneUnfinished(runs: readonly Run[], hint = 'finish it with keyturn resume'): void {
+  const run = unfinishedRun(runs);
+  if (run === undefined) return;
+  throw new KeyturnError(
+    'run-unfinished',
+    `run ${run.id} is unfinished: a part of the values is under each key`,
+    { hint, facts: { run: run.id } },
+  );
+}
+
 /** Ids of keys that finished runs have rotated away from. */
 export function retiredKeyIds(runs: readonly Run[]): string[] {
   return runs

@@ -1,7 +1,8 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { KeyturnError } from '../error.ts';
 import { Key } from '../keys/key.ts';
-import type { Keyring } from '../keys/keyring.ts';
+import { Keyring } from '../keys/keyring.ts';
+import type { Run, RunKeys } from './run.ts';
 
 /**
  * Source keys wrapped under the new key for the run's row (invariant 4): a key that this run overwrites in the
@@ -19,6 +20,11 @@ export function pin(ring: Keyring, newKey: Key, runId: string): Record<string, s
 
 export function unpin(pinned: Readonly<Record<string, string>>, newKey: Key, runId: string): [string, Key][] {
   return Object.entries(pinned).map(([name, wrapped]) => [name, unwrap(wrapped, name, newKey, runId)]);
+}
+
+/** The keys before the run: the current one, and the source keys that the run may have overwritten since. */
+export function keyringBefore({ id, pinned }: Run, { current, next }: RunKeys): Keyring {
+  return new Keyring(current, unpin(pinned, next, id));
 }
 
 function wrappingKey(newKey: Key, runId: string): Buffer {

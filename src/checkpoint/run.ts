@@ -75,6 +75,13 @@ export interface RunOptions {
   readonly chunkTimeoutMs: number | null;
 }
 
+export const defaultOptions: RunOptions = {
+  onException: 'stop',
+  maxExceptions: 100,
+  chunkRows: null,
+  chunkTimeoutMs: 60_000,
+};
+
 /** How many strings of one format stand in one place. */
 export interface Place {
   readonly table: string;
@@ -157,6 +164,12 @@ export interface Run {
   readonly content: string;
   /** Null: an earlier version of keyturn began the run. */
   readonly mac: string | null;
+}
+
+/** Both keys of a run. */
+export interface RunKeys {
+  readonly current: Key;
+  readonly next: Key;
 }
 
 /** What came behind the inventory. */

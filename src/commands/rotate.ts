@@ -2,12 +2,10 @@ import { readHistory, retiredKeyIds, unfinishedRun } from '../checkpoint/history
 import type { Run } from '../checkpoint/run.ts';
 import type { RunLock } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { derivedSecretsPath, keepSecrets, unpinnedSecrets } from '../inventory/derived-secrets.ts';
-import { assertWide, widenColumns } from '../inventory/widths.ts';
+import { assertWide } from '../inventory/widths.ts';
 import type { LoadedJob } from '../job/load.ts';
-import { writeKeyFile } from '../keys/key-file.ts';
 import { count } from '../report/count.ts';
-import { createRun } from '../rotation/insert-run.ts';
+import { beginRun, type Prepared } from '../rotation/begin-run.ts';
 import { finishRun } from '../rotation/finish-run.ts';
 import type { Pace } from '../rotation/pace.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
@@ -142,24 +140,19 @@ async function rotateAnew(
   assertWide(found.widths, args.upgradeDatabase);
   await assertAlone(context, database, args.force);
   await askConsent(context, consents(args, prepared));
-  const secrets = await unlessStopped(
-    signal,
-    database.catalog().then((catalog) => unpinnedSecrets(database, catalog, job)),
-  );
   await assertReportFolder(context, args.reportDir);
-  if (next.mustWrite) writeKeyFile(next.path, next.key);
-  if (secrets.length > 0) {
-    const path = derivedSecretsPath(next.path);
-    keepSecrets(path, secrets, current);
-    terminal.say(
-      `${path} keeps what ${job.title} derives from the old key: ${secrets.map(({ setting }) => setting).join(', ')}`,
-    );
-  }
-  for (const { table, column, width, needed } of await widenColumns(database, found.widths))
-    terminal.say(`${table}.${column} was widened from ${width} to ${needed}`);
+  const rotation = {
+    current,
+    next,
+    found,
+    options: newRunOptions(args),
+    authority: authorityOf(context, args),
+    upgradeDatabase: args.upgradeDatabase === true,
+  };
+  const run = await beginRun(siteOf(context, opened, args), lock, rotation, (done) =>
+    terminal.say(preparedLine(done, job.title)),
+  );
   const keys = { current, next: next.key };
-  const order = { job, options: newRunOptions(args), authority: authorityOf(context, args) };
-  const run = await createRun(siteOf(context, opened, args), order, keys, found);
   const { currentKeyFile, reportDir } = args;
   const conclusion = {
     database,
@@ -172,6 +165,13 @@ async function rotateAnew(
   return concludeRun(context, conclusion, run, () =>
     withSite(context, opened, args, (site) => finishRun(site, lock, run, keys)),
   );
+}
+
+function preparedLine(done: Prepared, title: string): string {
+  if ('secretsFile' in done)
+    return `${done.secretsFile} keeps what ${title} derives from the old key: ${done.settings.join(', ')}`;
+  const { table, column, width, needed } = done.widened;
+  return `${table}.${column} was widened from ${width} to ${needed}`;
 }
 
 /** Who gave it up may have restored the backup since: going on is to be said. */

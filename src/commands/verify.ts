@@ -1,4 +1,4 @@
-import { readHistory, unfinishedRun } from '../checkpoint/history.ts';
+import { assertNoneUnfinished, readHistory } from '../checkpoint/history.ts';
 import { type Inventory, isFinished, type Run } from '../checkpoint/run.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
@@ -89,8 +89,11 @@ async function verifyOpened(
       attachmentsFolder(args),
     ),
   );
-  const order = {
+  const reading = {
     job,
+    inventory,
+    key,
+    reference,
     options: {
       onException: 'skip',
       maxExceptions: Number.MAX_SAFE_INTEGER,
@@ -99,9 +102,7 @@ async function verifyOpened(
     },
     authority: authorityOf(context, args),
   } as const;
-  const local = await withSite(context, opened, args, (site) =>
-    verifyDatabase(site, order, key, inventory, reference),
-  );
+  const local = await withSite(context, opened, args, (site) => verifyDatabase(site, reading));
   return concludeVerification(context, local, reference && { run: reference, database }, args.reportDir);
 }
 
@@ -135,17 +136,7 @@ async function subjectOf(
   args: Given,
 ): Promise<Subject> {
   const runs = await readHistory(database);
-  const unfinished = unfinishedRun(runs);
-  if (unfinished !== undefined) {
-    throw new KeyturnError(
-      'run-unfinished',
-      `run ${unfinished.id} is unfinished: a part of the values is under each key`,
-      {
-        hint: 'finish it with keyturn resume, which verifies everything at its end',
-        facts: { run: unfinished.id },
-      },
-    );
-  }
+  assertNoneUnfinished(runs, 'finish it with keyturn resume, which verifies everything at its end');
   const rotations = runs.filter(({ kind, state }) => kind === 'rotation' && isFinished(state));
   const shape = loaded?.file.key ?? rotations[0]?.job.key;
   const key = await askCurrentKey(context, args, shape ?? jobNamed(undefined).file.key);

@@ -1,19 +1,16 @@
-import { assertKeys, type Run } from '../checkpoint/run.ts';
+import { assertKeys, type Run, type RunKeys } from '../checkpoint/run.ts';
 import { KeyturnError } from '../error.ts';
-import type { Key } from '../keys/key.ts';
 import { hostOf, processName } from './process-name.ts';
-import type { ThreadData } from './thread.ts';
+import { type ThreadData, threadData } from './thread.ts';
+import type { DatabaseAccess } from './worker.ts';
 
 /** A worker that wants to take chunks of a run. */
-export interface Applicant {
-  readonly databaseUrl: string;
-  readonly databasePassword: string | null;
-  readonly attachments: string | null;
+export interface Applicant extends DatabaseAccess {
   /** The database takes processes of one host only. */
   readonly oneHost: boolean;
   readonly toolVersion: string;
   /** Asked last: what else is wrong is told first. */
-  readonly keys: (run: Run) => { readonly current: Key; readonly next: Key };
+  readonly keys: (run: Run) => RunKeys;
 }
 
 /**
@@ -22,23 +19,11 @@ export interface Applicant {
  * @throws KeyturnError `other-keys`, `checkpoint-version` for a run of an incompatible keyturn, `other-host`.
  */
 export function admit(run: Run, applicant: Applicant): ThreadData {
-  const { databaseUrl, databasePassword, attachments } = applicant;
   assertCompatible(run, applicant.toolVersion);
   if (applicant.oneHost) assertHost(run);
   const keys = applicant.keys(run);
   assertKeys(run, keys.current, keys.next);
-  return {
-    databaseUrl,
-    databasePassword,
-    checkpointFile: null,
-    run: run.id,
-    attachments,
-    statementTimeoutMs: run.options.chunkTimeoutMs,
-    worker: processName(),
-    oldKey: keys.current.sent(),
-    newKey: keys.next.sent(),
-    referenceRun: null,
-  };
+  return threadData(applicant, run, keys);
 }
 
 /** Versions that may work on the same run: the same major one; before 1.0, the same minor one. */

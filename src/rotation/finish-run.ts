@@ -3,17 +3,17 @@ import { assertAuthenticChunks } from '../checkpoint/audit.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { ExceptionTable } from '../checkpoint/exception-table.ts';
 import { CheckpointMac } from '../checkpoint/mac.ts';
-import { unpin } from '../checkpoint/pin.ts';
-import { assertAuthentic, assertKeys, type Run } from '../checkpoint/run.ts';
+import { keyringBefore } from '../checkpoint/pin.ts';
+import { assertAuthentic, assertKeys, type Run, type RunKeys } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { originalsOf } from '../chunk/file-target.ts';
 import type { RunLock } from '../databases/database.ts';
 import { lookAgain } from '../inventory/last-look.ts';
-import { Keyring } from '../keys/keyring.ts';
 import type { Progress } from './coordinator.ts';
 import { processName } from './process-name.ts';
 import { awaitingDatabase, regain } from './regain.ts';
-import { coordinate, type RunKeys, type Site, threadData } from './site.ts';
+import { coordinate, type Site } from './site.ts';
+import { threadData } from './thread.ts';
 
 /**
  * Takes a run of the database to its end; resumes it if it stands anywhere in the middle. A database that goes away is
@@ -63,20 +63,14 @@ async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Prom
   if (taken.state === 'verifying') taken = await runs.become(taken, 'rotating');
   await originalsOf(taken.job, site.attachments)?.claim(run.id);
   const before = keyringBefore(run, keys);
-  return coordinate(
-    site,
-    site.database.knex,
-    lock,
-    taken,
-    threadData(site, taken, keys, null, null),
+  return coordinate(site, {
+    checkpoint: site.database.knex,
     mac,
-    (now) => lookAgain(site.database, now, before),
-  );
-}
-
-/** Before the run: the current key, and the source keys that it may have overwritten since. */
-export function keyringBefore({ id, pinned }: Run, { current, next }: RunKeys): Keyring {
-  return new Keyring(current, unpin(pinned, next, id));
+    lock,
+    run: taken,
+    data: threadData(site, taken, keys),
+    lookAgain: (now) => lookAgain(site.database, now, before),
+  });
 }
 
 /** A finished run's exceptions are tried again: their rows become sweep chunks. */

@@ -6,17 +6,18 @@ import { assertAuthenticChunks } from '../checkpoint/audit.ts';
 import type { NewChunk } from '../checkpoint/chunk.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { CheckpointMac } from '../checkpoint/mac.ts';
-import { assertAuthentic, type Inventory, type Run } from '../checkpoint/run.ts';
+import { assertAuthentic, type Inventory, type Run, type RunKeys } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { migrate } from '../checkpoint/schema.ts';
 import type { Database } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
 import type { Preflight } from '../inventory/preflight.ts';
+import type { Job } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
-import { insertRow, insertRun, type Order } from './insert-run.ts';
-import { coordinate, type RunKeys, type Site, threadData } from './site.ts';
-import type { ThreadData } from './thread.ts';
+import { insertRun, type Order, rotationOf } from './insert-run.ts';
+import { coordinate, type Site } from './site.ts';
+import { type ThreadData, threadData } from './thread.ts';
 
 /** Tables in a local file, for runs that must not write to the database; `remove` when the report is written. */
 export interface LocalCheckpoint {
@@ -34,50 +35,46 @@ export interface LocalRun {
 
 /** Everything but the writes: cryptography too, with what it seals opened again. The checkpoint is a local file. */
 export async function rehearse(site: Site, order: Order, keys: RunKeys, found: Preflight): Promise<LocalRun> {
-  return locally(
-    keys.next,
-    async ({ file, database: { knex } }) => {
-      const run = await insertRun(site, knex, 'dry-run', order, keys, found);
-      return { run, data: threadData(site, run, keys, file, null) };
-    },
-    site,
-  );
+  return locally(site, keys.next, async ({ file, database: { knex } }) => {
+    const run = await insertRun(site, knex, rotationOf('dry-run', order, keys, found));
+    return { run, data: threadData(site, run, keys, { checkpointFile: file, referenceRun: null }) };
+  });
 }
 
-/** Reads every value with one key; compares with the digests of `reference`, a rotation to this key, if there is one. */
-export async function verifyDatabase(
-  site: Site,
-  order: Order,
-  key: Key,
-  inventory: Inventory,
-  reference: Run | null,
-): Promise<LocalRun> {
-  return locally(
-    key,
-    async ({ file, database: { knex } }) => {
-      const run = await insertRow(
-        site,
-        knex,
-        'verification',
-        order,
-        key,
-        { from: key.id, to: key.id },
-        inventory,
-        () => ({}),
-      );
-      if (reference !== null) await copyRanges(site.database.knex, reference, knex, run, key);
-      const data = threadData(site, run, { current: key, next: key }, file, reference?.id ?? null);
-      return { run, data: { ...data, oldKey: null } };
-    },
-    site,
-  );
+/** What `verifyDatabase` reads. */
+export interface Reading extends Order {
+  readonly job: Job;
+  readonly inventory: Inventory;
+  readonly key: Key;
+  /** A rotation to this key, whose digests every row is compared with; null: there is none. */
+  readonly reference: Run | null;
+}
+
+/** Reads every value with one key. */
+export async function verifyDatabase(site: Site, reading: Reading): Promise<LocalRun> {
+  const { key, reference, job, inventory, options, authority } = reading;
+  return locally(site, key, async ({ file, database: { knex } }) => {
+    const run = await insertRun(site, knex, {
+      kind: 'verification',
+      job,
+      inventory,
+      options,
+      authority,
+      fromKeyId: key.id,
+      newKey: key,
+      pinned: () => ({}),
+    });
+    if (reference !== null) await copyRanges(site.database.knex, reference, knex, run, key);
+    const local = { checkpointFile: file, referenceRun: reference?.id ?? null };
+    return { run, data: threadData(site, run, { current: null, next: key }, local) };
+  });
 }
 
 /** Plans a run in a local checkpoint and takes it to its end there. */
 async function locally(
+  site: Site,
   newKey: Key,
   plan: (checkpoint: LocalCheckpoint) => Promise<{ run: Run; data: ThreadData }>,
-  site: Site,
 ): Promise<LocalRun> {
   const checkpoint = await localCheckpoint();
   const { knex } = checkpoint.database;
@@ -86,7 +83,13 @@ async function locally(
     const { run, data } = await plan(checkpoint);
     planned = run;
     return {
-      run: await coordinate(site, knex, null, run, data, new CheckpointMac(newKey, run.id)),
+      run: await coordinate(site, {
+        checkpoint: knex,
+        mac: new CheckpointMac(newKey, run.id),
+        lock: null,
+        run,
+        data,
+      }),
       checkpoint,
       problem: null,
     };

@@ -1,15 +1,45 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import type { Run } from '../checkpoint/run.ts';
 import { KeyturnError } from '../error.ts';
 import { Key, type SentKey } from '../keys/key.ts';
 import type { Hint } from '../queue/queue.ts';
 import { type FromThread, sendError } from '../queue/thread-pool.ts';
-import { ChunkWorker, type WorkerSettings } from './worker.ts';
+import { processName } from './process-name.ts';
+import { ChunkWorker, type DatabaseAccess, type WorkerSettings } from './worker.ts';
 
 /** WorkerSettings as they travel between threads: a Key does not. */
 export type ThreadData = Omit<WorkerSettings, 'oldKey' | 'newKey'> & {
   readonly oldKey: SentKey | null;
   readonly newKey: SentKey;
 };
+
+/**
+ * What the threads of this process that work on a run are given.
+ *
+ * @param keys `current` is null for a verification, which has one key.
+ * @param local of a run that writes nothing to the database.
+ */
+export function threadData(
+  { databaseUrl, databasePassword, attachments }: DatabaseAccess,
+  run: Run,
+  keys: { readonly current: Key | null; readonly next: Key },
+  local: Pick<WorkerSettings, 'checkpointFile' | 'referenceRun'> = {
+    checkpointFile: null,
+    referenceRun: null,
+  },
+): ThreadData {
+  return {
+    databaseUrl,
+    databasePassword,
+    attachments,
+    ...local,
+    run: run.id,
+    statementTimeoutMs: run.options.chunkTimeoutMs,
+    worker: processName(),
+    oldKey: keys.current?.sent() ?? null,
+    newKey: keys.next.sent(),
+  };
+}
 
 /** A worker elsewhere may see what this one does not. */
 export function isForOthers(error: unknown): boolean {

@@ -21,15 +21,19 @@ import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
 
-/** Where a worker finds everything; keys are its own, checked against the run by their ids. */
-export interface WorkerSettings {
+/** How the database and its files are reached from this host. */
+export interface DatabaseAccess {
   readonly databaseUrl: string;
   readonly databasePassword: string | null;
+  /** The folder of the encrypted files; null: the job has none, or they are left out. */
+  readonly attachments: string | null;
+}
+
+/** Where a worker finds everything; keys are its own, checked against the run by their ids. */
+export interface WorkerSettings extends DatabaseAccess {
   /** A local SQLite file with the checkpoint tables, for runs that must not write; null: they are in the database. */
   readonly checkpointFile: string | null;
   readonly run: string;
-  /** The folder of the encrypted files, as this host sees it. */
-  readonly attachments: string | null;
   readonly statementTimeoutMs: number | null;
   /** Name for people: host and process. */
   readonly worker: string;

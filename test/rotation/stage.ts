@@ -7,7 +7,7 @@ import { ChunkTable } from '../../src/checkpoint/chunk-table.ts';
 import { ExceptionTable, type RecordedException } from '../../src/checkpoint/exception-table.ts';
 import { ChunkFigures, type TargetTotals } from '../../src/checkpoint/figures.ts';
 import { CheckpointMac } from '../../src/checkpoint/mac.ts';
-import type { Run, RunOptions } from '../../src/checkpoint/run.ts';
+import type { Run, RunKeys, RunOptions } from '../../src/checkpoint/run.ts';
 import { RunTable } from '../../src/checkpoint/run-table.ts';
 import type { ChunkStep } from '../../src/chunk/chunk-step.ts';
 import type { Database, RunLock } from '../../src/databases/database.ts';
@@ -18,9 +18,9 @@ import { assertWide } from '../../src/inventory/widths.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
 import { Key } from '../../src/keys/key.ts';
-import { createRun } from '../../src/rotation/insert-run.ts';
+import { beginRun } from '../../src/rotation/begin-run.ts';
 import { finishRun, retryExceptions } from '../../src/rotation/finish-run.ts';
-import type { RunKeys, Site } from '../../src/rotation/site.ts';
+import type { Site } from '../../src/rotation/site.ts';
 import { ChunkWorker } from '../../src/rotation/worker.ts';
 import type { Place } from '../support/n8n/store.ts';
 
@@ -83,9 +83,10 @@ export class Stage {
   }
 
   async plan(): Promise<Run> {
-    await this.locked();
+    const lock = await this.locked();
     const found = await this.preflight();
-    const job = resolveJob(loadJob(this.#scene.job ?? 'n8n', formatNames), await this.database.catalog());
+    const folder = mkdtempSync(join(tmpdir(), 'keyturn-keys-'));
+    this.#folders.push(folder);
     const options: RunOptions = {
       onException: 'stop',
       maxExceptions: 100,
@@ -93,9 +94,16 @@ export class Stage {
       chunkTimeoutMs: 60_000,
       ...this.#scene.options,
     };
-    const order = { job, options, authority: { operator: 'a test' } };
-    this.#run = await createRun(this.site(), order, this.keys, found);
-    return this.#run;
+    const run = await beginRun(this.site(), lock, {
+      current: this.keys.current,
+      next: { key: this.keys.next, path: join(folder, 'new.key'), mustWrite: true, warnings: [] },
+      found,
+      options,
+      authority: { operator: 'a test' },
+      upgradeDatabase: false,
+    });
+    this.#run = run;
+    return run;
   }
 
   /** Starts the run, or goes on with it wherever it stands; `with` names what changes from now on. */

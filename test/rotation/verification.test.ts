@@ -295,8 +295,7 @@ describe('a chunk that was split because it took too long', () => {
 
   async function verified(stage: Stage): Promise<LocalRun> {
     const run = await stage.run();
-    const { job, options, authority } = run;
-    return verifyDatabase(stage.site(), { job, options, authority }, stage.keys.next, run.inventory, run);
+    return verifyDatabase(stage.site(), { ...run, key: stage.keys.next, reference: run });
   }
 
   test('is replaced by its halves: every row is rotated once and proven', async () => {
@@ -332,14 +331,7 @@ test('a later verification tells a value that changed since from one that does n
     ]);
   });
   const run = await stage.run();
-  const { job, options, authority } = run;
-  const local = await verifyDatabase(
-    stage.site(),
-    { job, options, authority },
-    stage.keys.next,
-    run.inventory,
-    run,
-  );
+  const local = await verifyDatabase(stage.site(), { ...run, key: stage.keys.next, reference: run });
   expect(local).toMatchObject({ problem: null, run: { state: 'verified-with-exceptions' } });
   expect(await new ExceptionTable(local.checkpoint.database.knex, local.run.id).open(10)).toMatchObject([
     { rowId: [manyId(3)], reason: 'does-not-open' },

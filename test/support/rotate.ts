@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ExceptionTable, type RecordedException } from '../../src/checkpoint/exception-table.ts';
 import { ChunkFigures, type TargetTotals } from '../../src/checkpoint/figures.ts';
 import type { Run, RunOptions } from '../../src/checkpoint/run.ts';
@@ -8,7 +11,7 @@ import { assertDeclared, preflight } from '../../src/inventory/preflight.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
 import { Key } from '../../src/keys/key.ts';
-import { createRun } from '../../src/rotation/insert-run.ts';
+import { beginRun } from '../../src/rotation/begin-run.ts';
 import { finishRun } from '../../src/rotation/finish-run.ts';
 import type { Site } from '../../src/rotation/site.ts';
 import type { Place } from './n8n/store.ts';
@@ -42,6 +45,7 @@ export async function rotate(
   const database = await openDatabase(url);
   const lock = await database.lockRun();
   lock.lost.catch(() => {});
+  const folder = mkdtempSync(join(tmpdir(), 'keyturn-keys-'));
   try {
     const keys = { current: Key.fromText(current), next: Key.fromText(next) };
     const site: Site = {
@@ -71,7 +75,14 @@ export async function rotate(
         chunkTimeoutMs: 60_000,
         ...rotating.options,
       };
-      run = await createRun(site, { job, options, authority: { operator: 'a test' } }, keys, found);
+      run = await beginRun(site, lock, {
+        current: keys.current,
+        next: { key: keys.next, path: join(folder, 'new.key'), mustWrite: true, warnings: [] },
+        found,
+        options,
+        authority: { operator: 'a test' },
+        upgradeDatabase: false,
+      });
     }
     await rotating.before?.();
     let error: unknown;
@@ -87,6 +98,7 @@ export async function rotate(
       error,
     };
   } finally {
+    rmSync(folder, { recursive: true, force: true });
     await lock.release();
     await database.close();
   }

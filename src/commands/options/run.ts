@@ -1,4 +1,4 @@
-import type { Authority, RunOptions } from '../../checkpoint/run.ts';
+import { type Authority, defaultOptions, type RunOptions } from '../../checkpoint/run.ts';
 import { KeyturnError } from '../../error.ts';
 import { parseDuration } from '../../rotation/window.ts';
 import type { Context } from '../command.ts';
@@ -35,7 +35,7 @@ export function newRunOptions(args: Given): RunOptions {
       hint: 'add --on-exception skip, or leave --max-exceptions out',
     });
   }
-  return { onException: 'stop', maxExceptions: 100, chunkRows: null, chunkTimeoutMs: 60_000, ...given };
+  return { ...defaultOptions, ...given };
 }
 
 export function authorityOf(

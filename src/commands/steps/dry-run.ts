@@ -1,6 +1,5 @@
-import { readHistory, retiredKeyIds, unfinishedRun } from '../../checkpoint/history.ts';
+import { assertNoneUnfinished, readHistory, retiredKeyIds } from '../../checkpoint/history.ts';
 import type { Authority, RunOptions } from '../../checkpoint/run.ts';
-import { KeyturnError } from '../../error.ts';
 import { assertWide } from '../../inventory/widths.ts';
 import type { LoadedJob } from '../../job/load.ts';
 import { generateKey } from '../../keys/key-file.ts';
@@ -32,20 +31,10 @@ export async function rotateDry(
 ): Promise<Outcome> {
   const { database } = opened;
   const runs = await readHistory(database);
-  const unfinished = unfinishedRun(runs);
-  if (unfinished !== undefined) {
-    throw new KeyturnError(
-      'run-unfinished',
-      `run ${unfinished.id} is unfinished: a part of the values is under each key`,
-      {
-        hint: 'finish it with keyturn resume; a dry run needs a database under one key',
-        facts: { run: unfinished.id },
-      },
-    );
-  }
+  assertNoneUnfinished(runs, 'finish it with keyturn resume; a dry run needs a database under one key');
   const named = args.newKeyFile !== undefined || args.masterKey !== undefined;
   const retired = retiredKeyIds(runs);
-  const { job, current, next, found } = await unlessStopped(
+  const { current, next, found } = await unlessStopped(
     context.signal,
     prepareRun(
       context,
@@ -61,8 +50,6 @@ export async function rotateDry(
   );
   assertWide(found.widths, false);
   const keys = { current, next: next.key };
-  const local = await withSite(context, opened, args, (site) =>
-    rehearse(site, { job, ...order }, keys, found),
-  );
+  const local = await withSite(context, opened, args, (site) => rehearse(site, order, keys, found));
   return concludeLocal(context, local, args.reportDir);
 }

@@ -1,0 +1,103 @@
+import { assertNoneUnfinished, readHistory } from '../checkpoint/history.ts';
+import { CheckpointMac } from '../checkpoint/mac.ts';
+import { keyringBefore } from '../checkpoint/pin.ts';
+import { assertAuthentic, assertKeys, type Run, type RunOptions } from '../checkpoint/run.ts';
+import { RunTable } from '../checkpoint/run-table.ts';
+import { migrate } from '../checkpoint/schema.ts';
+import type { RunLock } from '../databases/database.ts';
+import { derivedSecretsPath, keepSecrets, unpinnedSecrets } from '../inventory/derived-secrets.ts';
+import { assertDeclared, type Preflight } from '../inventory/preflight.ts';
+import { settle } from '../inventory/settle-places.ts';
+import { assertWide, type Width, widenColumns } from '../inventory/widths.ts';
+import type { Decision } from '../job/job.ts';
+import type { Key } from '../keys/key.ts';
+import { writeKeyFile } from '../keys/key-file.ts';
+import { Keyring } from '../keys/keyring.ts';
+import type { NewKeyPlan } from '../keys/master-key.ts';
+import { insertRun, type Order, rotationOf } from './insert-run.ts';
+import type { Site } from './site.ts';
+import { unlessStopped } from './unless-stopped.ts';
+
+/** The keys of a run that is about to write: the new one with the file that keeps it. */
+export interface KeptKeys {
+  readonly current: Key;
+  readonly next: NewKeyPlan;
+}
+
+/** A rotation that was prepared and of which nothing is written yet. */
+export interface NewRotation extends KeptKeys, Order {
+  readonly found: Preflight;
+  /** Consent to change schemas: columns that are too narrow, and keyturn's own tables of an older version. */
+  readonly upgradeDatabase: boolean;
+}
+
+/** What `beginRun` has done so far besides writing the key and the run. */
+export type Prepared =
+  | { readonly secretsFile: string; readonly settings: readonly string[] }
+  | { readonly widened: Width };
+
+/**
+ * Begins a rotation, in the one order that lets every later state of the database be finished or undone (invariant 4):
+ * the new key is on disk, then what the application derives from the old one, then columns are widened, and the run's
+ * row comes last. `finishRun` takes it from there.
+ *
+ * @param lock held from before the history and the database were looked at.
+ * @param tell called as soon as a step is done, since a later one may fail.
+ * @throws KeyturnError `run-unfinished`, `undeclared-ciphertext`, `column-too-narrow`; what the key file and its
+ * neighbour throw; `stopped`.
+ */
+export async function beginRun(
+  site: Site,
+  lock: RunLock,
+  rotation: NewRotation,
+  tell: (prepared: Prepared) => void = () => undefined,
+): Promise<Run> {
+  const { database, signal } = site;
+  const { knex } = database;
+  const { current, next, found, upgradeDatabase } = rotation;
+  assertNoneUnfinished(await readHistory(database, upgradeDatabase));
+  assertDeclared(found.inventory.undeclared);
+  assertWide(found.widths, upgradeDatabase);
+  const reading = database.catalog().then((catalog) => unpinnedSecrets(database, catalog, found.job));
+  const secrets = await Promise.race([unlessStopped(signal, reading), lock.lost]);
+  makeDurable(next);
+  if (secrets.length > 0) {
+    const secretsFile = derivedSecretsPath(next.path);
+    keepSecrets(secretsFile, secrets, current);
+    tell({ secretsFile, settings: secrets.map(({ setting }) => setting) });
+  }
+  for (const widened of await widenColumns(database, found.widths)) tell({ widened });
+  await migrate(database);
+  return insertRun(site, knex, rotationOf('rotation', rotation, { current, next: next.key }, found));
+}
+
+/** What a user changes of a run when it goes on. */
+export interface Changes {
+  readonly options: Partial<RunOptions>;
+  readonly decisions: readonly Decision[];
+}
+
+/**
+ * Makes an unfinished run ready for `finishRun`: its keys are the right ones, the new one is on disk, and the changes
+ * are in its row.
+ *
+ * @throws KeyturnError `other-keys`, `checkpoint-altered`; `undecided-place` and `bad-option` for a decision; what the key file throws; `stopped`.
+ */
+export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: Changes): Promise<Run> {
+  const { database, signal } = site;
+  const { current, next } = keys;
+  assertKeys(run, current, next.key);
+  const mac = new CheckpointMac(next.key, run.id);
+  assertAuthentic(run, mac);
+  const rings = [keyringBefore(run, { current, next: next.key }), new Keyring(next.key)];
+  const job = await unlessStopped(signal, settle(database, run.job, changes.decisions, rings));
+  makeDurable(next);
+  // Only what changes is written: a worker of the session before may hold the run's row for a moment
+  if (job === run.job && Object.keys(changes.options).length === 0) return run;
+  const options = { ...run.options, ...changes.options };
+  return new RunTable(database.knex).update(run, { options, ...(job !== run.job && { job }) }, mac);
+}
+
+function makeDurable({ path, key, mustWrite }: NewKeyPlan): void {
+  if (mustWrite) writeKeyFile(path, key);
+}
