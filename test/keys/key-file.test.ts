@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { KeyturnError } from '../../src/error.ts';
@@ -93,7 +94,7 @@ describe('reading a key file', () => {
   });
 
   test('the key of the fixture has its id', () => {
-    const read = readKeyFile(new URL('encryption.key', fixture).pathname, n8n);
+    const read = readKeyFile(fileURLToPath(new URL('encryption.key', fixture)), n8n);
     expect(read.key.id).toBe('5c49fd02b77ed2c2');
   });
 
@@ -139,7 +140,7 @@ describe('reading a key file', () => {
   });
 
   test("n8n's config is refused with the way out, and its key does not show", () => {
-    const error = refusal(() => readKeyFile(new URL('config', fixture).pathname, n8n));
+    const error = refusal(() => readKeyFile(fileURLToPath(new URL('config', fixture)), n8n));
     expect(error.code).toBe('key-shape');
     expect(error.hint).toContain('the value of encryptionKey');
     expect(inspect(error, { depth: Infinity })).not.toContain('Zk3yLegacy');

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createWriteStream, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
 import { until } from '../commands/distributed.ts';
@@ -163,7 +164,7 @@ test('a file of 200 MB takes no more memory than a small one', async () => {
     preload,
     "import { writeFileSync } from 'node:fs';\nprocess.on('exit', () => writeFileSync('peak', String(process.resourceUsage().maxRSS)));\n",
   );
-  const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
+  const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
   const peaks: number[] = [];
   const rotation = [
     'rotate',

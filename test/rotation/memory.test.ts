@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { expectMany, manySqlite } from '../support/n8n/many.ts';
@@ -22,7 +23,7 @@ test('150,000 credentials are rotated and verified in heaps of 64 MB', async () 
   const place = manySqlite(path, { credentials, instanceKey: oldKey });
   writeFileSync(join(places.dir, 'old.key'), oldKey, { mode: 0o600 });
   writeFileSync(join(places.dir, 'new.key'), newKey, { mode: 0o600 });
-  const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
+  const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
   const args = [
     ...['--max-old-space-size=64', cli, 'rotate', '--job', 'n8n', '--database', `sqlite:${path}`],
     ...['--current-key-file', 'old.key', '--new-key-file', 'new.key', '--workers', '2'],
