@@ -6,6 +6,7 @@ import type { Run } from '../checkpoint/run.ts';
 import { holdsRun } from '../checkpoint/run-table.ts';
 import { addTally, emptyTally } from '../checkpoint/tally.ts';
 import type { Change, Row, Transaction } from '../databases/database.ts';
+import { touchedOnly } from './changed-columns.ts';
 import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
 import type { Rotation } from './classify.ts';
@@ -14,8 +15,7 @@ import type { PreparedTarget } from './field-values.ts';
 import { seenTree } from './file-target.ts';
 import { rotateFiles } from './rotate-files.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
-import { rowsAsLeft } from './rows-as-left.ts';
-import { touchedOnly } from './touched.ts';
+import { rowsAsLeft } from './unchanged-rows.ts';
 import { Contended, Stale, type WorkerContext } from './worker-context.ts';
 
 /** Rows that were rotated together, and which of them count: a row that a writer changed meanwhile does not. */

@@ -9,10 +9,10 @@ import type { Tree } from '../files/tree.ts';
 import { syncFolder } from '../sync-folder.ts';
 import { publishStep } from './chunk-step.ts';
 import type { Rotation } from './classify.ts';
+import { evidenceOf, judge, opened } from './classify-file.ts';
 import type { PreparedTarget } from './field-values.ts';
 import { fileDigest, fileField, pathOf } from './file-target.ts';
 import { type FileWork, RotatedFiles } from './file-work.ts';
-import { evidenceOf, judge, opened } from './judge-file.ts';
 import { Stale } from './worker-context.ts';
 
 /** A file that is written again and again while it is rotated is left alone. */

@@ -1,10 +1,10 @@
 import type { Inventory } from '../checkpoint/run.ts';
+import { touchedOnly } from '../chunk/changed-columns.ts';
 import { digestKey, entryBytes } from '../chunk/digest.ts';
 import { prepareTarget } from '../chunk/field-values.ts';
 import { treeOf } from '../chunk/file-target.ts';
 import { rehearseFiles } from '../chunk/rotate-files.ts';
 import { type RotatedRows, rotateRows } from '../chunk/rotate-rows.ts';
-import { touchedOnly } from '../chunk/touched.ts';
 import type { Change, Database } from '../databases/database.ts';
 import { type Job, type Target, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';

@@ -7,7 +7,7 @@ import { migrate } from '../checkpoint/schema.ts';
 import type { RunLock } from '../databases/database.ts';
 import { derivedSecretsPath, keepSecrets, unpinnedSecrets } from '../inventory/derived-secrets.ts';
 import { assertDeclared, type Preflight } from '../inventory/preflight.ts';
-import { settle } from '../inventory/settle-places.ts';
+import { settle } from '../inventory/add-decisions.ts';
 import { assertWide, type Width, widenColumns } from '../inventory/widths.ts';
 import type { Decision } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
