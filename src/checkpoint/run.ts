@@ -83,7 +83,7 @@ export const defaultOptions: RunOptions = {
 };
 
 /** How many strings of one format stand in one place. */
-export interface Place {
+export interface PlaceCounts {
   readonly table: string;
   readonly column: string;
   /** Within the column, with [] for array items; '' for a whole value. */
@@ -115,7 +115,7 @@ export interface Inventory {
   /** Where the database's engine keeps old ciphertext, out of reach of any rotation; sentences. Missing in runs that an older keyturn began. */
   readonly survival?: readonly string[];
   /** Of a job that goes by shape: where strings of its formats stand. */
-  readonly places?: readonly Place[];
+  readonly places?: readonly PlaceCounts[];
 }
 
 /** Ciphertext, or what looks like it, where no field declares any. */

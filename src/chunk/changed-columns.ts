@@ -4,7 +4,7 @@ import type { Change, RowShape } from '../databases/database.ts';
  * The same changes, with only those columns written that differ in some row: what is not set fires no trigger of that
  * column and costs no index. All are compared still (invariant 3).
  */
-export function touchedOnly(
+export function changedColumnsOnly(
   shape: RowShape,
   changes: readonly Change[],
 ): { readonly shape: RowShape; readonly changes: readonly Change[] } {

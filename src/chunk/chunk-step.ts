@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 
 /** The numbered steps of a chunk's life (docs/architecture.md), each published before it is taken; `renamed` after. */
-export const chunkSteps = [
+const chunkSteps = [
   'find',
   'read',
   'open',

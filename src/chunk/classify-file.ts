@@ -4,12 +4,12 @@ import type { StoredFile } from '../files/stored-file.ts';
 import type { Key } from '../keys/key.ts';
 import { fileDigest, fileField } from './file-target.ts';
 import type { FileWork } from './file-work.ts';
-import type { Outcome } from './value.ts';
+import type { ValueOutcome } from './value.ts';
 
-type Judgement = readonly [Exclude<Outcome, 'nothing'>, ExceptionReason | null];
+type FileOutcome = readonly [Exclude<ValueOutcome, 'nothing'>, ExceptionReason | null];
 
 /** By its length and its end: the padding, which is all that a wrong key can fail at, is there. */
-export async function judge({ prepared, rotation }: FileWork, file: StoredFile): Promise<Judgement> {
+export async function classifyFile({ prepared, rotation }: FileWork, file: StoredFile): Promise<FileOutcome> {
   const { field, cipher } = fileField(prepared);
   if (file.size === 0) return ['empty', null];
   if (!cipher.mayBe(file.size))
@@ -31,7 +31,7 @@ export async function evidenceOf(work: FileWork, path: string, file: StoredFile)
     const tail = await file.read(file.size - cipher.tailBytes, cipher.tailBytes);
     if (cipher.opensTail(tail, key)) {
       const plain = createHash('sha256');
-      for await (const block of opened(work, file, key)) plain.update(block);
+      for await (const block of openedBlocks(work, file, key)) plain.update(block);
       return fileDigest(work.digestKey, path, 'plaintext', plain.digest());
     }
   }
@@ -39,7 +39,7 @@ export async function evidenceOf(work: FileWork, path: string, file: StoredFile)
 }
 
 /** What a file says, a stretch at a time; what it stores goes through `stored`. */
-export async function* opened(
+export async function* openedBlocks(
   { prepared }: FileWork,
   file: StoredFile,
   key: Key,

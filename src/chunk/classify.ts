@@ -1,11 +1,10 @@
 import type { ExceptionReason } from '../checkpoint/exception-table.ts';
 import type { Opening } from '../formats/format.ts';
-import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { byFormat } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
-import { type Verdict, verdictOf } from './rules.ts';
+import { type Ruling, rulingFor } from './rules.ts';
 import { textsOf, type Value } from './value.ts';
 
 export interface Rotation {
@@ -22,12 +21,12 @@ export interface Rotation {
 
 /** Opens what is not settled yet, and decides what becomes of it. */
 export function classify(values: readonly Value[], rotation: Rotation): void {
-  const open = values.filter(isUnsettled);
+  const open = values.filter(isPending);
   if (rotation.mode === 'chunk') classifyChunk(open, rotation);
   else classifySweep(open, rotation);
 }
 
-function isUnsettled({ outcome, leaf }: Value): boolean {
+function isPending({ outcome, leaf }: Value): boolean {
   return outcome === 'nothing' && leaf !== null;
 }
 
@@ -36,57 +35,51 @@ function isLeftByRules({ prepared, outcome, plain }: Value): boolean {
 }
 
 function classifyChunk(values: readonly Value[], { from, to }: Rotation): void {
-  const stays = new Staying(to);
+  const kept = new KeptKeys(to);
   for (const [format, batch] of byFormat(values)) {
     const openings = format.open(textsOf(batch), from);
     for (const [i, value] of batch.entries()) {
       const opening = openings[i] ?? 'closed';
-      if (value.prepared.rules !== null) settleByRules(value, opening, judged(value, opening), stays);
-      else if (opening === 'foreign') settleForeign(value, from, to);
-      else if (opening === 'closed') settleClosed(value, 'does-not-open');
-      else settleOpened(value, opening, stays);
+      if (value.prepared.rules !== null)
+        applyRuling(value, opening, rulingFor(value, value.table, opening), kept);
+      else if (opening === 'foreign') markForeign(value, from, to);
+      else if (opening === 'closed') markClosed(value, 'does-not-open');
+      else markOpened(value, opening, kept);
     }
   }
-  readAfterwards(values, to);
+  openWithNewKeys(values, to);
 }
 
 /**
  * What stays in a place that the rules judge is digested as the verifier will read it: under the new key, with which a
  * look-alike seems to open once in a while.
  */
-function readAfterwards(values: readonly Value[], to: Keyring): void {
+function openWithNewKeys(values: readonly Value[], to: Keyring): void {
   for (const [format, batch] of byFormat(values.filter(isLeftByRules))) {
     const openings = format.open(textsOf(batch), to);
     batch.forEach((value, i) => {
       const opening = openings[i];
-      if (typeof opening === 'object' && judged(value, opening) === 'rotate') value.plain = opening.plain;
+      if (typeof opening === 'object' && rulingFor(value, value.table, opening) === 'rotate')
+        value.plain = opening.plain;
     });
   }
 }
 
-function judged({ prepared, path, stored, table }: Value, opening: Opening): Verdict {
-  const { field, document, rules } = prepared;
-  if (rules === null) throw new Error('there are no rules here');
-  return verdictOf(opening, rules, placeText(table, field.column, path), () =>
-    document.siblings(stored, path),
-  );
-}
-
-function settleByRules(value: Value, opening: Opening, verdict: Verdict, stays: Staying): void {
-  if (verdict === 'rotate' && typeof opening === 'object') {
-    value.outcome = stays.holds(opening.key) ? 'current' : 'rotated';
+function applyRuling(value: Value, opening: Opening, ruling: Ruling, kept: KeptKeys): void {
+  if (ruling === 'rotate' && typeof opening === 'object') {
+    value.outcome = kept.holds(opening.key) ? 'current' : 'rotated';
     value.plain = opening.plain;
-  } else if (verdict === 'exception') {
+  } else if (ruling === 'exception') {
     value.outcome = 'exceptions';
     value.reason = 'does-not-open';
-  } else if (verdict === 'undecided') {
+  } else if (ruling === 'undecided') {
     value.outcome = 'undecided';
     value.reason = 'undecided-place';
-  } else if (verdict === 'look-alike') value.outcome = 'lookAlikes';
+  } else if (ruling === 'look-alike') value.outcome = 'lookAlikes';
 }
 
 function classifySweep(values: readonly Value[], { from, to, asLeft }: Rotation): void {
-  const stays = new Staying(to);
+  const kept = new KeptKeys(to);
   for (const [format, batch] of byFormat(values)) {
     const texts = textsOf(batch);
     const before = format.open(texts, from);
@@ -97,14 +90,14 @@ function classifySweep(values: readonly Value[], { from, to, asLeft }: Rotation)
       if (typeof current === 'string' && typeof old === 'string') {
         if (value.prepared.rules !== null) {
           const opening = before[i] ?? 'closed';
-          settleByRules(value, opening, judged(value, opening), stays);
-        } else if (old === 'foreign') settleForeign(value, from, to);
-        else settleClosed(value, 'does-not-open');
+          applyRuling(value, opening, rulingFor(value, value.table, opening), kept);
+        } else if (old === 'foreign') markForeign(value, from, to);
+        else markClosed(value, 'does-not-open');
       } else if (typeof current === 'string' || (typeof old !== 'string' && asLeft?.has(value.row))) {
-        if (value.prepared.rules !== null) settleByRules(value, old, 'rotate', stays);
-        else settleOpened(value, old as Exclude<Opening, string>, stays);
-      } else if (typeof old !== 'string' && !stays.holds(old.key) && !format.authenticated)
-        settleUndecided(value, current.plain);
+        if (value.prepared.rules !== null) applyRuling(value, old, 'rotate', kept);
+        else markOpened(value, old as Exclude<Opening, string>, kept);
+      } else if (typeof old !== 'string' && !kept.holds(old.key) && !format.authenticated)
+        markUndecided(value, current.plain);
       else {
         value.outcome = 'current';
         value.plain = current.plain;
@@ -118,12 +111,14 @@ function plausible(opening: Opening, value: Value): Opening {
   if (typeof opening === 'string') return opening;
   const { rules, field } = value.prepared;
   const counts =
-    rules === null ? isPlausible(opening.plain, field.plaintext) : judged(value, opening) === 'rotate';
+    rules === null
+      ? isPlausible(opening.plain, field.plaintext)
+      : rulingFor(value, value.table, opening) === 'rotate';
   return counts ? opening : 'closed';
 }
 
 /** Whether values under a key stay as they are; asked once per key. */
-class Staying {
+class KeptKeys {
   readonly #to: Keyring;
   readonly #known = new Map<Key, boolean>();
 
@@ -141,16 +136,16 @@ class Staying {
   }
 }
 
-function settleOpened(value: Value, opening: Exclude<Opening, string>, stays: Staying): void {
+function markOpened(value: Value, opening: Exclude<Opening, string>, kept: KeptKeys): void {
   if (!isPlausible(opening.plain, value.prepared.field.plaintext)) {
-    settleClosed(value, 'implausible');
+    markClosed(value, 'implausible');
     return;
   }
-  value.outcome = stays.holds(opening.key) ? 'current' : 'rotated';
+  value.outcome = kept.holds(opening.key) ? 'current' : 'rotated';
   value.plain = opening.plain;
 }
 
-function settleClosed(value: Value, reason: ExceptionReason): void {
+function markClosed(value: Value, reason: ExceptionReason): void {
   if (value.prepared.field.closed === 'look-alike') value.outcome = 'lookAlikes';
   else {
     value.outcome = 'exceptions';
@@ -159,14 +154,14 @@ function settleClosed(value: Value, reason: ExceptionReason): void {
 }
 
 /** It is left as it is, and digested as what the new key reads: the verifier finds that, and does not sweep it again. */
-function settleUndecided(value: Value, plain: Buffer): void {
+function markUndecided(value: Value, plain: Buffer): void {
   value.outcome = 'undecided';
   value.reason = 'undecided';
   value.plain = plain;
 }
 
 /** The stored text is no ciphertext of this format. */
-function settleForeign(value: Value, from: Keyring, to: Keyring): void {
+function markForeign(value: Value, from: Keyring, to: Keyring): void {
   const { field, searching } = value.prepared;
   if (searching) return;
   if (field.foreign === 'replace' && isMasterKeyInClear(value.text, from)) {

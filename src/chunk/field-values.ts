@@ -42,14 +42,14 @@ export function fieldsOf(prepared: PreparedTarget, row: Row): PreparedField[] {
   const fields: PreparedField[] = [];
   for (const candidate of prepared.fields) {
     const { index, when } = candidate.field;
-    if (taken.has(index) || !when.every((w) => fits(w.values, row.values[w.index] ?? null))) continue;
+    if (taken.has(index) || !when.every((w) => holdsOneOf(w.values, row.values[w.index] ?? null))) continue;
     taken.add(index);
     fields.push(candidate);
   }
   return fields;
 }
 
-function fits(values: readonly string[], held: string | null): boolean {
+function holdsOneOf(values: readonly string[], held: string | null): boolean {
   return held !== null && values.includes(held);
 }
 

@@ -9,7 +9,7 @@ import type { Rotation } from './classify.ts';
 import type { PreparedTarget } from './field-values.ts';
 import { fileColumn } from './file-target.ts';
 import type { RotatedRow } from './rotate-rows.ts';
-import type { Outcome } from './value.ts';
+import type { ValueOutcome } from './value.ts';
 
 /** What the files of a chunk are rotated with. */
 export interface FileWork {
@@ -39,7 +39,7 @@ export class RotatedFiles {
 
   add(
     path: string,
-    outcome: Exclude<Outcome, 'nothing'>,
+    outcome: Exclude<ValueOutcome, 'nothing'>,
     digest: Buffer,
     reason: ExceptionReason | null = null,
   ): void {

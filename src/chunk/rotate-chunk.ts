@@ -6,7 +6,7 @@ import type { Run } from '../checkpoint/run.ts';
 import { holdsRun } from '../checkpoint/run-table.ts';
 import { addTally, emptyTally } from '../checkpoint/tally.ts';
 import type { Change, Row, Transaction } from '../databases/database.ts';
-import { touchedOnly } from './changed-columns.ts';
+import { changedColumnsOnly } from './changed-columns.ts';
 import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
 import type { Rotation } from './classify.ts';
@@ -15,7 +15,7 @@ import type { PreparedTarget } from './field-values.ts';
 import { seenTree } from './file-target.ts';
 import { rotateFiles } from './rotate-files.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
-import { rowsAsLeft } from './unchanged-rows.ts';
+import { unchangedRows } from './unchanged-rows.ts';
 import { Contended, Stale, type WorkerContext } from './worker-context.ts';
 
 /** Rows that were rotated together, and which of them count: a row that a writer changed meanwhile does not. */
@@ -95,7 +95,7 @@ async function takeRows(
   const rotate = (some: readonly Row[], as: Rotation = rotation): RotatedRows =>
     rotateRows(target, some, as, key, { readBack: run.kind !== 'rotation' });
   const tried = rotate(rows);
-  const asLeft = await rowsAsLeft(context, run, target, chunk, tried);
+  const asLeft = await unchangedRows(context, run, target, chunk, tried);
   const rotated = asLeft.size === 0 ? tried : rotate(rows, { ...rotation, asLeft });
   return {
     rows: rows.length,
@@ -201,7 +201,7 @@ async function writeParts(
       changes.push(change);
     });
     if (changes.length === 0) return new Set();
-    const touched = touchedOnly(shape, changes);
+    const touched = changedColumnsOnly(shape, changes);
     const unwritten = await database.write(trx, touched.shape, touched.changes);
     return new Set(unwritten.map((position) => indexes[position] ?? -1));
   }

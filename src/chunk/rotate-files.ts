@@ -9,7 +9,7 @@ import type { Tree } from '../files/tree.ts';
 import { syncFolder } from '../sync-folder.ts';
 import { publishStep } from './chunk-step.ts';
 import type { Rotation } from './classify.ts';
-import { evidenceOf, judge, opened } from './classify-file.ts';
+import { classifyFile, evidenceOf, openedBlocks } from './classify-file.ts';
 import type { PreparedTarget } from './field-values.ts';
 import { fileDigest, fileField, pathOf } from './file-target.ts';
 import { type FileWork, RotatedFiles } from './file-work.ts';
@@ -113,7 +113,7 @@ async function rotatePass(
       publishStep('open', work.run, work.chunk.chunk);
       const file = await StoredFile.open(work.tree.at(path));
       if (file === null) continue;
-      const next = await settle(work, path, file, first, rotated).catch(async (error: unknown) => {
+      const next = await rotateFile(work, path, file, first, rotated).catch(async (error: unknown) => {
         await file.close();
         throw error;
       });
@@ -131,34 +131,34 @@ async function rotatePass(
 }
 
 /** Seals a file beside itself, or says what else becomes of it. */
-async function settle(
+async function rotateFile(
   work: FileWork,
   path: string,
   file: StoredFile,
   first: boolean,
   rotated: RotatedFiles,
-): Promise<Sealed | 'settled' | 'changed'> {
+): Promise<Sealed | 'done' | 'changed'> {
   const known = work.known.get(path);
   if (known !== undefined) {
     const stored = await file.sha256();
     const done = known.find((intent) => intent.new === stored);
     if (done !== undefined) {
       rotated.add(path, 'rotated', done.digest);
-      return 'settled';
+      return 'done';
     }
     // Later on it is this worker that saw it change, and reads it again
     if (first && !known.some(({ old }) => old === stored)) {
       rotated.add(path, 'exceptions', await evidenceOf(work, path, file), 'changing');
-      return 'settled';
+      return 'done';
     }
   }
-  const [outcome, reason] = await judge(work, file);
+  const [outcome, reason] = await classifyFile(work, file);
   if (outcome === 'rotated') return seal(work, path, file, rotated);
   const stored = await file.sha256();
   // It stays in use, so a link would change with it
   if (work.originals !== null && !(await work.originals.keep(path, file, stored, 'copy'))) return 'changed';
   rotated.add(path, outcome, await evidenceOf(work, path, file), reason);
-  return 'settled';
+  return 'done';
 }
 
 async function seal(
@@ -166,12 +166,12 @@ async function seal(
   path: string,
   file: StoredFile,
   rotated: RotatedFiles,
-): Promise<Sealed | 'settled' | 'changed'> {
+): Promise<Sealed | 'done' | 'changed'> {
   const { cipher } = fileField(work.prepared);
   const { head, cipher: sealer } = cipher.sealer(work.rotation.to.primary);
   const [stored, plain, again] = [createHash('sha256'), createHash('sha256'), createHash('sha256')];
   const digestOf = (sha256: Buffer): Buffer => fileDigest(work.digestKey, path, 'plaintext', sha256);
-  const blocks = opened(work, file, work.rotation.from.primary, stored);
+  const blocks = openedBlocks(work, file, work.rotation.from.primary, stored);
   if (work.originals === null) {
     // A dry run: what is sealed must open again, and say the same
     const opener = cipher.opener(head, work.rotation.to.primary);
@@ -184,7 +184,7 @@ async function seal(
     const said = plain.digest();
     if (!again.digest().equals(said)) throw new Error('what was sealed does not open again');
     rotated.add(path, 'rotated', digestOf(said));
-    return 'settled';
+    return 'done';
   }
   const name = `.keyturn-${work.run}-${work.chunk.chunk}-${randomBytes(8).toString('hex')}`;
   const next = await NewFile.create(join(dirname(work.tree.at(path)), name));

@@ -1,9 +1,11 @@
 import type { Opening } from '../formats/format.ts';
 import type { Rules } from '../job/job.ts';
+import { placeText } from '../job/place.ts';
+import type { PreparedField } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
 
 /** What becomes of a string that is found by its shape alone, in a place that no field declares. */
-export type Verdict = 'nothing' | 'rotate' | 'look-alike' | 'undecided' | 'exception';
+export type Ruling = 'nothing' | 'rotate' | 'look-alike' | 'undecided' | 'exception';
 
 /**
  * The rules that the report tells too:
@@ -13,12 +15,12 @@ export type Verdict = 'nothing' | 'rotate' | 'look-alike' | 'undecided' | 'excep
  * - elsewhere: what does not open is a look-alike; what opens as text, a certificate or a key is rotated;
  *   what opens as anything else (chance is 1 in 255) is undecided, unless it was decided.
  */
-export function verdictOf(
+export function rulingOf(
   opening: Opening,
   rules: Rules,
   place: string,
   siblings: () => Readonly<Record<string, unknown>>,
-): Verdict {
+): Ruling {
   if (opening === 'foreign') return 'nothing';
   if (opening !== 'closed' && isPlausible(opening.plain, 'plausible')) return 'rotate';
   const known = isKnown(rules, place, siblings);
@@ -28,8 +30,22 @@ export function verdictOf(
   return decision === 'leave' ? 'look-alike' : 'undecided';
 }
 
+/** The ruling on a value of a field with rules. */
+export function rulingFor(
+  value: { readonly prepared: PreparedField; readonly path: string; readonly stored: string },
+  table: string,
+  opening: Opening,
+): Ruling {
+  const { prepared, path, stored } = value;
+  const { field, document, rules } = prepared;
+  if (rules === null) throw new Error(`${table}.${field.column} has no rules`);
+  return rulingOf(opening, rules, placeText(table, field.column, path), () =>
+    document.siblings(stored, path),
+  );
+}
+
 /** Whether it was decided that a place may be left behind. */
-export function isLeft({ decisions }: Rules, place: string): boolean {
+export function isLeftBehind({ decisions }: Rules, place: string): boolean {
   return decisions.some((decision) => decision.place === place && decision.as === 'leave');
 }
 

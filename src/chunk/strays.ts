@@ -9,14 +9,14 @@ import { isPlausible } from './plausible.ts';
 export function countStrays(text: string, format: Format, rings: readonly Keyring[]): number {
   const found = format.within?.(plainly(text)) ?? [];
   if (found.length === 0) return 0;
-  const openings = rings.filter((ring) => fits(format, ring)).map((ring) => format.open(found, ring));
+  const openings = rings.filter((ring) => takesKey(format, ring)).map((ring) => format.open(found, ring));
   return found.filter((_, i) =>
     openings.some((each) => typeof each[i] === 'object' && isPlausible(each[i].plain, 'plausible')),
   ).length;
 }
 
 /** A key of another length opens nothing of a format that takes it as it is. */
-export function fits({ keyLengths }: Format, { primary }: Keyring): boolean {
+export function takesKey({ keyLengths }: Format, { primary }: Keyring): boolean {
   return keyLengths === undefined || (!primary.isText && keyLengths.includes(primary.bytes.length));
 }
 

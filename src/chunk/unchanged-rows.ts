@@ -10,7 +10,7 @@ import type { WorkerContext } from './worker-context.ts';
  * Of a sweep, the rows with values that open under both keys, but are what their range was left with: all was under the
  * old key then, and what was not rotated still is. Told by the digest that the range's chunk took, never by a later one.
  */
-export async function rowsAsLeft(
+export async function unchangedRows(
   { checkpoint, mac }: WorkerContext,
   run: Run,
   { target }: PreparedTarget,

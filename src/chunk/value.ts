@@ -4,7 +4,14 @@ import { type Leaf, MalformedDocument } from '../documents/document.ts';
 import { fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 
 /** What becomes of a value; every outcome is one field of the tally. */
-export type Outcome = 'rotated' | 'current' | 'empty' | 'lookAlikes' | 'undecided' | 'exceptions' | 'nothing';
+export type ValueOutcome =
+  | 'rotated'
+  | 'current'
+  | 'empty'
+  | 'lookAlikes'
+  | 'undecided'
+  | 'exceptions'
+  | 'nothing';
 
 export interface Value {
   readonly prepared: PreparedField;
@@ -16,7 +23,7 @@ export interface Value {
   readonly text: string;
   readonly path: string;
   readonly leaf: Leaf | null;
-  outcome: Outcome;
+  outcome: ValueOutcome;
   reason: ExceptionReason | null;
   plain: Buffer | null;
   sealed: string | null;
@@ -48,7 +55,7 @@ export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Val
 function valueAt(
   { prepared, table, row, stored }: Pick<Value, 'prepared' | 'table' | 'row' | 'stored'>,
   leaf: Leaf | null,
-  outcome: Outcome,
+  outcome: ValueOutcome,
   reason: ExceptionReason | null = null,
 ): Value {
   const [text, path] = [leaf?.text ?? stored, leaf?.path ?? ''];

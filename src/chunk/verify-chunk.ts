@@ -19,7 +19,7 @@ import { Stale, type WorkerContext } from './worker-context.ts';
 const page = 500;
 
 /** What was found in one chunk's range, and the rows that need attention. */
-interface Findings {
+interface VerifiedRange {
   readonly counts: Verification;
   readonly late: RowId[];
   readonly exceptions: Exception[];
@@ -93,49 +93,62 @@ async function readRange(
   run: Run,
   prepared: PreparedTarget,
   chunk: Chunk,
-): Promise<Findings> {
-  const unrotated = prepared.target.onlyVerified === true && run.kind === 'rotation';
+): Promise<VerifiedRange> {
   const ring = await context.verifying(run.round);
-  const known = await knownDigests(context, run, chunk);
-  const undecided = await leftUndecided(context, chunk);
-  const key = digestKey(ring.primary, context.reference?.run ?? run.id, chunk.target);
-  const found: Findings = {
+  const expected: Expected = {
+    run,
+    target: chunk.target,
+    old: context.from,
+    digests: await knownDigests(context, run, chunk),
+    undecided: await leftUndecided(context, chunk),
+    unrotated: prepared.target.onlyVerified === true && run.kind === 'rotation',
+  };
+  const found: VerifiedRange = {
     counts: { rows: 0, values: 0, proven: 0, new: 0, changed: 0, late: 0, gone: 0, exceptions: 0 },
     late: [],
     exceptions: [],
     closed: [],
     strays: [],
   };
-  const road = prepared.target.tree === undefined ? readRows : readFiles;
-  for await (const verified of road(context, run, prepared, chunk.range, ring, key))
-    judge(verified, known, undecided, context.from, run, chunk.target, unrotated, found);
-  found.counts.gone = known.size;
+  const key = digestKey(ring.primary, context.reference?.run ?? run.id, chunk.target);
+  const range: RangeToRead = { context, run, prepared, range: chunk.range, ring, key };
+  const rows = prepared.target.tree === undefined ? readRows(range) : readFiles(range);
+  for await (const row of rows) compareRow(row, expected, found);
+  found.counts.gone = expected.digests.size;
   return found;
 }
 
-type Road = (
-  context: WorkerContext,
-  run: Run,
-  prepared: PreparedTarget,
-  range: Range,
-  ring: Keyring,
-  key: Buffer,
-) => AsyncGenerator<VerifiedRow>;
+interface RangeToRead {
+  readonly context: WorkerContext;
+  readonly run: Run;
+  readonly prepared: PreparedTarget;
+  readonly range: Range;
+  readonly ring: Keyring;
+  readonly key: Buffer;
+}
 
-const readRows: Road = async function* ({ database }, _run, prepared, { after: from, upTo }, ring, key) {
-  for (let after = from; ; ) {
-    const rows: Row[] = await database.readRange(prepared.target.shape, { after, upTo }, page);
+async function* readRows({ context, prepared, range, ring, key }: RangeToRead): AsyncGenerator<VerifiedRow> {
+  const { upTo } = range;
+  for (let { after } = range; ; ) {
+    const rows: Row[] = await context.database.readRange(prepared.target.shape, { after, upTo }, page);
     for (const slice of slices(rows)) yield* verifyRows(prepared, slice, ring, key);
     const last = rows.at(-1);
     if (last === undefined || rows.length < page) return;
     after = last.id;
   }
-};
+}
 
-const readFiles: Road = async function* (context, run, prepared, range, ring, key) {
+async function* readFiles({
+  context,
+  run,
+  prepared,
+  range,
+  ring,
+  key,
+}: RangeToRead): AsyncGenerator<VerifiedRow> {
   const { tree } = await seenTree(prepared.target, run, context);
   yield* verifyFiles(tree, prepared, range, ring, key);
-};
+}
 
 /** Digest of the row id → digest of the row; a sweep's is newer than the range's. Rows that are met are taken out. */
 async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Promise<Map<string, string>> {
@@ -161,50 +174,55 @@ async function leftUndecided(
   return new ExceptionTable(reference.checkpoint, reference.run).undecided(parent);
 }
 
-/** @param unrotated the inventory found nothing there, so there is no digest: that nothing needs the old key is all. */
-function judge(
-  verified: VerifiedRow,
-  known: Map<string, string>,
-  undecided: ReadonlyMap<string, readonly Exception[]>,
-  old: Keyring | null,
-  run: Run,
-  target: string,
-  unrotated: boolean,
-  found: Findings,
-): void {
+/** What the rows of a range are compared with. */
+interface Expected {
+  readonly run: Run;
+  readonly target: string;
+  /** The keys before the run; null for a verification. */
+  readonly old: Keyring | null;
+  /** Digest of the row id → digest of the row. Rows that were read are removed: what is left at the end is gone. */
+  readonly digests: Map<string, string>;
+  /** By row id, the values that the rotation left undecided. */
+  readonly undecided: ReadonlyMap<string, readonly Exception[]>;
+  /** The inventory found nothing here, so there are no digests: that no value needs the old key is all there is to prove. */
+  readonly unrotated: boolean;
+}
+
+function compareRow(row: VerifiedRow, expected: Expected, found: VerifiedRange): void {
+  const { run, target, old, digests, unrotated } = expected;
   const { counts } = found;
-  const recorded = known.get(verified.id);
-  known.delete(verified.id);
+  const { id: rowId } = row.row;
+  const recorded = digests.get(row.id);
+  digests.delete(row.id);
   counts.rows++;
-  counts.values += verified.values;
-  const { id: rowId } = verified.row;
+  counts.values += row.values;
   const except = (reason: Exception['reason'], field: string, path: string): void => {
     found.exceptions.push({ target, rowId, field, path, reason });
   };
-  const late = (): boolean => old !== null && verified.dependsOn(old);
-  for (const { field, path } of old === null ? [] : verified.strays(old))
+  const isLate = (): boolean => old !== null && row.dependsOn(old);
+  for (const { field, path } of old === null ? [] : row.strays(old))
     found.strays.push({ target, rowId, field, path, reason: 'stray' });
-  for (const { field, path, reason } of undecided.get(JSON.stringify(rowId)) ?? []) {
-    const settled = reason === 'undecided' ? recorded !== verified.digest : verified.isSettled(field, path);
-    if (!settled) except(reason, field, path);
+  for (const { field, path, reason } of expected.undecided.get(JSON.stringify(rowId)) ?? []) {
+    const isResolved = reason === 'undecided' ? recorded !== row.digest : row.isResolved(field, path);
+    if (!isResolved) except(reason, field, path);
   }
-  if (recorded === verified.digest || (recorded === undefined && unrotated && !late())) {
+  if (recorded === row.digest || (recorded === undefined && unrotated && !isLate())) {
     counts.proven++;
-    counts.exceptions += verified.closed.length;
-    for (const { field, path } of verified.closed) {
+    counts.exceptions += row.closed.length;
+    for (const { field, path } of row.closed) {
       if (run.kind === 'verification') except('does-not-open', field, path);
       else found.closed.push({ target, rowId, field, path, reason: 'does-not-open' });
     }
-  } else if (late()) {
+  } else if (isLate()) {
     counts.late++;
-    found.late.push(verified.row.id);
+    found.late.push(rowId);
   } else if (recorded !== undefined && run.kind === 'rotation') {
     counts.changed++;
     except('digest-differs', '', '');
   } else {
     if (recorded === undefined) counts.new++;
     else counts.changed++;
-    counts.exceptions += verified.closed.length;
-    for (const { field, path } of verified.closed) except('does-not-open', field, path);
+    counts.exceptions += row.closed.length;
+    for (const { field, path } of row.closed) except('does-not-open', field, path);
   }
 }

@@ -50,7 +50,7 @@ async function verifyFile(
     row: { id: [path], values: [] },
     values: 1,
     closed: closed ? [{ field: fileColumn, path: '' }] : [],
-    isSettled: () => mine,
+    isResolved: () => mine,
     strays: () => [],
     dependsOn: (old) => opens(old.primary) && !ring.holds(old.primary),
     id: digest.slice(0, digestBytes),

@@ -7,7 +7,7 @@ import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
-import { isLeft, type Verdict, verdictOf } from './rules.ts';
+import { isLeftBehind, type Ruling, rulingFor } from './rules.ts';
 import { countStrays } from './strays.ts';
 
 /** A value as the verifier reads it, by the documents' other road and one ring. */
@@ -16,8 +16,8 @@ interface Reading {
   readonly path: string;
   readonly stored: string;
   readonly text: string;
-  /** Empty or malformed as a whole: there is nothing to open. */
-  readonly settled: boolean;
+  /** False: empty, or malformed as a whole. */
+  readonly openable: boolean;
   plain: Buffer | null;
   /** A candidate that does not open; not so a look-alike's place, an empty or a clear value. */
   closed: boolean;
@@ -33,7 +33,7 @@ export interface VerifiedRow {
   /** Whether some value opens, or seems to, with a key of `old` that the ring no longer holds. */
   readonly dependsOn: (old: Keyring) => boolean;
   /** Whether a value opens under the ring, or its place was decided to be left behind. */
-  readonly isSettled: (field: string, path: string) => boolean;
+  readonly isResolved: (field: string, path: string) => boolean;
   /** Where values under a key of `old` stand inside something that is not taken apart; no format with a search of its own: none. */
   readonly strays: (old: Keyring) => readonly { readonly field: string; readonly path: string }[];
   /** (digest of the row id, digest of the row), as binary text. */
@@ -67,12 +67,12 @@ export function verifyRows(
         .filter(({ prepared: { field, rules } }) => rules !== null || field.closed === 'exception')
         .map(({ prepared: { field }, path }) => ({ field: field.column, path })),
       dependsOn: (old) => anyOpens(all, old, ring, table),
-      isSettled: (field, path) =>
+      isResolved: (field, path) =>
         all.some(
           ({ prepared: of, path: at, plain }) =>
             of.field.column === field &&
             at === path &&
-            (plain !== null || (of.rules !== null && isLeft(of.rules, placeText(table, field, path)))),
+            (plain !== null || (of.rules !== null && isLeftBehind(of.rules, placeText(table, field, path)))),
         ),
       strays: (old) => straysOf(prepared, row, readings[i] ?? [], old),
       id: digests.toString('latin1', i * entryBytes, i * entryBytes + digestBytes),
@@ -89,17 +89,17 @@ function readRow(prepared: PreparedTarget, row: Row): Reading[] {
       path,
       stored,
       text,
-      settled: false,
+      openable: true,
       plain: null,
       closed: false,
       foreign: false,
     });
-    if (stored === '') return field.searching ? [] : [{ ...reading('', ''), settled: true }];
+    if (stored === '') return field.searching ? [] : [{ ...reading('', ''), openable: false }];
     try {
       return [...field.document.read(stored)].map(({ path, text }) => reading(path, text));
     } catch (error) {
       if (!(error instanceof MalformedDocument)) throw error;
-      return [{ ...reading('', stored), settled: true, closed: true }];
+      return [{ ...reading('', stored), openable: false, closed: true }];
     }
   });
 }
@@ -112,17 +112,17 @@ function openAll(readings: readonly Reading[], ring: Keyring, table: string): vo
     );
     batch.forEach((reading, i) => {
       const opening = openings[i] ?? 'closed';
-      if (reading.prepared.rules === null) settle(reading, opening, ring);
-      else settleByRules(reading, opening, judged(reading, opening, table));
+      if (reading.prepared.rules === null) applyOpening(reading, opening, ring);
+      else applyRuling(reading, opening, rulingFor(reading, table, opening));
     });
   }
 }
 
-function isCandidate({ prepared, text, settled }: Reading): boolean {
-  return !settled && (prepared.searching || (text !== '' && !prepared.format.isEmpty(text)));
+function isCandidate({ prepared, text, openable }: Reading): boolean {
+  return openable && (prepared.searching || (text !== '' && !prepared.format.isEmpty(text)));
 }
 
-function settle(reading: Reading, opening: Opening, ring: Keyring): void {
+function applyOpening(reading: Reading, opening: Opening, ring: Keyring): void {
   const { field, searching } = reading.prepared;
   if (opening === 'foreign') {
     reading.foreign = searching;
@@ -134,19 +134,10 @@ function settle(reading: Reading, opening: Opening, ring: Keyring): void {
   else reading.plain = opening.plain;
 }
 
-/** Where the rules decide, as they did for the rotation: what they would rotate under this ring is a value. */
-function judged({ prepared, path, stored }: Reading, opening: Opening, table: string): Verdict {
-  const { field, document, rules } = prepared;
-  if (rules === null) throw new Error('there are no rules here');
-  return verdictOf(opening, rules, placeText(table, field.column, path), () =>
-    document.siblings(stored, path),
-  );
-}
-
-function settleByRules(reading: Reading, opening: Opening, verdict: Verdict): void {
-  reading.foreign = verdict === 'nothing';
-  reading.closed = verdict === 'exception';
-  if (verdict === 'rotate' && typeof opening === 'object') reading.plain = opening.plain;
+function applyRuling(reading: Reading, opening: Opening, ruling: Ruling): void {
+  reading.foreign = ruling === 'nothing';
+  reading.closed = ruling === 'exception';
+  if (ruling === 'rotate' && typeof opening === 'object') reading.plain = opening.plain;
 }
 
 function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring, table: string): boolean {
@@ -160,9 +151,9 @@ function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring, tab
       if (typeof opening !== 'object' || ring.holds(opening.key)) return false;
       if (reading.prepared.rules === null)
         return isPlausible(opening.plain, reading.prepared.field.plaintext);
-      const verdict = judged(reading, opening, table);
+      const ruling = rulingFor(reading, table, opening);
       // A sweep lists what is undecided
-      return verdict === 'rotate' || (verdict === 'undecided' && reading.plain === null);
+      return ruling === 'rotate' || (ruling === 'undecided' && reading.plain === null);
     });
     if (opened) return true;
   }
@@ -187,7 +178,7 @@ function straysOf(
   ];
   return texts.filter(
     ({ field, path, text }) =>
-      countStrays(text, format, [old]) > 0 && !isLeft(rules, placeText(shape.table, field, path)),
+      countStrays(text, format, [old]) > 0 && !isLeftBehind(rules, placeText(shape.table, field, path)),
   );
 }
 

@@ -1,8 +1,8 @@
-import type { Place } from '../checkpoint/run.ts';
+import type { PlaceCounts } from '../checkpoint/run.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf, namedFormats } from '../formats/registry.ts';
-import { type Scan, scanDatabase } from '../inventory/scan.ts';
+import { type ScanResult, scanDatabase } from '../inventory/scan.ts';
 import { findKeyring } from '../inventory/source-keys.ts';
 import type { Job } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
@@ -133,7 +133,7 @@ function wanted(job: Job, all: boolean): Pick<Parameters<typeof scanDatabase>[2]
 function leftOut(
   job: Job,
   catalog: readonly Table[],
-  { table, column, values, undecided }: Place,
+  { table, column, values, undecided }: PlaceCounts,
 ): string | null {
   const excluded = job.exclude.find((each) => each.table === table && each.column === column);
   if (excluded !== undefined) return `excluded: ${excluded.reason}`;
@@ -147,8 +147,8 @@ function leftOut(
 }
 
 function lines(
-  places: readonly (Place & { leftOut: string | null })[],
-  { binary, strays, unread }: Scan,
+  places: readonly (PlaceCounts & { leftOut: string | null })[],
+  { binary, strays, unread }: ScanResult,
 ): string[] {
   const found = places.map(({ table, column, path, document, format, leftOut: why, ...counts }) => {
     const inside = document === 'gzip' ? ' (gzip)' : '';
@@ -175,7 +175,7 @@ function countsOf({
   undecided,
   lookAlikes,
   exceptions,
-}: Pick<Place, 'values' | 'undecided' | 'lookAlikes' | 'exceptions'>): string {
+}: Pick<PlaceCounts, 'values' | 'undecided' | 'lookAlikes' | 'exceptions'>): string {
   return [
     ...Object.entries(values).map(([id, n]) => `${count(n, 'value')} under ${id}`),
     ...(undecided > 0 ? [`${undecided} undecided`] : []),

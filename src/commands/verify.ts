@@ -2,7 +2,7 @@ import { assertNoneUnfinished, readHistory } from '../checkpoint/history.ts';
 import { type Inventory, isFinished, type Run } from '../checkpoint/run.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { settle } from '../inventory/add-decisions.ts';
+import { addDecisions } from '../inventory/add-decisions.ts';
 import { fitToRest } from '../inventory/last-look.ts';
 import { openKeyring } from '../inventory/open-keyring.ts';
 import { fitToDatabase } from '../inventory/preflight.ts';
@@ -121,7 +121,7 @@ async function lookThrough(
   const { job, scan } =
     reference === null
       ? await fitToDatabase(database, catalog, named, ring)
-      : await fitToRest(database, await settle(database, named, decisions, [ring]), ring, false);
+      : await fitToRest(database, await addDecisions(database, named, decisions, [ring]), ring, false);
   const inventory = await takeInventory(database, catalog, job, ring, attachments, scan);
   for (const warning of sealedOtherwise(inventory, job.everywhere?.decisions)) warn(context, warning);
   return { job, inventory };

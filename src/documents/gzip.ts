@@ -33,7 +33,7 @@ export function isGzip(value: string): boolean {
 }
 
 /** The bytes inside all members and those behind them, one character each, whatever they are; of what is no gzip its own. */
-export function inside(value: string): string {
+export function unpackedBytes(value: string): string {
   return isGzip(value) ? unpacked(Buffer.from(value, 'latin1')).toString('latin1') : value;
 }
 

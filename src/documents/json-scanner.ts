@@ -15,24 +15,24 @@ const objectEnd = 0x7d;
 const scalar = /(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)/y;
 const escapeSequence = /\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})/y;
 
-interface Container<Place> {
-  readonly place: Place;
+interface Container<Position> {
+  readonly place: Position;
   readonly end: typeof objectEnd | typeof arrayEnd;
   /** Members or items begun so far. */
   count: number;
 }
 
 /** One strict pass over a JSON text (RFC 8259) that notes where its strings stand and decodes those that are leaves. */
-export class JsonScanner<Place> {
+export class JsonScanner<Position> {
   readonly #value: string;
-  readonly #track: Track<Place>;
+  readonly #track: Track<Position>;
   readonly #within: number | undefined;
-  readonly #open: Container<Place>[] = [];
+  readonly #open: Container<Position>[] = [];
   readonly #leaves: Leaf[] = [];
   #at = 0;
 
   /** @param within of the leaves */
-  constructor(value: string, track: Track<Place>, within?: number) {
+  constructor(value: string, track: Track<Position>, within?: number) {
     this.#value = value;
     this.#track = track;
     this.#within = within;
@@ -47,7 +47,7 @@ export class JsonScanner<Place> {
   }
 
   /** A whole string or scalar, or the beginning of a container. */
-  #readValue(place: Place): void {
+  #readValue(place: Position): void {
     this.#skipSpace();
     const c = this.#value[this.#at];
     if (c === '"') this.#readLeaf(place);
@@ -56,14 +56,14 @@ export class JsonScanner<Place> {
     else this.#pass(scalar);
   }
 
-  #enter(place: Place, end: Container<Place>['end']): void {
+  #enter(place: Position, end: Container<Position>['end']): void {
     if (this.#open.length === maxDepth) this.#fail();
     this.#open.push({ place, end, count: 0 });
     this.#at++;
   }
 
   /** The next member or item of the innermost container, or its end. */
-  #advance(inner: Container<Place>): void {
+  #advance(inner: Container<Position>): void {
     this.#skipSpace();
     if (this.#value.charCodeAt(this.#at) === inner.end) {
       this.#open.pop();
@@ -85,7 +85,7 @@ export class JsonScanner<Place> {
     return key;
   }
 
-  #readLeaf(place: Place): void {
+  #readLeaf(place: Position): void {
     const start = this.#at + 1;
     const escaped = this.#passString();
     const path = this.#track.path(place);

@@ -2,13 +2,13 @@
  * What a scan keeps of the place it is in, so that it costs no more than is asked for.
  * A path is `.key` for plain keys, `["any.key"]` for others, `[3]` for array items: no two places share one.
  */
-export interface Track<Place> {
-  readonly root: Place;
+export interface Track<Position> {
+  readonly root: Position;
   /** @param key decoded */
-  member(place: Place, key: string): Place;
-  item(place: Place, index: number): Place;
+  member(place: Position, key: string): Position;
+  item(place: Position, index: number): Position;
   /** The path of a leaf, undefined when a string here is none. */
-  path(place: Place): string | undefined;
+  path(place: Position): string | undefined;
 }
 
 /** Every string is a leaf: a place is its path. */

@@ -24,7 +24,7 @@ export function json(paths: readonly string[] | 'any'): Document {
   };
 }
 
-function scanner<Place>(track: Track<Place>): (value: string) => Leaf[] {
+function scanner<Position>(track: Track<Position>): (value: string) => Leaf[] {
   return (value) => new JsonScanner(value, track).leaves();
 }
 

@@ -14,7 +14,7 @@ import { scanDatabase } from './scan.ts';
  * @param rings whose values count as found
  * @throws KeyturnError `undecided-place` where nothing was found, `bad-option` for what this run can no longer heed.
  */
-export async function settle(
+export async function addDecisions(
   database: Database,
   job: Job,
   given: readonly Decision[],

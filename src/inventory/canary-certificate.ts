@@ -7,6 +7,9 @@ import { thumbprintsIn } from '../keys/certificate.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { rowsWhere } from './rows-where.ts';
 
+/** Of the key that was tried; 'unknown': the database holds nothing to try it on. */
+export type CanaryResult = 'right' | 'wrong' | 'unknown';
+
 /**
  * A certificate is the best of canaries: what opens must parse as one, and its thumbprint, which is public, must be the
  * stored one. No wrong key does that, whatever padding lets through. 'unknown': no such row holds ciphertext.
@@ -19,12 +22,12 @@ export async function tryCertificate(
   canary: CanaryFile,
   named: string,
   ring: Keyring,
-): Promise<'right' | 'wrong' | 'unknown'> {
+): Promise<CanaryResult> {
   const { table, column, where } = canary;
   const isColumn = catalog.find(({ name }) => name === table)?.columns.some(({ name }) => name === named);
-  const beside = isColumn === true ? [named] : [];
+  const also = isColumn === true ? [named] : [];
   let seen = false;
-  for await (const { row, columns } of rowsWhere(database, catalog, table, column, where, beside)) {
+  for await (const { row, columns } of rowsWhere(database, catalog, { table, column, where, also })) {
     const stored = row.values[0] ?? '';
     if (stored === '') continue;
     const leaves = leavesOf(canary, stored);

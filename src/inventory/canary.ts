@@ -5,7 +5,7 @@ import { formatOf } from '../formats/registry.ts';
 import type { Job } from '../job/job.ts';
 import type { CanaryFile } from '../job/schema.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { leavesOf, tryCertificate } from './canary-certificate.ts';
+import { type CanaryResult, leavesOf, tryCertificate } from './canary-certificate.ts';
 import { rowsWhere } from './rows-where.ts';
 
 const sampled = 20;
@@ -20,14 +20,14 @@ export async function tryCanary(
   catalog: readonly Table[],
   job: Job,
   ring: Keyring,
-): Promise<'right' | 'wrong' | 'unknown'> {
+): Promise<CanaryResult> {
   let wrong = false;
   for (const canary of job.canary) {
     if (canary.certificate !== undefined) {
-      const verdict = await tryCertificate(database, catalog, canary, canary.certificate.thumbprint, ring);
-      if (verdict === 'right') return verdict;
+      const result = await tryCertificate(database, catalog, canary, canary.certificate.thumbprint, ring);
+      if (result === 'right') return result;
       // A row may be left over from before, in the table that held it then; no wrong key opens any of them
-      wrong ||= verdict === 'wrong';
+      wrong ||= result === 'wrong';
       continue;
     }
     if (wrong) break;
@@ -48,7 +48,7 @@ async function openSample(
   const format = formatOf(canary.format);
   let opened = 0;
   let closed = 0;
-  for await (const { row } of rowsWhere(database, catalog, canary.table, canary.column, canary.where)) {
+  for await (const { row } of rowsWhere(database, catalog, canary)) {
     const stored = row.values[0] ?? '';
     if (stored === '') continue;
     const texts = leavesOf(canary, stored).map(({ text }) => text);

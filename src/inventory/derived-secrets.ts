@@ -27,7 +27,7 @@ async function isPinned(
 ): Promise<boolean> {
   const column = Object.keys(unless?.where ?? {})[0];
   if (unless === undefined || column === undefined) return false;
-  for await (const _ of rowsWhere(database, catalog, unless.table, column, unless.where)) return true;
+  for await (const _ of rowsWhere(database, catalog, { ...unless, column })) return true;
   return false;
 }
 

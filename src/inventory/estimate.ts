@@ -1,5 +1,5 @@
 import type { Inventory } from '../checkpoint/run.ts';
-import { touchedOnly } from '../chunk/changed-columns.ts';
+import { changedColumnsOnly } from '../chunk/changed-columns.ts';
 import { digestKey, entryBytes } from '../chunk/digest.ts';
 import { prepareTarget } from '../chunk/field-values.ts';
 import { treeOf } from '../chunk/file-target.ts';
@@ -176,7 +176,7 @@ async function timeWrites(
   const started = performance.now();
   try {
     await database.transaction(async (trx) => {
-      const touched = touchedOnly(shape, changes);
+      const touched = changedColumnsOnly(shape, changes);
       await database.write(trx, touched.shape, touched.changes);
       throw new RolledBack();
     });

@@ -1,10 +1,16 @@
-import type { Place } from '../checkpoint/run.ts';
+import type { PlaceCounts } from '../checkpoint/run.ts';
 import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { besides, filled, judged, searched, shapedTarget } from '../job/everywhere.ts';
+import {
+  ciphertextField,
+  searchableColumns,
+  searchedField,
+  shapedTarget,
+  undeclaredColumns,
+} from '../job/everywhere.ts';
 import { type Decision, type Job, type Target, targetName } from '../job/job.ts';
 import { placeText, readPlace } from '../job/place.ts';
-import type { BinaryColumn, Scan, Stray } from './scan.ts';
+import type { BinaryColumn, ScanResult, Stray } from './scan.ts';
 
 /** So many values do not open by chance: (1/255)^20. */
 const convincing = 20;
@@ -16,7 +22,7 @@ const convincing = 20;
  * @throws KeyturnError `undecided-place` for a binary column that is neither ciphertext nor free of it, and for a
  * decision on a place where nothing was found; `no-row-id` for values in a table that cannot be walked.
  */
-export function fitShape(job: Job, catalog: readonly Table[], scan: Scan): Job {
+export function fitShape(job: Job, catalog: readonly Table[], scan: ScanResult): Job {
   const { everywhere } = job;
   if (everywhere === undefined) return job;
   for (const decision of everywhere.decisions) assertFound(decision, scan);
@@ -25,7 +31,7 @@ export function fitShape(job: Job, catalog: readonly Table[], scan: Scan): Job {
   return {
     ...job,
     everywhere: { ...everywhere, certain: certainOf(scan) },
-    targets: [...named, ...shapedBy(job, named, besides(catalog, named), scan)],
+    targets: [...named, ...shapedBy(job, named, undeclaredColumns(catalog, named), scan)],
   };
 }
 
@@ -37,11 +43,11 @@ export function fitShape(job: Job, catalog: readonly Table[], scan: Scan): Job {
  * @param lost what opened would be lost with its key: what keyturn cannot rotate is refused, and not only left out.
  * @throws KeyturnError as `fitShape`
  */
-export function fitLate(job: Job, catalog: readonly Table[], scan: Scan, lost: boolean): Job {
+export function fitLate(job: Job, catalog: readonly Table[], scan: ScanResult, lost: boolean): Job {
   const { everywhere, phases, targets } = job;
   if (everywhere === undefined) return job;
   if (lost) assertLeft(scan.strays, everywhere.decisions);
-  const tables = besides(catalog, targets).filter(({ rowId }) => lost || rowId.length > 0);
+  const tables = undeclaredColumns(catalog, targets).filter(({ rowId }) => lost || rowId.length > 0);
   const late = shapedBy(job, targets, tables, scan)
     .filter(({ onlyVerified }) => onlyVerified !== true)
     .map((target): Target => ({ ...target, phase: phases.length, onlyVerified: true }));
@@ -51,7 +57,7 @@ export function fitLate(job: Job, catalog: readonly Table[], scan: Scan, lost: b
 }
 
 /** @param tables with the columns that none of `known` declares */
-function shapedBy(job: Job, known: readonly Target[], tables: readonly Table[], scan: Scan): Target[] {
+function shapedBy(job: Job, known: readonly Target[], tables: readonly Table[], scan: ScanResult): Target[] {
   const names = new Set(known.map(targetName));
   const phase = job.phases.length - 1;
   return tables.flatMap((table): Target[] => {
@@ -67,42 +73,42 @@ function shapedBy(job: Job, known: readonly Target[], tables: readonly Table[], 
   });
 }
 
-function isWithin({ table, column }: Place, { name, columns }: Table): boolean {
+function isWithin({ table, column }: PlaceCounts, { name, columns }: Table): boolean {
   return table === name && columns.some((each) => each.name === column);
 }
 
-function certainOf({ places }: Scan): string[] {
+function certainOf({ places }: ScanResult): string[] {
   return places.filter(isCertain).map(({ table, column, path }) => placeText(table, column, path));
 }
 
 /** Only worth saying where some value is not plausible by itself. */
-function isCertain({ values, undecided, lookAlikes, exceptions }: Place): boolean {
+function isCertain({ values, undecided, lookAlikes, exceptions }: PlaceCounts): boolean {
   const opened = Object.values(values).reduce((sum, n) => sum + n, undecided);
   return undecided > 0 && lookAlikes === 0 && exceptions === 0 && opened >= convincing;
 }
 
 /** Look-alikes alone are none of the run's business. */
-function isHit({ values, undecided, exceptions }: Place): boolean {
+function isHit({ values, undecided, exceptions }: PlaceCounts): boolean {
   return Object.keys(values).length > 0 || undecided > 0 || exceptions > 0;
 }
 
 function declaredOf(
   { everywhere, exclude }: Job,
   table: Table,
-  { binary, places }: Scan,
+  { binary, places }: ScanResult,
 ): Parameters<typeof shapedTarget>[2] {
   if (everywhere === undefined) return [];
-  return searched(table, exclude).flatMap(({ name: column, holds }) => {
-    if (holds === 'text') return [judged(column, 'any', everywhere.text)];
+  return searchableColumns(table, exclude).flatMap(({ name: column, holds }) => {
+    if (holds === 'text') return [searchedField(column, 'any', everywhere.text)];
     const found = binary.find((each) => each.table === table.name && each.column === column);
     const secrets = places.some(
       (place) =>
         place.table === table.name && place.column === column && place.document === 'gzip' && isHit(place),
     );
     const kind = found === undefined ? 'nothing' : kindOf(found, everywhere.decisions, secrets);
-    if (kind === 'gzip') return [judged(column, 'gzip', everywhere.text)];
+    if (kind === 'gzip') return [searchedField(column, 'gzip', everywhere.text)];
     return kind === 'ciphertext' && everywhere.binary !== undefined
-      ? [filled(column, everywhere.binary)]
+      ? [ciphertextField(column, everywhere.binary)]
       : [];
   });
 }
@@ -162,7 +168,7 @@ function assertLeft(strays: readonly Stray[], decisions: readonly Decision[]): v
 }
 
 /** @throws KeyturnError `undecided-place` */
-export function assertFound({ place, as }: Decision, { places, binary, strays }: Scan): void {
+export function assertFound({ place, as }: Decision, { places, binary, strays }: ScanResult): void {
   const found = new Set([
     ...[...places, ...strays].map(({ table, column, path }) => placeText(table, column, path)),
     ...binary.map(({ table, column }) => placeText(table, column, '')),

@@ -1,12 +1,12 @@
 import type { Inventory, Late, Run } from '../checkpoint/run.ts';
 import type { Database } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { besides, searched } from '../job/everywhere.ts';
+import { searchableColumns, undeclaredColumns } from '../job/everywhere.ts';
 import type { Job } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { fitLate } from './fit-shape.ts';
 import { assertDeclared, wantedOf } from './preflight.ts';
-import { type Scan, scanDatabase } from './scan.ts';
+import { type ScanResult, scanDatabase } from './scan.ts';
 import { findUndeclared } from './undeclared.ts';
 
 /**
@@ -48,20 +48,20 @@ export async function fitToRest(
   job: Job,
   ring: Keyring,
   lost: boolean,
-): Promise<{ readonly job: Job; readonly scan: Scan | null }> {
+): Promise<{ readonly job: Job; readonly scan: ScanResult | null }> {
   const { everywhere, exclude, targets } = job;
   if (everywhere === undefined) return { job, scan: null };
   const walked = new Set(targets.map(({ shape }) => shape.table));
   const catalog = await database.catalog();
-  const rest = besides(catalog, targets).filter(
-    (table) => !walked.has(table.name) || searched(table, exclude).length > 0,
+  const rest = undeclaredColumns(catalog, targets).filter(
+    (table) => !walked.has(table.name) || searchableColumns(table, exclude).length > 0,
   );
   const scan = await scanDatabase(database, rest, wantedOf(job, everywhere, [ring]));
   return { job: fitLate(job, catalog, scan, lost), scan };
 }
 
 /** The very same inventory when there is nothing to add. */
-function withFindings(inventory: Inventory, scan: Scan | null, unread: readonly string[]): Inventory {
+function withFindings(inventory: Inventory, scan: ScanResult | null, unread: readonly string[]): Inventory {
   const { places: known = [], unkeyed: before = [] } = inventory;
   const places = (scan?.places ?? []).filter(
     (place) =>

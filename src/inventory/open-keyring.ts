@@ -4,6 +4,7 @@ import type { Job } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
 import { tryCanary, wrongKey } from './canary.ts';
+import type { CanaryResult } from './canary-certificate.ts';
 import { findKeyring } from './source-keys.ts';
 
 /**
@@ -15,7 +16,7 @@ export async function openKeyring(
   catalog: readonly Table[],
   job: Job,
   master: Key,
-): Promise<{ ring: Keyring; verdict: 'right' | 'unknown' }> {
+): Promise<{ ring: Keyring; canary: Exclude<CanaryResult, 'wrong'> }> {
   let ring: Keyring;
   try {
     ring = await findKeyring(database, catalog, job, master);
@@ -24,7 +25,7 @@ export async function openKeyring(
     if ((await tryCanary(database, catalog, job, new Keyring(master))) === 'wrong') throw wrongKey(job);
     throw error;
   }
-  const verdict = await tryCanary(database, catalog, job, ring);
-  if (verdict === 'wrong') throw wrongKey(job);
-  return { ring, verdict };
+  const canary = await tryCanary(database, catalog, job, ring);
+  if (canary === 'wrong') throw wrongKey(job);
+  return { ring, canary };
 }

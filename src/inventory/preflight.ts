@@ -13,7 +13,7 @@ import type { Keyring } from '../keys/keyring.ts';
 import { fitShape } from './fit-shape.ts';
 import { openKeyring } from './open-keyring.ts';
 import { filesWarnings, sampleFiles } from './sample-files.ts';
-import { type Scan, scanDatabase, type Wanted } from './scan.ts';
+import { type ScanResult, scanDatabase, type Wanted } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './take-inventory.ts';
 import { type Width, widthsOf } from './widths.ts';
@@ -51,7 +51,7 @@ export async function preflight(
   }
   // By shape, which tables are written shows only when all was read
   const early = declared.everywhere === undefined ? await checkPrivileges(database, declared) : [];
-  const { ring: from, verdict } = await openKeyring(database, catalog, declared, keys.current).catch(
+  const { ring: from, canary } = await openKeyring(database, catalog, declared, keys.current).catch(
     (error) => {
       throw database.failures.isDenied(error) ? unreadable(error) : error;
     },
@@ -62,7 +62,7 @@ export async function preflight(
   const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
   const opened = await sampleTargets(database, job, from, to, attachments);
   const inventory = await takeInventory(database, catalog, job, from, attachments, looked.scan);
-  if (opened === 0 && (verdict === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
+  if (opened === 0 && (canary === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
     throw new KeyturnError('no-values', `this ${job.title} database holds no encrypted value`, {
       hint: 'check --database, its schema and --table-prefix',
     });
@@ -88,7 +88,7 @@ export async function fitToDatabase(
   catalog: readonly Table[],
   job: Job,
   ring: Keyring,
-): Promise<{ readonly job: Job; readonly scan: Scan | null }> {
+): Promise<{ readonly job: Job; readonly scan: ScanResult | null }> {
   const { everywhere } = job;
   if (everywhere === undefined) return { job, scan: null };
   const scan = await scanDatabase(database, catalog, wantedOf(job, everywhere, [ring]));

@@ -4,6 +4,16 @@ import type { Where } from '../job/schema.ts';
 
 const page = 500;
 
+/** Rows of a table by their values, with the column that is wanted of them. */
+interface Selection {
+  readonly table: string;
+  readonly column: string;
+  /** Default: every row. */
+  readonly where?: Where | undefined;
+  /** Other columns to read. */
+  readonly also?: readonly string[];
+}
+
 /**
  * The rows of a table where columns hold the given values, read in pages by row id: for the few rows that hold
  * keys, or a sample. Yields the row with its `column` first.
@@ -11,29 +21,26 @@ const page = 500;
 export async function* rowsWhere(
   database: Rows,
   catalog: readonly Table[],
-  table: string,
-  column: string,
-  where: Where = {},
-  extra: readonly string[] = [],
+  { table, column, where = {}, also = [] }: Selection,
 ): AsyncGenerator<{ row: Row; columns: readonly string[] }> {
   const found = catalog.find((t) => t.name === table);
   if (found === undefined) return;
   if (found.rowId.length === 0) {
     throw new KeyturnError('no-row-id', `the table ${table} has neither a primary key nor a unique index`);
   }
-  const columns = [...new Set([column, ...Object.keys(where), ...extra])];
+  const columns = [...new Set([column, ...Object.keys(where), ...also])];
   const shape: RowShape = { table, id: found.rowId, columns, written: 0 };
   let after: Row['id'] | null = null;
   for (;;) {
     const rows: Row[] = await database.readRange(shape, { after, upTo: null }, page);
-    for (const row of rows) if (fits(where, columns, row)) yield { row, columns };
+    for (const row of rows) if (matches(where, columns, row)) yield { row, columns };
     const last = rows.at(-1);
     if (last === undefined || rows.length < page) return;
     after = last.id;
   }
 }
 
-function fits(where: Where, columns: readonly string[], row: Row): boolean {
+function matches(where: Where, columns: readonly string[], row: Row): boolean {
   return Object.entries(where).every(([column, expected]) => {
     const held = row.values[columns.indexOf(column)];
     return Array.isArray(expected) ? expected.includes(held ?? '') : held === expected;

@@ -1,13 +1,13 @@
-import type { Place } from '../checkpoint/run.ts';
-import { type Verdict, verdictOf } from '../chunk/rules.ts';
-import { countStrays, fits } from '../chunk/strays.ts';
+import type { PlaceCounts } from '../checkpoint/run.ts';
+import { type Ruling, rulingOf } from '../chunk/rules.ts';
+import { countStrays, takesKey } from '../chunk/strays.ts';
 import type { Database, Row, RowShape, Table } from '../databases/database.ts';
 import { any } from '../documents/any.ts';
 import { type Document, MalformedDocument } from '../documents/document.ts';
-import { gzip, inside, isGzip } from '../documents/gzip.ts';
+import { gzip, isGzip, unpackedBytes } from '../documents/gzip.ts';
 import { text } from '../documents/text.ts';
 import type { Format, Opening } from '../formats/format.ts';
-import { searched } from '../job/everywhere.ts';
+import { searchableColumns } from '../job/everywhere.ts';
 import type { Job, Rules } from '../job/job.ts';
 import { placePath, placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
@@ -42,8 +42,8 @@ export interface Stray {
   values: number;
 }
 
-export interface Scan {
-  readonly places: readonly Place[];
+export interface ScanResult {
+  readonly places: readonly PlaceCounts[];
   /** What would be left behind under the old key: the operator has to say that it may. */
   readonly strays: readonly Stray[];
   readonly binary: readonly BinaryColumn[];
@@ -58,12 +58,12 @@ export async function scanDatabase(
   database: Database,
   catalog: readonly Table[],
   wanted: Wanted,
-): Promise<Scan> {
-  const found = new Findings(wanted);
+): Promise<ScanResult> {
+  const found = new ScanCounts(wanted);
   const unread: string[] = [];
   const unkeyed: string[] = [];
   for (const table of catalog) {
-    const columns = searched(table, wanted.exclude);
+    const columns = searchableColumns(table, wanted.exclude);
     const names = columns.length === 0 ? table.rowId : columns.map(({ name }) => name);
     if (names.length === 0) continue;
     const shape: RowShape = { table: table.name, id: table.rowId, columns: names, written: 0 };
@@ -97,8 +97,8 @@ interface Candidate {
   readonly text: string;
 }
 
-class Findings {
-  readonly places = new Map<string, Place>();
+class ScanCounts {
+  readonly places = new Map<string, PlaceCounts>();
   readonly binary = new Map<string, BinaryColumn>();
   readonly strays = new Map<string, Stray>();
   readonly #wanted: Wanted;
@@ -130,7 +130,7 @@ class Findings {
     for (const { column, path, text: found } of texts)
       if (!this.#wanted.text.some((format) => format.within?.(found)[0] === found))
         this.#addStrays(table, column, path, found);
-    for (const { column, stored } of wholes) this.#addStrays(table, column, '', inside(stored));
+    for (const { column, stored } of wholes) this.#addStrays(table, column, '', unpackedBytes(stored));
     for (const format of this.#wanted.text) this.#try(table, format, texts);
     for (const format of this.#wanted.binary) this.#try(table, format, wholes);
   }
@@ -167,7 +167,7 @@ class Findings {
   #try(table: string, format: Format, candidates: readonly Candidate[]): void {
     const batch = candidates.map((candidate) => candidate.text);
     const openings = this.#wanted.rings.map(({ ring }) =>
-      fits(format, ring) ? format.open(batch, ring) : [],
+      takesKey(format, ring) ? format.open(batch, ring) : [],
     );
     candidates.forEach((candidate, i) => {
       const perRing = openings.map((each) => each[i] ?? 'foreign');
@@ -181,21 +181,27 @@ class Findings {
     const { column, document, path, stored } = candidate;
     const place = placeText(table, column, path);
     const siblings = () => document.siblings(stored, path);
-    const verdicts = perRing.map((opening) => verdictOf(opening, this.#wanted.rules, place, siblings));
-    const at = this.#place(table, column, path, document.name as Place['document'], format.name);
-    const opened = verdicts.indexOf('rotate');
+    const rulings = perRing.map((opening) => rulingOf(opening, this.#wanted.rules, place, siblings));
+    const at = this.#place(table, column, path, document.name as PlaceCounts['document'], format.name);
+    const opened = rulings.indexOf('rotate');
     if (opened >= 0) {
       const id = this.#wanted.rings[opened]?.id ?? '';
       at.values[id] = (at.values[id] ?? 0) + 1;
       if (document === text) this.#binaryColumn(table, column).opened++;
-    } else if (verdicts.includes('undecided')) {
+    } else if (rulings.includes('undecided')) {
       at.undecided++;
       if (document === text) this.#binaryColumn(table, column).opened++;
-    } else if (verdicts.includes('exception' satisfies Verdict)) at.exceptions++;
+    } else if (rulings.includes('exception' satisfies Ruling)) at.exceptions++;
     else at.lookAlikes++;
   }
 
-  #place(table: string, column: string, of: string, document: Place['document'], format: string): Place {
+  #place(
+    table: string,
+    column: string,
+    of: string,
+    document: PlaceCounts['document'],
+    format: string,
+  ): PlaceCounts {
     const path = placePath(of);
     const key = JSON.stringify([table, column, path, document, format]);
     const known = this.places.get(key);

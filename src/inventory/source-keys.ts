@@ -17,8 +17,9 @@ export async function findKeyring(
   const bare = new Keyring(master);
   const named: [string, Key][] = [];
   for (const source of job.sourceKeys) {
-    const nameColumns = [...source.name.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '');
-    const rows = rowsWhere(database, catalog, source.table, source.column, source.where, nameColumns);
+    const { table, column, where } = source;
+    const also = [...source.name.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '');
+    const rows = rowsWhere(database, catalog, { table, column, where, also });
     for await (const { row, columns } of rows) {
       const text = row.values[0] ?? null;
       if (text === null || text === '') continue;

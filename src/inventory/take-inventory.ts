@@ -3,7 +3,7 @@ import { RowSource } from '../chunk/row-source.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { type Job, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import type { Scan } from './scan.ts';
+import type { ScanResult } from './scan.ts';
 import { findUndeclared } from './undeclared.ts';
 
 /**
@@ -17,7 +17,7 @@ export async function takeInventory(
   job: Job,
   ring: Keyring | null,
   attachments: string | null,
-  scan: Scan | null = null,
+  scan: ScanResult | null = null,
 ): Promise<Inventory> {
   const targets = [];
   const source = new RowSource(database, attachments);

@@ -50,13 +50,13 @@ export async function findUndeclared(
       }
     }
   }
-  const told = findings.map((finding) => {
+  const explained = findings.map((finding) => {
     const excluded = job.exclude.find(
       ({ table, column }) => table === finding.table && column === finding.column,
     );
     return excluded === undefined ? finding : { ...finding, excluded: excluded.reason };
   });
-  return { findings: told, unread: [...unread] };
+  return { findings: explained, unread: [...unread] };
 }
 
 /** Undeclared columns as they are; declared ones again, where a field covers a part of the value only. */

@@ -77,7 +77,9 @@ function checkLayout(
 
 /** One problem for the key, whatever number of fields it does not fit. */
 function checkLengths({ key }: JobFile, uses: readonly Use[]): Problem[] {
-  const needs = uses.map(({ format }) => formatOf(format)).find(({ keyLengths }) => !fits(key, keyLengths));
+  const needs = uses
+    .map(({ format }) => formatOf(format))
+    .find(({ keyLengths }) => !allowsKey(key, keyLengths));
   if (needs === undefined) return [];
   const lengths = (needs.keyLengths ?? []).join(' or ');
   return [
@@ -87,7 +89,7 @@ function checkLengths({ key }: JobFile, uses: readonly Use[]): Problem[] {
   ];
 }
 
-function fits({ form, bytes }: JobFile['key'], lengths: readonly number[] | undefined): boolean {
+function allowsKey({ form, bytes }: JobFile['key'], lengths: readonly number[] | undefined): boolean {
   if (lengths === undefined) return true;
   return form !== 'text' && bytes !== undefined && bytes.every((length) => lengths.includes(length));
 }

@@ -18,17 +18,17 @@ export function shapedTargets(
   const { everywhere } = file;
   if (everywhere === undefined) return [];
   const names = new Set(named.map(targetName));
-  return besides(catalog, named)
+  return undeclaredColumns(catalog, named)
     .filter((table) => table.rowId.length > 0)
     .flatMap((table) => {
-      const columns = searched(table, exclude).filter(({ holds }) => holds === 'text');
-      const declared = columns.map(({ name }) => judged(name, 'any', everywhere.text));
+      const columns = searchableColumns(table, exclude).filter(({ holds }) => holds === 'text');
+      const declared = columns.map(({ name }) => searchedField(name, 'any', everywhere.text));
       return declared.length === 0 ? [] : [shapedTarget(table, phase, declared, names)];
     });
 }
 
 /** What no target declares: whole tables, and the other columns of those that are targets. */
-export function besides(catalog: readonly Table[], targets: readonly Target[]): Table[] {
+export function undeclaredColumns(catalog: readonly Table[], targets: readonly Target[]): Table[] {
   return catalog.map((table) => {
     const declared = new Set(
       targets
@@ -40,7 +40,7 @@ export function besides(catalog: readonly Table[], targets: readonly Target[]): 
 }
 
 /** Columns that may hold ciphertext: not computed, not of the row id, not excluded. */
-export function searched(table: Table, exclude: Excluded): Table['columns'] {
+export function searchableColumns(table: Table, exclude: Excluded): Table['columns'] {
   return table.columns.filter(
     ({ name, holds, generated }) =>
       holds !== 'other' &&
@@ -53,7 +53,7 @@ export function searched(table: Table, exclude: Excluded): Table['columns'] {
 type Declared = Omit<Field, 'index' | 'when'>;
 
 /** A column where any string may be ciphertext: the rules judge each. */
-export function judged(column: string, document: 'any' | 'gzip', format: FormatFile): Declared {
+export function searchedField(column: string, document: 'any' | 'gzip', format: FormatFile): Declared {
   return {
     column,
     document,
@@ -66,7 +66,7 @@ export function judged(column: string, document: 'any' | 'gzip', format: FormatF
 }
 
 /** A binary column that is known to hold ciphertext and nothing else. */
-export function filled(column: string, format: FormatFile): Declared {
+export function ciphertextField(column: string, format: FormatFile): Declared {
   return { column, document: 'text', format, plaintext: 'any', foreign: 'exception', closed: 'exception' };
 }
 

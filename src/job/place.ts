@@ -1,5 +1,5 @@
 /** A place in a database: a column, or in its documents every value at one path. */
-export interface PlaceName {
+export interface Place {
   readonly table: string;
   readonly column: string;
   /** As documents write it, with [] for every item of an array; '' for a whole value. */
@@ -31,7 +31,7 @@ export function placePath(path: string): string {
 }
 
 /** Null: no place is written so. */
-export function readPlace(text: string): PlaceName | null {
+export function readPlace(text: string): Place | null {
   const { table, column, path = '' } = shape.exec(text)?.groups ?? {};
   if (table === undefined || column === undefined) return null;
   try {

@@ -80,7 +80,7 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
 }
 
 /** Tables without which this is another application: the named ones, and every target that is not optional. */
-export function requiredTables(file: JobFile): string[] {
+function requiredTables(file: JobFile): string[] {
   const targets = file.phases.flatMap((phase) => phase.targets.filter(({ optional }) => !optional));
   return unique([...file.requires, ...targets.map(({ table }) => table)]);
 }

@@ -5,9 +5,9 @@ import { assertAuthentic, assertKeys, type Run, type RunOptions } from '../check
 import { RunTable } from '../checkpoint/run-table.ts';
 import { migrate } from '../checkpoint/schema.ts';
 import type { RunLock } from '../databases/database.ts';
+import { addDecisions } from '../inventory/add-decisions.ts';
 import { derivedSecretsPath, keepSecrets, unpinnedSecrets } from '../inventory/derived-secrets.ts';
 import { assertDeclared, type Preflight } from '../inventory/preflight.ts';
-import { settle } from '../inventory/add-decisions.ts';
 import { assertWide, type Width, widenColumns } from '../inventory/widths.ts';
 import type { Decision } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
@@ -90,7 +90,7 @@ export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: C
   const mac = new CheckpointMac(next.key, run.id);
   assertAuthentic(run, mac);
   const rings = [keyringBefore(run, { current, next: next.key }), new Keyring(next.key)];
-  const job = await unlessStopped(signal, settle(database, run.job, changes.decisions, rings));
+  const job = await unlessStopped(signal, addDecisions(database, run.job, changes.decisions, rings));
   makeDurable(next);
   // Only what changes is written: a worker of the session before may hold the run's row for a moment
   if (job === run.job && Object.keys(changes.options).length === 0) return run;

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { any } from '../../src/documents/any.ts';
 import { type Document, MalformedDocument } from '../../src/documents/document.ts';
-import { gzip, inside } from '../../src/documents/gzip.ts';
+import { gzip, unpackedBytes } from '../../src/documents/gzip.ts';
 import { jsonText } from './json-text.ts';
 
 function said(leaves: Iterable<{ readonly path: string; readonly text: string }>) {
@@ -153,10 +153,10 @@ describe('a gzip', () => {
         expect(() => gzip.leaves(value)).toThrow(MalformedDocument);
         expect(() => [...gzip.read(value)]).toThrow(MalformedDocument);
         expect(() => gzip.edit(value, [])).toThrow(MalformedDocument);
-        expect(inside(value)).toContain('{"a":"b"}');
+        expect(unpackedBytes(value)).toContain('{"a":"b"}');
       }
-    expect(inside(`${one}${two}rest`)).toBe('{"a":"b"}secondrest');
-    expect(inside('no gzip')).toBe('no gzip');
+    expect(unpackedBytes(`${one}${two}rest`)).toBe('{"a":"b"}secondrest');
+    expect(unpackedBytes('no gzip')).toBe('no gzip');
   });
 
   test('is refused where it is none, cut off, or holds what is no text', () => {

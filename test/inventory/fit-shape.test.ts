@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals';
-import type { Place } from '../../src/checkpoint/run.ts';
+import type { PlaceCounts } from '../../src/checkpoint/run.ts';
 import type { Table } from '../../src/databases/database.ts';
 import { KeyturnError } from '../../src/error.ts';
 import { formatNames } from '../../src/formats/registry.ts';
 import { fitShape } from '../../src/inventory/fit-shape.ts';
-import type { Scan } from '../../src/inventory/scan.ts';
+import type { ScanResult } from '../../src/inventory/scan.ts';
 import type { Decision, Job } from '../../src/job/job.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { readPlace } from '../../src/job/place.ts';
@@ -24,8 +24,8 @@ const job = resolveJob(loadJob('octopus', formatNames), catalog);
 type Everywhere = NonNullable<Job['everywhere']>;
 
 /** A binary column that is neither one thing nor the other. */
-function scanOf(gzips: number, opened: number, secrets: boolean, known = false): Scan {
-  const place: Place = {
+function scanOf(gzips: number, opened: number, secrets: boolean, known = false): ScanResult {
+  const place: PlaceCounts = {
     ...{ table: 'Blob', column: name, path: '.Secret', document: 'gzip', format: 'octopus' },
     ...{ values: secrets ? { key: 1 } : {}, undecided: 0, lookAlikes: 1, exceptions: 0 },
   };
@@ -38,7 +38,7 @@ function scanOf(gzips: number, opened: number, secrets: boolean, known = false):
   };
 }
 
-function refusal(fitted: Job, scan: Scan): KeyturnError {
+function refusal(fitted: Job, scan: ScanResult): KeyturnError {
   try {
     fitShape(fitted, catalog, scan);
   } catch (error) {
