@@ -25,14 +25,17 @@ export interface PreparedTarget {
 export function prepareTarget(target: Target, rules: Rules | undefined): PreparedTarget {
   return {
     target,
-    fields: target.fields.map((field) => ({
-      field,
-      document: documentOf(field.document),
-      format: formatOf(field.format),
-      searching:
-        field.byShape === true || (typeof field.document === 'object' && field.document.json === 'any'),
-      rules: (field.byShape === true && rules) || null,
-    })),
+    fields: target.fields.map((field) => {
+      const format = formatOf(field.format);
+      return {
+        field,
+        document: documentOf(field, format.signature),
+        format,
+        searching:
+          field.byShape === true || (typeof field.document === 'object' && field.document.json === 'any'),
+        rules: (field.byShape === true && rules) || null,
+      };
+    }),
   };
 }
 

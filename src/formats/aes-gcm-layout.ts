@@ -1,4 +1,5 @@
 import { type EncodingName, encodings } from './encoding.ts';
+import type { Signature } from './signature.ts';
 
 /** How a job describes AES-GCM ciphertext; defaults filled in, and checked (job/check-format.ts). Plain data. */
 export interface AesGcmLayout {
@@ -95,6 +96,14 @@ export class AesGcmText {
   get beginnings(): readonly string[] {
     const { encoding, prefix, separator } = this.#layout;
     return prefix === '' || separator !== '' || encoding === 'raw' ? [] : [prefix];
+  }
+
+  get signature(): Signature | undefined {
+    const { encoding, prefix, separator } = this.#layout;
+    const { alphabet, padding } = encodings[encoding];
+    if (prefix === '' || alphabet === '') return undefined;
+    const parts = separator === '' ? 1 : this.#parts.length;
+    return { beginning: prefix, alphabet, padding, parts, separator };
   }
 
   #parsed(text: string): GcmValue | undefined {

@@ -15,12 +15,14 @@ import { keyBytesFor } from './key-bytes.ts';
 /** AES-GCM (NIST SP 800-38D) as a job describes it: the key as it is or derived, a random nonce for every value. */
 export function aesGcm(layout: AesGcmLayout): Format {
   const text = new AesGcmText(layout);
+  const { signature } = text;
   return {
     name: 'aes-gcm',
     authenticated: true,
     odds: 2 ** (-8 * text.tagBytes),
     carries: layout.encoding === 'raw' ? 'bytes' : 'text',
     ...(layout.key === 'raw' && { keyLengths }),
+    ...(signature !== undefined && { signature }),
 
     open(sealed, ring) {
       const cipher = new GcmCipher(layout, text.tagBytes, ring.primary);

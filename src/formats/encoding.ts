@@ -2,6 +2,10 @@ import { base64Length } from './base64.ts';
 
 /** How bytes are written as text. */
 export interface Encoding {
+  /** All its characters but the padding; '': it may hold any. */
+  readonly alphabet: string;
+  /** The most characters of padding. */
+  readonly padding: number;
   /** Undefined when the text is not exactly what `encode` makes of some bytes, in one of its spellings. */
   decode(text: string): Buffer | undefined;
   /** Where there are two spellings (padded or not, lower or upper case), in that of `like`. */
@@ -9,6 +13,8 @@ export interface Encoding {
   /** Characters of so many bytes, at most. */
   length(bytes: number): number;
 }
+
+const alphanumeric = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
 /** RFC 4648. Padding is there whole, or not at all; Node decodes leniently, so the proof is the round trip. */
 function base64(alphabet: 'base64' | 'base64url'): Encoding {
@@ -18,6 +24,8 @@ function base64(alphabet: 'base64' | 'base64url'): Encoding {
   };
   const unpadded = (bytes: Buffer): string => bytes.toString(alphabet).replace(/=+$/, '');
   return {
+    alphabet: alphanumeric + (alphabet === 'base64' ? '+/' : '-_'),
+    padding: 2,
     decode(text) {
       const bytes = Buffer.from(text, alphabet);
       return text === padded(bytes) || text === unpadded(bytes) ? bytes : undefined;
@@ -30,6 +38,8 @@ function base64(alphabet: 'base64' | 'base64url'): Encoding {
 }
 
 const hex: Encoding = {
+  alphabet: '0123456789ABCDEFabcdef',
+  padding: 0,
   decode(text) {
     const bytes = Buffer.from(text, 'hex');
     const lower = bytes.toString('hex');
@@ -46,6 +56,8 @@ const hex: Encoding = {
 
 /** Binary columns travel as strings with one character per byte: U+0000 to U+00FF. */
 const raw: Encoding = {
+  alphabet: '',
+  padding: 0,
   decode(text) {
     const bytes = Buffer.from(text, 'latin1');
     return bytes.toString('latin1') === text ? bytes : undefined;

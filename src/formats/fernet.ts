@@ -16,7 +16,7 @@ const ivAt = timeAt + 8;
 const sealedAt = ivAt + blockBytes;
 const macBytes = 32;
 const keyLengths = [32];
-const { decode, encode, length } = encodings.base64url;
+const { alphabet, padding, decode, encode, length } = encodings.base64url;
 
 /** Version and the high bytes of any time before 2106; the next character holds bits of the time. */
 const beginning = 'gAAAAA';
@@ -27,6 +27,7 @@ export const fernet: Format = {
   odds: 2 ** (-8 * macBytes),
   carries: 'text',
   keyLengths,
+  signature: { beginning, alphabet, padding, parts: 1, separator: '' },
 
   open(sealed, ring) {
     const key = ring.primary;

@@ -1,6 +1,7 @@
 import type { Cipher, Decipher } from 'node:crypto';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import type { Signature } from './signature.ts';
 
 /**
  * The three outcomes of opening a value (never a guess between them):
@@ -41,6 +42,8 @@ export interface Format {
   readonly carries: 'text' | 'bytes';
   /** Bytes of the master key that the cipher takes as they are; absent: any key, for one is derived from it. */
   readonly keyLengths?: readonly number[];
+  /** By which values are told from the text around them; absent: they begin with nothing of their own. */
+  readonly signature?: Signature;
   /** Absent: files are never of this format. */
   readonly files?: FileCipher;
   /** One outcome per value, in order. Never throws for bad data. */

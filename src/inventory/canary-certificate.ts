@@ -52,9 +52,9 @@ export async function tryCertificate(
 }
 
 /** Of what is no such document none: another row, or another canary, has to tell. */
-export function leavesOf({ document }: CanaryFile, stored: string): { path: string; text: string }[] {
+export function leavesOf(canary: CanaryFile, stored: string): { path: string; text: string }[] {
   try {
-    return [...documentOf(document).read(stored)];
+    return [...documentOf(canary, formatOf(canary.format).signature).read(stored)];
   } catch (error) {
     if (error instanceof MalformedDocument) return [];
     throw error;

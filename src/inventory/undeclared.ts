@@ -4,7 +4,7 @@ import type { Database, Row, RowShape, Table } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
 import type { Format } from '../formats/format.ts';
 import { formatOf } from '../formats/registry.ts';
-import type { Job } from '../job/job.ts';
+import type { Field, Job } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { traces } from './traces.ts';
 
@@ -67,10 +67,7 @@ function searchesOf(table: Table, job: Job): Search[] {
   const declared = new Set(target.fields.map(({ column }) => column));
   const whole = new Set(
     target.fields
-      .filter(
-        ({ when, document }) =>
-          when.length === 0 && !(typeof document === 'object' && document.json !== 'any'),
-      )
+      .filter(({ when, document }) => when.length === 0 && isWhole(document))
       .map(({ column }) => column),
   );
   const undeclared = text.filter((name) => !declared.has(name));
@@ -81,6 +78,11 @@ function searchesOf(table: Table, job: Job): Search[] {
       ? []
       : [{ table, columns: partly, prepared: prepareTarget(target, job.everywhere) }]),
   ];
+}
+
+/** Named strings of JSON, and values inside other text, are a part of it. */
+function isWhole(document: Field['document']): boolean {
+  return document !== 'within' && !(typeof document === 'object' && document.json !== 'any');
 }
 
 async function searchTable(

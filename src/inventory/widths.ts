@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { fieldsOf, type PreparedField, type PreparedTarget, prepareTarget } from '../chunk/field-values.ts';
 import type { Column, Database, Table } from '../databases/database.ts';
 import { type Document, type Leaf, MalformedDocument } from '../documents/document.ts';
-import { gzip } from '../documents/gzip.ts';
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
@@ -20,8 +19,9 @@ export interface Width {
 
 /**
  * Whether what will be stored fits, for every row. A format seals a plaintext again in as many characters as before
- * (format.ts), and documents escape none of them, so that most columns need not even be looked at. Two things grow:
- * - the master key itself, which becomes another plaintext;
+ * (format.ts), and documents escape none of them and break them into as many lines, so that most columns need not even be
+ * looked at. Two things grow:
+ * - the master key itself, which becomes another plaintext, and whatever stands around it: line ends, a length;
  * - a gzip: ciphertext that it holds more than once is packed once, and sealed again it is no longer the same. So
  *   these are read, all of them.
  *
@@ -39,9 +39,9 @@ export async function widthsOf(
     const { table: name, columns, written } = target.shape;
     const table = catalog.find((each) => each.name === name);
     const limited = columns.slice(0, written).flatMap((column) => limitOf(table, column));
-    const packed = await longestPacked(database, prepared, limited, to);
+    const grown = await longestGrown(database, prepared, limited, to);
     for (const { name: column, holds, maxLength: width } of limited) {
-      const growing = [packed.get(column), keyLength(prepared, column, to)].filter((n) => n !== undefined);
+      const growing = [grown.get(column), keyLength(prepared, column, to)].filter((n) => n !== undefined);
       const needed = growing.length === 0 ? null : Math.max(...growing);
       widths.push({ table: name, column, unit: holds === 'binary' ? 'bytes' : 'characters', width, needed });
     }
@@ -63,25 +63,38 @@ function keyLength({ fields }: PreparedTarget, column: string, { primary }: Keyr
   return holder?.format.sealedLength(Buffer.byteLength(primary.text));
 }
 
-/** Of each limited column of gzips what the longest needs. */
-async function longestPacked(
+/** Of each limited column whose values may grow what the longest needs. */
+async function longestGrown(
   database: Database,
   prepared: PreparedTarget,
   limited: readonly Limited[],
   to: Keyring,
 ): Promise<Map<string, number>> {
   const most = new Map<string, number>();
-  const isLimited = ({ field, document }: PreparedField): boolean =>
-    document === gzip && limited.some(({ name }) => name === field.column);
-  if (!prepared.fields.some(isLimited)) return most;
+  const mayGrow = ({ field }: PreparedField): boolean =>
+    (field.document === 'gzip' || field.becomes === 'primary') &&
+    limited.some(({ name }) => name === field.column);
+  if (!prepared.fields.some(mayGrow)) return most;
   await readPages(database, prepared.target.shape, (rows) => {
     for (const row of rows)
-      for (const field of fieldsOf(prepared, row).filter(isLimited)) {
+      for (const field of fieldsOf(prepared, row).filter(mayGrow)) {
         const { column, index } = field.field;
-        most.set(column, Math.max(most.get(column) ?? 0, packedLength(field, row.values[index] ?? '', to)));
+        const value = row.values[index] ?? '';
+        const length = field.field.document === 'gzip' ? packedLength : lengthWithKey;
+        most.set(column, Math.max(most.get(column) ?? 0, length(field, value, to)));
       }
   });
   return most;
+}
+
+/** With the new master key, sealed, in every place of the old one. */
+function lengthWithKey({ document, format }: PreparedField, value: string, { primary }: Keyring): number {
+  const text = 'x'.repeat(format.sealedLength(Buffer.byteLength(primary.text)));
+  const filled = leavesOf(document, value).filter((leaf) => leaf.text !== '');
+  return document.edit(
+    value,
+    filled.map((leaf) => ({ leaf, text })),
+  ).length;
 }
 
 /** What a gzip may come to, packed with other random text in place of all that may be ciphertext. */

@@ -1,13 +1,16 @@
 import { derivation } from '../keys/derived.ts';
+import { checkDocuments } from './check-document.ts';
 import { checkFormats } from './check-format.ts';
 import type { Problem } from './problem.ts';
 import type { FieldFile, JobFile, TargetFile } from './schema.ts';
 
 /** What no schema can say about a job file. Returns every problem, in the order of the file's parts. */
 export function checkJob(job: JobFile, formatNames: readonly string[]): Problem[] {
+  const formats = checkFormats(job, formatNames);
   return [
     ...checkKey(job),
-    ...checkFormats(job, formatNames),
+    ...formats,
+    ...(formats.length > 0 ? [] : checkDocuments(job)),
     ...checkSourceKeys(job),
     ...checkPhases(job),
     ...checkExclusions(job),

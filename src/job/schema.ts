@@ -18,10 +18,29 @@ const document = z
       .describe('Any string of a JSON text, at any depth and in JSON inside strings; other text as a whole'),
     z.literal('gzip').describe('A gzip of such text, as bytes (SQL Server: COMPRESS of nvarchar)'),
     z
+      .literal('within')
+      .describe(
+        "Text of any other kind (YAML, markup, PHP's serialize): every value that stands somewhere in it, found by what it begins with",
+      ),
+    z
       .strictObject({ json: z.union([z.array(jsonPath).min(1), z.literal('any')]) })
       .describe('JSON text: the string leaves at these paths, or any string leaf at any depth'),
   ])
   .describe('How the column carries ciphertext; default text');
+
+const trim = z
+  .boolean()
+  .optional()
+  .describe('True: white space may stand around ciphertext; it stays there. Default false');
+
+const lines = z
+  .number()
+  .int()
+  .positive()
+  .optional()
+  .describe(
+    "Ciphertext is broken into lines of so many characters (60: Ruby's pack, 76: MIME, MySQL's TO_BASE64); it stays so. Default: it is one line",
+  );
 
 const aesGcm = z
   .strictObject({
@@ -78,6 +97,8 @@ const field = z.strictObject({
   optional: z.boolean().default(false).describe('True: some versions of the application lack this column'),
   when: where.optional().describe('Only rows where these columns hold these values'),
   document: document.default('text'),
+  trim,
+  lines,
   format,
   plaintext: z
     .enum(['any', 'utf8', 'json', 'plausible'])
@@ -136,6 +157,8 @@ const canary = z.strictObject({
   column: z.string(),
   where: where.optional(),
   document: document.default('text'),
+  trim,
+  lines,
   format,
   plaintext: z.enum(['any', 'utf8', 'json', 'plausible']).default('any'),
   certificate: z

@@ -17,8 +17,8 @@ test('a text is one leaf, whatever is in it, and an edit replaces it whole', () 
 
 test('what a job declares is what it gets', () => {
   const value = '{"a":"1","b":"2,3"}';
-  const texts = (declared: Parameters<typeof documentOf>[0]) =>
-    documentOf(declared)
+  const texts = (document: Parameters<typeof documentOf>[0]['document']) =>
+    documentOf({ document }, undefined)
       .leaves(value)
       .map((leaf) => leaf.text);
   expect(texts('text')).toEqual([value]);
