@@ -204,6 +204,59 @@ describe('a described format that cannot be is refused at its field', () => {
   });
 });
 
+describe('how ciphertext stands in its column', () => {
+  const described = (more: string, prefix: string, encoding = 'base64') =>
+    edited(
+      'format: n8n\n',
+      `format: { aes-gcm: { layout: [nonce 12, ciphertext, tag 16], key: sha256, prefix: "${prefix}", encoding: ${encoding} } }\n            ${more}\n`,
+    );
+
+  test('is declared with its format', () => {
+    const [field] =
+      load(edited('format: n8n\n', 'format: n8n\n            lines: 60\n            trim: true\n')).file
+        .phases[0]?.targets[0]?.fields ?? [];
+    expect(field).toMatchObject({ lines: 60, trim: true });
+    for (const encoding of ['base64', 'base64url', 'hex'])
+      expect(load(described('document: within', 'enc:', encoding)).file.job).toBe('shop');
+  });
+
+  test.each<[string, string, string]>([
+    [
+      'within, of values that begin with nothing of their own',
+      edited('format: n8n\n', 'format: n8n\n            document: within\n'),
+      '15: phases[0].targets[0].fields[0].document: within finds values by what they begin with',
+    ],
+    [
+      'within, of values without a prefix',
+      described('document: within', ''),
+      '15: phases[0].targets[0].fields[0].document: within finds values by what they begin with',
+    ],
+    [
+      'within, of bytes',
+      described('document: within', 'enc:', 'raw'),
+      '15: phases[0].targets[0].fields[0].document: within finds values by what they begin with',
+    ],
+    [
+      'lines within other text',
+      described('document: within\n            lines: 60', 'enc:'),
+      '16: phases[0].targets[0].fields[0].lines: does not go with within',
+    ],
+    [
+      'lines of bytes',
+      described('lines: 60', '', 'raw'),
+      '15: phases[0].targets[0].fields[0].lines: goes with ciphertext in text',
+    ],
+    ['lines of nothing', described('lines: 0', 'enc:'), '15: phases[0].targets[0].fields[0].lines: '],
+    [
+      'a canary within other text that cannot be found',
+      edited('format: n8n }\n', 'format: n8n, document: within }\n'),
+      '7: canary[0].document: within finds values by what they begin with',
+    ],
+  ])('%s, is refused at its field', (_, text, expected) => {
+    expect(problems(text)).toEqual([expect.stringContaining(expected)]);
+  });
+});
+
 describe('every error names line and field', () => {
   test.each<[string, string, string, string]>([
     [
