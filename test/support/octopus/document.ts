@@ -1,5 +1,5 @@
+import type { Random } from '../random.ts';
 import { below, inside } from './document-path.ts';
-import type { Random } from './random.ts';
 import type { Kind } from './truth.ts';
 
 /** JSON documents written token by token, since JSON.stringify cannot spell as odd as the world does. */

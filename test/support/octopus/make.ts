@@ -1,7 +1,7 @@
+import { Random } from '../random.ts';
 import { certificates } from './certificate.ts';
 import { creation, type Dialect, type Exec } from './dialect.ts';
 import { type Cell, House } from './house.ts';
-import { Random } from './random.ts';
 import { type ServerCertificate, settle } from './residents.ts';
 import { Sealer } from './sealer.ts';
 import { deploymentProcess, variableSet } from './snapshots.ts';

@@ -1,4 +1,4 @@
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 
 /** What people keep in sensitive values, in every length that padding treats differently. */
 export function plaintext(random: Random): Buffer {

@@ -1,6 +1,6 @@
+import type { Random } from '../random.ts';
 import { Leaf } from './document.ts';
 import { plaintext } from './plaintext.ts';
-import type { Random } from './random.ts';
 import { openText, sealStream, sealText } from './sealing.ts';
 
 /** Makes the leaves of one database. */

@@ -1,6 +1,6 @@
 import { createCipheriv, createHash } from 'node:crypto';
 
-/** The same seed, the same database: but for the certificates, which `openssl` makes. */
+/** The same seed, the same bytes: for tests in which chance would decide. */
 export class Random {
   readonly #stream: ReturnType<typeof createCipheriv>;
 
