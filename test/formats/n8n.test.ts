@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { n8n } from '../../src/formats/n8n.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Keyring } from '../../src/keys/keyring.ts';
+import { sealLegacy } from '../support/n8n/encrypt.ts';
+import { Random } from '../support/random.ts';
 import { N8nFixture } from './n8n-fixture.ts';
 import { openOne, plainOf } from './opening.ts';
 
@@ -18,7 +20,8 @@ function sealOne(plain: string, keys: Keyring, like: string): string {
   return n8n.seal([Buffer.from(plain)], keys, [like])[0] ?? '';
 }
 
-const legacySealed = sealOne('{"password":"p"}', ring, legacyLike);
+// Of four blocks: that garbage is UTF-8 throughout has a chance of 1 in 10^18
+const legacySealed = sealOne(`{"password":"${'p'.repeat(36)}"}`, ring, legacyLike);
 const taggedSealed = sealOne('{"password":"p"}', ring, taggedLike);
 
 describe.each(['legacy-sqlite', 'mixed-sqlite'] as const)('what the real n8n stored in %s', (name) => {
@@ -80,9 +83,9 @@ describe('which key opens a value', () => {
   });
 
   test('legacy values are sealed by the same choice', () => {
-    const fresh = sealOne('x', new Keyring(ring.primary), legacyLike);
+    const fresh = sealOne('x'.repeat(48), new Keyring(ring.primary), legacyLike);
     expect(openOne(n8n, fresh, ring)).toBe('closed');
-    expect(plainOf(openOne(n8n, fresh, new Keyring(ring.primary)))).toBe('x');
+    expect(plainOf(openOne(n8n, fresh, new Keyring(ring.primary)))).toBe('x'.repeat(48));
   });
 
   test('a prefixed value is opened with the data key that it names', () => {
@@ -180,16 +183,12 @@ describe('what is no value of n8n', () => {
 
 describe('the wrong key', () => {
   test('passes the padding of 1 value in 255, and of those next to none is UTF-8', () => {
-    const count = 4000;
-    const plain = Array.from({ length: count }, (_, i) => Buffer.from(`{"accessToken":"token number ${i}"}`));
-    const sealed = n8n.seal(
-      plain,
-      ring,
-      plain.map(() => legacyLike),
-    );
+    const random = new Random('n8n');
+    const plain = Array.from({ length: 4000 }, (_, i) => Buffer.from(`{"accessToken":"token number ${i}"}`));
+    const sealed = plain.map((bytes) => sealLegacy(bytes, 'the legacy key', random.bytes(8)));
     const wrong = new Keyring(Key.fromText('another key'));
     const opened = n8n.open(sealed, wrong).filter((opening) => typeof opening === 'object');
-    // Some 16 pass the padding. Of those one is UTF-8 in about a million.
+    // Some 16 pass the padding; of those none is UTF-8
     expect(opened).toHaveLength(0);
     expect(n8n.open(sealed, ring).map(plainOf)).toEqual(plain.map(String));
   });

@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { octopus, octopusStream } from '../../src/formats/octopus.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Keyring } from '../../src/keys/keyring.ts';
+import { sealText } from '../support/octopus/sealing.ts';
+import { Random } from '../support/random.ts';
 import { openOne, plainOf } from './opening.ts';
 import { vectors } from './vectors.ts';
 
@@ -48,9 +49,10 @@ describe('rotated as one batch', () => {
     [32, 16],
     [16, 16],
   ])('from a key of %i bytes to one of %i, in order', (from, to) => {
-    const old = new Keyring(Key.fromBytes(randomBytes(from)));
-    const next = new Keyring(Key.fromBytes(randomBytes(to)));
-    const plain = Array.from({ length: 500 }, (_, i) => randomBytes(i % 90));
+    const random = new Random('batch');
+    const old = new Keyring(Key.fromBytes(random.bytes(from)));
+    const next = new Keyring(Key.fromBytes(random.bytes(to)));
+    const plain = Array.from({ length: 500 }, (_, i) => random.bytes(i % 90));
     for (const format of [octopus, octopusStream]) {
       const before = format.seal(plain, old, []);
       const opened = format.open(before, old).map((it) => (typeof it === 'object' ? it.plain : it));
@@ -132,10 +134,14 @@ describe('what is no value of Octopus', () => {
 
 describe('keys', () => {
   test('a wrong key closes all but 1 value in 255', () => {
-    const plain = Array.from({ length: 3000 }, (_, i) => Buffer.from(`password ${i}`));
+    const random = new Random('a wrong key');
+    const values = Array.from({ length: 3000 }, (_, i) =>
+      sealText(Buffer.from(`password ${i}`), ring.primary.bytes, random.bytes(16)),
+    );
     const wrong = new Keyring(Key.fromBytes(Buffer.alloc(32, 8)));
-    const opened = octopus.open(octopus.seal(plain, ring, []), wrong).filter((it) => it !== 'closed');
-    expect(opened.length).toBeLessThan(60);
+    const opened = octopus.open(values, wrong).filter((it) => it !== 'closed');
+    expect(opened.length).toBeGreaterThan(0);
+    expect(opened.length).toBeLessThan(24);
     expect(octopus.authenticated).toBe(false);
   });
 

@@ -1,16 +1,11 @@
 import { isUtf8 } from 'node:buffer';
-import { createCipheriv } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { aesGcm } from '../../src/formats/aes-gcm.ts';
 import type { AesGcmLayout } from '../../src/formats/aes-gcm-layout.ts';
 import { formatOf, namedFormats } from '../../src/formats/registry.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Keyring } from '../../src/keys/keyring.ts';
-
-/** Bytes that look random and are the same in every run: the key stream of AES-CTR. */
-function randomBytes(seed: number, length: number): Buffer {
-  return createCipheriv('aes-128-ctr', Buffer.alloc(16, seed), Buffer.alloc(16)).update(Buffer.alloc(length));
-}
+import { Random } from '../support/random.ts';
 
 const gcm: AesGcmLayout = {
   layout: ['nonce 12', 'ciphertext', 'tag 16'],
@@ -37,7 +32,7 @@ test('the odds of an authenticated format are those of guessing its tag', () => 
 test.each(['octopus', 'octopus-stream'])('a wrong key opens 1 random value in 255 of %s', (name) => {
   const format = formatOf(name);
   const count = 200_000;
-  const bytes = randomBytes(1, count * 32);
+  const bytes = new Random('octopus').bytes(count * 32);
   const values = Array.from({ length: count }, (_, i) => {
     const [iv, block] = [bytes.subarray(i * 32, i * 32 + 16), bytes.subarray(i * 32 + 16, i * 32 + 32)];
     return name === 'octopus'
@@ -64,7 +59,7 @@ test("the odds of n8n's CBC form are those of valid padding with UTF-8 before it
 
   // By trying: 15 random bytes before padding of one, which is 255/256 of all valid padding
   const count = 1_000_000;
-  const bytes = randomBytes(2, count * 15);
+  const bytes = new Random('n8n').bytes(count * 15);
   let utf8 = 0;
   for (let i = 0; i < count; i++) if (isUtf8(bytes.subarray(i * 15, i * 15 + 15))) utf8++;
   // 167 are expected, with a standard deviation of 13
