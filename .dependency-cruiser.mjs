@@ -4,6 +4,7 @@
  */
 const mayImport = {
   'error.ts': [],
+  'installation.ts': [],
   keys: [],
   documents: [],
   files: [],
@@ -38,8 +39,11 @@ const mayImport = {
     ...['queue', 'hooks', 'report', 'metrics', 'terminal'],
   ],
   'worker-thread.ts': ['rotation'],
-  'index.ts': ['rotation', 'inventory', 'checkpoint', 'databases', 'formats', 'job', 'keys', 'report'],
-  'cli.ts': ['commands', 'terminal'],
+  'index.ts': [
+    ...['rotation', 'inventory', 'checkpoint', 'databases', 'formats', 'job', 'keys', 'report'],
+    'installation.ts',
+  ],
+  'cli.ts': ['commands', 'terminal', 'installation.ts'],
 };
 
 const at = (names) => `^src/(${names.map((name) => name.replace('.', '\\.')).join('|')})(/|$)`;

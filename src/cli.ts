@@ -1,16 +1,14 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { availableParallelism, userInfo } from 'node:os';
 import type { Context, Outcome } from './commands/command.ts';
 import { type Chosen, parseCommandLine } from './commands/command-line.ts';
 import { failureOf } from './commands/steps/failure.ts';
+import { toolVersion, workerEntry } from './installation.ts';
 import { Console } from './terminal/console.ts';
 import { type LogLevel, openLog } from './terminal/log.ts';
 
 /** Composition root: the environment, signals and the exit code are read and set here, and nowhere else. */
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+const version = toolVersion();
 const terminal = new Console(process, speaksUnicode());
 const stop = new AbortController();
 
@@ -45,7 +43,7 @@ async function run({ command, args }: Chosen): Promise<number> {
     terminal,
     log,
     signal: stop.signal,
-    workerEntry: new URL('./worker-thread.js', import.meta.url),
+    workerEntry,
     toolVersion: version,
     folder: process.cwd(),
     loginName: loginName(),

@@ -1,34 +1,66 @@
-/** What a program may build on; the command line is built on nothing else. */
+/**
+ * The library: the functions that the commands are built on, without their options, questions and output.
+ * docs/library.md shows a rotation. Until version 1.0 any minor version may change it.
+ */
 
-export { readHistory, retiredKeyIds, unfinishedRun } from './checkpoint/history.ts';
-export {
-  type Authority,
-  defaultOptions,
-  type Run,
-  type RunKeys,
-  type RunOptions,
-  type RunState,
-} from './checkpoint/run.ts';
+import { availableParallelism } from 'node:os';
+import { openDatabase } from './databases/open.ts';
+import { toolVersion, workerEntry } from './installation.ts';
+import type { Site } from './rotation/site.ts';
+
+export { readHistory, retiredKeyIds, runNamed, unfinishedRun } from './checkpoint/history.ts';
+export type { Authority, Run, RunKeys, RunOptions, RunState } from './checkpoint/run.ts';
+export { defaultOptions } from './checkpoint/run.ts';
 export type { Database, RunLock, Table } from './databases/database.ts';
-export { type OpenOptions, openDatabase } from './databases/open.ts';
 export { type ErrorCode, KeyturnError } from './error.ts';
 export { formatNames } from './formats/registry.ts';
 export { type Estimate, type EstimateOrder, estimate } from './inventory/estimate.ts';
-export { assertDeclared, type Preflight, preflight } from './inventory/preflight.ts';
+export { type Preflight, preflight } from './inventory/preflight.ts';
 export type { Job } from './job/job.ts';
 export { builtInJobs, type LoadedJob, loadJob } from './job/load.ts';
 export { type ResolveOptions, resolveJob } from './job/resolve.ts';
 export { Key } from './keys/key.ts';
-export { generateKey, parseKey, readKeyFile, writeKeyFile } from './keys/key-file.ts';
+export { parseKey, readKeyFile } from './keys/key-file.ts';
 export type { KeyShape } from './keys/key-shape.ts';
+export { type NewKeyPlan, type NewKeySources, newKey } from './keys/master-key.ts';
 export { buildReport, type Report } from './report/report.ts';
 export { readStanding, type Standing } from './report/standing.ts';
 export { statusText } from './report/status.ts';
 export { reportText } from './report/text.ts';
 export { writeReport } from './report/write.ts';
-export { beginRun, type KeptKeys, type NewRotation, resumeRun } from './rotation/begin-run.ts';
+export { beginRun, type KeptKeys, type NewRotation, type Prepared, resumeRun } from './rotation/begin-run.ts';
 export type { Progress } from './rotation/coordinator.ts';
 export { finishRun, retryExceptions } from './rotation/finish-run.ts';
-export { type LocalRun, rehearse, verifyDatabase } from './rotation/local-run.ts';
+export { type LocalRun, type Reading, rehearse, verifyDatabase } from './rotation/local-run.ts';
+export { type Pace, paceOf } from './rotation/pace.ts';
 export type { Site } from './rotation/site.ts';
 export { isCoordinated, type Steered, steer } from './rotation/steering.ts';
+export { parseThrottle, ThrottlePace } from './rotation/throttle.ts';
+export { DurationPace, parseWindow, WindowPace } from './rotation/window.ts';
+
+/**
+ * Opens a database and says how to work on it. Close `site.database` at the end.
+ *
+ * @param changes replace the defaults: one worker thread per core, no password, no files, no limit of pace.
+ */
+export async function openSite(
+  url: string,
+  changes: Partial<Omit<Site, 'database' | 'databaseUrl'>> = {},
+): Promise<Site> {
+  const { databasePassword: password = null } = changes;
+  return {
+    database: await openDatabase(url, {
+      applicationName: 'keyturn',
+      ...(password !== null && { password }),
+    }),
+    databaseUrl: url,
+    databasePassword: password,
+    attachments: null,
+    workers: availableParallelism(),
+    workerEntry,
+    signal: new AbortController().signal,
+    progress: () => undefined,
+    toolVersion: toolVersion(),
+    ...changes,
+  };
+}

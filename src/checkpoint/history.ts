@@ -42,7 +42,7 @@ export function retiredKeyIds(runs: readonly Run[]): string[] {
 }
 
 /** The run named, or by default the newest. */
-export function runNamed(runs: readonly Run[], id: string | undefined): Run {
+export function runNamed(runs: readonly Run[], id?: string): Run {
   const run = id === undefined ? runs[0] : runs.find((each) => each.id === id);
   if (run !== undefined) return run;
   const message =

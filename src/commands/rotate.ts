@@ -147,7 +147,7 @@ async function rotateAnew(
     found,
     options: newRunOptions(args),
     authority: authorityOf(context, args),
-    upgradeDatabase: args.upgradeDatabase === true,
+    upgradeDatabase: args.upgradeDatabase,
   };
   const run = await beginRun(siteOf(context, opened, args), lock, rotation, (done) =>
     terminal.say(preparedLine(done, job.title)),

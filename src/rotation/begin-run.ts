@@ -28,7 +28,7 @@ export interface KeptKeys {
 export interface NewRotation extends KeptKeys, Order {
   readonly found: Preflight;
   /** Consent to change schemas: columns that are too narrow, and keyturn's own tables of an older version. */
-  readonly upgradeDatabase: boolean;
+  readonly upgradeDatabase?: boolean | undefined;
 }
 
 /** What `beginRun` has done so far besides writing the key and the run. */
@@ -54,7 +54,7 @@ export async function beginRun(
 ): Promise<Run> {
   const { database, signal } = site;
   const { knex } = database;
-  const { current, next, found, upgradeDatabase } = rotation;
+  const { current, next, found, upgradeDatabase = false } = rotation;
   assertNoneUnfinished(await readHistory(database, upgradeDatabase));
   assertDeclared(found.inventory.undeclared);
   assertWide(found.widths, upgradeDatabase);

@@ -100,7 +100,6 @@ export class Stage {
       found,
       options,
       authority: { operator: 'a test' },
-      upgradeDatabase: false,
     });
     this.#run = run;
     return run;

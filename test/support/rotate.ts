@@ -81,7 +81,6 @@ export async function rotate(
         found,
         options,
         authority: { operator: 'a test' },
-        upgradeDatabase: false,
       });
     }
     await rotating.before?.();
