@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { targetName } from '../job/job.ts';
 import { type ChunkRow, chunkColumns } from './chunk.ts';
-import { assertPlan, assertRotated, assertVerified, authenticatedColumns } from './chunk-mac.ts';
+import { assertPlan, assertRotated, assertVerified, authenticatedColumns, planColumns } from './chunk-mac.ts';
 import { altered, type CheckpointMac } from './mac.ts';
 import type { Run } from './run.ts';
 
@@ -70,7 +70,7 @@ function assertTiled(run: Run, target: string, ranges: Ranges, complete: boolean
 }
 
 async function* allChunks(knex: Knex, run: string): AsyncGenerator<ChunkRow> {
-  const columns = [...new Set([...chunkColumns, ...authenticatedColumns])];
+  const columns = [...chunkColumns, ...planColumns, ...authenticatedColumns];
   for (let after = 0; ; ) {
     const rows: ChunkRow[] = await knex('keyturn_chunk')
       .where({ run })

@@ -2,7 +2,10 @@ import type { ChunkRow } from './chunk.ts';
 import { altered, type CheckpointMac } from './mac.ts';
 import { tallyColumns, verificationColumns } from './schema.ts';
 
-/** Columns that the MACs of a chunk need, without its digests. */
+/** Columns that the MAC of a planned chunk needs besides those of a chunk. */
+export const planColumns = ['split_of', 'plan_mac'];
+
+/** Those that the other MACs need, without its digests. */
 export const authenticatedColumns = [
   'rotated_at',
   'digests_mac',

@@ -15,6 +15,7 @@ import {
   assertRotated,
   authenticatedColumns,
   digestsMac,
+  planColumns,
   planMac,
   rotatedMac,
   verifiedMac,
@@ -45,6 +46,17 @@ export class ChunkTable {
     return this.#mac;
   }
 
+  /** Nobody asks for a MAC who cannot check it: tables of an older version have none. */
+  get #columns(): string[] {
+    return this.#mac === null ? chunkColumns : [...chunkColumns, ...planColumns];
+  }
+
+  get #digestColumns(): string[] {
+    return this.#mac === null
+      ? [...this.#columns, 'rotated_at', 'digests']
+      : [...this.#columns, ...authenticatedColumns, 'digests'];
+  }
+
   #chunkOf(row: ChunkRow): Chunk {
     if (this.#mac !== null) assertPlan(this.#mac, row);
     return chunkOf(row);
@@ -55,7 +67,7 @@ export class ChunkTable {
   }
 
   async find(chunk: number): Promise<Chunk | undefined> {
-    const row = await this.#rows().where({ chunk }).first(chunkColumns);
+    const row = await this.#rows().where({ chunk }).first(this.#columns);
     return row === undefined ? undefined : this.#chunkOf(row);
   }
 
@@ -93,7 +105,7 @@ export class ChunkTable {
       .whereNull('split_of')
       .orderByRaw('case when up_to is null then 0 else 1 end')
       .orderBy('chunk', 'desc')
-      .first(chunkColumns);
+      .first(this.#columns);
     return row === undefined ? undefined : this.#chunkOf(row).range;
   }
 
@@ -124,7 +136,7 @@ export class ChunkTable {
         .where('chunk', '>', after)
         .orderBy('chunk')
         .limit(500)
-        .select(chunkColumns);
+        .select(this.#columns);
       yield* rows.map((row) => this.#chunkOf(row));
       const last = rows.at(-1);
       if (last === undefined) return;
@@ -133,7 +145,7 @@ export class ChunkTable {
   }
 
   async failed(): Promise<Chunk | undefined> {
-    const row = await this.#rows().where({ state: 'failed' }).orderBy('chunk').first(chunkColumns);
+    const row = await this.#rows().where({ state: 'failed' }).orderBy('chunk').first(this.#columns);
     return row === undefined ? undefined : this.#chunkOf(row);
   }
 
@@ -143,7 +155,7 @@ export class ChunkTable {
       .where({ state: 'failed', error_code: chunkTimeout })
       .whereNull('rotated_at')
       .orderBy('chunk')
-      .first(chunkColumns);
+      .first(this.#columns);
     return row === undefined ? undefined : this.#chunkOf(row);
   }
 
@@ -156,9 +168,9 @@ export class ChunkTable {
   }
 
   /** What the last scan says of these chunks does not count: a resume reads them again. */
-  async verifyAgain(which: 'changed' | 'all' | { readonly target: string }): Promise<void> {
+  async verifyAgain(which: 'changed' | 'new' | 'gone' | 'all' | { readonly target: string }): Promise<void> {
     const chunks = this.#rows().whereNull('row_ids');
-    if (which === 'changed') chunks.where('v_changed', '>', 0);
+    if (which === 'changed' || which === 'new' || which === 'gone') chunks.where(`v_${which}`, '>', 0);
     else if (which !== 'all') chunks.where(which);
     await chunks.update({ verified_round: 0 });
   }
@@ -295,7 +307,7 @@ export class ChunkTable {
 
   /** Packed digests that a range's own chunk took. */
   async rangeDigests(chunk: number): Promise<Buffer[]> {
-    const row = await this.#rows().where({ chunk }).whereNull('row_ids').first(digestColumns);
+    const row = await this.#rows().where({ chunk }).whereNull('row_ids').first(this.#digestColumns);
     return row?.digests == null ? [] : [this.#digestsOf(row)];
   }
 
@@ -304,7 +316,7 @@ export class ChunkTable {
     const rows: ChunkRow[] = await this.#rows()
       .where((where) => where.where({ chunk }).orWhere({ parent: chunk }))
       .orderBy('chunk')
-      .select(digestColumns);
+      .select(this.#digestColumns);
     return rows.filter(({ rotated_at: at }) => at !== null).map((row) => this.#digestsOf(row));
   }
 
@@ -330,7 +342,5 @@ export class ChunkTable {
       .update({ state: 'verified', verified_round: round, verified_at: new Date().toISOString() });
   }
 }
-
-const digestColumns = [...chunkColumns, ...authenticatedColumns, 'digests'];
 
 const planned = { state: 'planned', error_code: null, error: null };

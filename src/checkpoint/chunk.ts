@@ -33,8 +33,6 @@ export const chunkColumns = [
   'error_code',
   'error',
   'verified_round',
-  'split_of',
-  'plan_mac',
 ];
 
 export function chunkOf(row: ChunkRow): Chunk {

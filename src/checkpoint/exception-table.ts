@@ -10,7 +10,8 @@ export type ExceptionReason =
   | 'implausible'
   | 'stray'
   | 'changing'
-  | 'digest-differs';
+  | 'digest-differs'
+  | 'unproven';
 
 /** A value that should have been rotated and could not be: where it is and why, never what it holds. */
 export interface Exception {
@@ -101,11 +102,27 @@ export class ExceptionTable {
     return found;
   }
 
+  /** Rows, each once, with an open exception of this reason. */
+  async countRows(reason: ExceptionReason): Promise<number> {
+    const rows = this.#open({ only: [reason] })
+      .distinct('target', 'row_id')
+      .as('rows');
+    const counted = await this.#knex.from(rows).count<{ n: number }[]>('* as n');
+    return Number(counted[0]?.n ?? 0);
+  }
+
+  /** An operator answers for rows. Their values that do not open stay exceptions. */
+  async accept(reason: ExceptionReason): Promise<void> {
+    await this.#knex('keyturn_exception')
+      .where({ run: this.#run, state: 'open', reason, field: '' })
+      .update({ state: 'resolved' });
+  }
+
   /** A chunk is verified again: what only a scan finds is found again, or is mended. */
   async resolveScanned(trx: Transaction, chunk: number): Promise<void> {
     await trx('keyturn_exception')
       .where({ run: this.#run, chunk, state: 'open' })
-      .whereIn('reason', ['digest-differs', 'stray'] satisfies ExceptionReason[])
+      .whereIn('reason', ['digest-differs', 'unproven', 'stray'] satisfies ExceptionReason[])
       .update({ state: 'resolved' });
   }
 

@@ -1,21 +1,37 @@
 import type { OwnTables } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Key } from '../keys/key.ts';
-import { isFinished, type Run } from './run.ts';
+import { begunBefore, isFinished, type Run } from './run.ts';
 import { RunTable } from './run-table.ts';
 import { assertVersion, checkpointVersion, migrate, readCheckpointVersion } from './schema.ts';
 
 /**
- * All runs that this database knows of, newest first; none without keyturn's tables.
+ * All runs that this database knows of, newest first; none without keyturn's tables. What an older version left can be
+ * read.
  *
- * @param upgrade tables of an older version are brought up to date first; callers hold the run lock then.
- * @throws KeyturnError `checkpoint-version`.
+ * @throws KeyturnError `checkpoint-version` for tables of a newer version
  */
-export async function readHistory(database: OwnTables, upgrade = false): Promise<readonly Run[]> {
+export async function readHistory(database: OwnTables): Promise<readonly Run[]> {
   const version = await readCheckpointVersion(database);
   if (version === 0) return [];
-  if (upgrade && version < checkpointVersion) await migrate(database);
-  else assertVersion(version);
+  if (version > checkpointVersion) assertVersion(version);
+  return new RunTable(database.knex).list();
+}
+
+/**
+ * The same, for whoever writes to the tables under the run lock.
+ *
+ * @param upgrade tables of an older version are brought up to date first
+ * @throws KeyturnError `checkpoint-version`
+ */
+export async function openHistory(database: OwnTables, upgrade = false): Promise<readonly Run[]> {
+  const runs = await readHistory(database);
+  const version = await readCheckpointVersion(database);
+  if (version === 0 || version === checkpointVersion) return runs;
+  const unfinished = unfinishedRun(runs);
+  if (unfinished !== undefined) throw begunBefore(unfinished);
+  if (!upgrade) assertVersion(version);
+  await migrate(database);
   return new RunTable(database.knex).list();
 }
 

@@ -61,11 +61,11 @@ function fromRow(row: RunRow): Run {
     inventory: JSON.parse(row.inventory),
     toolVersion: row.tool_version,
     place: row.place,
-    coordinator: row.coordinator,
+    coordinator: row.coordinator ?? null,
     createdAt: row.created_at,
     finishedAt: row.finished_at,
     content: contentOf(row),
-    mac: row.mac,
+    mac: row.mac ?? null,
   };
 }
 

@@ -73,6 +73,19 @@ export interface RunOptions {
   readonly chunkRows: number | null;
   /** A chunk whose statement takes longer is split; null: no limit. */
   readonly chunkTimeoutMs: number | null;
+  /** Rows that this run rotated and that are gone when it verifies; absent: none may be. */
+  readonly acceptDeleted?: Accepted;
+  /** Rows that are no longer what they were when they were rotated; absent: none may be. */
+  readonly acceptChanged?: Accepted;
+  /** Rows that were written during the run, without a digest, under the new key; absent: none may be. */
+  readonly acceptUnproven?: Accepted;
+}
+
+/** A number of rows that an operator answers for; any other number is refused. */
+export interface Accepted {
+  readonly rows: number;
+  readonly operator: string;
+  readonly reason: string | null;
 }
 
 export const defaultOptions: RunOptions = {
@@ -187,7 +200,7 @@ export function assertAuthentic(run: Run, mac: CheckpointMac): void {
 }
 
 /** Nothing in its tables is authenticated, so nothing could be relied on that a later version finds there. */
-export function begunBefore({ id, toolVersion }: Run): KeyturnError {
+export function begunBefore({ id, toolVersion }: Pick<Run, 'id' | 'toolVersion'>): KeyturnError {
   return new KeyturnError('checkpoint-version', `run ${id} was begun by keyturn ${toolVersion}`, {
     hint: `finish it with keyturn ${toolVersion}: this version authenticates the records of its own runs only`,
     facts: { run: id },

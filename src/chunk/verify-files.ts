@@ -49,6 +49,7 @@ async function verifyFile(
   return {
     row: { id: [path], values: [] },
     values: 1,
+    opened: mine,
     closed: closed ? [{ field: fileColumn, path: '' }] : [],
     isResolved: () => mine,
     strays: () => [],

@@ -28,6 +28,8 @@ interface Reading {
 export interface VerifiedRow {
   readonly row: Row;
   readonly values: number;
+  /** Some value opens under the ring. */
+  readonly opened: boolean;
   /** Values that do not open under the ring, where the job expects ciphertext. */
   readonly closed: readonly { readonly field: string; readonly path: string }[];
   /** Whether some value opens, or seems to, with a key of `old` that the ring no longer holds. */
@@ -63,6 +65,7 @@ export function verifyRows(
     return {
       row,
       values: all.length,
+      opened: all.some(({ plain }) => plain !== null),
       closed: closed
         .filter(({ prepared: { field, rules } }) => rules !== null || field.closed === 'exception')
         .map(({ prepared: { field }, path }) => ({ field: field.column, path })),

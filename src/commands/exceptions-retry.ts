@@ -1,4 +1,4 @@
-import { readHistory, runNamed } from '../checkpoint/history.ts';
+import { openHistory, runNamed } from '../checkpoint/history.ts';
 import type { Run } from '../checkpoint/run.ts';
 import { KeyturnError } from '../error.ts';
 import { retryExceptions } from '../rotation/finish-run.ts';
@@ -42,7 +42,7 @@ Example:
     const coordinating = await givenCoordinating(context, args);
     return withDatabase(context, args, (opened) =>
       withRunLock(opened.database, async (lock) => {
-        const run = runNamed(await readHistory(opened.database), args.run);
+        const run = runNamed(await openHistory(opened.database), args.run);
         assertRetriable(run);
         return continueRun(context, opened, lock, run, {}, { ...args, ...coordinating }, retryExceptions);
       }),

@@ -1,10 +1,11 @@
-import { readHistory, runNamed, unfinishedRun } from '../checkpoint/history.ts';
+import { openHistory, runNamed, unfinishedRun } from '../checkpoint/history.ts';
 import { isFinished, type Run } from '../checkpoint/run.ts';
 import { KeyturnError } from '../error.ts';
 import { defineCommand } from './command.ts';
 import { attachmentsOptions } from './options/attachments.ts';
 import { coordinatorOptions, givenCoordinating } from './options/coordinator.ts';
 import {
+  acceptOptions,
   currentKeyOptions,
   databaseOptions,
   decideOptions,
@@ -13,10 +14,11 @@ import {
   paceOptions,
   reportOptions,
   runOptions,
+  signatureOptions,
   upgradeOptions,
 } from './options/options.ts';
 import { givenPace, holdOptions } from './options/pace.ts';
-import { givenOptions } from './options/run.ts';
+import { acceptedRows, givenOptions } from './options/run.ts';
 import { continueRun } from './steps/continue-run.ts';
 import { withDatabase, withRunLock } from './steps/opened.ts';
 
@@ -40,15 +42,17 @@ Example:
     ...paceOptions,
     ...holdOptions,
     ...coordinatorOptions,
+    ...acceptOptions,
+    ...signatureOptions,
     ...reportOptions,
   },
   async run(context, args) {
-    const changed = givenOptions(args);
+    const changed = { ...givenOptions(args), ...acceptedRows(context, args) };
     const coordinating = await givenCoordinating(context, args);
     return withDatabase(context, args, (opened) =>
       withRunLock(opened.database, async (lock) => {
         const pace = givenPace(args, opened.database);
-        const runs = await readHistory(opened.database, args.upgradeDatabase);
+        const runs = await openHistory(opened.database, args.upgradeDatabase);
         const run = unfinished(runs, args.run);
         context.terminal.say(`going on with run ${run.id} (${run.state})`);
         return continueRun(context, opened, lock, run, changed, { ...args, ...coordinating, pace });

@@ -1,4 +1,4 @@
-import { readHistory, retiredKeyIds, unfinishedRun } from '../checkpoint/history.ts';
+import { openHistory, retiredKeyIds, unfinishedRun } from '../checkpoint/history.ts';
 import type { Run } from '../checkpoint/run.ts';
 import type { RunLock } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
@@ -18,6 +18,7 @@ import {
   givenCoordinating,
 } from './options/coordinator.ts';
 import {
+  acceptOptions,
   authorityOptions,
   consentOptions,
   currentKeyOptions,
@@ -34,7 +35,7 @@ import {
 } from './options/options.ts';
 import { assertMayBegin, givenPace, holdOptions, holdWords } from './options/pace.ts';
 import { refuseQueue } from './options/queue.ts';
-import { authorityOf, givenOptions, newRunOptions } from './options/run.ts';
+import { acceptedRows, authorityOf, givenOptions, newRunOptions } from './options/run.ts';
 import { assertAlone } from './steps/alone.ts';
 import { concludeRun } from './steps/conclusion.ts';
 import { askConsent, assertConsent, type Consent } from './steps/consent.ts';
@@ -62,6 +63,7 @@ const options = {
   ...paceOptions,
   ...holdOptions,
   ...coordinatorOptions,
+  ...acceptOptions,
   ...authorityOptions,
   ...reportOptions,
 };
@@ -79,7 +81,10 @@ Example:
   options,
   async run(context, args) {
     const loaded = jobNamed(args.job);
-    const order = { options: newRunOptions(args), authority: authorityOf(context, args) };
+    const order = {
+      options: { ...newRunOptions(args), ...acceptedRows(context, args) },
+      authority: authorityOf(context, args),
+    };
     if (args.dryRun === true) {
       refuseQueue(args);
       return withDatabase(context, args, (opened) =>
@@ -90,7 +95,7 @@ Example:
     const coordinating = await givenCoordinating(context, args);
     return withDatabase(context, args, (opened) =>
       withRunLock(opened.database, async (lock) => {
-        const runs = await readHistory(opened.database, args.upgradeDatabase);
+        const runs = await openHistory(opened.database, args.upgradeDatabase);
         const unfinished = unfinishedRun(runs);
         const pace = givenPace(args, opened.database);
         if (unfinished === undefined) {
@@ -102,11 +107,18 @@ Example:
           `run ${unfinished.id} is unfinished (${unfinished.state}): going on with it, and with its own job`,
         );
         await askConsent(context, consents(args));
-        return continueRun(context, opened, lock, unfinished, givenOptions(args), {
-          ...args,
-          ...coordinating,
-          pace,
-        });
+        return continueRun(
+          context,
+          opened,
+          lock,
+          unfinished,
+          { ...givenOptions(args), ...acceptedRows(context, args) },
+          {
+            ...args,
+            ...coordinating,
+            pace,
+          },
+        );
       }),
     );
   },
@@ -145,7 +157,7 @@ async function rotateAnew(
     current,
     next,
     found,
-    options: newRunOptions(args),
+    options: { ...newRunOptions(args), ...acceptedRows(context, args) },
     authority: authorityOf(context, args),
     upgradeDatabase: args.upgradeDatabase,
   };

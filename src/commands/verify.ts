@@ -145,6 +145,11 @@ async function subjectOf(
   if (reference !== null) {
     assertAttachments(reference.job, args);
     context.terminal.say(`comparing with the digests of run ${reference.id}`);
+    if (reference.mac === null)
+      warn(
+        context,
+        `the records of run ${reference.id} are not authenticated: keyturn ${reference.toolVersion} made them`,
+      );
     return { job: reference.job, key, reference };
   }
   if (loaded === null) throw noRotation(key, rotations);

@@ -93,6 +93,8 @@ export interface ListedException {
 export interface Report {
   readonly format: 'keyturn-report/1';
   readonly verdict: Verdict;
+  /** Whether the records of the run were checked with the new key when this report was written. */
+  readonly authenticated: boolean;
   readonly run: {
     readonly id: string;
     readonly kind: RunKind;
@@ -141,22 +143,27 @@ export interface Report {
   readonly history: readonly RunEvent[];
 }
 
-/** @throws KeyturnError `run-unknown`. */
-export async function buildReport(checkpoint: Knex, runId: string): Promise<Report> {
-  return reportOf(checkpoint, await new RunTable(checkpoint).get(runId));
+/**
+ * @param authenticated whoever calls had the new key, and found the run's records as keyturn wrote them
+ * @throws KeyturnError `run-unknown`.
+ */
+export async function buildReport(checkpoint: Knex, runId: string, authenticated = false): Promise<Report> {
+  return reportOf(checkpoint, await new RunTable(checkpoint).get(runId), authenticated);
 }
 
 /** The report of a run as it was read: its state is that of `run`, whatever became of it since. */
-export async function reportOf(checkpoint: Knex, run: Run): Promise<Report> {
+export async function reportOf(checkpoint: Knex, run: Run, authenticated = false): Promise<Report> {
   const history = await new RunTable(checkpoint).events(run.id);
   const targets = await targetsOf(checkpoint, run);
   const totals = sumFigures(targets);
   const exceptions = new ExceptionTable(checkpoint, run.id);
   const { job } = run;
-  const verdict = verdictOf(run, totals, await exceptions.countOpen({ only: undecidedReasons }));
+  const undecided = await exceptions.countOpen({ only: undecidedReasons });
+  const verdict = verdictOf(run, totals, { undecided, authenticated });
   return {
     format: 'keyturn-report/1',
     verdict,
+    authenticated,
     run: { id: run.id, kind: run.kind, state: run.state, reason: run.reason, toolVersion: run.toolVersion },
     job: { name: job.name, title: job.title, hash: job.hash },
     database: run.place,

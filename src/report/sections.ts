@@ -261,6 +261,7 @@ const reasons: Readonly<Record<ExceptionReason, string>> = {
     'under the old key, inside something that is not taken apart, and came during the run: put it in order, or settle it with --decide',
   implausible: 'opens, with a content that the job rules out',
   'digest-differs': 'the row is not what it was before the rotation',
+  unproven: 'the row was written under the new key during the run; nothing proves its content',
 };
 
 export function exceptionsSection({ exceptions: { count: all, listed }, run }: Report): string[] {

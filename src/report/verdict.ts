@@ -1,4 +1,4 @@
-import { isFinished, type Run } from '../checkpoint/run.ts';
+import { type Accepted, isFinished, type Run } from '../checkpoint/run.ts';
 import { count } from './count.ts';
 import type { Figures } from './figures.ts';
 
@@ -17,10 +17,25 @@ export interface Verdict {
   readonly text: string;
 }
 
-/** @param undecided how many of the exceptions nobody has decided on */
-export function verdictOf(run: Run, totals: Figures, undecided: number): Verdict {
+/** What the totals do not say. */
+interface Known {
+  /** How many of the exceptions nobody has decided on. */
+  readonly undecided: number;
+  /** The run's records were checked with the new key. */
+  readonly authenticated: boolean;
+}
+
+export function verdictOf(run: Run, totals: Figures, { undecided, authenticated }: Known): Verdict {
   const result = resultOf(run, totals);
-  return { result, text: sentence(result, run, totals, undecided) };
+  const text = sentence(result, run, totals, undecided);
+  const claims = result === 'verified' || result === 'verified-with-exceptions';
+  return { result, text: claims && !authenticated ? `${text} (${unauthenticated(run)})` : text };
+}
+
+function unauthenticated({ mac, toolVersion }: Run): string {
+  return mac === null
+    ? `not authenticated: keyturn ${toolVersion} made these records`
+    : 'not authenticated: this command has no key; keyturn verify checks the records';
 }
 
 /** The run's own state, unless the numbers contradict it. */
@@ -36,17 +51,18 @@ function resultOf(run: Run, totals: Figures): Result {
   return run.state === 'verified' && clean ? 'verified' : 'verified-with-exceptions';
 }
 
-function sentence(result: Result, run: Run, { exceptions, ranges }: Figures, undecided: number): string {
+function sentence(result: Result, run: Run, totals: Figures, undecided: number): string {
+  const { exceptions, ranges } = totals;
   const values = count(exceptions, 'value');
   switch (result) {
     case 'verified':
       return run.kind === 'verification'
-        ? 'VERIFIED: every value opens under the key'
-        : 'VERIFIED: every value opens under the new key, and none has changed';
+        ? `VERIFIED: every value opens under the key${doubtful(run, totals)}`
+        : `VERIFIED: every value opens under the new key${totals.verification.changed === 0 ? ', and none has changed' : ''}${doubtful(run, totals)}`;
     case 'verified-with-exceptions':
       return run.kind === 'verification'
         ? `EXCEPTIONS: ${doNotOpen(exceptions, undecided)}, all others open`
-        : `VERIFIED WITH EXCEPTIONS: ${values} could not be rotated, all others are verified`;
+        : `VERIFIED WITH EXCEPTIONS: ${values} could not be rotated, all others are verified${doubtful(run, totals)}`;
     case 'verification-failed':
       return `VERIFICATION FAILED: ${run.reason?.text ?? ''}`;
     case 'does-not-reconcile':
@@ -58,6 +74,28 @@ function sentence(result: Result, run: Run, { exceptions, ranges }: Figures, und
     case 'unfinished':
       return `NOT FINISHED: ${run.state}${run.reason === null ? '' : `, ${run.reason.text}`}`;
   }
+}
+
+/** Rows that are not as the run left them: it claims nothing for them, and says who answers for them. */
+function doubtful(
+  { kind, options }: Run,
+  { verification: { proven, changed, new: fresh, gone } }: Figures,
+): string {
+  const since = kind === 'verification';
+  // Without a rotation to compare with, every row is new to a verification
+  if (since && proven + changed + gone === 0) return '';
+  const parts: readonly (readonly [number, string, Accepted | undefined])[] = [
+    [changed, 'changed', options.acceptChanged],
+    [fresh, since ? 'added' : 'added under the new key', options.acceptUnproven],
+    [gone, 'deleted', options.acceptDeleted],
+  ];
+  return parts
+    .filter(([rows, , accepted]) => rows > 0 && (since || accepted !== undefined))
+    .map(([rows, what, accepted]) => {
+      const by = since ? 'since the rotation' : `during the run, accepted by ${accepted?.operator ?? ''}`;
+      return `; ${count(rows, 'row')} ${what} ${by}`;
+    })
+    .join('');
 }
 
 /** Of a verification: what is undecided was left under the old key, or may have been. */

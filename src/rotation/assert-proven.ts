@@ -1,9 +1,11 @@
 import type { ChunkTable } from '../checkpoint/chunk-table.ts';
-import type { ExceptionTable } from '../checkpoint/exception-table.ts';
+import type { ExceptionReason, ExceptionTable } from '../checkpoint/exception-table.ts';
 import type { TargetTotals } from '../checkpoint/figures.ts';
+import { altered } from '../checkpoint/mac.ts';
 import type { Run } from '../checkpoint/run.ts';
+import type { Verification } from '../checkpoint/verification.ts';
 import type { RowSource } from '../chunk/row-source.ts';
-import { KeyturnError } from '../error.ts';
+import { type ErrorCode, KeyturnError } from '../error.ts';
 import { type Target, targetName } from '../job/job.ts';
 
 type Totals = ReadonlyMap<string, TargetTotals>;
@@ -17,36 +19,104 @@ export interface Scanned {
   readonly source: RowSource;
 }
 
+/** What may have become of a row since it was rotated, and what the operator is told of it. */
+interface Doubt {
+  readonly which: 'changed' | 'new' | 'gone';
+  readonly option: 'acceptChanged' | 'acceptUnproven' | 'acceptDeleted';
+  readonly reason: ExceptionReason | null;
+  readonly code: ErrorCode;
+  readonly text: (rows: string) => string;
+  readonly hint: string;
+}
+
+const doubts: readonly Doubt[] = [
+  {
+    which: 'changed',
+    option: 'acceptChanged',
+    reason: 'digest-differs',
+    code: 'verification-failed',
+    text: (rows) => `${rows} no longer what they were before the rotation`,
+    hint: 'something wrote them under the new key, or they are damaged: compare them with the backup',
+  },
+  {
+    which: 'new',
+    option: 'acceptUnproven',
+    reason: 'unproven',
+    code: 'verification-failed',
+    text: (rows) => `${rows} written under the new key during the run, and nothing proves their content`,
+    hint: 'stop whatever already uses the new key, and check these rows',
+  },
+  {
+    which: 'gone',
+    option: 'acceptDeleted',
+    reason: null,
+    code: 'rows-deleted',
+    text: (rows) => `${rows} rotated by this run and then deleted`,
+    hint: 'find out what deleted them, or restore them from the backup',
+  },
+];
+
 /**
  * Every row was read once, and says what it said before.
  *
- * @throws KeyturnError `verification-failed`, `late-rows`; what is to be read again is marked so.
+ * @throws KeyturnError `verification-failed`, `rows-deleted`, `late-rows`; what is to be read again is marked so.
  */
 export async function assertProven(scanned: Scanned): Promise<void> {
-  const { run, totals, chunks } = scanned;
-  const changed = sum(totals, ({ changed: n }) => n);
-  if (changed > 0 && run.kind === 'rotation') {
-    await chunks.verifyAgain('changed');
-    throw await differs(scanned, changed);
-  }
-  for (const target of run.job.targets) await reconcile(scanned, target);
+  const { run, totals } = scanned;
   if (sum(totals, ({ values }) => values) === 0) {
     throw new KeyturnError('verification-failed', 'not one value was found', {
       hint: 'this is hardly the database that was meant; look at keyturn plan',
     });
   }
+  if (run.kind === 'rotation') {
+    if (sum(totals, ({ late }) => late) > 0) throw altered(run.id, 'rows under the old key were not swept');
+    for (const doubt of doubts) await settleDoubt(scanned, doubt);
+  }
+  for (const target of run.job.targets) await reconcile(scanned, target);
 }
 
-async function differs({ exceptions }: Scanned, count: number): Promise<KeyturnError> {
-  const rows = await exceptions.open(5, 0, { only: ['digest-differs'] });
-  const named = rows.map(({ target, rowId }) => `${target} ${rowId.join(',')}`).join('; ');
-  return new KeyturnError(
-    'verification-failed',
-    `${count} rows are not what they were before the rotation: ${named}`,
+/** Refused, unless an operator answers for exactly so many rows. */
+async function settleDoubt(scanned: Scanned, doubt: Doubt): Promise<void> {
+  const { run, totals, chunks, exceptions } = scanned;
+  const { which, option, reason } = doubt;
+  const rows = reason === null ? sum(totals, ({ gone }) => gone) : await exceptions.countRows(reason);
+  if (rows === 0) return;
+  if (run.options[option]?.rows === rows) {
+    if (reason !== null) await exceptions.accept(reason);
+    return;
+  }
+  const places = reason === null ? goneOf(totals) : await namesOf(exceptions, reason);
+  await chunks.verifyAgain(which);
+  throw new KeyturnError(
+    doubt.code,
+    `${doubt.text(rows === 1 ? '1 row is' : `${rows} rows are`)}: ${places}`,
     {
-      hint: 'somebody wrote them under the new key, or they are damaged: compare them with the backup',
+      hint: `${doubt.hint}; then keyturn resume, with --${kebab(option)} ${rows} if this is as it should be`,
+      facts: { run: run.id, rows },
     },
   );
+}
+
+function goneOf(totals: Totals): string {
+  return [...totals]
+    .map(([target, { ranges }]) => ({ target, gone: ranges?.verification.gone ?? 0 }))
+    .filter(({ gone }) => gone > 0)
+    .map(({ target, gone }) => `${gone} of ${target}`)
+    .join(', ');
+}
+
+async function namesOf(exceptions: ExceptionTable, reason: ExceptionReason): Promise<string> {
+  const rows = await exceptions.open(20, 0, { only: [reason] });
+  const names = new Set(
+    rows.map(
+      ({ target, rowId, field }) => `${target} ${rowId.join(',')}${field === '' ? '' : ` (${field})`}`,
+    ),
+  );
+  return [...names].slice(0, 5).join('; ');
+}
+
+function kebab(option: string): string {
+  return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 async function reconcile({ totals, source, chunks }: Scanned, target: Target): Promise<void> {
@@ -61,7 +131,7 @@ async function reconcile({ totals, source, chunks }: Scanned, target: Target): P
   });
 }
 
-function sum(totals: Totals, of: (v: { values: number; changed: number }) => number): number {
+function sum(totals: Totals, of: (found: Verification) => number): number {
   let n = 0;
   for (const { ranges } of totals.values()) if (ranges !== null) n += of(ranges.verification);
   return n;

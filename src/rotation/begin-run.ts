@@ -1,4 +1,4 @@
-import { assertNoneUnfinished, readHistory } from '../checkpoint/history.ts';
+import { assertNoneUnfinished, openHistory } from '../checkpoint/history.ts';
 import { CheckpointMac } from '../checkpoint/mac.ts';
 import { keyringBefore } from '../checkpoint/pin.ts';
 import { assertAuthentic, assertKeys, type Run, type RunOptions } from '../checkpoint/run.ts';
@@ -55,7 +55,7 @@ export async function beginRun(
   const { database, signal } = site;
   const { knex } = database;
   const { current, next, found, upgradeDatabase = false } = rotation;
-  assertNoneUnfinished(await readHistory(database, upgradeDatabase));
+  assertNoneUnfinished(await openHistory(database, upgradeDatabase));
   assertDeclared(found.inventory.undeclared);
   assertWide(found.widths, upgradeDatabase);
   const reading = database.catalog().then((catalog) => unpinnedSecrets(database, catalog, found.job));

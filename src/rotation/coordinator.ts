@@ -258,7 +258,7 @@ export class Coordinator {
     if (this.#run.state !== 'rotating') return;
     const { onException, maxExceptions } = this.#run.options;
     // A difference is judged by the next scan, which forgets it first; an undecided place harms nobody until somebody decides
-    const open = await this.#exceptions.countOpen({ but: ['digest-differs', 'undecided-place'] });
+    const open = await this.#exceptions.countOpen({ but: ['digest-differs', 'unproven', 'undecided-place'] });
     if (open > (onException === 'stop' ? 0 : maxExceptions)) throw tooManyExceptions(open, this.#run.options);
   }
 

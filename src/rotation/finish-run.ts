@@ -89,7 +89,7 @@ async function planRetries(knex: Knex, run: Run, mac: CheckpointMac): Promise<vo
   const exceptions = new ExceptionTable(knex, run.id);
   const chunks = new ChunkTable(knex, run.id, mac);
   for (;;) {
-    const open = await exceptions.open(200, 0, { but: ['digest-differs'] });
+    const open = await exceptions.open(200, 0, { but: ['digest-differs', 'unproven'] });
     const [first] = open;
     if (first === undefined) return;
     const found = await chunks.find(first.chunk);

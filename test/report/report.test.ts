@@ -21,7 +21,7 @@ let recorded: RecordedRun;
 afterEach(() => recorded.close());
 
 function report(): Promise<Report> {
-  return buildReport(recorded.database.knex, recorded.run.id);
+  return buildReport(recorded.database.knex, recorded.run.id, true);
 }
 
 describe('a verified run', () => {
@@ -125,7 +125,7 @@ describe('a verified run', () => {
     const database = await createDatabase();
     const onPostgres = await verifiedRun(database.url);
     try {
-      expect(await buildReport(onPostgres.database.knex, onPostgres.run.id)).toEqual(expected);
+      expect(await buildReport(onPostgres.database.knex, onPostgres.run.id, true)).toEqual(expected);
     } finally {
       await onPostgres.close();
       await database.close();

@@ -15,7 +15,7 @@ let report: Report;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'keyturn-report-'));
   const recorded = await verifiedRun();
-  report = await buildReport(recorded.database.knex, recorded.run.id);
+  report = await buildReport(recorded.database.knex, recorded.run.id, true);
   await recorded.close();
 });
 

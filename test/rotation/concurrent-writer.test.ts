@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Chunk } from '../../src/checkpoint/chunk.ts';
+import type { RunOptions } from '../../src/checkpoint/run.ts';
 import { openGcm, wrappingKey } from '../support/n8n/decrypt.ts';
 import { sealLegacy } from '../support/n8n/encrypt.ts';
 import { expectMany, manyId } from '../support/n8n/many.ts';
@@ -34,10 +35,10 @@ interface Scene {
   readonly ids: readonly string[];
 }
 
-async function scene(engine: Engine): Promise<Scene> {
+async function scene(engine: Engine, options: Partial<RunOptions> = {}): Promise<Scene> {
   const truth = truthOf(`legacy-${engine}`);
   const place = await places.legacy(engine);
-  const stage = places.closing(await Stage.open(place, truth.instanceKey, newKey));
+  const stage = places.closing(await Stage.open(place, truth.instanceKey, newKey, { options }));
   return { stage, place, truth, ids: [...truth.credentials.keys()].sort() };
 }
 
@@ -123,7 +124,8 @@ describe.each(engines)('a writer on %s that still has the old key', (engine) => 
   );
 
   test('and inserts rows with smaller ids, or changes rows, before the verification has them swept', async () => {
-    const { stage, place, truth, ids } = await scene(engine);
+    const acceptDeleted = { rows: 1, operator: 'a test', reason: null };
+    const { stage, place, truth, ids } = await scene(engine, { acceptDeleted });
     const [first = '', second = '', third = ''] = ids;
     const ended = await stage.finish({
       meddling: [

@@ -144,12 +144,56 @@ async function lastPhaseOf(): Promise<number> {
   }
 }
 
-test('a row that is deleted before the verification is counted as gone', async () => {
-  const ended = await struck(await staged(), [`delete from credentials_entity where id = '${manyId(9)}'`]);
-  expect(ended).toMatchObject({ error: undefined, run: { state: 'verified' } });
-  expect(ended.totals.get('credentials_entity')?.ranges).toMatchObject({
-    tally: { rows: credentials },
-    verification: { rows: credentials - 1, proven: credentials - 1, gone: 1 },
+describe('rows that are not as the run left them end the run,', () => {
+  const accepted = (rows: number) => ({ rows, operator: 'anna', reason: 'test data, removed on purpose' });
+
+  test('deleted rows until an operator accepts exactly so many', async () => {
+    const stage = await staged();
+    const ended = await struck(stage, [
+      `delete from credentials_entity where id in ('${manyId(9)}', '${manyId(11)}')`,
+    ]);
+    expect(ended.error).toMatchObject({ code: 'rows-deleted', exitCode: 3 });
+    expect(String(ended.error)).toContain('2 of credentials_entity');
+    expect(ended.run.state).toBe('failed');
+    expect((await stage.resumeWith({ acceptDeleted: accepted(1) })).error).toMatchObject({
+      code: 'rows-deleted',
+    });
+    const resumed = await stage.resumeWith({ acceptDeleted: accepted(2) });
+    expect(resumed).toMatchObject({ error: undefined, run: { state: 'verified' } });
+    expect(resumed.totals.get('credentials_entity')?.ranges).toMatchObject({
+      tally: { rows: credentials },
+      verification: { rows: credentials - 2, proven: credentials - 2, gone: 2 },
+    });
+  });
+
+  test('rows written under the new key until an operator accepts them', async () => {
+    const stage = await staged();
+    const late = `insert into credentials_entity (id, name, data, type) values ('!new', 'new', ${resealed(manyPlain(1))}, 'x')`;
+    const ended = await struck(stage, [late]);
+    expect(ended.error).toMatchObject({ code: 'verification-failed', exitCode: 5 });
+    expect(String(ended.error)).toContain('credentials_entity !new');
+    expect((await stage.finish()).error).toMatchObject({ code: 'verification-failed' });
+    const resumed = await stage.resumeWith({ acceptUnproven: accepted(1) });
+    expect(resumed).toMatchObject({ error: undefined, run: { state: 'verified' }, exceptions: [] });
+  });
+
+  test('changed rows until an operator accepts them', async () => {
+    const stage = await staged();
+    const sql = `update credentials_entity set data = ${resealed('{"user":"someone else"}')} where id = '${manyId(7)}'`;
+    expectDiffers(await struck(stage, [sql]), 'credentials_entity', [manyId(7)]);
+    const resumed = await stage.resumeWith({ acceptChanged: accepted(1) });
+    expect(resumed).toMatchObject({ error: undefined, run: { state: 'verified' }, exceptions: [] });
+  });
+
+  test('and a changed row whose value does not decrypt stays an exception when it is accepted', async () => {
+    const stage = await staged();
+    const sql = `update credentials_entity set data = ${sqlText(sealLegacy(manyPlain(7), 'a third key'))} where id = '${manyId(7)}'`;
+    await struck(stage, [sql]);
+    const resumed = await stage.resumeWith({ acceptChanged: accepted(1) });
+    expect(resumed.run.state).toBe('verified-with-exceptions');
+    expect(resumed.exceptions).toMatchObject([
+      { rowId: [manyId(7)], field: 'data', reason: 'digest-differs' },
+    ]);
   });
 });
 

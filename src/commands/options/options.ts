@@ -97,11 +97,24 @@ export const dryRunOptions = {
   'dry-run': flag(how, 'everything, cryptography too, but no write to the database'),
 } as const satisfies Record<string, Options>;
 
-export const authorityOptions = {
+export const signatureOptions = {
   operator: text(report, 'who does it [default: the login name]'),
+  reason: text(report, 'why'),
+} as const satisfies Record<string, Options>;
+
+export const authorityOptions = {
+  ...signatureOptions,
   approver: text(report, 'who allowed it'),
   ticket: text(report, 'where it was ordered'),
-  reason: text(report, 'why'),
+} as const satisfies Record<string, Options>;
+
+const doubtful = 'Rows that are not as the run left them:';
+
+/** What an operator answers for when the run is verified; each names the exact number of rows. */
+export const acceptOptions = {
+  'accept-deleted': text(doubtful, 'accept that so many rotated rows were deleted during the run'),
+  'accept-changed': text(doubtful, 'accept that so many rows changed after they were rotated'),
+  'accept-unproven': text(doubtful, 'accept so many rows that were written under the new key during the run'),
 } as const satisfies Record<string, Options>;
 
 export const reportOptions = {
@@ -130,6 +143,9 @@ const numbers = {
   concurrency: 1,
   'chunk-rows': 1,
   'max-exceptions': 0,
+  'accept-deleted': 1,
+  'accept-changed': 1,
+  'accept-unproven': 1,
   'metrics-port': 0,
   'health-port': 0,
 } as const;

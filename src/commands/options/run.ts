@@ -1,4 +1,4 @@
-import { type Authority, defaultOptions, type RunOptions } from '../../checkpoint/run.ts';
+import { type Accepted, type Authority, defaultOptions, type RunOptions } from '../../checkpoint/run.ts';
 import { KeyturnError } from '../../error.ts';
 import { parseDuration } from '../../rotation/window.ts';
 import type { Context } from '../command.ts';
@@ -38,13 +38,42 @@ export function newRunOptions(args: Given): RunOptions {
   return { ...defaultOptions, ...given };
 }
 
+interface Accepting extends Signing {
+  readonly acceptDeleted?: string | undefined;
+  readonly acceptChanged?: string | undefined;
+  readonly acceptUnproven?: string | undefined;
+}
+
+/** Rows that the operator answers for, in the operator's name. */
+export function acceptedRows(
+  context: Context,
+  args: Accepting,
+): Pick<RunOptions, 'acceptDeleted' | 'acceptChanged' | 'acceptUnproven'> {
+  const { operator, reason = null } = authorityOf(context, args);
+  const accept = (text: string | undefined, option: string): Accepted | undefined => {
+    const rows = count(text, option);
+    return rows === undefined ? undefined : { rows, operator, reason };
+  };
+  const deleted = accept(args.acceptDeleted, '--accept-deleted');
+  const changed = accept(args.acceptChanged, '--accept-changed');
+  const unproven = accept(args.acceptUnproven, '--accept-unproven');
+  return {
+    ...(deleted !== undefined && { acceptDeleted: deleted }),
+    ...(changed !== undefined && { acceptChanged: changed }),
+    ...(unproven !== undefined && { acceptUnproven: unproven }),
+  };
+}
+
+interface Signing {
+  readonly operator?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
 export function authorityOf(
   { loginName }: Context,
-  args: {
-    readonly operator?: string | undefined;
+  args: Signing & {
     readonly approver?: string | undefined;
     readonly ticket?: string | undefined;
-    readonly reason?: string | undefined;
   },
 ): Authority {
   const { operator, approver, ticket, reason } = args;

@@ -54,7 +54,7 @@ export async function concludeRun(
     await tellEnd(hooks, run.id, written);
     throw new RunFailure({ ...documentOf(written), resume }, { cause: error });
   }
-  const written = await reportRun(context, database.knex, finished.id, reportDir);
+  const written = await reportRun(context, database.knex, finished.id, reportDir, true);
   await tellEnd(hooks, finished.id, written);
   const secrets = derivedSecretsPath(newKeyFile);
   const kept = existsSync(secrets) ? secrets : null;
@@ -86,7 +86,7 @@ export async function concludeLocal(
   exitCode: (report: Report) => Promise<0 | 3 | 5> = async (report) => exitCodeOf(report),
 ): Promise<Outcome> {
   try {
-    const written = await reportRun(context, checkpoint.database.knex, run.id, reportDir);
+    const written = await reportRun(context, checkpoint.database.knex, run.id, reportDir, problem === null);
     const lines = reportLines(written);
     if (problem === null) {
       const document = documentOf(written);
@@ -126,7 +126,7 @@ export function reportLines({ report, files }: WrittenReport): string[] {
     `${thousands(tally.lookAlikes)} look-alikes`,
     `${thousands(totals.exceptions)} exceptions`,
   ];
-  const { rows, proven, changed, new: fresh } = totals.verification;
+  const { rows, proven, changed, new: fresh, gone } = totals.verification;
   return [
     verdict.text,
     `run:      ${run.id} (${report.database})`,
@@ -134,7 +134,7 @@ export function reportLines({ report, files }: WrittenReport): string[] {
     ...(run.kind === 'dry-run'
       ? []
       : [
-          `verified: ${count(rows, 'row')}, ${thousands(proven)} proven unchanged, ${thousands(changed)} changed since, ${thousands(fresh)} new`,
+          `verified: ${count(rows, 'row')}, ${thousands(proven)} proven unchanged, ${thousands(changed)} changed since, ${thousands(fresh)} new, ${thousands(gone)} deleted`,
         ]),
     ...exceptionLines(report),
     ...(files === null ? [] : [`report:   ${files.text}`, `          ${files.json}`]),
@@ -178,7 +178,7 @@ async function reportAnyway(
   reportDir: string | undefined,
 ): Promise<WrittenReport | null> {
   try {
-    return await reportRun(context, checkpoint, run, reportDir);
+    return await reportRun(context, checkpoint, run, reportDir, false);
   } catch (error) {
     context.log.error({ run, error: (error as Error).name }, 'the report could not be written');
     return null;

@@ -42,8 +42,9 @@ export async function writeRunReport(
   checkpoint: Knex,
   runId: string,
   reportDir: string | undefined,
+  authenticated = false,
 ): Promise<WrittenReport & { readonly files: object }> {
-  const report = await buildReport(checkpoint, runId);
+  const report = await buildReport(checkpoint, runId, authenticated);
   const files = await writeReport(resolve(folder, reportDir ?? `${standard}/${runId}`), report);
   log.info({ run: runId, files }, 'report written');
   const reported = report.history.some(({ event }) => event === 'reported');
@@ -57,12 +58,13 @@ export async function reportRun(
   checkpoint: Knex,
   runId: string,
   reportDir: string | undefined,
+  authenticated: boolean,
 ): Promise<WrittenReport> {
   try {
-    return await writeRunReport(context, checkpoint, runId, reportDir);
+    return await writeRunReport(context, checkpoint, runId, reportDir, authenticated);
   } catch (error) {
     if (!(error instanceof KeyturnError)) throw error;
     warn(context, `${error.message}; ${error.hint ?? ''}`);
-    return { report: await buildReport(checkpoint, runId), files: null };
+    return { report: await buildReport(checkpoint, runId, authenticated), files: null };
   }
 }
