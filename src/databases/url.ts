@@ -1,11 +1,5 @@
 import { KeyturnError } from '../error.ts';
-
-/** Paths of PEM files. */
-export interface SslFiles {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
+import type { TlsFiles } from '../tls.ts';
 
 /** A URL that is not one of its engine's. No message repeats the URL: it may hold a password. */
 export function invalidUrl(message: string, more: { hint: string; cause?: unknown }): KeyturnError {
@@ -39,7 +33,7 @@ export function userText(user: string | undefined): string {
   return user === undefined ? '' : `${encodeURIComponent(user)}@`;
 }
 
-export function sslFiles(files: Readonly<Record<keyof SslFiles, string | undefined>>): SslFiles {
+export function tlsFiles(files: Readonly<Record<keyof TlsFiles, string | undefined>>): TlsFiles {
   return Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined));
 }
 

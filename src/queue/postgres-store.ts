@@ -9,6 +9,7 @@ import {
   Worker,
 } from 'bullmq';
 import pg from 'pg';
+import { lacksTls, postgresTls } from '../tls.ts';
 import {
   type AnyBackend,
   type JobStore,
@@ -18,7 +19,6 @@ import {
   within,
 } from './job-store.ts';
 import { describeQueueUrl, type PostgresQueueUrl } from './queue-url.ts';
-import { readTls } from './tls.ts';
 import { isHopeless, patienceMs, unreachable } from './unreachable.ts';
 
 const backend = createPostgresBackend as unknown as AnyBackend;
@@ -103,8 +103,7 @@ async function reach(config: pg.ClientConfig, url: PostgresQueueUrl): Promise<pg
       await prepare(tried, url.schema);
       return tried;
     } catch (error) {
-      if (url.sslMode === 'prefer' && /does not support SSL/.test(String(error)))
-        tried = { ...tried, ssl: false };
+      if (url.sslMode === 'prefer' && lacksTls(error)) tried = { ...tried, ssl: false };
       else if (isHopeless(error) || !isPassing(error) || performance.now() > giveUpAt) throw error;
       else await sleep(500);
     }
@@ -134,19 +133,16 @@ function isPassing(error: unknown): boolean {
   return /^(E[A-Z]+|57P0.|53300)$/.test(code) || /timeout|terminated/i.test(message);
 }
 
-/** libpq's meaning of the modes, as for the application's database. */
 async function configOf(
   { url, sslMode, tls }: PostgresQueueUrl,
   password: string | undefined,
 ): Promise<pg.ClientConfig> {
   const complete = new URL(url);
   if (complete.password === '' && password !== undefined) complete.password = encodeURIComponent(password);
-  const verify = sslMode.startsWith('verify') || tls.ca !== undefined;
-  const name = sslMode === 'verify-full' ? {} : { checkServerIdentity: () => undefined };
-  const ssl = { rejectUnauthorized: verify, ...name, ...(await readTls(tls)) };
+  const ssl = await postgresTls(sslMode, tls, 'queue');
   return {
     connectionString: complete.href,
-    ...(sslMode === 'disable' ? {} : { ssl }),
+    ...(ssl !== false && { ssl }),
     application_name: 'keyturn queue',
     connectionTimeoutMillis: 5_000,
     keepAlive: true,

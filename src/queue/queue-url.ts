@@ -1,11 +1,5 @@
 import { KeyturnError } from '../error.ts';
-
-/** Paths of PEM files. */
-export interface TlsFiles {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
+import type { SslMode, TlsFiles } from '../tls.ts';
 
 interface Host {
   readonly host: string;
@@ -34,7 +28,7 @@ export interface PostgresQueueUrl {
   /** The URL without what is keyturn's or concerns TLS. */
   readonly url: URL;
   readonly schema: string;
-  readonly sslMode: string;
+  readonly sslMode: SslMode;
   readonly tls: TlsFiles;
 }
 
@@ -42,7 +36,7 @@ export type QueueUrl = RedisUrl | PostgresQueueUrl;
 
 const shapes =
   'redis://host:6379, rediss://user@host:6379?ca=ca.pem, redis+sentinel://host:26379,host:26379/name, redis+cluster://host:6379,host:6379 or postgres://user@host:5432/database';
-const sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'];
+const sslModes: readonly SslMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'];
 
 /** No message of this file repeats the URL: it may hold a password. */
 export function parseQueueUrl(text: string): QueueUrl {
@@ -150,9 +144,9 @@ function parsePostgres(text: string): PostgresQueueUrl {
       'the queue needs a PostgreSQL schema of its own',
       'leave queueSchema out, or name another one',
     );
-  const sslMode = taken('sslmode') ?? 'disable';
-  if (!sslModes.includes(sslMode))
-    throw wrong('the sslmode of the queue URL is unknown', sslModes.join(', '));
+  const mode = taken('sslmode') ?? 'disable';
+  const sslMode = sslModes.find((known) => known === mode);
+  if (sslMode === undefined) throw wrong('the sslmode of the queue URL is unknown', sslModes.join(', '));
   const files = { ca: taken('sslrootcert'), cert: taken('sslcert'), key: taken('sslkey') };
   const tls = Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined));
   return { engine: 'postgres', url, schema, sslMode, tls };

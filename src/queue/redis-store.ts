@@ -1,4 +1,5 @@
 import { createRedisBackend, Queue, QueueEvents, Worker } from 'bullmq';
+import { readTls } from '../tls.ts';
 import {
   type AnyBackend,
   type JobStore,
@@ -9,14 +10,13 @@ import {
 } from './job-store.ts';
 import { describeQueueUrl, type RedisUrl } from './queue-url.ts';
 import { type ClientUse, type Credentials, type RedisClient, reach, redisClient } from './redis-client.ts';
-import { readTls } from './tls.ts';
 import { describeTrouble, unreachable } from './unreachable.ts';
 
 const backend = createRedisBackend as unknown as AnyBackend;
 
 export async function openRedisStore(url: RedisUrl, options: StoreOptions): Promise<JobStore> {
   const place = describeQueueUrl(url);
-  const tls = url.tls === null ? null : await readTls(url.tls);
+  const tls = url.tls === null ? null : await readTls(url.tls, 'queue');
   const credentials = { password: url.password ?? options.password, tls };
   const probe = redisClient(url, { ...credentials, mayAsk: false }, 'waiting');
   try {

@@ -1,6 +1,7 @@
 import mysql from 'mysql2/promise';
 import { KeyturnError } from '../../error.ts';
-import { type Login, pem } from '../login.ts';
+import { readTls } from '../../tls.ts';
+import type { Login } from '../login.ts';
 import { numberOf, withoutValues } from './error.ts';
 import { describeMysql, type MysqlUrl } from './url.ts';
 
@@ -62,13 +63,10 @@ function clientConfig(url: MysqlUrl, login: Login): mysql.ConnectionOptions {
 
 async function sslOf({ sslMode, sslFiles }: MysqlUrl): Promise<mysql.SslOptions | undefined> {
   if (sslMode === 'DISABLED') return undefined;
-  const { ca, cert, key } = sslFiles;
   return {
     rejectUnauthorized: sslMode === 'VERIFY_CA' || sslMode === 'VERIFY_IDENTITY',
     verifyIdentity: sslMode === 'VERIFY_IDENTITY',
-    ...(ca === undefined ? {} : { ca: await pem(ca) }),
-    ...(cert === undefined ? {} : { cert: await pem(cert) }),
-    ...(key === undefined ? {} : { key: await pem(key) }),
+    ...(await readTls(sslFiles, 'database')),
   };
 }
 

@@ -1,4 +1,5 @@
-import { decode, hostOf, hostText, invalidUrl, partsOf, type SslFiles, sslFiles, userText } from '../url.ts';
+import type { TlsFiles } from '../../tls.ts';
+import { decode, hostOf, hostText, invalidUrl, partsOf, tlsFiles, userText } from '../url.ts';
 
 /** MySQL's words, which users of MariaDB know too: https://dev.mysql.com/doc/refman/8.4/en/connection-options.html#option_general_ssl-mode */
 const sslModes = ['DISABLED', 'PREFERRED', 'REQUIRED', 'VERIFY_CA', 'VERIFY_IDENTITY'] as const;
@@ -14,7 +15,7 @@ export interface MysqlUrl {
   readonly password: string | undefined;
   readonly database: string;
   readonly sslMode: MysqlSslMode;
-  readonly sslFiles: SslFiles;
+  readonly sslFiles: TlsFiles;
 }
 
 export const mysqlShape = 'mysql://user@host:3306/database';
@@ -28,7 +29,7 @@ export function parseMysql(text: string): MysqlUrl {
   const database = decode(url.pathname.slice(1));
   if (database === '')
     throw invalidUrl('the database URL names no database', { hint: `write it as ${mysqlShape}` });
-  const files = sslFiles({ ca: query('ssl-ca'), cert: query('ssl-cert'), key: query('ssl-key') });
+  const files = tlsFiles({ ca: query('ssl-ca'), cert: query('ssl-cert'), key: query('ssl-key') });
   return {
     host: hostOf(url) || 'localhost',
     port: Number(url.port || 3306),

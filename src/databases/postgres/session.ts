@@ -1,9 +1,8 @@
 import pg from 'pg';
 import { KeyturnError } from '../../error.ts';
-import { type Login, pem } from '../login.ts';
-import { describePostgres, type PostgresUrl, type SslMode } from './url.ts';
-
-type Ssl = NonNullable<pg.ClientConfig['ssl']>;
+import { lacksTls, postgresTls } from '../../tls.ts';
+import type { Login } from '../login.ts';
+import { describePostgres, type PostgresUrl } from './url.ts';
 
 /**
  * Text of a value must not depend on the server's or the role's settings: it is a row id, or compared with what is stored.
@@ -30,19 +29,13 @@ const sessionSql = Object.entries(settings)
 /** A driver's configuration that is known to connect. */
 export async function connectable(url: PostgresUrl, login: Login): Promise<pg.ClientConfig> {
   const config = clientConfig(url, login);
-  const ssl = await sslOf(url);
-  if (url.sslMode !== 'prefer') return tried(ssl ? { ...config, ssl } : config, url);
+  const { sslMode = 'disable', sslFiles } = url;
+  const ssl = await postgresTls(sslMode, sslFiles, 'database');
+  if (ssl === false) return tried(config, url);
   try {
-    return await tried({ ...config, ssl: ssl || {} }, url);
+    return await tried({ ...config, ssl }, url);
   } catch (error) {
-    if (
-      !(
-        error instanceof KeyturnError &&
-        error.cause instanceof Error &&
-        /does not support SSL/.test(error.cause.message)
-      )
-    )
-      throw error;
+    if (sslMode !== 'prefer' || !lacksTls(error)) throw error;
     return tried(config, url);
   }
 }
@@ -59,21 +52,6 @@ function clientConfig(url: PostgresUrl, login: Login): pg.ClientConfig {
     ...(login.statementTimeoutMs === undefined ? {} : { statement_timeout: login.statementTimeoutMs }),
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
-  };
-}
-
-/** libpq's meaning of the modes, not pg's (which verifies for `require` too). */
-async function sslOf(url: PostgresUrl): Promise<Ssl | false> {
-  const mode: SslMode = url.sslMode ?? 'disable';
-  if (mode === 'disable' || mode === 'allow') return false;
-  const { ca, cert, key } = url.sslFiles;
-  const verify = mode === 'verify-full' || mode === 'verify-ca' || ca !== undefined;
-  return {
-    rejectUnauthorized: verify,
-    ...(mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
-    ...(ca === undefined ? {} : { ca: await pem(ca) }),
-    ...(cert === undefined ? {} : { cert: await pem(cert) }),
-    ...(key === undefined ? {} : { key: await pem(key) }),
   };
 }
 

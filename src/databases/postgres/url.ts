@@ -1,8 +1,7 @@
-import { decode, hostOf, hostText, invalidUrl, partsOf, type SslFiles, sslFiles, userText } from '../url.ts';
+import type { SslMode, TlsFiles } from '../../tls.ts';
+import { decode, hostOf, hostText, invalidUrl, partsOf, tlsFiles, userText } from '../url.ts';
 
-/** The words of libpq: https://www.postgresql.org/docs/current/libpq-ssl.html */
-const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
-export type SslMode = (typeof sslModes)[number];
+const sslModes: readonly SslMode[] = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
 
 export interface PostgresUrl {
   readonly host: string;
@@ -12,7 +11,7 @@ export interface PostgresUrl {
   readonly database: string | undefined;
   readonly schema: string;
   readonly sslMode: SslMode | undefined;
-  readonly sslFiles: SslFiles;
+  readonly sslFiles: TlsFiles;
 }
 
 export const postgresShape = 'postgres://user@host:5432/database?schema=public';
@@ -31,7 +30,7 @@ export function parsePostgres(text: string): PostgresUrl {
     database: decode(url.pathname.slice(1)) || query('dbname'),
     schema: query('schema') ?? 'public',
     sslMode: sslMode(query('sslmode')),
-    sslFiles: sslFiles({ ca: query('sslrootcert'), cert: query('sslcert'), key: query('sslkey') }),
+    sslFiles: tlsFiles({ ca: query('sslrootcert'), cert: query('sslcert'), key: query('sslkey') }),
   };
 }
 
