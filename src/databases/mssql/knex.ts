@@ -8,7 +8,8 @@ import type { Connection } from 'tedious';
 import { transactionOver } from '../driver-connection.ts';
 import { quietKnex } from '../quiet-knex.ts';
 import { cleaned } from './error.ts';
-import { ask, inTransaction, type Parameter } from './request.ts';
+import { inTransaction } from './internals.ts';
+import { ask, type Parameter } from './request.ts';
 import { borrow, giveBack } from './session.ts';
 import { collation, quote } from './statement.ts';
 

@@ -3,6 +3,7 @@ import { Connection, type ConnectionConfiguration } from 'tedious';
 import type { RunLock } from '../database.ts';
 import { HeldLock, lockedByAnother, pooled } from '../held-lock.ts';
 import { cleaned } from './error.ts';
+import { isClosed } from './internals.ts';
 import { ask } from './request.ts';
 
 /** Names are per database; a schema's number tells it apart however it was spelled. */
@@ -62,7 +63,7 @@ async function beat(connection: Connection, schema: string): Promise<void> {
 
 /** One that is closed already says nothing more. */
 async function close(connection: Connection): Promise<void> {
-  if ((connection as unknown as { closed: boolean }).closed) return;
+  if (isClosed(connection)) return;
   const ended = once(connection, 'end');
   connection.close();
   await ended;

@@ -1,6 +1,7 @@
 import { type Connection, Request, TYPES } from 'tedious';
 import { Taken } from '../taken.ts';
 import { cleaned, MssqlError } from './error.ts';
+import { inTransaction } from './internals.ts';
 
 export type Parameter = string | number | bigint | boolean | Buffer | null | undefined;
 
@@ -138,9 +139,4 @@ export async function stage(
       ]),
     );
   });
-}
-
-/** tedious knows, by what the server tells it, even when the server ended the transaction by itself. */
-export function inTransaction(connection: Connection): boolean {
-  return (connection as unknown as { inTransaction: boolean }).inTransaction;
 }

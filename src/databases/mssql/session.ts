@@ -3,7 +3,8 @@ import type { Connection, ConnectionConfiguration } from 'tedious';
 import { KeyturnError } from '../../error.ts';
 import type { Login } from '../login.ts';
 import { cleaned } from './error.ts';
-import { ask, inTransaction } from './request.ts';
+import { acquire, inTransaction, release } from './internals.ts';
+import { ask } from './request.ts';
 import { describeMssql, type MssqlUrl } from './url.ts';
 
 export type Pool = sql.ConnectionPool;
@@ -67,11 +68,9 @@ export async function openPool(url: MssqlUrl, config: ConnectionConfiguration): 
 const prepared = new WeakSet<Connection>();
 
 export async function borrow(pool: Pool): Promise<Connection> {
-  const connection = await (pool as unknown as { acquire(by: object): Promise<Connection> })
-    .acquire(pool)
-    .catch((error) => {
-      throw cleaned(error);
-    });
+  const connection = await acquire(pool).catch((error) => {
+    throw cleaned(error);
+  });
   try {
     if (!prepared.has(connection)) await ask(connection, sessionSql);
     prepared.add(connection);
@@ -86,7 +85,7 @@ export async function borrow(pool: Pool): Promise<Connection> {
 /** One with an open transaction (whose end failed, or timed out) is closed, and the pool drops it. */
 export function giveBack(pool: Pool, connection: Connection): boolean {
   if (inTransaction(connection)) connection.close();
-  (pool as unknown as { release(connection: Connection): void }).release(connection);
+  release(pool, connection);
   return true;
 }
 

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { Connection } from 'mysql2';
 import type {
   Change,
   Database,
@@ -15,7 +16,7 @@ import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
 import { type Texts, toRow, toRows, where, wholeNumber } from '../statement.ts';
 import { type Ask, type MysqlTable, readCatalog } from './catalog.ts';
-import { type Held, mysqlKnex, rowByRow, run } from './connection.ts';
+import { mysqlKnex, nameOf, rowByRow, run } from './connection.ts';
 import { mysqlDialect } from './dialect.ts';
 import { withoutValues } from './error.ts';
 import { mysqlFailures } from './failures.ts';
@@ -140,10 +141,10 @@ class MysqlDatabase implements Database {
    */
   transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
     return this.knex.transaction(async (trx) => {
-      const { __knexUid: uid } = (await trx.client.acquireConnection()) as Held;
-      this.#failed.delete(uid);
+      const name = await onConnection(this.knex, trx, nameOf);
+      this.#failed.delete(name);
       const result = await work(trx);
-      const cause = this.#failed.get(uid);
+      const cause = this.#failed.get(name);
       if (cause !== undefined) throw new Error('a statement of the transaction failed', { cause });
       return result;
     });
@@ -193,13 +194,13 @@ class MysqlDatabase implements Database {
     return (await this.#session(trx, (connection) => run(connection, sql, values))).rows;
   }
 
-  async #session<T>(trx: Transaction | undefined, work: (connection: Held) => Promise<T>): Promise<T> {
-    return onConnection(this.knex, trx, async (connection: Held) => {
+  async #session<T>(trx: Transaction | undefined, work: (connection: Connection) => Promise<T>): Promise<T> {
+    return onConnection(this.knex, trx, async (connection: Connection) => {
       try {
         return await work(connection);
       } catch (error) {
         const failure = withoutValues(error);
-        this.#failed.set(connection.__knexUid, failure);
+        this.#failed.set(nameOf(connection), failure);
         throw failure;
       }
     });

@@ -28,7 +28,8 @@ function prepareConnection(
 
 /**
  * A deferred BEGIN that reads first cannot become a writer once another has written: SQLITE_BUSY at once, with no wait
- * (https://www.sqlite.org/lang_transaction.html). knex has no option for it.
+ * (https://www.sqlite.org/lang_transaction.html). knex has no option for it, and documents neither of these functions:
+ * test/databases/sqlite/database.test.ts fails when an upgrade moves them.
  */
 function beginImmediately(knex: Knex): void {
   const make = knex.client.transaction.bind(knex.client);

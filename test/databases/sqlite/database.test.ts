@@ -142,6 +142,19 @@ describe('sqlite files', () => {
     other.close();
   });
 
+  test('are held for writing from the beginning of a transaction', async () => {
+    const path = join(world.folder, 'held.sqlite');
+    const other = new SqliteConnection(path, { timeout: 0 });
+    other.exec('create table t (id integer primary key)');
+    const database = await openDatabase(`sqlite:${path}`);
+    await database.transaction(async () => {
+      expect(() => other.exec('begin immediate')).toThrow('database is locked');
+    });
+    other.exec('begin immediate');
+    await database.close();
+    other.close();
+  });
+
   test('keep one run lock under every name', async () => {
     const link = join(world.folder, 'link.sqlite');
     await symlink(world.path, link);
