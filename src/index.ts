@@ -28,7 +28,13 @@ export { readStanding, type Standing } from './report/standing.ts';
 export { statusText } from './report/status.ts';
 export { reportText } from './report/text.ts';
 export { writeReport } from './report/write.ts';
-export { beginRun, type KeptKeys, type NewRotation, type Prepared, resumeRun } from './rotation/begin-run.ts';
+export {
+  type BeginStep,
+  beginRun,
+  type KeptKeys,
+  type NewRotation,
+  resumeRun,
+} from './rotation/begin-run.ts';
 export type { Progress } from './rotation/coordinator.ts';
 export { finishRun, retryExceptions } from './rotation/finish-run.ts';
 export { type LocalRun, type Reading, rehearse, verifyDatabase } from './rotation/local-run.ts';

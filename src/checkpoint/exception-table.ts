@@ -32,7 +32,7 @@ export interface RecordedException extends Exception {
 export const undecidedReasons: readonly ExceptionReason[] = ['undecided', 'undecided-place'];
 
 /** Default: exceptions of every reason. */
-export interface Which {
+export interface ReasonFilter {
   readonly only?: readonly ExceptionReason[];
   readonly but?: readonly ExceptionReason[];
 }
@@ -49,7 +49,7 @@ export class ExceptionTable {
     this.#run = run;
   }
 
-  #open({ only, but }: Which): Knex.QueryBuilder {
+  #open({ only, but }: ReasonFilter): Knex.QueryBuilder {
     const rows = this.#knex('keyturn_exception').where({ run: this.#run, state: 'open' });
     if (only !== undefined) rows.whereIn('reason', only);
     if (but !== undefined) rows.whereNotIn('reason', but);
@@ -139,14 +139,14 @@ export class ExceptionTable {
     return byRow;
   }
 
-  async countOpen(which: Which = {}): Promise<number> {
-    const row = await this.#open(which).count<{ n: number }[]>('* as n');
+  async countOpen(filter: ReasonFilter = {}): Promise<number> {
+    const row = await this.#open(filter).count<{ n: number }[]>('* as n');
     return Number(row[0]?.n ?? 0);
   }
 
   /** In the order they were found; pages of `limit`. */
-  async open(limit: number, offset = 0, which: Which = {}): Promise<RecordedException[]> {
-    const rows: Row[] = await this.#open(which)
+  async open(limit: number, offset = 0, filter: ReasonFilter = {}): Promise<RecordedException[]> {
+    const rows: Row[] = await this.#open(filter)
       .orderBy(['at', 'target', 'row_id', 'field', 'path'])
       .limit(limit)
       .offset(offset);

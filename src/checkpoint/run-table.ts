@@ -29,7 +29,7 @@ interface RunRow {
 }
 
 /** What a run that is only being written has not got yet. */
-type Unborn = 'createdAt' | 'finishedAt' | 'requested' | 'waiting' | 'coordinator' | 'content' | 'mac';
+type SetLater = 'createdAt' | 'finishedAt' | 'requested' | 'waiting' | 'coordinator' | 'content' | 'mac';
 
 export interface RunEvent {
   readonly seq: number;
@@ -94,7 +94,7 @@ export class RunTable {
     this.#knex = knex;
   }
 
-  async insert(run: Omit<Run, Unborn>, mac: CheckpointMac): Promise<void> {
+  async insert(run: Omit<Run, SetLater>, mac: CheckpointMac): Promise<void> {
     const row = {
       id: run.id,
       kind: run.kind,
@@ -220,7 +220,7 @@ export class RunTable {
   }
 
   /** For `keyturn status`: why nothing is handed out. */
-  async tellWaiting(run: Run, waiting: string | null): Promise<void> {
+  async setWaiting(run: Run, waiting: string | null): Promise<void> {
     await this.#knex<RunRow>('keyturn_run').where({ id: run.id, fence: run.fence }).update({ waiting });
   }
 

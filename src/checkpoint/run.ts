@@ -185,8 +185,8 @@ export interface RunKeys {
   readonly next: Key;
 }
 
-/** What came behind the inventory. */
-export type Late = Pick<Run, 'job' | 'inventory'>;
+/** The run's job and inventory with the tables and columns that were added during the run. */
+export type LatePlaces = Pick<Run, 'job' | 'inventory'>;
 
 /**
  * The run's row is as keyturn wrote it: job, keys, options. A finished run of an earlier version has no MAC, and passes.

@@ -44,7 +44,3 @@ export function emptyTally(): Tally {
 export function addTally(sum: Tally, part: Tally): void {
   for (const name of tallyFields) sum[name] += part[name];
 }
-
-export function reconciles(t: Tally): boolean {
-  return t.values === t.rotated + t.current + t.empty + t.lookAlikes + t.undecided + t.exceptions;
-}

@@ -5,7 +5,7 @@ import { KeyturnError } from '../error.ts';
 import { assertWide } from '../inventory/widths.ts';
 import type { LoadedJob } from '../job/load.ts';
 import { count } from '../report/count.ts';
-import { beginRun, type Prepared } from '../rotation/begin-run.ts';
+import { type BeginStep, beginRun } from '../rotation/begin-run.ts';
 import { finishRun } from '../rotation/finish-run.ts';
 import type { Pace } from '../rotation/pace.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
@@ -179,7 +179,7 @@ async function rotateAnew(
   );
 }
 
-function preparedLine(done: Prepared, title: string): string {
+function preparedLine(done: BeginStep, title: string): string {
   if ('secretsFile' in done)
     return `${done.secretsFile} keeps what ${title} derives from the old key: ${done.settings.join(', ')}`;
   const { table, column, width, needed } = done.widened;

@@ -1,4 +1,4 @@
-import type { Inventory, Late, Run } from '../checkpoint/run.ts';
+import type { Inventory, LatePlaces, Run } from '../checkpoint/run.ts';
 import type { Database } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { searchableColumns, undeclaredColumns } from '../job/everywhere.ts';
@@ -16,7 +16,7 @@ import { findUndeclared } from './undeclared.ts';
  * @param ring the keys before the run
  * @throws KeyturnError `late-places` for what keyturn cannot rotate by itself; nothing is written
  */
-export async function lookAgain(database: Database, run: Run, ring: Keyring): Promise<Late | null> {
+export async function lookAgain(database: Database, run: Run, ring: Keyring): Promise<LatePlaces | null> {
   try {
     const { job, scan } = await fitToRest(database, run.job, ring, true);
     const catalog = await database.catalog();

@@ -32,7 +32,7 @@ export interface NewRotation extends KeptKeys, Order {
 }
 
 /** What `beginRun` has done so far besides writing the key and the run. */
-export type Prepared =
+export type BeginStep =
   | { readonly secretsFile: string; readonly settings: readonly string[] }
   | { readonly widened: Width };
 
@@ -42,7 +42,7 @@ export type Prepared =
  * row comes last. `finishRun` takes it from there.
  *
  * @param lock held from before the history and the database were looked at.
- * @param tell called as soon as a step is done, since a later one may fail.
+ * @param onStep called as soon as a step is done, since a later one may fail.
  * @throws KeyturnError `run-unfinished`, `undeclared-ciphertext`, `column-too-narrow`; what the key file and its
  * neighbour throw; `stopped`.
  */
@@ -50,7 +50,7 @@ export async function beginRun(
   site: Site,
   lock: RunLock,
   rotation: NewRotation,
-  tell: (prepared: Prepared) => void = () => undefined,
+  onStep: (done: BeginStep) => void = () => undefined,
 ): Promise<Run> {
   const { database, signal } = site;
   const { knex } = database;
@@ -64,9 +64,9 @@ export async function beginRun(
   if (secrets.length > 0) {
     const secretsFile = derivedSecretsPath(next.path);
     keepSecrets(secretsFile, secrets, current);
-    tell({ secretsFile, settings: secrets.map(({ setting }) => setting) });
+    onStep({ secretsFile, settings: secrets.map(({ setting }) => setting) });
   }
-  for (const widened of await widenColumns(database, found.widths)) tell({ widened });
+  for (const widened of await widenColumns(database, found.widths)) onStep({ widened });
   await migrate(database);
   return insertRun(site, knex, rotationOf('rotation', rotation, { current, next: next.key }, found));
 }

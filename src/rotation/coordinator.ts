@@ -5,7 +5,7 @@ import { ExceptionTable } from '../checkpoint/exception-table.ts';
 import { ChunkFigures, type TargetTotals } from '../checkpoint/figures.ts';
 import { HandedBack } from '../checkpoint/handed-back.ts';
 import type { CheckpointMac } from '../checkpoint/mac.ts';
-import { assertAuthentic, type Late, type Run } from '../checkpoint/run.ts';
+import { assertAuthentic, type LatePlaces, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { originalsOf } from '../chunk/file-target.ts';
 import { RowSource } from '../chunk/row-source.ts';
@@ -39,7 +39,7 @@ export interface Coordination {
   /** Told about twice a second where the run stands. */
   readonly progress: (state: Progress) => void;
   /** Reads what the verifier did not, and tells what of the run came with it; null: nothing did. */
-  readonly lookAgain: (run: Run) => Promise<Late | null>;
+  readonly lookAgain: (run: Run) => Promise<LatePlaces | null>;
 }
 
 export interface Progress {
@@ -88,7 +88,7 @@ export class Coordinator {
       if (this.#run.kind !== 'verification') await this.#rotate();
       if (this.#run.kind === 'dry-run') return this.#run;
       await this.#verifyUntilNothingIsLate();
-      await this.#tell(true);
+      await this.#reportProgress(true);
       return this.#run;
     } catch (thrown) {
       const error = foreseen(this.#with.database, thrown);
@@ -146,7 +146,7 @@ export class Coordinator {
   async #findLate(): Promise<boolean> {
     const { signal, lock, lookAgain } = this.#with;
     const { job } = this.#run;
-    let late: Late | null;
+    let late: LatePlaces | null;
     try {
       const looked = lookAgain(this.#run);
       const held = lock === null ? looked : Promise.race([looked, lock.lost]);
@@ -206,7 +206,7 @@ export class Coordinator {
         unplanned = await planRound(planner, unplanned);
         open = await pending(queue.backlog);
       }
-      await this.#tell(false);
+      await this.#reportProgress(false);
       if (open.length === 0 && unplanned.length === 0) return;
       const { id } = this.#run;
       const generation = this.#generation;
@@ -231,7 +231,7 @@ export class Coordinator {
     const waiting = hold?.reason ?? this.#with.queue.waiting() ?? unseen;
     this.#waitingFor = hold !== null ? 'pace' : waiting !== null ? 'queue' : null;
     if (waiting !== this.#run.waiting) {
-      await this.#runs.tellWaiting(this.#run, waiting);
+      await this.#runs.setWaiting(this.#run, waiting);
       this.#run = { ...this.#run, waiting };
     }
     return hold?.kind === 'wait';
@@ -275,7 +275,7 @@ export class Coordinator {
     if (this.#run.state === state) return;
     this.#run = await this.#runs.become(this.#run, state, reason);
     await this.#runs.record(this.#run.id, state, reason === null ? {} : { code: reason.code });
-    await this.#tell(true);
+    await this.#reportProgress(true);
   }
 
   async #giveUp(error: unknown): Promise<void> {
@@ -285,7 +285,7 @@ export class Coordinator {
     await this.#become(stateAfter(code), { code, text }).catch(() => {});
   }
 
-  async #tell(now: boolean): Promise<void> {
+  async #reportProgress(now: boolean): Promise<void> {
     if (!now && performance.now() - this.#lastProgress < progressMs) return;
     this.#lastProgress = performance.now();
     this.#with.progress({

@@ -10,11 +10,11 @@ export interface PaceFacts {
 }
 
 /**
- * Why no chunk is offered now: `wait` for a while and ask again, or `end` the session, resumable. `tell` holds
- * nothing. The reason is told to the operator as it stands.
+ * Why no chunk is offered now: `wait` for a while and ask again, or `end` the session, resumable. `note` holds
+ * nothing back. The operator sees the reason.
  */
 export interface Hold {
-  readonly kind: 'wait' | 'end' | 'tell';
+  readonly kind: 'wait' | 'end' | 'note';
   /** Of what ends the session: the error that it ends with. */
   readonly code?: 'stopped' | 'window-closed' | 'cancelled';
   readonly reason: string;
@@ -33,7 +33,7 @@ export function paceOf(paces: readonly Pace[]): Pace {
       for (const pace of paces) {
         const hold = await pace.check(facts);
         if (hold?.kind === 'end') return hold;
-        if (strongest === null || (strongest.kind === 'tell' && hold?.kind === 'wait')) strongest = hold;
+        if (strongest === null || (strongest.kind === 'note' && hold?.kind === 'wait')) strongest = hold;
       }
       return strongest;
     },

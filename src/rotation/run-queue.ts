@@ -24,7 +24,7 @@ export interface QueueSite {
 export async function openRunQueue(site: QueueSite, data: ThreadData): Promise<Queue> {
   const { queue, news = () => undefined, workers, workerEntry, warn = () => undefined } = site;
   if (queue === undefined)
-    return LocalQueue.start(workerEntry, data, workers, (told) => news(told as ChunkNews));
+    return LocalQueue.start(workerEntry, data, workers, (message) => news(message as ChunkNews));
   const password = queue.password === null ? {} : { password: queue.password };
   const opened = await BullmqQueue.open(queue.url, { ...password, warn });
   if (workers === 0) return opened;

@@ -43,7 +43,7 @@ export async function steer(
 ): Promise<Steered> {
   if (rests(run.state, request)) return { run, by: 'already' };
   const alone = await restAlone(database, run, request);
-  if (alone !== null) return told(alone, 'already');
+  if (alone !== null) return steered(alone, 'already');
   const runs = new RunTable(database.knex);
   const until = performance.now() + waitMs;
   let nextTry = performance.now() + tryLockEveryMs;
@@ -57,12 +57,12 @@ export async function steer(
     if (performance.now() < nextTry) continue;
     nextTry = performance.now() + tryLockEveryMs;
     const left = await restAlone(database, run, request);
-    if (left !== null) return told(left, 'coordinator');
+    if (left !== null) return steered(left, 'coordinator');
   }
 }
 
 /** What a run at rest whose lock was free, as `restAlone` found or left it, is told as; `found`: who moved it before. */
-function told({ run, moved }: Rested, found: 'already' | 'coordinator'): Steered {
+function steered({ run, moved }: Rested, found: 'already' | 'coordinator'): Steered {
   if (isFinished(run.state)) return { run, by: 'ended' };
   return { run, by: moved ? 'this' : found };
 }

@@ -42,7 +42,7 @@ export class ThrottlePace implements Pace {
       if (answer === 'unknown') unknown.push(throttle.name);
       else if (answer !== null) return { kind: 'wait', reason: `${throttle.name}: ${answer}` };
     }
-    return unknown.length === 0 ? null : { kind: 'tell', reason: `unknown: ${unknown.join(', ')}` };
+    return unknown.length === 0 ? null : { kind: 'note', reason: `unknown: ${unknown.join(', ')}` };
   }
 }
 
@@ -60,7 +60,9 @@ export function parseThrottle(text: string, database: Database): Throttle {
       check: async () => {
         const value = await gauge.read();
         if (value === null) return 'unknown';
-        return value <= most ? null : `${tell(value, gauge.unit)}, ${tell(most, gauge.unit)} are allowed`;
+        return value <= most
+          ? null
+          : `${quantity(value, gauge.unit)}, ${quantity(most, gauge.unit)} are allowed`;
       },
     };
   }
@@ -122,7 +124,7 @@ function freeDisk(limit: string, text: string): Throttle {
       const free = bavail * bsize;
       return free >= least
         ? null
-        : `${tell(free, 'bytes')} free on ${path}, ${tell(least, 'bytes')} are wanted`;
+        : `${quantity(free, 'bytes')} free on ${path}, ${quantity(least, 'bytes')} are wanted`;
     },
   };
 }
@@ -144,7 +146,7 @@ function bytesOf(limit: string, text: string): number {
   });
 }
 
-function tell(value: number, unit: 'seconds' | 'bytes'): string {
+function quantity(value: number, unit: 'seconds' | 'bytes'): string {
   return unit === 'bytes' ? `${(value / 2 ** 20).toFixed(0)} MB` : `${value.toFixed(1)} s`;
 }
 

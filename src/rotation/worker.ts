@@ -46,7 +46,7 @@ export interface WorkerSettings extends DatabaseAccess {
 
 const attempts = 6;
 
-type Tell = (news: ChunkNews) => void;
+type NewsListener = (news: ChunkNews) => void;
 
 /** Rotates or verifies the chunks that it is told of, as the run's state says. Holds its own connections. */
 export class ChunkWorker {
@@ -56,16 +56,16 @@ export class ChunkWorker {
   readonly #databases: readonly Database[];
   /** Content of the run's row that was found authentic. */
   #authentic: string | null = null;
-  readonly #tell: Tell;
+  readonly #onNews: NewsListener;
 
-  private constructor(context: WorkerContext, databases: readonly Database[], tell: Tell) {
-    this.#tell = tell;
+  private constructor(context: WorkerContext, databases: readonly Database[], onNews: NewsListener) {
+    this.#onNews = onNews;
     this.#context = context;
     this.#runs = new RunTable(context.checkpoint);
     this.#databases = databases;
   }
 
-  static async open(settings: WorkerSettings, tell: Tell = () => undefined): Promise<ChunkWorker> {
+  static async open(settings: WorkerSettings, onNews: NewsListener = () => undefined): Promise<ChunkWorker> {
     const { databasePassword: password, statementTimeoutMs } = settings;
     const database = await openDatabase(settings.databaseUrl, {
       ...(password !== null && { password }),
@@ -80,7 +80,7 @@ export class ChunkWorker {
       assertKeys(run, settings.oldKey, settings.newKey);
       const context = await contextOf(settings, run, database, checkpoint);
       assertAuthentic(run, context.mac);
-      return new ChunkWorker(context, databases, tell);
+      return new ChunkWorker(context, databases, onNews);
     } catch (error) {
       await Promise.all(databases.map((each) => each.close()));
       throw error;
@@ -171,7 +171,7 @@ export class ChunkWorker {
   #report(chunk: number, started: number, event: ChunkNews['event'], more: Partial<ChunkNews>): void {
     const { run, worker } = this.#context;
     const ms = Math.round(performance.now() - started);
-    this.#tell({ target: null, rows: 0, ...more, event, run, chunk, worker, ms });
+    this.#onNews({ target: null, rows: 0, ...more, event, run, chunk, worker, ms });
   }
 
   /** @param run as it stood when the chunk was taken; null: not even that could be read, so nobody can be told. */

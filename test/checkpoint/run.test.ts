@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { assertMayBecome, isFinished, mayBecome, type Run, type RunState } from '../../src/checkpoint/run.ts';
-import { addTally, emptyTally, reconciles, tallyFields } from '../../src/checkpoint/tally.ts';
+import { addTally, emptyTally, tallyFields } from '../../src/checkpoint/tally.ts';
 
 const states: readonly RunState[] = [
   'planned',
@@ -55,14 +55,4 @@ describe('a tally', () => {
     addTally(sum, part);
     expect(tallyFields.map((name) => sum[name])).toEqual(tallyFields.map((_, i) => 2 ** (i + 1)));
   });
-
-  test.each(['rotated', 'current', 'empty', 'lookAlikes', 'undecided', 'exceptions'] as const)(
-    'reconciles only when every value is in one field: %s',
-    (name) => {
-      const tally = { ...emptyTally(), values: 1 };
-      expect(reconciles(tally)).toBe(false);
-      expect(reconciles({ ...tally, [name]: 1 })).toBe(true);
-      expect(reconciles({ ...tally, [name]: 2 })).toBe(false);
-    },
-  );
 });

@@ -99,7 +99,7 @@ describe('the pace of throttles', () => {
 
   test('goes on when a check fails, and says that it is unknown', async () => {
     const pace = new ThrottlePace([parseThrottle('sql=select nonsense', sqlite)]);
-    expect(await pace.check(facts(0))).toEqual({ kind: 'tell', reason: 'unknown: sql' });
+    expect(await pace.check(facts(0))).toEqual({ kind: 'note', reason: 'unknown: sql' });
   });
 
   test('asks at most once a second', async () => {
@@ -118,12 +118,12 @@ describe('the pace of throttles', () => {
 });
 
 test('of several paces, what ends the session goes first, then what waits, then what is only told', async () => {
-  const holding = (kind: 'end' | 'wait' | 'tell'): Pace => ({ check: async () => ({ kind, reason: kind }) });
+  const holding = (kind: 'end' | 'wait' | 'note'): Pace => ({ check: async () => ({ kind, reason: kind }) });
   const none: Pace = { check: async () => null };
   const strongest = async (...paces: Pace[]) => (await paceOf(paces).check(facts(0)))?.kind;
   expect(await strongest(none)).toBeUndefined();
-  expect(await strongest(none, holding('tell'), none)).toBe('tell');
-  expect(await strongest(holding('tell'), holding('wait'), none)).toBe('wait');
-  expect(await strongest(holding('wait'), holding('tell'))).toBe('wait');
+  expect(await strongest(none, holding('note'), none)).toBe('note');
+  expect(await strongest(holding('note'), holding('wait'), none)).toBe('wait');
+  expect(await strongest(holding('wait'), holding('note'))).toBe('wait');
   expect(await strongest(holding('wait'), holding('end'))).toBe('end');
 });
