@@ -13,9 +13,9 @@ export function isCertificateOrKey(bytes: Buffer): boolean {
 
 /**
  * SHA-1 thumbprints, upper-case hex, of the certificates in a PKCS#12 file, or of an X.509 certificate (DER or PEM).
- * Either may stand as base64. Empty when it is neither, or its password is none of these.
+ * Either may be base64-encoded. Empty if the bytes are neither, or if no password decrypts them.
  *
- * @param passwords tried besides none and the empty one
+ * @param passwords to try after no password and the empty one
  */
 export function thumbprintsIn(plain: Buffer, passwords: readonly string[]): string[] {
   for (const bytes of [plain, Buffer.from(plain.toString('latin1'), 'base64')]) {
@@ -31,12 +31,12 @@ function certificatesOf(bytes: Buffer, passwords: readonly string[]): Buffer[] {
     try {
       const bags = forge.pkcs12.pkcs12FromAsn1(asn1, password).getBags({ bagType: forge.pki.oids.certBag });
       return (bags[forge.pki.oids.certBag ?? ''] ?? []).flatMap((bag) => {
-        // The library parses RSA certificates itself, keeping what was signed, and hands others out as they are
+        // node-forge parses RSA certificates only, and returns all others as raw ASN.1
         const parsed = bag.cert === undefined ? bag.asn1 : forge.pki.certificateToAsn1(bag.cert);
         return parsed === undefined ? [] : [Buffer.from(forge.asn1.toDer(parsed).getBytes(), 'latin1')];
       });
     } catch {
-      // Another password, perhaps
+      // Wrong password: try the next one
     }
   }
   return [];

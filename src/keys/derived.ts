@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { KeyturnError } from '../error.ts';
 
 /**
- * Secrets that an application derives from its master key, and so would lose with it, by the name a job calls them.
- * n8n: read in its published packages, and equal to what n8n 2.41.1 stored in `deployment_key` of the fixtures.
+ * Secrets that an application derives from its master key and would lose with it, by their names in job files.
+ * n8n: taken from its published packages; the results match what n8n 2.41.1 stored in `deployment_key` of the fixtures.
  */
 const derivations: ReadonlyMap<string, (keyText: string) => string> = new Map([
   ['n8n-instance-id', (key: string) => sha256(key.slice(Math.round(key.length / 2)), 'hex')],
@@ -12,7 +12,7 @@ const derivations: ReadonlyMap<string, (keyText: string) => string> = new Map([
   ['n8n-binary-data', (key: string) => sha256(`url-signing:${key}`, 'base64')],
 ]);
 
-/** How the named secret follows from the master key's text. Its results are live secrets: never logged, never reported. */
+/** Derives the named secret from the master key's text. The result is a live secret: never log or report it. */
 export function derivation(name: string): (keyText: string) => string {
   const derive = derivations.get(name);
   if (derive === undefined) {
@@ -23,7 +23,7 @@ export function derivation(name: string): (keyText: string) => string {
   return derive;
 }
 
-/** UTF-16 units at even indexes, as n8n indexes its key string. */
+/** UTF-16 code units at even indexes: n8n indexes its key as a JavaScript string. */
 function evenUnits(text: string): string {
   let even = '';
   for (let i = 0; i < text.length; i += 2) even += text.charAt(i);

@@ -16,17 +16,18 @@ import { syncFolder } from '../sync-folder.ts';
 import { Key } from './key.ts';
 import type { KeyEncoding, KeyShape } from './key-shape.ts';
 
-/** No key is longer; keeps a wrong path (a database, /dev/zero) from being read whole. */
+/** More than any key needs. Prevents reading all of a wrong path, such as a database or /dev/zero. */
 const maxBytes = 64 * 1024;
 
 export interface ReadKey {
   readonly key: Key;
-  /** For people; never the key. */
+  /** For the operator; never contain the key. */
   readonly warnings: readonly string[];
 }
 
 /**
- * The key in a file, in the text form that the application itself uses. A pipe will do as well (`<(vault read …)`).
+ * Reads a key from a file, in the text form that the application itself uses. The file may be a pipe
+ * (`<(vault read …)`).
  *
  * @throws KeyturnError `key-file-missing`, `key-file-unreadable`, `key-file-empty`, `key-shape`.
  */
@@ -34,19 +35,19 @@ export function readKeyFile(path: string, shape: KeyShape): ReadKey {
   const { bytes, stats } = readBytes(path);
   if (bytes.length > maxBytes) {
     throw new KeyturnError('key-shape', `${path} is too large for a key file`, {
-      hint: 'is this the right file',
+      hint: 'check that this is the right file',
     });
   }
   const text = decode(bytes);
   if (text === undefined) {
     throw new KeyturnError('key-shape', `${path} is not UTF-8 text`, {
-      hint: 'a key file holds the key as the application writes it',
+      hint: 'a key file contains the key as the application stores it',
     });
   }
   const trimmed = trim(text, shape);
   if (trimmed.trim() === '') {
     throw new KeyturnError('key-file-empty', `${path} is empty`, {
-      hint: 'a key file holds the key and nothing else',
+      hint: 'a key file contains the key and nothing else',
     });
   }
   refuseConfig(text, path);
@@ -57,24 +58,25 @@ export function readKeyFile(path: string, shape: KeyShape): ReadKey {
 }
 
 /**
- * The key that a text stands for, after what the application strips.
+ * Parses the text form of a key, after removing what the application itself strips.
  *
- * @param from where the text came from, for the error.
- * @throws KeyturnError `key-shape`, without the text.
+ * @param from where the text came from, for the error message.
+ * @throws KeyturnError `key-shape`; the error never contains the text.
  */
 export function parseKey(text: string, shape: KeyShape, from = 'the key'): Key {
   const value = trim(text, shape);
   if (value === '') throw new KeyturnError('key-shape', `${from} is empty`);
   if (shape.form === 'text') return Key.fromText(value);
   const bytes = Buffer.from(value, shape.form);
-  // Node's decoder skips what it does not know; only a text that encodes back to itself was really base64 or hex.
+  // Node's decoder skips invalid characters; only text that encodes back to itself is valid base64 or hex.
   const spelled = canonical(value, shape.form);
   const same =
     spelled === written(bytes, shape.form) ||
     (shape.form === 'base64url' && spelled === bytes.toString('base64url'));
-  if (!same) throw new KeyturnError('key-shape', `${from} is not ${shape.form}`, { hint: sizeHint(shape) });
+  if (!same)
+    throw new KeyturnError('key-shape', `${from} is not valid ${shape.form}`, { hint: sizeHint(shape) });
   if (shape.bytes !== undefined && !shape.bytes.includes(bytes.length)) {
-    throw new KeyturnError('key-shape', `${from} is a key of ${bytes.length} bytes`, {
+    throw new KeyturnError('key-shape', `${from} is a ${bytes.length}-byte key`, {
       hint: sizeHint(shape),
     });
   }
@@ -87,30 +89,30 @@ function canonical(text: string, encoding: KeyEncoding): string {
   return encoding === 'base64url' ? text.replaceAll('+', '-').replaceAll('/', '_') : text;
 }
 
-/** A new random key of the shape. */
+/** Generates a random key of this shape. */
 export function generateKey(shape: KeyShape): Key {
   const bytes = randomBytes(shape.generate.bytes);
   const text = written(bytes, shape.generate.as);
   return shape.form === 'text' ? Key.fromText(text) : Key.fromBytes(bytes, text);
 }
 
-/** Node leaves the padding out of base64url, without which Python's decoder refuses it. */
+/** Node omits the padding of base64url; Python's decoder rejects it without. */
 function written(bytes: Buffer, encoding: KeyEncoding): string {
   const text = bytes.toString(encoding);
   return encoding === 'base64url' ? text.padEnd(4 * Math.ceil(bytes.length / 3), '=') : text;
 }
 
 /**
- * Makes a key durable (invariant 4): a new file of mode 0600, never an existing one, on disk with its folder entry,
- * read back and compared. What fails half-way is removed again.
+ * Makes a key durable (invariant 4): creates a file of mode 0600, never overwrites one, syncs file and folder, reads the
+ * file back and compares. If any step fails, the incomplete file is removed.
  *
- * @throws KeyturnError `key-file-differs` when the path exists, `key-file-unwritten` for everything else.
+ * @throws KeyturnError `key-file-differs` if the path exists, `key-file-unwritten` for any other failure.
  */
 export function writeKeyFile(path: string, key: Key): void {
   writeSecretFile(path, key.text, 'the new key');
 }
 
-/** As writeKeyFile, for whatever else must be kept beside the key. */
+/** Like writeKeyFile, for other secrets that must be kept with the key. */
 export function writeSecretFile(path: string, text: string, what: string): void {
   const fd = create(path, what);
   try {
@@ -121,11 +123,12 @@ export function writeSecretFile(path: string, text: string, what: string): void 
       closeSync(fd);
     }
     syncFolder(dirname(path));
-    if (!readFileSync(path).equals(Buffer.from(text, 'utf8'))) throw new Error('it reads back differently');
+    if (!readFileSync(path).equals(Buffer.from(text, 'utf8')))
+      throw new Error('the file does not read back as written');
   } catch (cause) {
-    // Ours for sure: it was created exclusively. A partial key left behind would be taken for the new key by the next run.
-    const left = remove(path) ? 'nothing is left there' : `remove ${path} before you try again`;
-    throw unwritten(path, what, cause, `${left}; choose a place on a local disk with --new-key-file`);
+    // The file is ours: it was created exclusively. The next run would take an incomplete file for the new key.
+    const left = remove(path) ? 'the incomplete file was removed' : `remove ${path} before you try again`;
+    throw unwritten(path, what, cause, `${left}; use --new-key-file to name a file on a local disk`);
   }
 }
 
@@ -138,20 +141,20 @@ function create(path: string, what: string): number {
       path,
       what,
       cause,
-      'name a file in an existing folder that this user may write, with --new-key-file',
+      'use --new-key-file to name a file in an existing folder that this user can write to',
     );
   }
 }
 
 function existing(path: string, cause: unknown): KeyturnError {
-  return new KeyturnError('key-file-differs', `${path} exists, and a key file is never overwritten`, {
+  return new KeyturnError('key-file-differs', `${path} already exists; key files are never overwritten`, {
     cause,
-    hint: 'name another file with --new-key-file, or move this one away',
+    hint: 'name another file with --new-key-file, or move this one',
   });
 }
 
 function unwritten(path: string, what: string, cause: unknown, hint: string): KeyturnError {
-  const message = `${what} could not be written to ${path}: ${reason(cause)}`;
+  const message = `cannot write ${what} to ${path}: ${reason(cause)}`;
   return new KeyturnError('key-file-unwritten', message, { cause, hint });
 }
 
@@ -184,21 +187,21 @@ function readBytes(path: string): { bytes: Buffer; stats: Stats } {
 
 function unread(path: string, cause: unknown): KeyturnError {
   if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENOTDIR') {
-    return new KeyturnError('key-file-missing', `there is no key file ${path}`, {
+    return new KeyturnError('key-file-missing', `key file ${path} not found`, {
       cause,
       hint: 'check the path',
     });
   }
-  return new KeyturnError('key-file-unreadable', `the key file ${path} cannot be read: ${reason(cause)}`, {
+  return new KeyturnError('key-file-unreadable', `cannot read the key file ${path}: ${reason(cause)}`, {
     cause,
-    hint: 'it must be a file that this user may read',
+    hint: 'it must be a file that this user can read',
   });
 }
 
-/** Undefined when the bytes are not UTF-8: what the decoder throws may quote them. */
+/** Undefined if the bytes are not UTF-8: the decoder's own error may quote them. */
 function decode(bytes: Buffer): string | undefined {
   try {
-    // ignoreBOM keeps a byte order mark in the text: whether it goes is the shape's to say.
+    // ignoreBOM keeps a byte order mark in the text: the shape decides whether it is stripped.
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     return undefined;
@@ -214,7 +217,7 @@ function trim(text: string, shape: KeyShape): string {
   return quoted ? value.slice(1, -1) : value;
 }
 
-/** n8n's `config` is the file that people take for the key file; as a text it would pass for a key. */
+/** People mistake n8n's `config` for a key file; its text would pass as a key. */
 function refuseConfig(text: string, path: string): void {
   if (!/^\s*\{/.test(text)) return;
   let value: unknown;
@@ -224,8 +227,8 @@ function refuseConfig(text: string, path: string): void {
     return;
   }
   if (typeof value === 'object' && value !== null && 'encryptionKey' in value) {
-    throw new KeyturnError('key-shape', `${path} is an application's configuration, not a key file`, {
-      hint: 'make a file that holds the value of encryptionKey and nothing else',
+    throw new KeyturnError('key-shape', `${path} is an application's configuration file, not a key file`, {
+      hint: 'create a file that contains the value of encryptionKey and nothing else',
     });
   }
 }
@@ -233,18 +236,18 @@ function refuseConfig(text: string, path: string): void {
 function openModes(path: string, stats: Stats): string[] {
   if (!stats.isFile() || process.platform === 'win32' || (stats.mode & 0o077) === 0) return [];
   const mode = (stats.mode & 0o777).toString(8).padStart(4, '0');
-  return [`${path} is open to other users (mode ${mode}); chmod 600 it`];
+  return [`${path} is accessible to other users (mode ${mode}); run chmod 600 on it`];
 }
 
 function oddities(path: string, text: string): string[] {
   return /[\r\n]/.test(text)
-    ? [`${path} holds more than one line; all of them together are taken as the key`]
+    ? [`${path} contains more than one line; all lines together are used as the key`]
     : [];
 }
 
 function sizeHint(shape: KeyShape): string {
   const sizes = shape.bytes === undefined ? '' : ` of ${shape.bytes.join(' or ')} bytes`;
-  return `expected a key${sizes}, written in ${shape.form}`;
+  return `expected a key${sizes}, encoded as ${shape.form}`;
 }
 
 function codeOf(error: unknown): string | undefined {
@@ -255,10 +258,10 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EISDIR: 'it is a folder',
-  ENOENT: 'there is no such folder',
-  ENOTDIR: 'there is no such folder',
+  ENOENT: 'the folder does not exist',
+  ENOTDIR: 'the folder does not exist',
   ENOSPC: 'the disk is full',
-  EDQUOT: 'the quota is used up',
+  EDQUOT: 'the disk quota is exceeded',
   EROFS: 'the file system is read-only',
 };
 

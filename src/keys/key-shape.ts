@@ -1,13 +1,16 @@
-/** base64url: the alphabet of RFC 4648, section 5; with padding, as Fernet has it. It is read without padding, and in the standard alphabet, too. */
+/**
+ * base64url: the alphabet of RFC 4648, section 5. Written with padding, as Fernet does; read with or without it, and in
+ * the standard alphabet too.
+ */
 export type KeyEncoding = 'base64' | 'base64url' | 'hex';
 
-/** What a system's master key looks like; a job file says it (its `key`). */
+/** What a system's master key looks like; the field `key` of a job file. */
 export interface KeyShape {
-  /** How the key is written: the key is that very text, or the bytes that it encodes. */
+  /** How the key is written. `text`: the key is the text itself; otherwise the bytes that it encodes. */
   readonly form: 'text' | KeyEncoding;
-  /** What the application itself strips: nothing, white space around, or that and then one pair of quotes. */
+  /** What the application itself strips: nothing, surrounding white space, or that and then one pair of quotes. */
   readonly trim: 'none' | 'space' | 'quotes';
-  /** Allowed lengths of the bytes; default any. */
+  /** Allowed lengths in bytes; default: any. */
   readonly bytes?: readonly number[] | undefined;
   readonly generate: { readonly bytes: number; readonly as: KeyEncoding };
 }

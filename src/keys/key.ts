@@ -1,7 +1,7 @@
 import { scryptSync, timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
 
-/** A key on its way between two threads of one process, and nowhere else. */
+/** A key in transit between two threads of one process; never sent anywhere else. */
 export interface SentKey {
   readonly bytes: Uint8Array;
   readonly isText: boolean;
@@ -10,13 +10,13 @@ export interface SentKey {
 }
 
 /**
- * An encryption key that refuses to print or serialise itself: whatever formats it sees `[key <id>]`.
- * `text` is what the application's configuration holds; `bytes` are the raw key, or the UTF-8 of a text key.
+ * An encryption key that does not print or serialise itself: whatever formats it gets `[key <id>]`.
+ * `text` is the form in the application's configuration; `bytes` are the raw key, or the UTF-8 of a text key.
  */
 export class Key {
   readonly #bytes: Buffer;
   readonly #text: string | undefined;
-  /** Whether the key is a text of the application's own, rather than raw bytes. */
+  /** Whether the application uses the key as text rather than as raw bytes. */
   readonly isText: boolean;
   #id: string | undefined;
 
@@ -45,14 +45,14 @@ export class Key {
     return this.#bytes;
   }
 
-  /** The text form; of a raw key, what it was written as, else its base64. */
+  /** The text form. For a raw key: as it was written, or its base64. */
   get text(): string {
     return this.#text ?? this.#bytes.toString('base64');
   }
 
   /**
    * Public fingerprint, safe to log: first 8 bytes, hex, of scrypt(bytes, `keyturn/key-id/v1`, N=2^15, r=8, p=1).
-   * Slow on purpose (about 80 ms): some systems use human-chosen keys. Computed at first use, then kept.
+   * Deliberately slow (about 80 ms): some systems use keys that people choose. Computed on first use, then kept.
    */
   get id(): string {
     this.#id ??= scryptSync(this.#bytes, 'keyturn/key-id/v1', 8, {
@@ -64,7 +64,7 @@ export class Key {
     return this.#id;
   }
 
-  /** For another thread of this process, which need not compute the id again. */
+  /** For another thread of this process. The id goes with it, so that it is not computed again. */
   sent(): SentKey {
     return { bytes: this.#bytes, isText: this.isText, text: this.#text, id: this.id };
   }

@@ -2,10 +2,10 @@ import { KeyturnError } from '../error.ts';
 import type { Key } from './key.ts';
 
 /**
- * The keys that one state of the application reads with: before a run, or after it.
- * `primary` is the master key; `named` are keys that a job finds in the database (n8n: `legacy`, `data:<id>`).
+ * The keys with which one state of the application, before or after a run, reads its values.
+ * `primary` is the master key; the named keys are found in the database as the job says (n8n: `legacy`, `data:<id>`).
  *
- * Laws: immutable; a name is given once and is not empty; no named key is empty.
+ * A keyring is immutable; names are unique and not empty; no named key is empty.
  */
 export class Keyring {
   readonly primary: Key;
@@ -15,8 +15,8 @@ export class Keyring {
     const map = new Map<string, Key>();
     for (const [name, key] of named) {
       if (name === '' || map.has(name)) {
-        throw new KeyturnError('source-key', `the key "${name}" is found more than once`, {
-          hint: 'a job names every source key once; look at its sourceKeys',
+        throw new KeyturnError('source-key', `found more than one key named "${name}"`, {
+          hint: 'each source key of a job needs a name of its own; check sourceKeys in the job file',
         });
       }
       if (key.bytes.length === 0) throw new KeyturnError('source-key', `the key "${name}" is empty`);
@@ -35,8 +35,8 @@ export class Keyring {
   }
 
   /**
-   * Whether values sealed with this very key stay readable in this ring. A text and raw bytes are two keys even when
-   * their bytes agree: they are used in different places.
+   * Whether values that were sealed with this key can be read with this ring. A text key and a raw key differ even if
+   * their bytes are equal: they are used in different places.
    */
   holds(key: Key): boolean {
     const same = (held: Key): boolean => held.isText === key.isText && held.equals(key);

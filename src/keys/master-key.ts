@@ -10,12 +10,12 @@ export interface CurrentKeySources {
   readonly file?: string | undefined;
   /** The value of KEYTURN_CURRENT_MASTER_KEY; empty counts as unset. */
   readonly env?: string | undefined;
-  /** Asks without echo; undefined without a terminal. */
+  /** Prompts without echo; undefined without a terminal. */
   readonly prompt?: (() => Promise<string>) | undefined;
 }
 
 /**
- * The old key, from the first source that is there; a source that is there but wrong is an error, never passed over.
+ * The old key, from the first source that is given. A source that is given but wrong is an error: the next one is not tried.
  *
  * @throws KeyturnError `no-current-key`, and what readKeyFile and parseKey throw.
  */
@@ -24,10 +24,11 @@ export async function currentKey(sources: CurrentKeySources, shape: KeyShape): P
   if (file !== undefined) return readKeyFile(file, shape);
   if (env !== undefined && env !== '')
     return { key: parseKey(env, shape, 'KEYTURN_CURRENT_MASTER_KEY'), warnings: [] };
-  if (prompt !== undefined) return { key: parseKey(await prompt(), shape, 'the key typed in'), warnings: [] };
+  if (prompt !== undefined)
+    return { key: parseKey(await prompt(), shape, 'the key that was entered'), warnings: [] };
   throw new KeyturnError(
     'no-current-key',
-    'the current master key is needed, and there is no terminal to ask for it',
+    'no current master key given, and there is no terminal to ask for it',
     {
       hint: 'use --current-key-file FILE or set KEYTURN_CURRENT_MASTER_KEY',
     },
@@ -40,29 +41,29 @@ export interface NewKeySources {
   /** The value of --masterKey (already read from stdin when it was `-`). */
   readonly masterKey?: string | undefined;
   readonly current: Key;
-  /** Key id that the unfinished run rotates to. */
+  /** Id of the key to which the unfinished run rotates. */
   readonly unfinished?: string | undefined;
-  /** Ids of keys that earlier runs have retired. */
+  /** Ids of the keys that earlier runs retired. */
   readonly retired: readonly string[];
-  /** For the default file on a terminal, `<folder>/<name>-<key id>.masterkey`; undefined without a terminal. */
+  /** With a terminal, the default file is `<folder>/<name>-<key id>.masterkey`; undefined without one. */
   readonly terminal?: { readonly folder: string; readonly name: string } | undefined;
 }
 
-/** Nothing is written yet: the caller writes the file (writeKeyFile) just before the first change. */
+/** The file is not written yet: that is done (writeKeyFile) just before the first change. */
 export interface NewKeyPlan {
   readonly key: Key;
   /** Absolute. */
   readonly path: string;
-  /** False: the file is there and holds this key. */
+  /** False: the file exists and contains this key. */
   readonly mustWrite: boolean;
   readonly warnings: readonly string[];
 }
 
 /**
- * The new key and the file that keeps it. A file that exists is the new key.
+ * The new key and its file. If the file exists, it contains the new key.
  *
- * @throws KeyturnError `bad-option` (no file named, no terminal), `key-file-differs` (from --masterKey),
- * `other-keys` (not the unfinished run's), `key-retired`, `same-key`, and what readKeyFile and parseKey throw.
+ * @throws KeyturnError `bad-option` (no file named and no terminal), `key-file-differs` (from --masterKey),
+ * `other-keys` (not the key of the unfinished run), `key-retired`, `same-key`, and what readKeyFile and parseKey throw.
  */
 export function newKey(sources: NewKeySources, shape: KeyShape): NewKeyPlan {
   const { masterKey, unfinished } = sources;
@@ -75,12 +76,12 @@ export function newKey(sources: NewKeySources, shape: KeyShape): NewKeyPlan {
   return plan;
 }
 
-/** An unfinished run's default file carries the id of its key, so that it is found again. */
+/** The default file name contains the id of the key, so that an unfinished run finds its key again. */
 function pathOf({ file, terminal }: NewKeySources, id: string): string {
   if (file !== undefined) return resolve(file);
   if (terminal !== undefined) return resolve(terminal.folder, `${terminal.name}-${id}.masterkey`);
-  throw new KeyturnError('bad-option', 'without a terminal --new-key-file is required', {
-    hint: 'name a file that outlives this process: the working folder of a container dies with it',
+  throw new KeyturnError('bad-option', '--new-key-file is required without a terminal', {
+    hint: 'name a file that outlives this process: the working folder of a container is lost with it',
   });
 }
 
@@ -89,9 +90,9 @@ function taken(path: string, given: Key | undefined, shape: KeyShape): NewKeyPla
   if (given !== undefined && !given.equals(key)) {
     throw new KeyturnError(
       'key-file-differs',
-      `${path} holds another key (${key.id}) than --masterKey (${given.id})`,
+      `the key in ${path} (${key.id}) is not the key given with --masterKey (${given.id})`,
       {
-        hint: 'leave out one of the two, or name another file',
+        hint: 'omit one of the two, or name another file',
         facts: { path, fileKeyId: key.id, keyId: given.id },
       },
     );
@@ -101,36 +102,32 @@ function taken(path: string, given: Key | undefined, shape: KeyShape): NewKeyPla
 
 function planned(path: string, candidate: Key | undefined, unfinished: string | undefined): NewKeyPlan {
   if (candidate !== undefined) return { key: candidate, path, mustWrite: true, warnings: [] };
-  throw otherKeys(unfinished ?? '', `there is no key file ${path}`);
+  throw otherKeys(unfinished ?? '', `key file ${path} not found`);
 }
 
 function refuse({ key, path, mustWrite }: NewKeyPlan, { current, unfinished, retired }: NewKeySources): void {
   const source = mustWrite ? '--masterKey' : path;
   if (key.equals(current)) {
     throw new KeyturnError('same-key', 'the new key is the current key', {
-      hint: 'name a file that does not exist yet, and a key is generated',
+      hint: 'name a file that does not exist yet, and keyturn generates a key',
       facts: { keyId: key.id },
     });
   }
   if (unfinished !== undefined) {
-    if (key.id !== unfinished) throw otherKeys(unfinished, `${source} holds the key ${key.id}`);
+    if (key.id !== unfinished) throw otherKeys(unfinished, `${source} contains key ${key.id}`);
     return;
   }
   if (retired.includes(key.id)) {
-    throw new KeyturnError(
-      'key-retired',
-      `${source} holds the key ${key.id}, which an earlier run has retired`,
-      {
-        hint: 'a retired key may be known to others; name a file that does not exist yet, and a key is generated',
-        facts: { keyId: key.id },
-      },
-    );
+    throw new KeyturnError('key-retired', `${source} contains key ${key.id}, which an earlier run retired`, {
+      hint: 'others may know a retired key; name a file that does not exist yet, and keyturn generates a key',
+      facts: { keyId: key.id },
+    });
   }
 }
 
 function otherKeys(unfinished: string, found: string): KeyturnError {
-  return new KeyturnError('other-keys', `the unfinished run rotates to the key ${unfinished}, but ${found}`, {
-    hint: `give the file of the key ${unfinished} with --new-key-file`,
+  return new KeyturnError('other-keys', `the unfinished run rotates to key ${unfinished}, but ${found}`, {
+    hint: `use --new-key-file to name the file of key ${unfinished}`,
     facts: { keyId: unfinished },
   });
 }

@@ -74,7 +74,7 @@ describe('the current key', () => {
     const unsaid = ['--job', 'n8n', '--database', folder.url, '--new-key-file', 'new.key'];
     await refusesRotation(folder, unsaid, {
       code: 'no-current-key',
-      message: /is needed/,
+      message: /no current master key given/,
       hint: /--current-key-file/,
     });
   });
@@ -84,7 +84,7 @@ describe('the current key', () => {
     const { code, stderr } = await keyturn(['rotate', ...folder.rotation, '--dry-run'], { cwd: folder.path });
     expect(code).toBe(0);
     expect(stderr).toMatch(
-      /^keyturn: warning: .*old\.key is open to other users \(mode 0644\); chmod 600 it$/m,
+      /^keyturn: warning: .*old\.key is accessible to other users \(mode 0644\); run chmod 600 on it$/m,
     );
   });
 });
@@ -105,7 +105,7 @@ describe('the new key', () => {
     writeFileSync(folder.file('new.key'), 'one', { mode: 0o600 });
     await refusesRotation(folder, [...folder.rotation, '--masterKey', 'two'], {
       code: 'key-file-differs',
-      message: /holds another key/,
+      message: /is not the key given with --masterKey/,
     });
     expect(folder.read('new.key')).toBe('one');
   });
@@ -124,7 +124,7 @@ describe('the new key', () => {
       '--new-key-file',
       'old.key',
     ];
-    await refusesRotation(folder, back, { code: 'key-retired', message: /an earlier run has retired/ });
+    await refusesRotation(folder, back, { code: 'key-retired', message: /an earlier run retired/ });
   });
 
   test('has no file, or one that cannot be made', async () => {
@@ -132,7 +132,7 @@ describe('the new key', () => {
     await refusesRotation(folder, unsaid, { code: 'bad-option', message: /--new-key-file is required/ });
     await refusesRotation(folder, withOption(folder, '--new-key-file', 'no/such/folder/new.key'), {
       code: 'key-file-unwritten',
-      message: /there is no such folder/,
+      message: /the folder does not exist/,
     });
   });
 });

@@ -94,7 +94,7 @@ test('a key that is no Fernet key is refused before anything else', async () => 
   for (const text of [
     Buffer.alloc(31).toString('base64url'),
     `${oldKey.slice(0, -1)}==`,
-    oldKey.replace('-', '+'),
+    oldKey.replace('-', '*'),
   ]) {
     writeFileSync(key, text);
     const planned = await keyturn([
@@ -108,7 +108,7 @@ test('a key that is no Fernet key is refused before anything else', async () => 
     ]);
     expect(planned).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('expected a key of 32 bytes, written in base64url'),
+      stderr: expect.stringContaining('expected a key of 32 bytes, encoded as base64url'),
     });
     expect(planned.stderr).not.toContain(text);
   }

@@ -113,7 +113,7 @@ test('an unfinished run refuses other keys and names those it wants', async () =
   ]) {
     const { code, stderr } = await keyturn(args, { cwd: of.path });
     expect(code).toBe(2);
-    expect(stderr).toContain(`give the file of the key ${to.id} with --new-key-file`);
+    expect(stderr).toContain(`use --new-key-file to name the file of key ${to.id}`);
   }
   for (const args of [
     ['rotate', ...of.rotation, '--dry-run'],

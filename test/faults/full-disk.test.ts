@@ -66,7 +66,7 @@ describe('without room for a byte', () => {
     const { all } = rotation(dir, place, many.instanceKey);
     const refused = await keyturn(['rotate', ...all], { cwd: dir, ...noRoom });
     expect(refused).toMatchObject({ code: 2 });
-    expect(refused.stderr).toMatch(/the new key could not be written to .*new\.masterkey: /);
+    expect(refused.stderr).toMatch(/cannot write the new key to .*new\.masterkey: /);
     expect(existsSync(join(dir, 'new.masterkey'))).toBe(false);
     expect(await expectMany(place, many.instanceKey, many)).toEqual([]);
     expect(await keyturnTables()).toEqual([]);
@@ -99,7 +99,7 @@ onADisk('on a disk that is full', () => {
     disk.fill();
     const refused = await keyturn(['rotate', ...all], { cwd: dir });
     expect(refused).toMatchObject({ code: 2 });
-    expect(refused.stderr).toMatch(/the new key could not be written to .*new\.masterkey: the disk is full/);
+    expect(refused.stderr).toMatch(/cannot write the new key to .*new\.masterkey: the disk is full/);
     expect(readdirSync(disk.path)).toEqual(['filler']);
     expect(await keyturnTables()).toEqual([]);
   });
@@ -109,7 +109,7 @@ onADisk('on a disk that is full', () => {
     disk.fill(4_096);
     const refused = await keyturn(['rotate', ...all], { cwd: dir });
     expect(refused).toMatchObject({ code: 2 });
-    expect(refused.stderr).toMatch(/the derived secrets could not be written to .*: the disk is full/);
+    expect(refused.stderr).toMatch(/cannot write the derived secrets to .*: the disk is full/);
     expect(readdirSync(disk.path).sort()).toEqual(['filler', 'new.masterkey']);
     expect(await keyturnTables()).toEqual([]);
     const key = readFileSync(join(disk.path, 'new.masterkey'), 'utf8').trim();

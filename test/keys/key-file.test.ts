@@ -155,7 +155,7 @@ describe('reading a key file', () => {
     const { key, warnings } = readKeyFile(stored(secret, mode), n8n);
     expect(key.text).toBe(secret);
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toContain(`${path} is open to other users (mode 0${mode.toString(8)})`);
+    expect(warnings[0]).toContain(`${path} is accessible to other users (mode 0${mode.toString(8)})`);
   });
 
   test.each([0o600, 0o400])('mode %o is none', (mode) => {
@@ -250,7 +250,7 @@ describe('writing a key file', () => {
   test('a folder that is not there is told', () => {
     const error = refusal(() => writeKeyFile(join(folder, 'no', 'key'), key));
     expect(error.code).toBe('key-file-unwritten');
-    expect(error.message).toContain('there is no such folder');
+    expect(error.message).toContain('the folder does not exist');
   });
 });
 
@@ -287,7 +287,7 @@ describe('a disk that fails', () => {
     [
       'reads back something else',
       { readFileSync: (() => Buffer.from('other')) as unknown as typeof readFileSync },
-      'reads back differently',
+      'does not read back as written',
     ],
   ])('and %s leaves no partial key', async (_how, fault, reason) => {
     const write = await withFaultyDisk(fault);
