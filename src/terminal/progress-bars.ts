@@ -1,6 +1,6 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import type { Progress } from '../rotation/coordinator.ts';
-import { duration, Pace } from './pace.ts';
+import { duration, Pace } from './speed.ts';
 import { type ProgressView, stageOf, targetsOf } from './progress-view.ts';
 
 /** One line per target, on a terminal. */

@@ -1,5 +1,5 @@
 import type { Progress } from '../rotation/coordinator.ts';
-import { duration, Pace } from './pace.ts';
+import { duration, Pace } from './speed.ts';
 import { type ProgressView, stageOf, targetsOf } from './progress-view.ts';
 
 const everyMs = 10_000;
