@@ -1,22 +1,22 @@
 #!/usr/bin/env node
 import { availableParallelism, userInfo } from 'node:os';
-import type { Context, Outcome } from './commands/command.ts';
+import type { Context } from './commands/command.ts';
 import { type Chosen, parseCommandLine } from './commands/command-line.ts';
 import { failureOf } from './commands/steps/failure.ts';
 import { toolVersion, workerEntry } from './installation.ts';
 import { Console } from './terminal/console.ts';
 import { type LogLevel, openLog } from './terminal/log.ts';
 
-/** Composition root: the environment, signals and the exit code are read and set here, and nowhere else. */
+/** The environment, the signals and the exit code are read and set here, and nowhere else. */
 const version = toolVersion();
-const terminal = new Console(process, speaksUnicode());
+const terminal = new Console(process, showsUnicode());
 const stop = new AbortController();
 
-// Whoever reads the output may leave (`| head`): what was done is done, and the exit code tells it.
+// The reader of the output may go away (`| head`). The run goes on, and the exit code shows its result.
 for (const output of [process.stdout, process.stderr]) output.on('error', ignoreClosedPipe);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => heed(signal));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopOn(signal));
 process.exitCode = await main(process.argv.slice(2));
-// A question or an input that was left alone must not keep the process.
+// An unanswered question or an open stdin must not keep the process alive.
 process.stdin.unref?.();
 
 function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
@@ -50,16 +50,15 @@ async function run({ command, args }: Chosen): Promise<number> {
     cores: availableParallelism(),
   };
   try {
-    const outcome: Outcome = await command.run(context, args as never);
-    const { document, text } = outcome;
-    if (!json) terminal.out(text);
+    const { document, text, exitCode } = await command.run(context, args as never);
+    if (!json) terminal.print(text);
     else if (document !== null) terminal.out(`${JSON.stringify(document, null, 2)}\n`);
-    log.info({ exitCode: outcome.exitCode }, 'done');
-    return outcome.exitCode;
+    log.info({ exitCode }, 'done');
+    return exitCode;
   } catch (error) {
-    const { error: told, trace } = failureOf(error);
-    log.error({ code: told.code, facts: told.facts }, told.message);
-    log.debug({ trace }, 'where');
+    const { error: reported, trace } = failureOf(error);
+    log.error({ code: reported.code, facts: reported.facts }, reported.message);
+    log.debug({ trace }, 'stack traces');
     return fail(error, json);
   }
 }
@@ -72,12 +71,10 @@ function fail(thrown: unknown, json: boolean): number {
   return exitCode;
 }
 
-/** The first signal asks; the second leaves at once, and the chunks in flight are rolled back by their database. */
-function heed(signal: NodeJS.Signals): void {
+/** The first signal asks to stop. The second exits at once: the database rolls back the chunks in flight. */
+function stopOn(signal: NodeJS.Signals): void {
   if (stop.signal.aborted) process.exit(3);
-  terminal.say(
-    `keyturn: ${signal}: stopping, once what is in flight is finished; a second signal leaves at once`,
-  );
+  terminal.say(`keyturn: ${signal}: stopping after the chunks in flight; a second signal stops immediately`);
   stop.abort(signal);
 }
 
@@ -89,7 +86,7 @@ function loginName(): string {
   }
 }
 
-function speaksUnicode(): boolean {
+function showsUnicode(): boolean {
   const { LC_ALL, LC_CTYPE, LANG } = process.env;
   return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || '');
 }

@@ -6,14 +6,14 @@ import { commands } from './registry.ts';
 
 const widest = 120;
 
-/** The command that was asked for, with its arguments. */
+/** The command that was given, with its arguments. */
 export interface Chosen {
   readonly command: Command;
   readonly args: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Parses a command line. Null: it asked for help, the version or shell completion, which is on stdout by now.
+ * Parses a command line. Returns null for help, the version or shell completion, which yargs has printed to stdout.
  *
  * @throws KeyturnError `bad-option`.
  */
@@ -30,16 +30,16 @@ export async function parseCommandLine(
     .detectLocale(false)
     .wrap(Math.min(columns, widest))
     .version(version)
-    .completion('completion', 'a script for shell completion')
+    .completion('completion', 'print a script for shell completion')
     .strict()
-    .demandCommand(1, 1, 'which command is not said', 'one command at a time')
+    .demandCommand(1, 1, 'no command given', 'more than one command given')
     .exitProcess(false)
     .showHelpOnFail(false)
     .fail((message, error) => {
       throw refused(message || error.message, words);
     })
     .epilogue(
-      'keyturn <command> --help tells more. Exit codes: 0 done and verified, 1 unexpected, 2 refused and nothing touched, 3 incomplete and resumable or finished with exceptions, 4 another run holds the lock, 5 verification failed.',
+      'keyturn <command> --help shows the options of a command. Exit codes: 0 done and verified, 1 unexpected error, 2 refused and nothing changed, 3 incomplete and resumable or finished with exceptions, 4 another run holds the lock, 5 verification failed.',
     );
   for (const [name, group] of grouped(commands)) {
     const [only] = group;
@@ -56,7 +56,7 @@ export async function parseCommandLine(
   return found ?? null;
 }
 
-/** By the first word of their names. */
+/** Commands by the first word of their names. */
 function grouped(all: readonly Command[]): Map<string, Command[]> {
   const groups = new Map<string, Command[]>();
   for (const command of all) {
@@ -72,7 +72,12 @@ function addGroup(parser: Argv, name: string, group: readonly Command[], chosen:
     group.forEach((command, i) => {
       add(inner, [names[i] ?? ''], command, chosen);
     });
-    inner.demandCommand(1, 1, `keyturn ${name} takes one of ${names.join(', ')}`, 'one command at a time');
+    inner.demandCommand(
+      1,
+      1,
+      `keyturn ${name} requires a subcommand: ${names.join(' or ')}`,
+      'more than one command given',
+    );
   });
 }
 
@@ -91,11 +96,11 @@ function add(parser: Argv, words: readonly string[], command: Command, chosen: C
   );
 }
 
-/** yargs makes a list of an option that is given twice; which of the two was meant is not ours to guess. */
+/** yargs turns an option that is given twice into a list. keyturn does not guess which of the two was meant. */
 function refuseRepeated({ command, args }: Chosen): void {
   for (const [name, option] of Object.entries({ ...command.options, ...commonOptions })) {
     if (!Array.isArray(args[name]) || ('array' in option && option.array === true)) continue;
-    throw new KeyturnError('bad-option', `--${name} is given more than once`, { hint: 'give it once' });
+    throw new KeyturnError('bad-option', `--${name} is given more than once`, { hint: 'give it only once' });
   }
 }
 
@@ -106,7 +111,7 @@ function refused(message: string, words: readonly string[]): KeyturnError {
     'bad-option',
     message.replace(/\s*\n\s*/g, ' ').replace(/^./, (first) => first.toLowerCase()),
     {
-      hint: known ? `keyturn ${named} --help lists its options` : 'keyturn --help lists the commands',
+      hint: known ? `keyturn ${named} --help shows its options` : 'keyturn --help shows the commands',
     },
   );
 }

@@ -2,14 +2,14 @@ import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs';
 import type { Logger } from '../terminal/log.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 
-/** What a command is given by the composition root: nothing below reads the process itself. */
+/** What cli.ts gives to a command. Nothing below cli.ts reads the process itself. */
 export interface Context {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly terminal: Terminal;
   readonly log: Logger;
-  /** Asks to stop; its reason is the name of the system's signal. */
+  /** Aborted when the user asks to stop; its reason is the name of the signal, such as SIGINT. */
   readonly signal: AbortSignal;
-  /** Module that a worker thread runs. */
+  /** The module that a worker thread runs. */
   readonly workerEntry: URL;
   readonly toolVersion: string;
   readonly folder: string;
@@ -17,37 +17,40 @@ export interface Context {
   readonly cores: number;
 }
 
-/** How a command ended; what made it refuse or fail is thrown. */
-export interface Outcome {
+/** The result of a command that was not refused and did not fail; those throw. */
+export interface CommandResult {
   readonly exitCode: 0 | 3 | 5;
-  /** For --json: plain data; null: everything was told already. */
+  /** Plain data for --json. Null: everything is printed already. */
   readonly document: object | null;
-  /** For people, on stdout. */
+  /** Text for people, on stdout. */
   readonly text: string;
 }
 
+/** Until the two commands that rotate are moved. */
+export type Outcome = CommandResult;
+
 export type OptionTable = Readonly<Record<string, Options>>;
-/** Of a command with these options; an option in kebab-case is there in camelCase too. */
+/** The arguments of a command with these options. yargs gives an option in kebab-case in camelCase too. */
 export type Arguments<O extends OptionTable> = ArgumentsCamelCase<InferredOptionTypes<O>>;
 
-/** A command whose options were checked, ready to be called. */
+/** A command of the command line. */
 export interface Command {
   readonly words: readonly string[];
   readonly describe: string;
-  /** What each argument is, and one worked example. */
+  /** What to know before using the command, and one example. */
   readonly epilogue: string;
   readonly options: OptionTable;
-  readonly run: (context: Context, args: never) => Promise<Outcome>;
+  readonly run: (context: Context, args: never) => Promise<CommandResult>;
 }
 
-/** Ties the arguments' types to the options of the same command. */
+/** Derives the type of the arguments from the options of the same command. */
 export function defineCommand<const O extends OptionTable>(command: {
-  /** The first is the name, the others are aliases. */
+  /** The name, then its aliases. */
   readonly words: readonly string[];
   readonly describe: string;
   readonly epilogue: string;
   readonly options: O;
-  readonly run: (context: Context, args: Arguments<O>) => Promise<Outcome>;
+  readonly run: (context: Context, args: Arguments<O>) => Promise<CommandResult>;
 }): Command {
   return command;
 }

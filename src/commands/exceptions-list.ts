@@ -10,7 +10,7 @@ const page = 500;
 
 export const exceptionsList = defineCommand({
   words: ['exceptions list'],
-  describe: 'values that could not be rotated: where they are and why',
+  describe: 'list the values that could not be rotated, and why',
   epilogue: `Example:
   keyturn exceptions list --database sqlite:database.sqlite`,
   options: { ...databaseOptions, ...runOptions },
@@ -26,7 +26,7 @@ export const exceptionsList = defineCommand({
         if (args.json === true) all.push(...found);
         else
           for (const { target, ...rest } of found)
-            context.terminal.out(`${exceptionLine({ table: target, ...rest })}\n`);
+            context.terminal.print(`${exceptionLine({ table: target, ...rest })}\n`);
         if (found.length < page) break;
       }
       const exceptions = all.map(({ target, rowId, field, path, reason, at }) => ({

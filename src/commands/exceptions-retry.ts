@@ -20,8 +20,8 @@ import { withDatabase, withRunLock } from './steps/opened.ts';
 
 export const exceptionsRetry = defineCommand({
   words: ['exceptions retry'],
-  describe: 'try the exceptions of a finished run again, after they were mended',
-  epilogue: `Needs both keys of that run. An unfinished run takes its exceptions up with keyturn resume.
+  describe: 'retry the exceptions of a finished run after their cause is fixed',
+  epilogue: `Needs both keys of that run. For an unfinished run, keyturn resume retries the exceptions.
 
 Example:
   keyturn exceptions retry --database sqlite:database.sqlite \\
@@ -57,7 +57,7 @@ function assertRetriable({ id, state }: Run): void {
     'run-state',
     finished ? `run ${id} has no exceptions` : `run ${id} is not finished (${state})`,
     {
-      hint: finished ? 'there is nothing to retry' : 'keyturn resume takes its exceptions up again',
+      hint: finished ? 'there is nothing to retry' : 'use keyturn resume, which retries its exceptions',
     },
   );
 }

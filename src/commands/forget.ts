@@ -5,23 +5,23 @@ import { dropCheckpointTables } from '../checkpoint/schema.ts';
 import { KeyturnError } from '../error.ts';
 import { count } from '../report/count.ts';
 import { defineCommand } from './command.ts';
-import { databaseOptions } from './options/options.ts';
+import { databaseOptions, groups } from './options/options.ts';
 import { askConsent, assertConsent } from './steps/consent.ts';
 import { withDatabase, withRunLock } from './steps/opened.ts';
 
 const lost =
-  'the digests that later verifications compare with, the source keys kept wrapped, the lists of exceptions, and the history (also which keys were retired)';
+  'the digests that later verifications compare with, the wrapped source keys, the lists of exceptions, and the history (including which keys are retired)';
 
 export const forget = defineCommand({
   words: ['forget'],
-  describe: "drop keyturn's tables of finished runs, after their reports were written",
-  epilogue: `What is lost: ${lost}.
+  describe: "drop keyturn's tables of finished runs after their reports are written",
+  epilogue: `This deletes ${lost}.
 
 Example:
   keyturn forget --database sqlite:database.sqlite --yes`,
   options: {
     ...databaseOptions,
-    yes: { type: 'boolean', group: 'Consent (asked for on a terminal):', describe: "drop keyturn's tables" },
+    yes: { type: 'boolean', group: groups.consent, describe: "drop keyturn's tables" },
   },
   async run(context, args) {
     assertConsent(context, [{ flag: '--yes', given: args.yes }]);
@@ -32,8 +32,8 @@ Example:
           return { exitCode: 0, document: { forgotten: [] }, text: `there is no run in ${database.place}\n` };
         }
         await assertForgettable(runs, new RunTable(database.knex));
-        context.terminal.say(`this forgets ${lost}`);
-        const question = `Drop keyturn's tables, with ${count(runs.length, 'run')}?`;
+        context.terminal.say(`this deletes ${lost}`);
+        const question = `Drop keyturn's tables with ${count(runs.length, 'run')}?`;
         await askConsent(context, [{ flag: '--yes', given: args.yes, question }]);
         await dropCheckpointTables(database.knex);
         const forgotten = runs.map(({ id }) => id);
@@ -48,7 +48,7 @@ async function assertForgettable(runs: readonly Run[], table: RunTable): Promise
   if (unfinished !== undefined) {
     throw new KeyturnError(
       'run-unfinished',
-      `run ${unfinished.id} is unfinished (${unfinished.state}): its tables are what it goes on from`,
+      `run ${unfinished.id} is unfinished (${unfinished.state}): it needs its tables to continue`,
       {
         hint: 'finish it with keyturn resume',
         facts: { run: unfinished.id },
@@ -57,8 +57,8 @@ async function assertForgettable(runs: readonly Run[], table: RunTable): Promise
   }
   for (const { id } of runs) {
     if ((await table.events(id)).some(({ event }) => event === 'reported')) continue;
-    throw new KeyturnError('run-state', `no report of run ${id} was written yet`, {
-      hint: `write it first: keyturn report --run ${id}`,
+    throw new KeyturnError('run-state', `run ${id} has no written report yet`, {
+      hint: `write it first with keyturn report --run ${id}`,
       facts: { run: id },
     });
   }

@@ -12,13 +12,14 @@ import { Keyring } from '../keys/keyring.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { windowLengthMs } from '../rotation/window.ts';
-import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
+import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
 import { attachmentsFolder, attachmentsOptions } from './options/attachments.ts';
 import {
   count,
   currentKeyOptions,
   databaseOptions,
   decideOptions,
+  groups,
   jobOptions,
   workerOptions,
 } from './options/options.ts';
@@ -41,8 +42,8 @@ const options = {
   ...windowOptions,
   'sample-writes': {
     type: 'boolean',
-    group: 'How to run it:',
-    describe: 'write one chunk per target in a transaction that is rolled back, and take its time',
+    group: groups.execution,
+    describe: 'measure the write rate: write one chunk per target in a transaction that is rolled back',
   },
 } as const;
 
@@ -50,8 +51,8 @@ type Given = Arguments<typeof options>;
 
 export const plan = defineCommand({
   words: ['plan'],
-  describe: 'targets, counts, column widths, estimated time and growth; changes nothing',
-  epilogue: `With the current key it also finds ciphertext that the job does not declare, tells whether a rotation would be refused, and estimates by a sample how long one takes and what it adds.
+  describe: 'show targets, row counts, column widths, estimated time and growth; changes nothing',
+  epilogue: `With the current key, plan also finds ciphertext that the job does not declare, shows whether a rotation would be refused, and estimates its time and growth from a sample.
 
 Example:
   keyturn plan --job n8n --database sqlite:database.sqlite --current-key-file old.key`,
@@ -65,38 +66,38 @@ Example:
         context.signal,
         database
           .catalog()
-          .then((catalog) => lookAt(context, database, catalog, fitJob(loaded, catalog, args), args)),
+          .then((catalog) => planWith(context, database, catalog, fitJob(loaded, catalog, args), args)),
       ),
     );
   },
 });
 
-async function lookAt(
+async function planWith(
   context: Context,
   database: Database,
   catalog: readonly Table[],
   fitted: Job,
   args: Given,
-): Promise<Outcome> {
-  const looked = await findings(context, database, catalog, fitted, args);
-  const { inventory, warnings, refusal } = looked;
-  const job = looked.found?.job ?? fitted;
+): Promise<CommandResult> {
+  const survey = await surveyOf(context, database, catalog, fitted, args);
+  const { inventory, warnings, refusal } = survey;
+  const job = survey.found?.job ?? fitted;
   const widths = await withLongest(
     database,
-    looked.found?.widths ?? (await widthsOf(database, catalog, job, new Keyring(generateKey(job.key)))),
+    survey.found?.widths ?? (await widthsOf(database, catalog, job, new Keyring(generateKey(job.key)))),
   );
-  const estimated = await estimateOf(context, database, job, looked, args);
+  const estimated = await estimateOf(context, database, job, survey, args);
   const lines = [
     `${job.title} database ${database.place}`,
     ...previewLines(job, inventory),
     ...widths.map(widthLine),
-    ...looked.unknown,
+    ...survey.unknown,
     ...(estimated === null ? [] : estimateLines(estimated, args.window)),
   ];
   const document = {
     job: { name: job.name, title: job.title, hash: job.hash },
     database: database.place,
-    keyId: looked.keyId,
+    keyId: survey.keyId,
     phases: job.phases,
     targets: job.targets.map((target) => ({
       target: targetName(target),
@@ -117,9 +118,9 @@ async function lookAt(
         .map(({ column, width, longest, needed }) => ({ column, width, longest, needed })),
     })),
     absent: inventory.absent,
-    undeclared: looked.keyId === null ? null : inventory.undeclared,
+    undeclared: survey.keyId === null ? null : inventory.undeclared,
     warnings,
-    unknown: looked.unknown,
+    unknown: survey.unknown,
     estimate: estimated,
   };
   for (const warning of warnings) warn(context, warning);
@@ -130,22 +131,23 @@ async function lookAt(
   return { exitCode: 0, document, text: `${lines.join('\n')}\n` };
 }
 
-/** What was looked at before anything else; `found` only where a rotation could begin. */
-interface Findings {
+/** What plan knows of the database. */
+interface Survey {
   readonly inventory: Inventory;
   readonly warnings: readonly string[];
   readonly unknown: readonly string[];
   readonly keyId: string | null;
+  /** Null: a rotation could not begin, or there is no current key. */
   readonly found: Preflight | null;
   readonly refusal: KeyturnError | null;
 }
 
-/** Only of what could begin: with the current key, and nothing to refuse. */
+/** Null without the current key, or when a rotation would be refused. */
 async function estimateOf(
   { cores }: Context,
   database: Database,
   job: Job,
-  { found, refusal, inventory }: Findings,
+  { found, refusal, inventory }: Survey,
   args: Given,
 ): Promise<Estimate | null> {
   if (found === null || refusal !== null) return null;
@@ -156,7 +158,7 @@ async function estimateOf(
     inventory,
     from,
     to,
-    // More threads than cores are no faster
+    // More threads than cores are not faster.
     workers: Math.min(count(args.workers, '--workers') ?? cores, cores),
     sampleWrites: args.sampleWrites === true,
     windowMs: window === null ? null : windowLengthMs(window),
@@ -167,24 +169,24 @@ async function estimateOf(
 function assertSamplable(context: Context, args: Given): void {
   if (args.sampleWrites !== true || namesCurrentKey(context, args)) return;
   throw new KeyturnError('bad-option', '--sample-writes needs the current key', {
-    hint: 'add --current-key-file, or leave it out',
+    hint: 'add --current-key-file, or remove --sample-writes',
   });
 }
 
-/** With a key all that a rotation would look at first, and what it would refuse; without one the counts alone. */
-async function findings(
+/** With the current key: everything that a rotation checks first, and why it would be refused. Without it: the counts only. */
+async function surveyOf(
   context: Context,
   database: Database,
   catalog: readonly Table[],
   job: Job,
   args: JobArguments,
-): Promise<Findings> {
+): Promise<Survey> {
   const unfinished = unfinishedRun(await readHistory(database));
   if (unfinished !== undefined || !namesCurrentKey(context, args)) {
     const why =
       unfinished === undefined
-        ? 'without the current key it is unknown whether anything opens, and whether ciphertext stands where no field declares it: add --current-key-file'
-        : `run ${unfinished.id} is unfinished (${unfinished.state}): go on with keyturn resume`;
+        ? 'without the current key, keyturn cannot check that values can be decrypted, or search for undeclared ciphertext: add --current-key-file'
+        : `run ${unfinished.id} is unfinished (${unfinished.state}): continue it with keyturn resume`;
     const inventory = await takeInventory(database, catalog, job, null, attachmentsFolder(args));
     return { inventory, warnings: [], unknown: [why], keyId: null, found: null, refusal: null };
   }
@@ -221,7 +223,7 @@ function refusalOf(check: () => void): KeyturnError | null {
   }
 }
 
-/** With the length of what is there. */
+/** With the length of the longest stored value. */
 type MeasuredWidth = Width & { readonly longest: number };
 
 async function withLongest(database: Database, widths: readonly Width[]): Promise<MeasuredWidth[]> {
@@ -232,6 +234,6 @@ async function withLongest(database: Database, widths: readonly Width[]): Promis
 }
 
 function widthLine({ table, column, unit, width, longest, needed }: MeasuredWidth): string {
-  const grows = needed === null || needed <= longest ? '' : `, the longest new one at most ${needed}`;
+  const grows = needed === null || needed <= longest ? '' : `, the longest new value has at most ${needed}`;
   return `${table}.${column} holds ${width} ${unit}, the longest value has ${longest}${grows}`;
 }

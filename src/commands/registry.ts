@@ -13,7 +13,7 @@ import { status } from './status.ts';
 import { verify } from './verify.ts';
 import { worker } from './worker.ts';
 
-/** In the order in which they are needed. */
+/** All commands, in the order in which a user needs them. */
 export const commands: readonly Command[] = [
   rotate,
   resume,

@@ -1,14 +1,14 @@
 import { readHistory, runNamed } from '../checkpoint/history.ts';
 import { reportText } from '../report/text.ts';
 import { defineCommand } from './command.ts';
-import { databaseOptions, reportOptions, runOptions } from './options/options.ts';
+import { databaseOptions, groups, reportOptions, runOptions } from './options/options.ts';
 import { withDatabase } from './steps/opened.ts';
 import { writeRunReport } from './steps/report-files.ts';
 
 export const report = defineCommand({
   words: ['report'],
-  describe: 'write the rotation report again, and print it',
-  epilogue: `It is computed from keyturn's tables in the database, so it can be written again until keyturn forget.
+  describe: 'write the report of a run again, and print it',
+  epilogue: `The report is computed from keyturn's tables in the database, so it can be written again until keyturn forget.
 
 Example:
   keyturn report --database sqlite:database.sqlite --format json`,
@@ -19,8 +19,8 @@ Example:
     format: {
       choices: ['text', 'json'],
       requiresArg: true,
-      group: 'Output:',
-      describe: 'what to print on stdout [default: text]',
+      group: groups.output,
+      describe: 'format of the report on stdout [default: text]',
     },
   },
   async run(context, args) {

@@ -24,8 +24,8 @@ import { withDatabase, withRunLock } from './steps/opened.ts';
 
 export const resume = defineCommand({
   words: ['resume'],
-  describe: 'go on with an unfinished run, in a new process, on any host',
-  epilogue: `The run goes on with the job that is stored in it, and with the keys that it was started with. Options that are given replace those of the run.
+  describe: 'continue an unfinished run, in a new process, on any host',
+  epilogue: `The run continues with the job that is stored with it, and needs the keys that it was started with. Options given here replace those of the run.
 
 Example:
   keyturn resume --database sqlite:database.sqlite \\
@@ -54,7 +54,7 @@ Example:
         const pace = givenPace(args, opened.database);
         const runs = await openHistory(opened.database, args.upgradeDatabase);
         const run = unfinished(runs, args.run);
-        context.terminal.say(`going on with run ${run.id} (${run.state})`);
+        context.terminal.say(`resuming run ${run.id} (${run.state})`);
         return continueRun(context, opened, lock, run, changed, { ...args, ...coordinating, pace });
       }),
     );
@@ -72,6 +72,6 @@ function unfinished(runs: readonly Run[], id: string | undefined): Run {
   const run = runNamed(runs, id);
   if (!isFinished(run.state)) return run;
   throw new KeyturnError('run-state', `run ${id} is finished (${run.state})`, {
-    hint: 'keyturn exceptions retry takes up its exceptions, keyturn verify reads it again',
+    hint: 'use keyturn exceptions retry for its exceptions, or keyturn verify to verify it again',
   });
 }

@@ -12,8 +12,8 @@ import { Keyring } from '../keys/keyring.ts';
 import { count } from '../report/count.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
-import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
-import { currentKeyOptions, databaseOptions, decideOptions, jobOptions } from './options/options.ts';
+import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
+import { currentKeyOptions, databaseOptions, decideOptions, groups, jobOptions } from './options/options.ts';
 import { jobNamed } from './steps/job-named.ts';
 import { askCurrentKey, warn } from './steps/key-sources.ts';
 import { withDatabase } from './steps/opened.ts';
@@ -28,13 +28,13 @@ const options = {
     type: 'string',
     array: true,
     requiresArg: true,
-    group: 'Keys (never needed on the command line):',
-    describe: 'another key to try; repeatable',
+    group: groups.keys,
+    describe: 'file of another key to try; repeatable',
   },
   'all-formats': {
     type: 'boolean',
-    group: 'What to rotate:',
-    describe: 'look for every known format that takes such a key, whatever the job names',
+    group: groups.input,
+    describe: 'search for every known format that accepts such a key, not only for the formats of the job',
   },
 } as const;
 
@@ -42,8 +42,8 @@ type Given = Arguments<typeof options>;
 
 export const scan = defineCommand({
   words: ['scan'],
-  describe: 'inventory: find ciphertext anywhere in the database; changes nothing',
-  epilogue: `Every text and binary column of every table is read, JSON inside JSON too. A place is written as --decide wants it.
+  describe: 'find ciphertext anywhere in the database; changes nothing',
+  epilogue: `scan reads every text and binary column of every table, and JSON inside JSON. It prints each place in the form that --decide expects.
 
 Example:
   keyturn scan --job octopus --database postgres://user@host/octopus --current-key-file old.key`,
@@ -75,7 +75,7 @@ async function scanWith(
   catalog: readonly Table[],
   job: Job,
   args: Given,
-): Promise<Outcome> {
+): Promise<CommandResult> {
   const current = await askCurrentKey(context, args, job.key);
   const others = (args.otherKeyFile ?? []).map((path) => readKeyFile(path, job.key).key);
   const rings = [];
@@ -104,7 +104,7 @@ async function scanWith(
   };
 }
 
-/** A key that does not fit this database is tried all the same. */
+/** A key that does not decrypt the source keys of this database is tried alone. */
 async function ringOf(database: Database, catalog: readonly Table[], job: Job, key: Key): Promise<Keyring> {
   try {
     return await findKeyring(database, catalog, job, key);
@@ -129,7 +129,7 @@ function wanted(job: Job, all: boolean): Pick<Parameters<typeof scanDatabase>[2]
   };
 }
 
-/** Why the job would not rotate what stands there; null: it would. */
+/** Why the job would not rotate the values in this place; null: it would. */
 function leftOut(
   job: Job,
   catalog: readonly Table[],
@@ -140,10 +140,12 @@ function leftOut(
   if (catalog.find(({ name }) => name === table)?.rowId.length === 0) return 'the table has no row id';
   if (job.everywhere === undefined) {
     const target = job.targets.find(({ shape }) => shape.table === table);
-    return target?.fields.some((field) => field.column === column) === true ? null : 'no field of the job';
+    return target?.fields.some((field) => field.column === column) === true
+      ? null
+      : 'not declared by the job';
   }
   if (Object.keys(values).length > 0) return null;
-  return undecided > 0 ? 'undecided: settle it with --decide' : 'look-alikes';
+  return undecided > 0 ? 'undecided: use --decide' : 'look-alikes';
 }
 
 function lines(
@@ -152,18 +154,18 @@ function lines(
 ): string[] {
   const found = places.map(({ table, column, path, document, format, leftOut: why, ...counts }) => {
     const inside = document === 'gzip' ? ' (gzip)' : '';
-    return `${placeText(table, column, path)}${inside}: ${format}, ${countsOf(counts)}${why === null ? '' : `; left out, ${why}`}`;
+    return `${placeText(table, column, path)}${inside}: ${format}, ${countsOf(counts)}${why === null ? '' : `; not rotated, ${why}`}`;
   });
   const filled = binary.map(
     (each) =>
-      `${placeText(each.table, each.column, '')}: ${count(each.filled, 'binary value')}, ${each.gzips} gzips of text, ${each.opened} open as a whole`,
+      `${placeText(each.table, each.column, '')}: ${count(each.filled, 'binary value')}, ${each.gzips} gzips of text, ${each.opened} encrypted as a whole`,
   );
   const inside = strays.map(
     ({ table, column, path, values }) =>
-      `${placeText(table, column, path)}: ${count(values, 'value')} inside something that keyturn does not take apart`,
+      `${placeText(table, column, path)}: ${count(values, 'value')} inside content that keyturn does not parse`,
   );
   return [
-    ...(found.length === 0 ? ['no ciphertext, and nothing that looks like it'] : found),
+    ...(found.length === 0 ? ['no ciphertext found, and nothing that looks like it'] : found),
     ...filled,
     ...inside,
     ...unread.map((table) => `${table}: could not be read`),
@@ -177,9 +179,9 @@ function countsOf({
   exceptions,
 }: Pick<PlaceCounts, 'values' | 'undecided' | 'lookAlikes' | 'exceptions'>): string {
   return [
-    ...Object.entries(values).map(([id, n]) => `${count(n, 'value')} under ${id}`),
+    ...Object.entries(values).map(([id, n]) => `${count(n, 'value')} with key ${id}`),
     ...(undecided > 0 ? [`${undecided} undecided`] : []),
-    ...(exceptions > 0 ? [`${exceptions} in a sensitive place that no key opens`] : []),
+    ...(exceptions > 0 ? [`${exceptions} that no key decrypts, in a sensitive place`] : []),
     ...(lookAlikes > 0 ? [count(lookAlikes, 'look-alike')] : []),
   ].join(', ');
 }

@@ -6,8 +6,8 @@ import { readStanding, type Standing } from '../report/standing.ts';
 import { statusLine, statusText } from '../report/status.ts';
 import { isCoordinated } from '../rotation/steering.ts';
 import { parseDuration } from '../rotation/window.ts';
-import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
-import { databaseOptions, runOptions } from './options/options.ts';
+import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
+import { databaseOptions, groups, runOptions } from './options/options.ts';
 import { exceptionLine } from './steps/exception-lines.ts';
 import { withDatabase } from './steps/opened.ts';
 
@@ -18,14 +18,14 @@ const options = {
   ...runOptions,
   watch: {
     type: 'boolean',
-    group: 'Output:',
-    describe: 'tell it again and again until the run ends; with --json one line of JSON each time',
+    group: groups.output,
+    describe: 'repeat until the run stops; with --json, print one line of JSON each time',
   },
   interval: {
     type: 'string',
     requiresArg: true,
-    group: 'Output:',
-    describe: 'with --watch: how often [default: 2s]',
+    group: groups.output,
+    describe: 'with --watch: time between two updates [default: 2s]',
   },
 } as const;
 
@@ -33,8 +33,8 @@ type Given = Arguments<typeof options> & { readonly json?: boolean };
 
 export const status = defineCommand({
   words: ['status'],
-  describe: 'where the run stands',
-  epilogue: `Everything comes from the database, so it can be asked from any host, also while a run works.
+  describe: 'show the progress of a run',
+  epilogue: `status reads only the database, so it works from any host, also while the run is active.
 
 Example:
   keyturn status --database sqlite:database.sqlite --watch`,
@@ -44,22 +44,22 @@ Example:
     return withDatabase(context, args, ({ database }) =>
       args.watch === true
         ? watch(context, database, args, everyMs)
-        : look(database, args).then((seen) => ({ exitCode: 0, ...seen })),
+        : readStatus(database, args).then((status) => ({ exitCode: 0, ...status })),
     );
   },
 });
 
-/** What one look tells; `standing` is null for a database without any run. */
-interface Seen {
+/** The status at one moment; `standing` is null for a database without any run. */
+interface Status {
   readonly standing: Standing | null;
   readonly document: object;
   readonly text: string;
 }
 
-async function look(
+async function readStatus(
   database: Database,
   { run: named }: { readonly run?: string | undefined },
-): Promise<Seen> {
+): Promise<Status> {
   const runs = await readHistory(database);
   const { place } = database;
   if (runs.length === 0 && named === undefined) {
@@ -82,15 +82,20 @@ async function look(
   };
 }
 
-/** Tells it until nobody works on the run any more; then the last look is the outcome. */
-async function watch(context: Context, database: Database, args: Given, everyMs: number): Promise<Outcome> {
+/** Prints the status until nobody works on the run. The last one is the result. */
+async function watch(
+  context: Context,
+  database: Database,
+  args: Given,
+  everyMs: number,
+): Promise<CommandResult> {
   const { terminal, signal } = context;
   for (;;) {
-    const { standing, document, text } = await look(database, args);
+    const { standing, document, text } = await readStatus(database, args);
     const over = standing === null || hasEnded(standing) || signal.aborted;
     if (args.json === true) terminal.out(`${JSON.stringify(document)}\n`);
     else if (terminal.drawing || standing === null) terminal.redraw(text);
-    else terminal.out(`${statusLine(standing, new Date())}\n`);
+    else terminal.print(`${statusLine(standing, new Date())}\n`);
     if (over) return { exitCode: 0, document: null, text: '' };
     await sleep(everyMs, undefined, { signal }).catch(() => undefined);
   }

@@ -13,7 +13,7 @@ import type { Key } from '../keys/key.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { verifyDatabase } from '../rotation/local-run.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
-import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
+import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
 import { assertAttachments, attachmentsFolder, attachmentsOptions } from './options/attachments.ts';
 import { givenDecisions } from './options/decide.ts';
 import {
@@ -48,8 +48,8 @@ type Given = Arguments<typeof options>;
 
 export const verify = defineCommand({
   words: ['verify'],
-  describe: 'read everything with one key; changes nothing',
-  epilogue: `--current-key-file is the key that the database is under now: after a rotation the new one. After a rotation the job is that of its run, and every row is compared with the digest taken then. A restored backup, or a database that was never rotated, needs --job.
+  describe: 'check that every value can be decrypted with one key; changes nothing',
+  epilogue: `--current-key-file is the key that the database uses now: after a rotation, the new key. After a rotation, verify uses the job of that run and compares every row with the digest that the run stored. A restored backup, or a database that was never rotated, needs --job.
 
 Example:
   keyturn verify --database sqlite:database.sqlite --current-key-file new.key`,
@@ -60,7 +60,7 @@ Example:
   },
 });
 
-/** What is read, and what it is compared with. */
+/** What to verify, and the run to compare it with. */
 interface Subject {
   readonly job: Job;
   readonly key: Key;
@@ -72,13 +72,13 @@ async function verifyOpened(
   opened: Opened,
   loaded: LoadedJob | null,
   args: Given,
-): Promise<Outcome> {
+): Promise<CommandResult> {
   const { database } = opened;
   const catalog = await database.catalog();
   const { job: named, key, reference } = await subjectOf(context, database, catalog, loaded, args);
   const { job, inventory } = await unlessStopped(
     context.signal,
-    lookThrough(
+    inventoryOf(
       context,
       database,
       catalog,
@@ -106,8 +106,8 @@ async function verifyOpened(
   return concludeVerification(context, local, reference && { run: reference, database }, args.reportDir);
 }
 
-/** What a rotation left goes by what it found then, and what came since; else everything is looked through now. */
-async function lookThrough(
+/** After a rotation: the inventory of its run, and what was added since. Otherwise: a new inventory of everything. */
+async function inventoryOf(
   context: Context,
   database: Database,
   catalog: readonly Table[],
@@ -127,7 +127,7 @@ async function lookThrough(
   return { job, inventory };
 }
 
-/** A rotation to this key tells the job and the digests, unless another job is named. */
+/** The run that rotated to this key gives the job and the digests, unless another job is given. */
 async function subjectOf(
   context: Context,
   database: Database,
@@ -158,11 +158,11 @@ async function subjectOf(
 
 function noRotation(key: Key, rotations: readonly Run[]): KeyturnError {
   const [newest] = rotations;
-  return new KeyturnError('bad-option', `no run of this database rotated to the key ${key.id}`, {
+  return new KeyturnError('bad-option', `no run of this database rotated to key ${key.id}`, {
     hint:
       newest === undefined
-        ? 'say with --job what to read'
-        : `the newest rotated to ${newest.toKeyId}: give its file, or say with --job what to read`,
+        ? 'use --job to name the job'
+        : `the latest run rotated to key ${newest.toKeyId}: use the file of that key, or name the job with --job`,
     facts: { keyId: key.id },
   });
 }

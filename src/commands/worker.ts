@@ -9,9 +9,9 @@ import { processName } from '../rotation/process-name.ts';
 import { QueueWorker } from '../rotation/queue-worker.ts';
 import type { ThreadData } from '../rotation/thread.ts';
 import { parseDuration } from '../rotation/window.ts';
-import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
+import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
 import { attachmentsFolder, attachmentsOptions } from './options/attachments.ts';
-import { count, databaseOptions } from './options/options.ts';
+import { count, databaseOptions, groups } from './options/options.ts';
 import { type GivenQueue, givenQueue, queueOptions } from './options/queue.ts';
 import { logChunk } from './steps/chunk-log.ts';
 import { warn } from './steps/key-sources.ts';
@@ -19,53 +19,52 @@ import { type Opened, withDatabase } from './steps/opened.ts';
 import { healthOptions, metricsOptions, withServed } from './steps/served.ts';
 import { workerKeys } from './steps/worker-keys.ts';
 
-const group = 'How to run it:';
-const keys = 'Keys (never needed on the command line):';
+const group = groups.execution;
 
 const options = {
   queue: {
     ...queueOptions.queue,
-    describe: 'take the chunks from there, as the coordinator names it; also KEYTURN_QUEUE',
+    describe: 'the queue of the coordinator [env: KEYTURN_QUEUE]',
   },
   ...databaseOptions,
   ...attachmentsOptions,
   'current-key-file': {
     type: 'string',
     requiresArg: true,
-    group: keys,
-    describe: 'the key that the run turns away from; else KEYTURN_CURRENT_MASTER_KEY',
+    group: groups.keys,
+    describe: 'file of the old key of the run [env: KEYTURN_CURRENT_MASTER_KEY]',
   },
   'new-key-file': {
     type: 'string',
     requiresArg: true,
-    group: keys,
-    describe: 'the key that it turns to; else KEYTURN_NEW_MASTER_KEY',
+    group: groups.keys,
+    describe: 'file of the new key of the run [env: KEYTURN_NEW_MASTER_KEY]',
   },
   concurrency: {
     type: 'string',
     requiresArg: true,
     group,
-    describe: 'chunks at a time, a thread each [default: number of cores]',
+    describe: 'number of chunks at the same time, each in its own thread [default: number of cores]',
   },
   grace: {
     type: 'string',
     requiresArg: true,
     group,
-    describe: 'when it is asked to stop: how long the chunks in hand may take [default: 30s]',
+    describe: 'when the worker is asked to stop: time for the chunks in flight to finish [default: 30s]',
   },
-  'exit-when-done': { type: 'boolean', group, describe: 'end when the run that it works on is over' },
+  'exit-when-done': { type: 'boolean', group, describe: 'exit when the run is finished' },
   ...healthOptions,
   ...metricsOptions,
 } as const;
 
 type Given = Arguments<typeof options>;
-/** Chunks by what became of them here. */
+/** Number of chunks of this worker by their event. */
 type Tally = Record<ChunkNews['event'], number>;
 
 export const worker = defineCommand({
   words: ['worker'],
-  describe: 'take chunks from a queue, on as many machines as you like',
-  epilogue: `Waits for a run if there is none, and goes on with the next one. Both keys are checked by their ids before the first chunk; the files need not exist before the run does. The queue carries no key and no value. SQLite takes workers on the coordinator's own host only.
+  describe: 'process chunks from a queue, on any number of machines',
+  epilogue: `A worker waits if there is no run, and continues with the next run after one ends. It checks both keys by their key ids before the first chunk; the key files need not exist before the run does. The queue carries no keys and no values. With SQLite, workers must run on the host of the coordinator.
 
 Example:
   keyturn worker --queue redis://queue:6379 --database postgres://n8n@db/n8n \\
@@ -74,7 +73,7 @@ Example:
   async run(context, args) {
     const queue = givenQueue(context, args);
     if (queue === null) {
-      throw new KeyturnError('bad-option', 'which queue is not said', {
+      throw new KeyturnError('bad-option', 'no queue given', {
         hint: 'use --queue URL or set KEYTURN_QUEUE, for example --queue redis://localhost:6379',
       });
     }
@@ -89,7 +88,7 @@ async function work(
   queue: GivenQueue,
   graceMs: number,
   args: Given,
-): Promise<Outcome> {
+): Promise<CommandResult> {
   const { terminal, log, signal } = context;
   const metrics = new RunMetrics('worker');
   const tally: Tally = { rotated: 0, verified: 0, nothing: 0, retried: 0, failed: 0 };
@@ -131,10 +130,10 @@ async function work(
   );
   const standing = run === null ? { run: null, state: null } : { run: run.id, state: run.state };
   const document = { worker: processName(), ...standing, chunks: tally };
-  return { exitCode: 0, document, text: `${told(run, tally)}\n` };
+  return { exitCode: 0, document, text: `${summary(run, tally)}\n` };
 }
 
-/** Keys are read anew for every run: the files may have changed. */
+/** Reads the keys again for every run: the files may have changed. */
 function admitted(context: Context, { database, url, password }: Opened, run: Run, args: Given): ThreadData {
   const { toolVersion, terminal, log } = context;
   const keys = (of: Run) => workerKeys(context, args, of);
@@ -146,8 +145,8 @@ function admitted(context: Context, { database, url, password }: Opened, run: Ru
     toolVersion,
     keys,
   });
-  terminal.say(`run ${run.id}: key ${run.fromKeyId} becomes ${run.toKeyId}`);
-  log.info({ run: run.id, from: run.fromKeyId, to: run.toKeyId, worker: processName() }, 'run taken up');
+  terminal.say(`run ${run.id} rotates from key ${run.fromKeyId} to key ${run.toKeyId}`);
+  log.info({ run: run.id, from: run.fromKeyId, to: run.toKeyId, worker: processName() }, 'run joined');
   return data;
 }
 
@@ -161,15 +160,15 @@ function healthOf(worker: QueueWorker | null, tally: Tally, signal: AbortSignal)
       run: run?.id ?? null,
       state: run?.state ?? null,
       busy: worker?.busy ?? 0,
-      waiting: worker === null ? 'it is starting' : worker.waiting(),
+      waiting: worker === null ? 'starting' : worker.waiting(),
       stopping: signal.aborted,
       ...tally,
     },
   };
 }
 
-function told(run: Run | null, { rotated, verified, failed }: Tally): string {
+function summary(run: Run | null, { rotated, verified, failed }: Tally): string {
   if (run === null) return 'there was no run';
-  const did = `${counted(rotated, 'chunk')} rotated, ${verified} verified, ${failed} failed`;
-  return `run ${run.id}, ${run.state}: ${did} by this worker`;
+  const chunks = `${counted(rotated, 'chunk')} rotated, ${verified} verified, ${failed} failed`;
+  return `run ${run.id}, ${run.state}: ${chunks} by this worker`;
 }

@@ -6,13 +6,13 @@ export type { Logger } from 'pino';
 export const logLevels = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** Lines that a full disk keeps waiting; beyond it they are dropped. */
+/** Log lines that are kept while the disk is full; more are dropped. */
 const waitingBytes = 1024 * 1024;
 
 /**
- * Quiet unless asked: a level without a file logs to stderr, a file without a level logs from `info` up.
+ * Off by default. A level without a file logs to stderr; a file without a level logs `info` and above.
  *
- * @param warn told once when lines cannot be written any more: a run does not end for its log.
+ * @param warn called once when writing fails: a run does not end because of its log.
  */
 export function openLog(
   file: string | undefined,
@@ -21,10 +21,10 @@ export function openLog(
 ): Logger {
   try {
     const destination = pino.destination({ dest: file ?? 2, sync: true, maxLength: waitingBytes });
-    let told = false;
+    let warned = false;
     destination.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-      if (!told) warn(`the log cannot be written to ${file ?? 'stderr'} any more: ${code ?? message}`);
-      told = true;
+      if (!warned) warn(`the log can no longer be written to ${file ?? 'stderr'}: ${code ?? message}`);
+      warned = true;
     });
     return pino({ name: 'keyturn', level: level ?? (file === undefined ? 'silent' : 'info') }, destination);
   } catch (cause) {
@@ -34,7 +34,7 @@ export function openLog(
 
 function unwritten(file: string, cause: unknown): KeyturnError {
   return new KeyturnError('bad-option', `the log cannot be written to ${file}`, {
-    hint: 'name a file in an existing folder that this user may write, with --log-file',
+    hint: 'use --log-file with a file in an existing folder that this user can write to',
     cause,
   });
 }

@@ -1,20 +1,20 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import type { Progress } from '../rotation/coordinator.ts';
-import { duration, Pace } from './speed.ts';
 import { type ProgressView, stageOf, targetsOf } from './progress-view.ts';
+import { duration, Speed } from './speed.ts';
 
-/** One line per target, on a terminal. */
+/** On a terminal: one line per target. */
 export class ProgressBars implements ProgressView {
-  readonly #lines = new Map<string, { readonly bar: SingleBar; readonly pace: Pace }>();
+  readonly #lines = new Map<string, { readonly bar: SingleBar; readonly speed: Speed }>();
   readonly #make: () => MultiBar;
   #bars: MultiBar | null = null;
-  /** Below the targets: why nothing is handed out. */
+  /** Below the targets: why the run waits. */
   #reason: SingleBar | null = null;
 
   constructor(stream: NodeJS.WritableStream, unicode: boolean) {
     const options = {
       stream,
-      format: '{state} {name} {bar} {value}/{total} {pace}',
+      format: '{state} {name} {bar} {value}/{total} {speed}',
       barsize: 24,
       hideCursor: true,
       emptyOnZero: true,
@@ -32,20 +32,22 @@ export class ProgressBars implements ProgressView {
     for (const { target, done, total } of targets) {
       let line = this.#lines.get(target);
       if (line === undefined) {
-        line = { bar: this.#bars.create(total, 0, { name: '', state: '', pace: '' }), pace: new Pace() };
+        line = { bar: this.#bars.create(total, 0, { name: '', state: '', speed: '' }), speed: new Speed() };
         this.#lines.set(target, line);
       }
-      const pace = line.pace.measure(stage, done, total);
-      const told =
-        pace === null || done >= total ? '' : `${pace.perSecond} rows/s, ${duration(pace.secondsLeft)} left`;
+      const speed = line.speed.measure(stage, done, total);
+      const text =
+        speed === null || done >= total
+          ? ''
+          : `${speed.perSecond} rows/s, ${duration(speed.secondsLeft)} left`;
       line.bar.setTotal(total);
       line.bar.update(done, {
         name: target.padEnd(width),
         state: stage.padEnd('verifying'.length),
-        pace: told,
+        speed: text,
       });
     }
-    // A line of its own: beside a bar, narrow terminals would cut it off
+    // On its own line: next to a bar, a narrow terminal would cut it off.
     this.#reason ??= this.#bars.create(0, 0, { text: '' }, { format: '{text}' });
     const { waiting } = progress.run;
     this.#reason.update(0, { text: waiting === null ? '' : `waiting: ${waiting}` });

@@ -1,13 +1,16 @@
 import type { Progress } from '../rotation/coordinator.ts';
-import { duration, Pace } from './speed.ts';
 import { type ProgressView, stageOf, targetsOf } from './progress-view.ts';
+import { duration, Speed } from './speed.ts';
 
 const everyMs = 10_000;
 
-/** For logs: one line every ten seconds and one at each change of state or of what it waits for, always with the same keys in the same order. */
+/**
+ * Without a terminal: a line every ten seconds, and one when the state or the reason for waiting changes. The keys and
+ * their order are always the same.
+ */
 export class ProgressLines implements ProgressView {
   readonly #say: (line: string) => void;
-  readonly #pace = new Pace();
+  readonly #speed = new Speed();
   #stage = '';
   #waiting: string | null = null;
   #last = 0;
@@ -21,7 +24,7 @@ export class ProgressLines implements ProgressView {
     const targets = targetsOf(progress);
     const done = targets.reduce((sum, target) => sum + target.done, 0);
     const total = targets.reduce((sum, target) => sum + target.total, 0);
-    const pace = this.#pace.measure(stage, done, total);
+    const speed = this.#speed.measure(stage, done, total);
     const now = performance.now();
     const { waiting } = progress.run;
     if (stage === this.#stage && waiting === this.#waiting && now - this.#last < everyMs) return;
@@ -31,12 +34,12 @@ export class ProgressLines implements ProgressView {
     const target = targets.find((each) => each.done < each.total)?.target ?? '-';
     this.#say(
       `run=${progress.run.id} state=${stage} round=${progress.run.round} target=${target} done=${done} total=${total} ` +
-        `rows_per_s=${pace?.perSecond ?? '-'} eta=${pace === null ? '-' : duration(pace.secondsLeft)} ` +
+        `rows_per_s=${speed?.perSecond ?? '-'} eta=${speed === null ? '-' : duration(speed.secondsLeft)} ` +
         `waiting=${waiting === null ? '-' : JSON.stringify(waiting)}`,
     );
   }
 
   close(): void {
-    // Nothing is left standing on the screen.
+    // Nothing to clear.
   }
 }

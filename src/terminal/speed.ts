@@ -1,7 +1,7 @@
 const settleMs = 2_000;
 
-/** Rows per second since a stage began, and the time that is left; null until it is known. */
-export class Pace {
+/** Rows per second since the stage began, and the time left; null until they are known. */
+export class Speed {
   #stage = '';
   #since = 0;
   #first = 0;

@@ -1,22 +1,27 @@
 import type { ProgressView } from './progress-view.ts';
 
-/** Where a command meets its user. Results go to stdout; everything else that people read goes to stderr. */
+/**
+ * How a command talks to its user. Results go to stdout, everything else to stderr. What people read is wrapped at words
+ * on a terminal.
+ */
 export interface Terminal {
-  /** Somebody is there to be asked. */
+  /** Whether a user can be asked. */
   readonly interactive: boolean;
-  /** A part of the result. */
-  out(text: string): void;
-  /** Whether what was drawn on stdout can be drawn over. */
+  /** Writes result data, such as JSON, to stdout exactly as it is. */
+  out(data: string): void;
+  /** Writes result text for people to stdout. */
+  print(text: string): void;
+  /** Whether stdout is a terminal, so that text can be redrawn. */
   readonly drawing: boolean;
-  /** Instead of what was drawn last, where that can be drawn over; else below it. */
+  /** Replaces the text of the last call on a terminal; otherwise writes below it. */
   redraw(text: string): void;
-  /** A line for people. */
-  say(line: string): void;
-  /** Throws KeyturnError `stopped` when the question is left with Ctrl-C. */
+  /** Writes a line for people to stderr. A command after it is wrapped so that it can be copied and run. */
+  say(line: string, command?: string): void;
+  /** Throws KeyturnError `stopped` when the user leaves the question with Ctrl-C. */
   confirm(question: string): Promise<boolean>;
-  /** Asks without echo. Throws KeyturnError `stopped` when the question is left with Ctrl-C. */
+  /** Asks without echo. Throws KeyturnError `stopped` when the user leaves the question with Ctrl-C. */
   askSecret(question: string): Promise<string>;
-  /** All of stdin. */
+  /** Reads all of stdin. */
   readInput(): Promise<string>;
   progress(): ProgressView;
 }

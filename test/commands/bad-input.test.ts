@@ -18,14 +18,14 @@ afterEach(() => {
 test('without a terminal missing consent is listed, before anything else', async () => {
   await refuses(folder, ['rotate', ...folder.rotation], {
     code: 'missing-consent',
-    message: /missing: --iHaveBackedUpMyDatabase --iReallyWantToRotateMyMasterKey$/,
+    message: /required: --iHaveBackedUpMyDatabase --iReallyWantToRotateMyMasterKey$/,
   });
   await refuses(
     folder,
     ['rotate', ...withOption(folder, '--database', 'sqlite:nowhere'), '--iHaveBackedUpMyDatabase'],
     {
       code: 'missing-consent',
-      message: /missing: --iReallyWantToRotateMyMasterKey$/,
+      message: /required: --iReallyWantToRotateMyMasterKey$/,
     },
   );
 });

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
+import { expectTranscript } from '../support/transcript.ts';
 import { keyturn } from './keyturn.ts';
 
 const commands = [
@@ -8,6 +9,7 @@ const commands = [
   'resume',
   'worker',
   'plan',
+  'scan',
   'status',
   'pause',
   'cancel',
@@ -19,18 +21,11 @@ const commands = [
   'forget',
 ];
 
-/** KEYTURN_WRITE_TRANSCRIPTS=1 writes them anew. */
-function transcript(name: string, text: string): string {
-  const path = new URL(`transcripts/${name}.txt`, import.meta.url);
-  if (process.env.KEYTURN_WRITE_TRANSCRIPTS || !existsSync(path)) writeFileSync(path, text);
-  return readFileSync(path, 'utf8');
-}
-
 test.each(commands)('keyturn %s --help', async (command) => {
   const words = command.split(' ').filter((word) => word !== '');
   const { code, stdout, stderr } = await keyturn([...words, '--help']);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  expect(stdout).toBe(transcript(['help', ...words].join('-'), stdout));
+  expectTranscript(new URL(`transcripts/${['help', ...words].join('-')}.txt`, import.meta.url), stdout);
 });
 
 test('what is not built yet is not offered', async () => {
@@ -55,21 +50,24 @@ test('--version and completion', async () => {
 });
 
 test.each([
-  [[], 'which command is not said'],
+  [[], 'no command given'],
   [['rotat'], 'unknown argument: rotat'],
   [['status', '--bogus'], 'unknown argument: bogus'],
-  [['exceptions'], 'keyturn exceptions takes one of list, retry'],
+  [['exceptions'], 'keyturn exceptions requires a subcommand: list or retry'],
   [['status', '--database'], 'not enough arguments following: database'],
   [['status', '--database', 'a', '--database', 'b'], '--database is given more than once'],
-  [['rotate', '--workers', '0'], '--workers takes a whole number from 1 up, not "0"'],
-  [['rotate', '--chunk-rows', '1e3'], '--chunk-rows takes a whole number from 1 up, not "1e3"'],
-  [['rotate', '--max-exceptions', 'many'], '--max-exceptions takes a whole number from 0 up, not "many"'],
+  [['rotate', '--workers', '0'], '--workers must be a whole number of at least 1, not "0"'],
+  [['rotate', '--chunk-rows', '1e3'], '--chunk-rows must be a whole number of at least 1, not "1e3"'],
+  [
+    ['rotate', '--max-exceptions', 'many'],
+    '--max-exceptions must be a whole number of at least 0, not "many"',
+  ],
   [
     ['rotate', '--on-exception', 'ignore'],
     'invalid values: Argument: on-exception, Given: "ignore", Choices: "stop", "skip"',
   ],
-  [['rotate'], 'which job is not said'],
-  [['status'], 'which database is not said'],
+  [['rotate'], 'no job given'],
+  [['status'], 'no database given'],
 ])('%j is refused', async (args, message) => {
   const { code, stdout, stderr } = await keyturn(args);
   expect(code).toBe(2);

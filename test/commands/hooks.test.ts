@@ -133,7 +133,7 @@ test('whatever becomes of a hook, the run goes on', async () => {
   const warnings = stderr.match(/^keyturn: warning: the start hook .*$/gm);
   expect(warnings).toEqual([
     expect.stringMatching(/ failed \(exit code 7\)$/),
-    expect.stringMatching(/ took longer than 5 s and was ended$/),
+    expect.stringMatching(/ took longer than 5 s and was killed$/),
     expect.stringMatching(/ failed \(exit code 127\)$/),
   ]);
   expect(JSON.parse(stdout).report.verdict.result).toBe('verified');
@@ -146,7 +146,7 @@ test.each(['begin=true', 'start', '=true', 'end='])('--hook %s is refused', asyn
     await keyturn(['rotate', ...of.rotation, ...consent, '--hook', hook], { cwd: of.path }),
   ).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('--hook takes EVENT=COMMAND'),
+    stderr: expect.stringContaining('--hook must be EVENT=COMMAND'),
   });
 });
 

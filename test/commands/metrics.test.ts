@@ -44,7 +44,7 @@ test('coordinator and worker tell Prometheus where the run stands', async () => 
   const coordinator = site.rotate('--metrics-port', '0');
   const whole = await urlOf(coordinator);
   expect(whole).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
-  await coordinator.said(/no worker takes chunks/);
+  await coordinator.said(/no worker is taking chunks/);
   const waiting = await scrape(whole);
   expect(waiting.get('keyturn_waiting{}')).toBe(1);
   expect(waiting.get('keyturn_waiting_reason{reason="queue"}')).toBe(1);

@@ -46,7 +46,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
     const { report } = await first.status();
     expect(paused).toMatchObject({
       code: 0,
-      stdout: `run ${report.run.id} is paused; go on with keyturn resume\n`,
+      stdout: `run ${report.run.id} is paused; continue with keyturn resume\n`,
     });
     const ended = await run.ended;
     expect(ended).toMatchObject({ code: 3, stdout: '' });
@@ -56,7 +56,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
     expect(report.totals.ranges.tally.rows).toBeLessThan(credentials);
     expect(await first.ask('pause')).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('is paused already'),
+      stdout: expect.stringContaining('is already paused'),
     });
 
     const second = kept(first.other());
@@ -66,7 +66,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
     expect(await whole(second)).toEqual([]);
     expect(await second.ask('pause')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('is finished (verified): nothing is left to pause'),
+      stderr: expect.stringContaining('is finished (verified): there is nothing to pause'),
     });
   });
 });
@@ -78,7 +78,9 @@ test('cancelled in the middle: rotate does not go on with it by itself, resume d
   expect(await host.ask('cancel')).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
   const cancelled = await host.ask('cancel', '--yes', '--json');
   expect(cancelled.code).toBe(0);
-  expect(cancelled.stderr).toContain('a cancelled run can only be resumed, or undone from the backup');
+  expect(cancelled.stderr).toContain(
+    'a cancelled run can only be resumed, or undone by restoring the backup',
+  );
   expect(JSON.parse(cancelled.stdout)).toMatchObject({
     run: { state: 'cancelled', reason: { code: 'cancelled' } },
     by: 'coordinator',
@@ -89,11 +91,11 @@ test('cancelled in the middle: rotate does not go on with it by itself, resume d
   });
   expect(await host.ask('cancel', '--yes')).toMatchObject({
     code: 0,
-    stdout: expect.stringContaining('is cancelled already'),
+    stdout: expect.stringContaining('is already cancelled'),
   });
   expect(await host.ask('pause')).toMatchObject({
     code: 0,
-    stdout: expect.stringContaining('is cancelled already'),
+    stdout: expect.stringContaining('is already cancelled'),
   });
   expect(await host.rotate().ended).toMatchObject({
     code: 2,
@@ -114,7 +116,7 @@ describe('a coordinator that is gone', () => {
     run.child.kill('SIGSTOP');
     expect(await host.ask('pause', '--timeout', '1s')).toMatchObject({
       code: 3,
-      stdout: expect.stringContaining('has not acted on it yet'),
+      stdout: expect.stringContaining('has not responded yet'),
     });
     expect(await host.ask('pause', '--no-wait')).toMatchObject({ code: 0 });
     run.child.kill('SIGKILL');
@@ -136,11 +138,11 @@ describe('a coordinator that is gone', () => {
     run.child.kill('SIGKILL');
     expect(await pausing).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/is paused: no coordinator was at work; go on with keyturn resume/),
+      stdout: expect.stringMatching(/is paused: no coordinator was running; continue with keyturn resume/),
     });
     expect(await host.ask('cancel', '--yes')).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/is cancelled: no coordinator was at work/),
+      stdout: expect.stringMatching(/is cancelled: no coordinator was running/),
     });
     expect((await host.status()).report.run).toMatchObject({
       state: 'cancelled',

@@ -42,8 +42,8 @@ test.each(['Redis', 'the target database itself'])('two workers, the queue in %s
 test('it waits for workers and says so; status names them with their host', async () => {
   site = await Distributed.open(redis.url);
   const coordinator = site.rotate();
-  await coordinator.said(/ waiting="no worker takes chunks from redis:\/\/127\.0\.0\.1:\d+"/);
-  expect((await site.status()).standing.waiting).toMatch(/^no worker takes chunks/);
+  await coordinator.said(/ waiting="no worker is taking chunks from redis:\/\/127\.0\.0\.1:\d+"/);
+  expect((await site.status()).standing.waiting).toMatch(/^no worker is taking chunks/);
   const worker = site.worker('--exit-when-done');
   const release = await site.hold();
   await until(async () => (await site.waiting()) === null);
@@ -168,7 +168,7 @@ test('a queue out of reach is refused in time, nothing touched and no password t
   const coordinator = site.rotate();
   await site.rotated(5);
   await redis.kill();
-  await until(async () => /is out of reach/.test((await site.waiting()) ?? ''));
+  await until(async () => /is unreachable/.test((await site.waiting()) ?? ''));
   await redis.restart();
   expect(await coordinator.ended).toMatchObject({ code: 0 });
   expect(await worker.ended).toMatchObject({ code: 0 });
@@ -179,7 +179,7 @@ test('a dry run hands nothing out', async () => {
   site = await Distributed.open(redis.url);
   expect(await site.rotate('--dry-run').ended).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('a dry run works in this process alone'),
+    stderr: expect.stringContaining('a dry run runs in this process only'),
   });
 });
 

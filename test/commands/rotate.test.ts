@@ -21,7 +21,7 @@ test('a database of the real n8n is rotated, verified and reported', async () =>
   const { code, stdout, stderr } = await rotate(...consent);
   expect({ code, stderr }).toMatchObject({ code: 0 });
   expect(stdout).toMatch(/^VERIFIED: /);
-  expect(stdout).toMatch(/What to do now:\n 1\. /);
+  expect(stdout).toMatch(/Next steps:\n 1\. /);
   expect(stdout).toContain(folder.file('new.key'));
   expect(stderr).toMatch(/credentials_entity +67 rows/);
   expect(stderr).toMatch(
@@ -91,7 +91,7 @@ test('plan changes nothing, with a key and without', async () => {
   expect(bare.code).toBe(0);
   expect(bare.stdout).toMatch(/phase values:\n {2}credentials_entity +67 rows/);
   expect(bare.stdout).toContain('not in this database: git_connection');
-  expect(bare.stdout).toContain('without the current key it is unknown');
+  expect(bare.stdout).toContain('without the current key, keyturn cannot check');
   const full = await keyturn([...plan, '--current-key-file', folder.file('old.key'), '--json']);
   expect(full.code).toBe(0);
   expect(JSON.parse(full.stdout)).toMatchObject({

@@ -45,10 +45,10 @@ test('scan tells per place how many values of which format open under which key,
   ]);
   const alone = await keyturn(words);
   expect(alone.stdout).toMatch(
-    /^VariableSet\.JSON\.List\[\]\.Value: octopus, 2 values under \w{16}, 1 look-alike$/m,
+    /^VariableSet\.JSON\.List\[\]\.Value: octopus, 2 values with key \w{16}, 1 look-alike$/m,
   );
   const told =
-    'in VariableSet.JSON.List[].Value 1 value looks sealed, but no key given opens it; 2 beside it open';
+    'VariableSet.JSON.List[].Value: 1 value looks encrypted, but none of the given keys decrypts it; 2 others there can be decrypted';
   expect(alone.stderr).toContain(`warning: ${told}\n`);
   const planned = await keyturn(['plan', '--no-attachments', ...words.slice(1)]);
   expect(planned.stderr).toContain(told);
@@ -69,6 +69,8 @@ test("scan finds another system's formats too, with --all-formats, and says what
   const words = ['--job', 'n8n', '--database', folder.url, '--current-key-file', folder.file('old.key')];
   const scanned = await keyturn(['scan', ...words, '--all-formats']);
   expect(scanned).toMatchObject({ code: 0 });
-  expect(scanned.stdout).toMatch(/^credentials_entity\.data: n8n, \d+ values under \w{16}$/m);
-  expect(scanned.stdout).toMatch(/^notes\.body: n8n, 1 value under \w{16}; left out, no field of the job$/m);
+  expect(scanned.stdout).toMatch(/^credentials_entity\.data: n8n, \d+ values with key \w{16}$/m);
+  expect(scanned.stdout).toMatch(
+    /^notes\.body: n8n, 1 value with key \w{16}; not rotated, not declared by the job$/m,
+  );
 });

@@ -27,7 +27,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
     await run.said(/waiting="file: hold exists"/);
     const text = await host.ask('status');
     expect(text.stdout).toMatch(/^State +rotating$/m);
-    expect(text.stdout).toMatch(/^Coordinator +at work$/m);
+    expect(text.stdout).toMatch(/^Coordinator +running$/m);
     expect(text.stdout).toMatch(/^Waiting +file: hold exists$/m);
     expect(text.stdout).toMatch(/^credentials_entity +600 +0 +0% +- +0 +\.{10}$/m);
 
@@ -71,11 +71,13 @@ test('speed, time left and workers of a run in the middle; then its coordinator 
   expect(standing.workers).toEqual([
     expect.objectContaining({ worker: expect.stringContaining(`${hostname()}/${run.child.pid}`) }),
   ]);
-  expect((await host.ask('status')).stdout).toMatch(/^Speed +\d+ rows\/s, \d+ s until all is rotated$/m);
+  expect((await host.ask('status')).stdout).toMatch(
+    /^Speed +\d+ rows\/s, \d+ s until everything is rotated$/m,
+  );
   run.child.kill('SIGKILL');
   await run.ended;
   const after = await host.ask('status');
-  expect(after.stdout).toMatch(/^Coordinator +none: it died; go on with keyturn resume$/m);
+  expect(after.stdout).toMatch(/^Coordinator +process died; continue with keyturn resume$/m);
   expect(after.stdout).not.toMatch(/^(Speed|Waiting)/m);
 });
 

@@ -45,7 +45,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
     expect(ended).toMatchObject({ code: 3, stdout: '' });
     expect(ended.stderr).toContain(`keyturn: ${signal}: stopping`);
     expect(ended.stderr).toContain(`keyturn: error: stopped by ${signal}\n`);
-    const resume = /^go on with: keyturn (.*)$/m.exec(ended.stderr)?.[1] ?? '';
+    const resume = /^resume with: keyturn (.*)$/m.exec(ended.stderr)?.[1] ?? '';
     expect(resume).toBe(`resume ${keysOf(of).join(' ')}`);
 
     const status = await keyturn(['status', '--database', of.url, '--json']);

@@ -31,7 +31,7 @@ test('a closed window: a new rotation is not begun', async () => {
   const { code, stderr } = await host.rotate(...inHours(2)).ended;
   expect(code).toBe(3);
   expect(stderr).toMatch(/^keyturn: error: window closed, it opens \d{4}-\d\d-\d\d \d\d:00 UTC$/m);
-  expect(stderr).toMatch(/^keyturn: hint: nothing was touched/m);
+  expect(stderr).toMatch(/^keyturn: hint: nothing was changed/m);
   expect(data(host).equals(before)).toBe(true);
   expect(existsSync(host.file('new.key'))).toBe(false);
 });
@@ -43,7 +43,7 @@ test('time is up, then the window is closed, then it is open', async () => {
   expect(first).toMatchObject({ code: 3, stdout: '' });
   expect(first.stderr).toContain('keyturn: error: the time of --max-duration is over\n');
   const [, percent, again = ''] =
-    /^the time of --max-duration is over, (\d+) % done, resume with: keyturn (.*)$/m.exec(first.stderr) ?? [];
+    /^the time of --max-duration is over, (\d+)% done, resume with: keyturn (.*)$/m.exec(first.stderr) ?? [];
   expect(Number(percent)).toBeGreaterThan(0);
   expect(Number(percent)).toBeLessThan(100);
   expect(again).toMatch(/^resume --database .* --max-duration 8s --throttle rows-per-second=25$/);
@@ -54,9 +54,7 @@ test('time is up, then the window is closed, then it is open', async () => {
 
   const closed = await host.resume(...inHours(2), '--chunk-timeout', '30s');
   expect(closed.code).toBe(3);
-  expect(closed.stderr).toContain(
-    `window closed, ${percent} % done, resume with: keyturn resume --database `,
-  );
+  expect(closed.stderr).toContain(`window closed, ${percent}% done, resume with: keyturn resume --database `);
   expect(closed.stderr).toMatch(/ --window \d\d:00-\d\d:00 --time-zone UTC$/m);
   expect((await host.status()).report).toMatchObject({
     run: { state: 'paused', reason: { code: 'window-closed' } },
@@ -74,7 +72,7 @@ test('options that make no sense are refused before anything is touched', async 
   const before = data(host);
   const refused = [
     [['--window', '25:00-06:00'], '--window 25:00-06:00 is no window'],
-    [['--time-zone', 'UTC'], '--time-zone has a meaning with --window only'],
+    [['--time-zone', 'UTC'], '--time-zone requires --window'],
     [['--chunk-timeout', '0s'], '--chunk-timeout 0s is no length of time'],
     [['--throttle', 'file=a', '--throttle', 'moon=full'], '--throttle moon=full is not understood'],
   ] as const;

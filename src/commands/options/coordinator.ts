@@ -5,7 +5,7 @@ import { metricsOptions, type ServedArguments } from '../steps/served.ts';
 import { givenHooks, type HookArguments, hookOptions, hookWords } from './hook.ts';
 import { type GivenQueue, givenQueue, queueOptions, queueWords } from './queue.ts';
 
-/** Of the commands that coordinate a run. */
+/** Options of the commands that coordinate a run. */
 export const coordinatorOptions = { ...queueOptions, ...metricsOptions, ...hookOptions };
 
 export interface CoordinatorArguments extends HookArguments, ServedArguments {
@@ -17,7 +17,7 @@ export interface Coordinating {
   readonly sharedQueue: GivenQueue | null;
 }
 
-/** Before anything is touched: the queue is there. Throws `bad-option`, `queue-url`, `queue-unreachable`. */
+/** Checks that the queue is reachable before anything is changed. Throws `bad-option`, `queue-url`, `queue-unreachable`. */
 export async function givenCoordinating(context: Context, args: CoordinatorArguments): Promise<Coordinating> {
   const hooks = givenHooks(context, args);
   const sharedQueue = givenQueue(context, args);
@@ -28,7 +28,7 @@ export async function givenCoordinating(context: Context, args: CoordinatorArgum
   return { hooks, sharedQueue };
 }
 
-/** The same again, as words of a command line. */
+/** The same options as words of a command line. */
 export function coordinatorWords(args: CoordinatorArguments): string[] {
   return [...queueWords(args), ...hookWords(args)];
 }

@@ -3,7 +3,7 @@ import { KeyturnError } from '../../error.ts';
 import type { LoadedJob } from '../../job/load.ts';
 import { readPlace } from '../../job/place.ts';
 
-/** The job with what --exclude adds; every column named must exist, or a slip would pass for an exclusion. */
+/** The job with the columns of --exclude. Each must exist: a typing error must not pass for an exclusion. */
 export function withExclusions(
   loaded: LoadedJob,
   catalog: readonly Table[],
@@ -16,9 +16,9 @@ export function withExclusions(
     if (path !== '' || reason.trim() === '') {
       throw new KeyturnError(
         'bad-option',
-        `--exclude takes table.column=reason, not ${JSON.stringify(text)}`,
+        `--exclude must be table.column=reason, not ${JSON.stringify(text)}`,
         {
-          hint: 'the reason lands in the report',
+          hint: 'the reason is shown in the report',
         },
       );
     }
@@ -26,13 +26,9 @@ export function withExclusions(
     const found = catalog.find(({ name }) => name === prefix + bare);
     if (found?.columns.some(({ name }) => name === column))
       return { table: bare, column, reason: reason.trim() };
-    throw new KeyturnError(
-      'bad-option',
-      `--exclude names ${table}.${column}, which this database does not have`,
-      {
-        hint: 'write table and column as the database does',
-      },
-    );
+    throw new KeyturnError('bad-option', `--exclude: this database has no column ${table}.${column}`, {
+      hint: 'spell the table and the column as the database does',
+    });
   });
   return { ...loaded, file: { ...loaded.file, exclude: [...loaded.file.exclude, ...exclude] } };
 }

@@ -4,23 +4,22 @@ import { type Hook, type HookEvent, Hooks, hookEvents } from '../../hooks/hooks.
 import { parseDuration } from '../../rotation/window.ts';
 import type { Context } from '../command.ts';
 import { warn } from '../steps/key-sources.ts';
-
-const group = 'To be watched:';
+import { groups } from './options.ts';
 
 export const hookOptions = {
   hook: {
     type: 'string',
     array: true,
     requiresArg: true,
-    group,
+    group: groups.monitoring,
     describe:
-      'EVENT=COMMAND: run a command at start, pause, exception or end, with KEYTURN_EVENT, _RUN, _STATE, _REASON, _EXCEPTIONS and _REPORT in its environment; repeatable',
+      'EVENT=COMMAND: run a command on start, pause, exception or end; its environment has KEYTURN_EVENT, _RUN, _STATE, _REASON, _EXCEPTIONS and _REPORT; repeatable',
   },
   'hook-timeout': {
     type: 'string',
     requiresArg: true,
-    group,
-    describe: 'end a hook that takes longer [default: 60s]',
+    group: groups.monitoring,
+    describe: 'kill a hook that takes longer [default: 60s]',
   },
 } as const satisfies Record<string, Options>;
 
@@ -47,7 +46,7 @@ function parseHook(text: string): Hook {
   const event = text.slice(0, Math.max(0, at));
   const command = text.slice(at + 1).trim();
   if (at > 0 && isEvent(event) && command !== '') return { event, command };
-  throw new KeyturnError('bad-option', `--hook takes EVENT=COMMAND, not ${JSON.stringify(text)}`, {
+  throw new KeyturnError('bad-option', `--hook must be EVENT=COMMAND, not ${JSON.stringify(text)}`, {
     hint: `the events are ${hookEvents.join(', ')}`,
   });
 }
@@ -56,7 +55,7 @@ function isEvent(text: string): text is HookEvent {
   return (hookEvents as readonly string[]).includes(text);
 }
 
-/** The same again, as words of a command line. */
+/** The same options as words of a command line. */
 export function hookWords({ hook, hookTimeout }: HookArguments): string[] {
   return [
     ...(hook ?? []).flatMap((text) => ['--hook', text]),

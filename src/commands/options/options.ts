@@ -1,34 +1,41 @@
 import type { Options } from 'yargs';
 import { KeyturnError } from '../../error.ts';
+import { logLevels } from '../../terminal/log.ts';
 
-/** Options that several commands take, in the groups that their help shows. */
+/** The options that commands share, in groups. */
 
 const text = (group: string, describe: string) =>
   ({ type: 'string', requiresArg: true, group, describe }) as const;
 const flag = (group: string, describe: string) => ({ type: 'boolean', group, describe }) as const;
 
-const where = 'What to rotate:';
-const keys = 'Keys (never needed on the command line):';
-const consent = 'Consent (asked for on a terminal):';
-const how = 'How to run it:';
-const report = 'For the report:';
+/** Headings of the help page, for the commands that have options of their own. */
+export const groups = {
+  input: 'Database and job:',
+  keys: 'Keys:',
+  consent: 'Confirmation (prompted for on a terminal):',
+  accept: 'Rows that differ from what the run wrote:',
+  execution: 'Execution:',
+  monitoring: 'Monitoring:',
+  report: 'Report:',
+  output: 'Output:',
+} as const;
 
 export const databaseOptions = {
   database: text(
-    where,
-    'sqlite:path, postgres://user@host:5432/db?schema=x, mysql://user@host:3306/db, mssql://user@host:1433/db or Server=…;Database=…; also KEYTURN_DATABASE',
+    groups.input,
+    'sqlite:path, postgres://user@host:5432/db?schema=x, mysql://user@host:3306/db, mssql://user@host:1433/db or Server=…;Database=… [env: KEYTURN_DATABASE]',
   ),
 } as const satisfies Record<string, Options>;
 
 export const jobOptions = {
-  job: text(where, 'a built-in job by name, or a YAML file of your own'),
-  'table-prefix': text(where, 'what this installation puts before every table name'),
+  job: text(groups.input, 'name of a built-in job, or path of your own YAML file'),
+  'table-prefix': text(groups.input, 'prefix of all table names in this installation'),
   exclude: {
     type: 'string',
     array: true,
     requiresArg: true,
-    group: where,
-    describe: 'table.column=reason: ciphertext that is knowingly left alone; repeatable',
+    group: groups.input,
+    describe: 'table.column=reason: do not rotate this column; the report shows the reason; repeatable',
   },
 } as const satisfies Record<string, Options>;
 
@@ -37,107 +44,121 @@ export const decideOptions = {
     type: 'string',
     array: true,
     requiresArg: true,
-    group: where,
-    describe: 'table.column.path=rotate or =leave: settles a place where values are undecided; repeatable',
+    group: groups.input,
+    describe:
+      'table.column.path=rotate or table.column.path=leave: what to do with undecided values in this place; repeatable',
   },
 } as const satisfies Record<string, Options>;
 
 export const currentKeyOptions = {
-  'current-key-file': text(keys, 'the key in use now; else KEYTURN_CURRENT_MASTER_KEY, else a prompt'),
+  'current-key-file': text(
+    groups.keys,
+    'file of the current key [env: KEYTURN_CURRENT_MASTER_KEY; otherwise prompted for on a terminal]',
+  ),
 } as const satisfies Record<string, Options>;
 
 export const newKeyOptions = {
   'new-key-file': text(
-    keys,
-    'the new key: made and written there (0600) before the first change; one that exists is taken',
+    groups.keys,
+    'file of the new key; if it does not exist, a new key is written to it (mode 0600) before the first change',
   ),
 } as const satisfies Record<string, Options>;
 
 export const masterKeyOptions = {
-  masterKey: text(keys, 'the new key itself; - reads it from stdin'),
+  masterKey: text(groups.keys, 'the new key itself; - reads it from stdin'),
 } as const satisfies Record<string, Options>;
 
 export const consentOptions = {
-  iReallyWantToRotateMyMasterKey: flag(consent, 're-encrypt the database under the new key'),
-  iHaveBackedUpMyDatabase: flag(consent, 'a backup exists that can be restored'),
+  iReallyWantToRotateMyMasterKey: flag(groups.consent, 're-encrypt the database with the new key'),
+  iHaveBackedUpMyDatabase: flag(groups.consent, 'there is a backup that can be restored'),
 } as const satisfies Record<string, Options>;
 
 export const upgradeOptions = {
   upgradeDatabase: flag(
-    consent,
-    "change tables: widen columns too narrow for the new ciphertext, bring keyturn's own of an older version up to date",
+    groups.consent,
+    "change tables: widen columns that are too narrow for the new ciphertext, and upgrade keyturn's own tables of an older version",
   ),
 } as const satisfies Record<string, Options>;
 
 export const forceOptions = {
-  force: flag(consent, 'go on although other programs are connected to the database, or may be'),
+  force: flag(groups.consent, 'continue even if other programs are, or may be, connected to the database'),
 } as const satisfies Record<string, Options>;
 
 export const workerOptions = {
-  workers: text(how, 'worker threads here [default: number of cores; with --queue none]'),
+  workers: text(
+    groups.execution,
+    'worker threads in this process [default: number of cores; none with --queue]',
+  ),
 } as const satisfies Record<string, Options>;
 
 export const paceOptions = {
   ...workerOptions,
-  'chunk-rows': text(how, 'rows per chunk [default: 200 to 2,000, sized by time]'),
+  'chunk-rows': text(
+    groups.execution,
+    'rows per chunk [default: 200 to 2,000, depending on how long a chunk takes]',
+  ),
   'on-exception': {
     choices: ['stop', 'skip'],
     requiresArg: true,
-    group: how,
-    describe: 'what a value does that cannot be opened [default: stop]',
+    group: groups.execution,
+    describe: 'what to do with a value that cannot be decrypted [default: stop]',
   },
   'chunk-timeout': text(
-    how,
-    'split a chunk whose statement takes longer; 0: no limit [default: 60s; SQLite has none, MySQL for reading only]',
+    groups.execution,
+    'split a chunk when one of its statements takes longer; 0: no limit [default: 60s; no effect on SQLite, on MySQL only for reads]',
   ),
-  'max-exceptions': text(how, 'with skip: stop at more exceptions than this [default: 100]'),
+  'max-exceptions': text(
+    groups.execution,
+    'with --on-exception skip: stop after more exceptions than this [default: 100]',
+  ),
 } as const satisfies Record<string, Options>;
 
 export const dryRunOptions = {
-  'dry-run': flag(how, 'everything, cryptography too, but no write to the database'),
+  'dry-run': flag(groups.execution, 'do everything, encryption included, but write nothing to the database'),
 } as const satisfies Record<string, Options>;
 
 export const signatureOptions = {
-  operator: text(report, 'who does it [default: the login name]'),
-  reason: text(report, 'why'),
+  operator: text(groups.report, 'who runs this [default: the login name]'),
+  reason: text(groups.report, 'why it is done'),
 } as const satisfies Record<string, Options>;
 
 export const authorityOptions = {
   ...signatureOptions,
-  approver: text(report, 'who allowed it'),
-  ticket: text(report, 'where it was ordered'),
+  approver: text(groups.report, 'who approved it'),
+  ticket: text(groups.report, 'ticket or change number'),
 } as const satisfies Record<string, Options>;
 
-const doubtful = 'Rows that are not as the run left them:';
-
-/** What an operator answers for when the run is verified; each names the exact number of rows. */
+/** The operator accepts these rows although the run cannot prove them; each option names the exact number of rows. */
 export const acceptOptions = {
-  'accept-deleted': text(doubtful, 'accept that so many rotated rows were deleted during the run'),
-  'accept-changed': text(doubtful, 'accept that so many rows changed after they were rotated'),
-  'accept-unproven': text(doubtful, 'accept so many rows that were written under the new key during the run'),
+  'accept-deleted': text(groups.accept, 'accept that this number of rotated rows were deleted during the run'),
+  'accept-changed': text(groups.accept, 'accept that this number of rows changed after they were rotated'),
+  'accept-unproven': text(
+    groups.accept,
+    'accept this number of rows that were written with the new key during the run',
+  ),
 } as const satisfies Record<string, Options>;
 
 export const reportOptions = {
-  'report-dir': text(report, 'folder of the report [default: ./keyturn-reports/<run id>]'),
+  'report-dir': text(groups.report, 'folder for the report [default: ./keyturn-reports/<run id>]'),
 } as const satisfies Record<string, Options>;
 
 export const runOptions = {
-  run: text(where, 'id of a run [default: the newest]'),
+  run: text(groups.input, 'id of the run [default: the latest run]'),
 } as const satisfies Record<string, Options>;
 
-/** Offered by every command. */
+/** Options of every command. */
 export const commonOptions = {
-  json: flag('Output:', 'one JSON document on stdout; prose and progress stay on stderr'),
-  'log-file': text('Output:', 'write a log (JSON lines) to this file'),
+  json: flag(groups.output, 'print one JSON document on stdout; messages and progress go to stderr'),
+  'log-file': text(groups.output, 'write a log (JSON lines) to this file'),
   'log-level': {
-    choices: ['silent', 'error', 'warn', 'info', 'debug'],
+    choices: logLevels,
     requiresArg: true,
-    group: 'Output:',
-    describe: 'what to log [default: info with --log-file, else silent]',
+    group: groups.output,
+    describe: 'how much to log [default: info with --log-file, otherwise silent]',
   },
 } as const satisfies Record<string, Options>;
 
-/** Options that are whole numbers, with the least that makes sense. */
+/** Options that are whole numbers, with their minimum. */
 const numbers = {
   workers: 1,
   concurrency: 1,
@@ -150,7 +171,7 @@ const numbers = {
   'health-port': 0,
 } as const;
 
-/** Before anything else is done: numbers that are none. */
+/** Rejects invalid numbers before anything else is done. Throws `bad-option`. */
 export function assertNumbers(args: Readonly<Record<string, unknown>>): void {
   for (const [name, least] of Object.entries(numbers)) {
     const value = args[name];
@@ -165,7 +186,7 @@ export function count(value: string | undefined, option: string, least = 1): num
   if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= least) return number;
   throw new KeyturnError(
     'bad-option',
-    `${option} takes a whole number from ${least} up, not ${JSON.stringify(value)}`,
+    `${option} must be a whole number of at least ${least}, not ${JSON.stringify(value)}`,
     {
       hint: `for example ${option} ${Math.max(least, 4)}`,
     },

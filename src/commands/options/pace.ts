@@ -4,35 +4,41 @@ import { KeyturnError } from '../../error.ts';
 import { type Pace, paceOf } from '../../rotation/pace.ts';
 import { parseThrottle, ThrottlePace } from '../../rotation/throttle.ts';
 import { DurationPace, parseDuration, parseWindow, type Window, WindowPace } from '../../rotation/window.ts';
+import { groups } from './options.ts';
 
-const group = 'How to run it:';
+const group = groups.execution;
 
 export const windowOptions = {
   window: {
     type: 'string',
     requiresArg: true,
     group,
-    describe: 'HH:MM-HH:MM: work only then; ends when the time left is shorter than a chunk takes',
+    describe: 'HH:MM-HH:MM: run only in this window; stops when the time left is too short for a chunk',
   },
   'time-zone': {
     type: 'string',
     requiresArg: true,
     group,
-    describe: 'of --window, for example Europe/Berlin [default: local]',
+    describe: 'time zone of --window, for example Europe/Berlin [default: local time]',
   },
 } as const satisfies Record<string, Options>;
 
-/** What holds a run back. */
+/** Options that limit when and how fast a run works. */
 export const holdOptions = {
   ...windowOptions,
-  'max-duration': { type: 'string', requiresArg: true, group, describe: 'end after so long, for example 3h' },
+  'max-duration': {
+    type: 'string',
+    requiresArg: true,
+    group,
+    describe: 'stop after this time, for example 3h',
+  },
   throttle: {
     type: 'string',
     array: true,
     requiresArg: true,
     group,
     describe:
-      'NAME=LIMIT: wait while the limit is exceeded (rows-per-second=N, file=PATH, sql=QUERY, free-disk=PATH:SIZE, and what the engine tells); repeatable',
+      'NAME=LIMIT: wait while the limit is exceeded (rows-per-second=N, file=PATH, sql=QUERY, free-disk=PATH:SIZE, or a metric of the database engine); repeatable',
   },
 } as const satisfies Record<string, Options>;
 
@@ -50,12 +56,12 @@ export interface HoldArguments extends WindowArguments {
 export function givenWindow({ window, timeZone }: WindowArguments): Window | null {
   if (window !== undefined) return parseWindow(window, timeZone);
   if (timeZone === undefined) return null;
-  throw new KeyturnError('bad-option', '--time-zone has a meaning with --window only', {
-    hint: 'add --window HH:MM-HH:MM, or leave --time-zone out',
+  throw new KeyturnError('bad-option', '--time-zone requires --window', {
+    hint: 'add --window HH:MM-HH:MM, or remove --time-zone',
   });
 }
 
-/** All that was given, from now on. Throws `bad-option`. */
+/** All limits that were given; --max-duration counts from now. Throws `bad-option`. */
 export function givenPace(args: HoldArguments, database: Database): Pace {
   const window = givenWindow(args);
   const paces: Pace[] = window === null ? [] : [new WindowPace(window)];
@@ -66,7 +72,7 @@ export function givenPace(args: HoldArguments, database: Database): Pace {
   return paceOf(paces);
 }
 
-/** The same again, as words of a command line. */
+/** The same options as words of a command line. */
 export function holdWords({ window, timeZone, maxDuration, throttle }: HoldArguments): string[] {
   return [
     ...(window === undefined ? [] : ['--window', window]),
@@ -76,11 +82,11 @@ export function holdWords({ window, timeZone, maxDuration, throttle }: HoldArgum
   ];
 }
 
-/** A run that may not even begin is not begun: no key file, no row. */
+/** Refuses a run whose window is closed before it writes a key file or a row. */
 export async function assertMayBegin(pace: Pace): Promise<void> {
   const hold = await pace.check({ now: new Date(), elapsedMs: performance.now(), chunkMs: null, rows: 0 });
   if (hold?.kind !== 'end') return;
   throw new KeyturnError(hold.code ?? 'stopped', hold.reason, {
-    hint: 'nothing was touched; start it again then',
+    hint: 'nothing was changed; start it again at that time',
   });
 }

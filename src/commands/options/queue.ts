@@ -2,26 +2,25 @@ import type { Options } from 'yargs';
 import { KeyturnError } from '../../error.ts';
 import { parseQueueUrl } from '../../queue/queue-url.ts';
 import type { Context } from '../command.ts';
-
-const group = 'How to run it:';
+import { groups } from './options.ts';
 
 export const queueOptions = {
   queue: {
     type: 'string',
     requiresArg: true,
-    group,
+    group: groups.execution,
     describe:
-      'hand the chunks out to keyturn worker processes: redis://, rediss://, redis+sentinel://, redis+cluster:// or postgres://; also KEYTURN_QUEUE',
+      'queue that hands the chunks to keyturn worker processes: redis://, rediss://, redis+sentinel://, redis+cluster:// or postgres:// [env: KEYTURN_QUEUE]',
   },
 } as const satisfies Record<string, Options>;
 
-/** A queue as the user named it; the password stays apart. */
+/** A queue as the user gave it; the password is kept separate. */
 export interface GivenQueue {
   readonly url: string;
   readonly password: string | null;
 }
 
-/** Of --queue or KEYTURN_QUEUE; null: none is named. Throws `queue-url`. */
+/** The queue of --queue or KEYTURN_QUEUE, or null. Throws `queue-url`. */
 export function givenQueue(
   { environment }: Context,
   args: { readonly queue?: string | undefined },
@@ -32,15 +31,15 @@ export function givenQueue(
   return { url, password: environment.KEYTURN_QUEUE_PASSWORD || null };
 }
 
-/** A dry run hands nothing out. */
+/** A dry run has no distributed workers. Throws `bad-option`. */
 export function refuseQueue(args: { readonly queue?: string | undefined }): void {
   if (args.queue === undefined) return;
-  throw new KeyturnError('bad-option', 'a dry run works in this process alone, without --queue', {
-    hint: 'leave --queue out',
+  throw new KeyturnError('bad-option', 'a dry run runs in this process only and cannot use a queue', {
+    hint: 'remove --queue',
   });
 }
 
-/** The same again, as words of a command line: without a password. */
+/** The same option as words of a command line, without a password. */
 export function queueWords({ queue }: { readonly queue?: string | undefined }): string[] {
   if (queue === undefined) return [];
   const url = queue

@@ -11,7 +11,7 @@ interface Given {
   readonly chunkTimeout?: string | undefined;
 }
 
-/** Those that were given; a resume keeps the others as they were. */
+/** The options that were given; a resumed run keeps the others. */
 export function givenOptions(args: Given): Partial<RunOptions> {
   const { onException } = args;
   const maxExceptions = count(args.maxExceptions, '--max-exceptions', 0);
@@ -31,8 +31,8 @@ function timeout(text: string): number | null {
 export function newRunOptions(args: Given): RunOptions {
   const given = givenOptions(args);
   if (given.maxExceptions !== undefined && given.onException !== 'skip') {
-    throw new KeyturnError('bad-option', '--max-exceptions has a meaning with --on-exception skip only', {
-      hint: 'add --on-exception skip, or leave --max-exceptions out',
+    throw new KeyturnError('bad-option', '--max-exceptions requires --on-exception skip', {
+      hint: 'add --on-exception skip, or remove --max-exceptions',
     });
   }
   return { ...defaultOptions, ...given };

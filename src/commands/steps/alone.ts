@@ -5,12 +5,12 @@ import type { Context } from '../command.ts';
 import { askConsent } from './consent.ts';
 import { warn } from './key-sources.ts';
 
-/** So many are listed. */
+/** Sessions that the message lists. */
 const shown = 10;
 
 /**
- * An application that is still connected writes under the old key behind the run, and reads what it cannot open.
- * Where the server does not tell this login who is connected, that is unknown and wants consent.
+ * An application that is still connected writes values with the old key behind the run, and reads values that it cannot
+ * decrypt. Where the server does not show other sessions to this user, continuing needs a confirmation.
  */
 export async function assertAlone(
   context: Context,
@@ -19,7 +19,7 @@ export async function assertAlone(
 ): Promise<void> {
   const sessions = await database.server.sessions();
   if (sessions === null) {
-    const question = `Whether anybody else is connected to ${database.place} is unknown to this login. Is the application stopped, on every host?`;
+    const question = `This database user cannot see who else is connected to ${database.place}. Is the application stopped on every host?`;
     return askConsent(context, [{ flag: '--force', given: force, question }]);
   }
   if (sessions.length === 0) return;
@@ -28,11 +28,11 @@ export async function assertAlone(
   const text = `still connected to ${database.place}: ${listed.join('; ')}${more}`;
   if (force === true) return warn(context, text);
   throw new KeyturnError('still-connected', text, {
-    hint: 'stop the application first; --force goes on all the same, and what it writes under the old key is found and redone',
+    hint: 'stop the application first; --force continues anyway, and values that the application writes with the old key are found and rotated again',
   });
 }
 
 function nameOf({ program, host, login }: Session): string {
-  const parts = [program ?? 'a program that gives no name', host && `from ${host}`, login && `as ${login}`];
+  const parts = [program ?? 'an unnamed program', host && `from ${host}`, login && `as ${login}`];
   return parts.filter((part) => part !== null && part !== '').join(' ');
 }

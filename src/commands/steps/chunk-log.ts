@@ -9,7 +9,7 @@ const levels = {
   failed: 'error',
 } as const;
 
-/** One line of the log per chunk. */
+/** Writes one line per chunk to the log. */
 export function logChunk(log: Logger, { event, ...facts }: ChunkNews): void {
   log[levels[event]](facts, `chunk ${event}`);
 }

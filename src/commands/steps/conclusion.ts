@@ -12,7 +12,7 @@ import { count, thousands } from '../../report/count.ts';
 import type { Report } from '../../report/report.ts';
 import { progressOf } from '../../report/standing.ts';
 import type { LocalRun } from '../../rotation/local-run.ts';
-import type { Context, Outcome } from '../command.ts';
+import type { CommandResult, Context } from '../command.ts';
 import { exceptionLine } from './exception-lines.ts';
 import { reportRun, type WrittenReport } from './report-files.ts';
 import { RunFailure } from './run-failure.ts';
@@ -20,42 +20,42 @@ import { shellWord } from './shell-words.ts';
 
 const shownExceptions = 20;
 
-/** What the commands that rotate know about a run besides its row. */
+/** What the commands that rotate know about a run beyond its row. */
 export interface Conclusion {
   readonly database: Database;
   readonly newKeyFile: string;
   readonly currentKeyFile: string | undefined;
   readonly reportDir: string | undefined;
-  /** Options that hold the run back, to be given again. */
+  /** Options to repeat in the command that resumes the run. */
   readonly holds: readonly string[];
   readonly hooks?: Hooks | undefined;
 }
 
-/** Takes a run to its end, writes its report whatever the end was, and says what to do next. */
+/** Finishes a run, writes its report however it ended, and prints what to do next. */
 export async function concludeRun(
   context: Context,
   { database, newKeyFile, currentKeyFile, reportDir, holds, hooks }: Conclusion,
   run: Run,
   finish: () => Promise<Run>,
-): Promise<Outcome> {
+): Promise<CommandResult> {
   let finished: Run;
   await hooks?.fire('start', { run: run.id, state: run.state });
   try {
     finished = await finish();
   } catch (error) {
     const resume = resumeCommand(database, currentKeyFile, newKeyFile, holds);
-    const written = await reportAnyway(context, database.knex, run.id, reportDir);
+    const written = await tryReport(context, database.knex, run.id, reportDir);
     if (written !== null) {
       for (const line of exceptionLines(written.report)) context.terminal.say(line);
       if (written.files !== null) context.terminal.say(`report: ${written.files.text}`);
     }
-    context.terminal.say(goOn(error, written, resume));
+    context.terminal.say(resumeLine(error, written), resume);
     await hooks?.settled();
-    await tellEnd(hooks, run.id, written);
+    await fireEnd(hooks, run.id, written);
     throw new RunFailure({ ...documentOf(written), resume }, { cause: error });
   }
   const written = await reportRun(context, database.knex, finished.id, reportDir, true);
-  await tellEnd(hooks, finished.id, written);
+  await fireEnd(hooks, finished.id, written);
   const secrets = derivedSecretsPath(newKeyFile);
   const kept = existsSync(secrets) ? secrets : null;
   const steps = finished.job.afterwards.map((step) =>
@@ -72,19 +72,19 @@ export async function concludeRun(
         : [`secrets:  ${kept} (derived from the old key; set them in ${finished.job.title})`]),
       ...(steps.length === 0
         ? []
-        : ['', 'What to do now:', ...steps.map((step, i) => `${String(i + 1).padStart(2)}. ${step}`)]),
+        : ['', 'Next steps:', ...steps.map((step, i) => `${String(i + 1).padStart(2)}. ${step}`)]),
       '',
     ].join('\n'),
   };
 }
 
-/** Writes the report of a run whose checkpoint is a local file, and removes that. */
+/** Writes the report of a run whose checkpoint is a local file, and removes that file. */
 export async function concludeLocal(
   context: Context,
   { run, checkpoint, problem }: LocalRun,
   reportDir: string | undefined,
   exitCode: (report: Report) => Promise<0 | 3 | 5> = async (report) => exitCodeOf(report),
-): Promise<Outcome> {
+): Promise<CommandResult> {
   try {
     const written = await reportRun(context, checkpoint.database.knex, run.id, reportDir, problem === null);
     const lines = reportLines(written);
@@ -99,13 +99,13 @@ export async function concludeLocal(
   }
 }
 
-/** Values that do not open are a failure here, unless the rotation itself ended with them on its list. */
+/** A value that cannot be decrypted is a failure here, unless the rotation has already listed it as an exception. */
 export async function concludeVerification(
   context: Context,
   local: LocalRun,
   reference: { readonly run: Run; readonly database: Database } | null,
   reportDir: string | undefined,
-): Promise<Outcome> {
+): Promise<CommandResult> {
   return concludeLocal(context, local, reportDir, async (report) => {
     const code = exitCodeOf(report);
     if (code !== 3) return code;
@@ -115,7 +115,7 @@ export async function concludeVerification(
   });
 }
 
-/** Counts, exceptions and the place of the report. */
+/** Counts, exceptions, and where the report is. */
 export function reportLines({ report, files }: WrittenReport): string[] {
   const { totals, verdict, run } = report;
   const { tally } = totals.ranges;
@@ -170,8 +170,8 @@ function exceptionLines({ exceptions: { count: all, listed } }: Report): string[
   ];
 }
 
-/** What went wrong is told first; a report that cannot be written must not hide it. */
-async function reportAnyway(
+/** A report that cannot be written must not hide the error of the run. */
+async function tryReport(
   context: Context,
   checkpoint: Knex,
   run: string,
@@ -185,8 +185,8 @@ async function reportAnyway(
   }
 }
 
-/** A run that is paused goes on some day; any other end is one. */
-async function tellEnd(hooks: Hooks | undefined, run: string, written: WrittenReport | null): Promise<void> {
+/** A paused run fires `pause`, any other end fires `end`. */
+async function fireEnd(hooks: Hooks | undefined, run: string, written: WrittenReport | null): Promise<void> {
   const { state, reason } = written?.report.run ?? { state: 'unknown', reason: null };
   await hooks?.fire(state === 'paused' ? 'pause' : 'end', {
     run,
@@ -197,17 +197,17 @@ async function tellEnd(hooks: Hooks | undefined, run: string, written: WrittenRe
   });
 }
 
-/** A window that closes is no error to whoever set it: how far the run is, and how it goes on. */
-function goOn(error: unknown, written: WrittenReport | null, resume: string): string {
+/** Before the command that resumes the run. After a closed window, which is no failure, also the progress of the run. */
+function resumeLine(error: unknown, written: WrittenReport | null): string {
   if (!(error instanceof KeyturnError) || error.code !== 'window-closed' || written === null)
-    return `go on with: ${resume}`;
+    return 'resume with:';
   const { stage, percent } = progressOf(written.report);
-  const done = stage === 'rotated' ? `${percent} % done` : `all rotated, ${percent} % verified`;
+  const done = stage === 'rotated' ? `${percent}% done` : `all rotated, ${percent}% verified`;
   const why = error.message.startsWith('window closed') ? 'window closed' : error.message;
-  return `${why}, ${done}, resume with: ${resume}`;
+  return `${why}, ${done}, resume with:`;
 }
 
-/** How to go on; without a password or a key. */
+/** The command that resumes the run; it contains no password and no key. */
 function resumeCommand(
   database: Database,
   currentKeyFile: string | undefined,

@@ -6,7 +6,7 @@ import { generateKey } from '../../keys/key-file.ts';
 import { rehearse } from '../../rotation/local-run.ts';
 import type { Pace } from '../../rotation/pace.ts';
 import { unlessStopped } from '../../rotation/unless-stopped.ts';
-import type { Context, Outcome } from '../command.ts';
+import type { CommandResult, Context } from '../command.ts';
 import { concludeLocal } from './conclusion.ts';
 import { planNewKey } from './key-sources.ts';
 import type { Opened } from './opened.ts';
@@ -21,17 +21,17 @@ interface Given extends JobArguments {
   readonly reportDir?: string | undefined;
 }
 
-/** The whole rotation without a write: the checkpoint is a local file, and no key is kept. */
+/** The whole rotation without a write to the database: the checkpoint is a local file, and a generated key is not saved. */
 export async function rotateDry(
   context: Context,
   opened: Opened,
   loaded: LoadedJob,
   order: { readonly options: RunOptions; readonly authority: Authority },
   args: Given,
-): Promise<Outcome> {
+): Promise<CommandResult> {
   const { database } = opened;
   const runs = await readHistory(database);
-  assertNoneUnfinished(runs, 'finish it with keyturn resume; a dry run needs a database under one key');
+  assertNoneUnfinished(runs, 'finish it with keyturn resume; a dry run needs a database that uses one key');
   const named = args.newKeyFile !== undefined || args.masterKey !== undefined;
   const retired = retiredKeyIds(runs);
   const { current, next, found } = await unlessStopped(
@@ -45,7 +45,7 @@ export async function rotateDry(
         named
           ? planNewKey(context, args, { current: key, name: fitted.name, retired }, fitted.key)
           : { key: generateKey(fitted.key), path: '', mustWrite: false, warnings: [] },
-      ({ path, mustWrite }) => (path === '' || mustWrite ? 'kept nowhere: a dry run' : `in ${path}`),
+      ({ path, mustWrite }) => (path === '' || mustWrite ? 'not saved in a dry run' : `in ${path}`),
     ),
   );
   assertWide(found.widths, false);

@@ -2,7 +2,7 @@ import { nameText } from '../../job/place.ts';
 import { printable } from '../../report/layout.ts';
 import type { ListedException } from '../../report/report.ts';
 
-/** `credentials_entity row abc, data: does-not-open`: where and why, never what. */
+/** `credentials_entity row abc, data: does-not-open`: the location and the reason, never the content. */
 export function exceptionLine({
   table,
   rowId,

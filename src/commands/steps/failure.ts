@@ -1,7 +1,7 @@
 import { KeyturnError } from '../../error.ts';
 import { RunFailure } from './run-failure.ts';
 
-/** What is said of anything that was thrown; safe to print and to log. */
+/** What to print and log about an error. Contains no secrets. */
 export interface Failure {
   readonly exitCode: 1 | 2 | 3 | 4 | 5;
   readonly error: {
@@ -10,9 +10,9 @@ export interface Failure {
     readonly hint: string | undefined;
     readonly facts: Readonly<Record<string, string | number>>;
   };
-  /** For --json, beside the error. */
+  /** For --json, next to the error. */
   readonly document: object;
-  /** Where it happened, for the log only. */
+  /** Stack traces, for the log only. */
   readonly trace: readonly string[];
 }
 
@@ -28,7 +28,7 @@ export function failureOf(thrown: unknown): Failure {
     error: {
       code: 'unexpected',
       message: `unexpected: ${nameOf(thrown)}: ${scrubbed(thrown)}`,
-      hint: 'see where with --log-level debug, and tell the project',
+      hint: 'run the command again with --log-level debug, and report the error to the project',
       facts: {},
     },
     document: {},
@@ -36,7 +36,7 @@ export function failureOf(thrown: unknown): Failure {
   };
 }
 
-/** The places of the error and its causes, without values. */
+/** Stack traces of the error and its causes, without secrets. */
 function traceOf(thrown: unknown): string[] {
   const lines: string[] = [];
   for (let at: unknown = thrown; at instanceof Error; at = at.cause) {

@@ -3,7 +3,7 @@ import type { KeyShape } from '../../keys/key-shape.ts';
 import { currentKey, type NewKeyPlan, newKey } from '../../keys/master-key.ts';
 import type { Context } from '../command.ts';
 
-/** The key that the database is under now: file, environment, or a prompt. */
+/** Reads the current key from the file, the environment or a prompt. */
 export async function askCurrentKey(
   context: Context,
   args: { readonly currentKeyFile?: string | undefined },
@@ -15,7 +15,7 @@ export async function askCurrentKey(
       file: args.currentKeyFile,
       env: environment.KEYTURN_CURRENT_MASTER_KEY,
       prompt: terminal.interactive
-        ? () => terminal.askSecret('The current master key (it is not shown)')
+        ? () => terminal.askSecret('Current master key (input is hidden)')
         : undefined,
     },
     shape,
@@ -24,7 +24,7 @@ export async function askCurrentKey(
   return key;
 }
 
-/** Whether a current key can be had without asking. */
+/** Whether the current key is given, so that nobody must be asked. */
 export function namesCurrentKey(
   { environment }: Context,
   args: { readonly currentKeyFile?: string | undefined },
@@ -32,7 +32,7 @@ export function namesCurrentKey(
   return args.currentKeyFile !== undefined || Boolean(environment.KEYTURN_CURRENT_MASTER_KEY);
 }
 
-/** The new key and its file; nothing is written yet. */
+/** The new key and its file. Nothing is written yet. */
 export async function planNewKey(
   context: Context,
   args: { readonly newKeyFile?: string | undefined; readonly masterKey?: string | undefined },
@@ -66,11 +66,11 @@ async function readMasterKey(context: Context, value: string | undefined): Promi
   if (value === undefined) return undefined;
   if (value === '-')
     return terminal.interactive
-      ? terminal.askSecret('The new master key (it is not shown)')
+      ? terminal.askSecret('New master key (input is hidden)')
       : terminal.readInput();
   warn(
     context,
-    'a key given with --masterKey is visible to other users of this machine; --masterKey - reads it from stdin',
+    'a key given with --masterKey is visible to other users of this machine; use --masterKey - to read it from stdin',
   );
   return value;
 }

@@ -6,14 +6,14 @@ import { foreseen } from '../../rotation/setback.ts';
 import type { Context } from '../command.ts';
 import { RunFailure } from './run-failure.ts';
 
-/** A database as the user named it; the password stays apart, for worker threads. */
+/** An open database. The URL and the password are kept for worker threads, which connect themselves. */
 export interface Opened {
   readonly database: Database;
   readonly url: string;
   readonly password: string | null;
 }
 
-/** Opens the database of --database or KEYTURN_DATABASE for the time of `work`. */
+/** Opens the database of --database or KEYTURN_DATABASE for the duration of `work`. */
 export async function withDatabase<T>(
   { environment }: Context,
   args: { readonly database?: string | undefined },
@@ -21,7 +21,7 @@ export async function withDatabase<T>(
 ): Promise<T> {
   const url = args.database ?? (environment.KEYTURN_DATABASE || undefined);
   if (url === undefined) {
-    throw new KeyturnError('bad-option', 'which database is not said', {
+    throw new KeyturnError('bad-option', 'no database given', {
       hint: 'use --database URL or set KEYTURN_DATABASE, for example --database sqlite:path/to/database.sqlite',
     });
   }
@@ -33,19 +33,19 @@ export async function withDatabase<T>(
   try {
     return await work({ database, url, password });
   } catch (thrown) {
-    throw named(database, thrown);
+    throw explained(database, thrown);
   } finally {
     await database.close();
   }
 }
 
-/** Before a run and after it too, a lost connection or a full disk is nothing unexpected. */
-function named(database: Database, thrown: unknown): unknown {
-  if (!(thrown instanceof RunFailure)) return foreseen(database, thrown, 'give the command again');
+/** A lost connection or a full disk is a foreseeable error, before and after a run too. */
+function explained(database: Database, thrown: unknown): unknown {
+  if (!(thrown instanceof RunFailure)) return foreseen(database, thrown, 'run the command again');
   return new RunFailure(thrown.document, { cause: foreseen(database, thrown.cause) });
 }
 
-/** A coordinator that has just ended, or a status that looks whether one is alive, holds the lock a moment longer. */
+/** A coordinator that has just ended, or a status command that tries the lock, can hold it for a moment. */
 const lockTries = 6;
 const lockEveryMs = 250;
 
@@ -60,7 +60,7 @@ async function lockSoon(database: Database): Promise<RunLock> {
   }
 }
 
-/** Holds the run lock for the time of `work`. */
+/** Holds the run lock for the duration of `work`. Throws `run-lock`. */
 export async function withRunLock<T>(database: Database, work: (lock: RunLock) => Promise<T>): Promise<T> {
   const lock = await lockSoon(database);
   try {

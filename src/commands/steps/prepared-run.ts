@@ -13,7 +13,7 @@ import { withExclusions } from '../options/exclude.ts';
 import { askCurrentKey, warn } from './key-sources.ts';
 import { previewLines } from './preview.ts';
 
-/** A job fitted to a database, both keys, and what was found: everything before the first change. */
+/** Everything that is known before the first change: the job for this database, both keys, and the preflight. */
 export interface PreparedRun {
   readonly job: Job;
   readonly current: Key;
@@ -37,7 +37,7 @@ export function fitJob(loaded: LoadedJob, catalog: readonly Table[], args: JobAr
   return withDecisions(job, args.decide);
 }
 
-/** Looks at everything and says what it found; refuses what cannot be rotated. Nothing is written. */
+/** Checks everything, prints what it finds, and refuses what cannot be rotated. Nothing is written. */
 export async function prepareRun(
   context: Context,
   database: Database,
@@ -60,7 +60,7 @@ export async function prepareRun(
   const { job } = found;
   const { terminal } = context;
   terminal.say(`${job.title} database ${database.place}`);
-  terminal.say(`key ${current.id} becomes ${next.key.id}, ${describeKey(next)}`);
+  terminal.say(`rotating from key ${current.id} to key ${next.key.id} (${describeKey(next)})`);
   for (const line of previewLines(job, found.inventory)) terminal.say(line);
   for (const warning of [...found.warnings, ...sealedOtherwise(found.inventory, job.everywhere?.decisions)])
     warn(context, warning);

@@ -2,7 +2,7 @@ import type { Finding, Inventory } from '../../checkpoint/run.ts';
 import { type Job, targetName } from '../../job/job.ts';
 import { bytes, count, thousands } from '../../report/count.ts';
 
-/** Targets in their phases with the rows they have, and what is left alone. */
+/** The targets of each phase with their row counts, and what is not rotated. */
 export function previewLines(job: Job, inventory: Inventory): string[] {
   const rows = new Map(inventory.targets.map(({ target, rows: n }) => [target, thousands(n)]));
   const sizes = new Map(inventory.targets.map(({ target, bytes: size }) => [target, size]));
@@ -21,7 +21,7 @@ export function previewLines(job: Job, inventory: Inventory): string[] {
     ...phases,
     ...(job.leftOut === undefined
       ? []
-      : [`left out: ${job.leftOut}, with --no-attachments: these files keep the old key`]),
+      : [`not rotated: ${job.leftOut} (--no-attachments): these files keep the old key`]),
     ...(inventory.absent.length === 0 ? [] : [`not in this database: ${inventory.absent.join(', ')}`]),
     ...inventory.undeclared.map(findingLine),
   ];
@@ -29,9 +29,9 @@ export function previewLines(job: Job, inventory: Inventory): string[] {
 
 function findingLine({ table, column, values, lookAlikes, excluded }: Finding): string {
   const found = [
-    ...(values > 0 ? [`${count(values, 'value')} under this key`] : []),
+    ...(values > 0 ? [`${count(values, 'value')} with this key`] : []),
     ...(lookAlikes > 0 ? [`${count(lookAlikes, 'look-alike')}`] : []),
   ].join(', ');
-  const verdict = excluded === undefined ? 'which no field of the job declares' : `left alone: ${excluded}`;
-  return `${table}.${column}: ${found}, ${verdict}`;
+  const consequence = excluded === undefined ? 'not declared by the job' : `excluded: ${excluded}`;
+  return `${table}.${column}: ${found}, ${consequence}`;
 }

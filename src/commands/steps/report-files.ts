@@ -12,13 +12,13 @@ import { warn } from './key-sources.ts';
 
 export interface WrittenReport {
   readonly report: Report;
-  /** Absolute paths; null when they could not be written, which was told. */
+  /** Absolute paths; null when they could not be written, after a warning. */
   readonly files: { readonly text: string; readonly json: string } | null;
 }
 
 const standard = 'keyturn-reports';
 
-/** Before the first change: a folder that cannot be written is told while nothing has happened. */
+/** Checks before the first change that the report folder can be written to. Throws `bad-option`. */
 export async function assertReportFolder({ folder }: Context, reportDir: string | undefined): Promise<void> {
   const path = resolve(folder, reportDir ?? standard);
   try {
@@ -31,12 +31,12 @@ export async function assertReportFolder({ folder }: Context, reportDir: string 
 
 function unwritable(path: string, cause: unknown): KeyturnError {
   return new KeyturnError('bad-option', `the report could not be written to ${path}`, {
-    hint: 'name another --report-dir; nothing was touched',
+    hint: 'choose another --report-dir; nothing was changed',
     cause,
   });
 }
 
-/** Writes the report of a run; the history of a finished one then says so, which `forget` asks for. */
+/** Writes the report of a run. For a finished run the history records that, because `forget` requires it. */
 export async function writeRunReport(
   { folder, log }: Context,
   checkpoint: Knex,
@@ -52,7 +52,7 @@ export async function writeRunReport(
   return { report, files };
 }
 
-/** At the end of a run: how that went must be told even if its report cannot be written. */
+/** Writes the report at the end of a run. If it cannot be written, the result must still be printed. */
 export async function reportRun(
   context: Context,
   checkpoint: Knex,

@@ -1,6 +1,6 @@
-/** A run ended early: why, and what the commands say about it beside the error. */
+/** A run ended early. The cause is the error to print. */
 export class RunFailure extends Error {
-  /** For --json, merged with the error. */
+  /** For --json, printed together with the error. */
   readonly document: object;
 
   constructor(document: object, options: { readonly cause: unknown }) {

@@ -20,7 +20,7 @@ export interface SiteArguments extends ServedArguments, AttachmentsArguments {
   readonly sharedQueue?: GivenQueue | null;
 }
 
-/** Shows progress for the time of `work`, and serves its metrics. */
+/** Shows progress and serves metrics for the duration of `work`. */
 export async function withSite<T>(
   context: Context,
   opened: Opened,
@@ -53,7 +53,7 @@ export async function withSite<T>(
   }
 }
 
-/** A site that nobody watches. */
+/** A site without progress display. */
 export function siteOf(context: Context, opened: Opened, args: SiteArguments): Site {
   const { sharedQueue = null } = args;
   const workers = count(args.workers, '--workers');
@@ -73,12 +73,12 @@ export function siteOf(context: Context, opened: Opened, args: SiteArguments): S
   };
 }
 
-/** At the first exception that this session sees. */
+/** Fires the hook at the first exception that this session sees. */
 function exceptionHook(hooks: Hooks | undefined): (progress: Progress) => void {
-  let told = false;
+  let fired = false;
   return ({ run, exceptions }) => {
-    if (told || exceptions === 0) return;
-    told = true;
+    if (fired || exceptions === 0) return;
+    fired = true;
     void hooks?.fire('exception', { run: run.id, state: run.state, exceptions });
   };
 }

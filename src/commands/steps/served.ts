@@ -4,9 +4,9 @@ import { HealthFile } from '../../metrics/health-file.ts';
 import type { RunMetrics } from '../../metrics/run-metrics.ts';
 import { StatusServer } from '../../metrics/status-server.ts';
 import type { Context } from '../command.ts';
-import { count } from '../options/options.ts';
+import { count, groups } from '../options/options.ts';
 
-const group = 'To be watched:';
+const group = groups.monitoring;
 const local = '127.0.0.1';
 
 export const metricsOptions = {
@@ -14,13 +14,13 @@ export const metricsOptions = {
     type: 'string',
     requiresArg: true,
     group,
-    describe: 'serve Prometheus metrics at /metrics; 0: any free port',
+    describe: 'serve Prometheus metrics on this port at /metrics; 0: any free port',
   },
   'metrics-host': {
     type: 'string',
     requiresArg: true,
     group,
-    describe: `address to serve them at [default: ${local}]`,
+    describe: `address to serve metrics on [default: ${local}]`,
   },
 } as const satisfies Record<string, Options>;
 
@@ -29,19 +29,20 @@ export const healthOptions = {
     type: 'string',
     requiresArg: true,
     group,
-    describe: 'write this file anew every few seconds while the worker is healthy',
+    describe: 'rewrite this file every few seconds while the worker is healthy',
   },
   'health-port': {
     type: 'string',
     requiresArg: true,
     group,
-    describe: 'answer 200 or 503 at /health; the port may be that of the metrics; 0: any free port',
+    describe:
+      'answer health checks on this port at /health with 200 or 503; may be the metrics port; 0: any free port',
   },
   'health-host': {
     type: 'string',
     requiresArg: true,
     group,
-    describe: `address to answer at [default: ${local}]`,
+    describe: `address to answer health checks on [default: ${local}]`,
   },
 } as const satisfies Record<string, Options>;
 
@@ -53,7 +54,7 @@ export interface ServedArguments {
   readonly healthHost?: string | undefined;
 }
 
-/** Serves metrics and health for the time of `work`, where they are asked for. */
+/** Serves metrics and health checks for the duration of `work`, if their options are given. */
 export async function withServed<T>(
   { terminal }: Context,
   args: ServedArguments,

@@ -1,4 +1,4 @@
-/** One argument as a POSIX shell takes it. */
+/** Quotes one argument for a POSIX shell. */
 export function shellWord(text: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

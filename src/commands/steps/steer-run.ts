@@ -2,21 +2,22 @@ import { isFinished, type Request, type Run } from '../../checkpoint/run.ts';
 import { KeyturnError } from '../../error.ts';
 import { type Steered, steer } from '../../rotation/steering.ts';
 import { parseDuration } from '../../rotation/window.ts';
-import type { Context, Outcome } from '../command.ts';
+import type { CommandResult, Context } from '../command.ts';
+import { groups } from '../options/options.ts';
 import type { Opened } from './opened.ts';
 
 export const steerOptions = {
   wait: {
     type: 'boolean',
-    group: 'How to run it:',
+    group: groups.execution,
     default: true,
-    describe: 'wait until nobody works on the run any more; --no-wait: only ask for it',
+    describe: 'wait until the run has stopped; --no-wait only makes the request',
   },
   timeout: {
     type: 'string',
     requiresArg: true,
-    group: 'How to run it:',
-    describe: 'wait so long [default: 2m]',
+    group: groups.execution,
+    describe: 'how long to wait [default: 2m]',
   },
 } as const;
 
@@ -25,18 +26,18 @@ interface Given {
   readonly timeout?: string | undefined;
 }
 
-/** How long to wait for the coordinator. Throws `bad-option`. */
+/** How long to wait for the coordinator, in ms. Throws `bad-option`. */
 export function patience({ wait, timeout = '2m' }: Given): number {
   const ms = parseDuration(timeout, '--timeout');
   return wait ? ms : 0;
 }
 
-/** A run that is over has nothing to steer. */
-export function assertUnderway(run: Run, request: Request): void {
+/** A finished run cannot be paused or cancelled. Throws `run-state`. */
+export function assertSteerable(run: Run, request: Request): void {
   if (!isFinished(run.state)) return;
   throw new KeyturnError(
     'run-state',
-    `run ${run.id} is finished (${run.state}): nothing is left to ${request}`,
+    `run ${run.id} is finished (${run.state}): there is nothing to ${request}`,
     {
       hint: 'keyturn status shows the runs of this database',
       facts: { run: run.id },
@@ -44,36 +45,36 @@ export function assertUnderway(run: Run, request: Request): void {
   );
 }
 
-/** Asks for it, waits for it, and says what came of it. */
+/** Requests it, waits for the run to stop, and reports the result. */
 export async function steerRun(
   { signal, log }: Context,
   { database }: Opened,
   run: Run,
   request: Request,
   waitMs: number,
-): Promise<Outcome> {
+): Promise<CommandResult> {
   const steered = await steer(database, run, request, waitMs, signal);
   const { id, state, reason } = steered.run;
   log.info({ run: id, state, by: steered.by }, request);
   return {
     exitCode: steered.by === 'asked' && waitMs > 0 ? 3 : 0,
     document: { run: { id, state, reason }, request, by: steered.by },
-    text: `${told(steered, request)}\n`,
+    text: `${resultText(steered, request)}\n`,
   };
 }
 
-function told({ run: { id, state, reason }, by }: Steered, request: Request): string {
-  const next = isFinished(state) ? '' : '; go on with keyturn resume';
+function resultText({ run: { id, state, reason }, by }: Steered, request: Request): string {
+  const next = isFinished(state) ? '' : '; continue with keyturn resume';
   switch (by) {
     case 'coordinator':
       return `run ${id} is ${state}${state === 'failed' ? ` (${reason?.text ?? ''})` : ''}${next}`;
     case 'this':
-      return `run ${id} is ${state}: no coordinator was at work${next}`;
+      return `run ${id} is ${state}: no coordinator was running${next}`;
     case 'already':
-      return `run ${id} is ${state} already${next}`;
+      return `run ${id} is already ${state}${next}`;
     case 'ended':
-      return `run ${id} came to its end first (${state}): nothing was left to ${request}`;
+      return `run ${id} ended before that (${state}): there was nothing to ${request}`;
     case 'asked':
-      return `run ${id} is asked to ${request}, its coordinator has not acted on it yet; follow it with keyturn status`;
+      return `${request} requested for run ${id}, but its coordinator has not responded yet; check with keyturn status`;
   }
 }

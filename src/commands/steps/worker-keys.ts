@@ -10,7 +10,7 @@ interface Given {
   readonly newKeyFile?: string | undefined;
 }
 
-/** Both keys of a run, of this worker's own; never asked for. Throws `other-keys`, which names the key that is wanted. */
+/** Reads both keys of a run for this worker, never from a prompt. Throws `other-keys`, which names the expected key. */
 export function workerKeys(context: Context, args: Given, run: Run): { current: Key; next: Key } {
   const current = { option: '--current-key-file', variable: 'KEYTURN_CURRENT_MASTER_KEY' };
   const next = { option: '--new-key-file', variable: 'KEYTURN_NEW_MASTER_KEY' };
@@ -30,13 +30,13 @@ function keyOf(context: Context, run: Run, wanted: string, { option, variable, f
   const shape = run.job.key;
   const text = context.environment[variable];
   const refuse = (why: string, cause?: unknown): never => {
-    throw new KeyturnError('other-keys', `run ${run.id} needs the key ${wanted}, but ${why}`, {
-      hint: `give the file of the key ${wanted} with ${option}, or the key in ${variable}`,
+    throw new KeyturnError('other-keys', `run ${run.id} needs key ${wanted}, but ${why}`, {
+      hint: `use ${option} with the file of key ${wanted}, or set ${variable} to the key`,
       facts: { run: run.id, keyId: wanted },
       cause,
     });
   };
-  if (file === undefined && !text) return refuse('this worker was given none');
+  if (file === undefined && !text) return refuse('no key was given to this worker');
   let key: Key;
   try {
     const read = file === undefined ? null : readKeyFile(file, shape);
@@ -45,5 +45,5 @@ function keyOf(context: Context, run: Run, wanted: string, { option, variable, f
   } catch (error) {
     return refuse((error as Error).message, error);
   }
-  return key.id === wanted ? key : refuse(`${file ?? variable} holds the key ${key.id}`);
+  return key.id === wanted ? key : refuse(`${file ?? variable} holds key ${key.id}`);
 }
