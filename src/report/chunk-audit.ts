@@ -1,18 +1,18 @@
 import type { Knex } from 'knex';
 import type { Run } from '../checkpoint/run.ts';
 
-/** What the chunks of one target say one by one, and their sums would hide. */
+/** Checks of one target chunk by chunk; errors of two chunks can cancel out in the sums. */
 export interface ChunkAudit {
-  /** Chunks whose values do not add up; in a sum, two such errors can cancel out. */
+  /** Chunks whose values do not add up. */
   readonly unbalanced: number;
-  /** Range chunks that the last verification scan has read, and the rows in them. */
+  /** Range chunks that the last verification scan has read, and their rows. */
   readonly scanned: number;
   readonly scannedRows: number;
 }
 
 export const nothingAudited: ChunkAudit = { unbalanced: 0, scanned: 0, scannedRows: 0 };
 
-/** Per target. */
+/** The checks by target. */
 export async function auditChunks(checkpoint: Knex, run: Run): Promise<Map<string, ChunkAudit>> {
   const sum = 'rotated + current_count + empty_count + look_alikes + undecided + exceptions';
   const inScan = 'row_ids is null and verified_round > 0 and verified_round = ?';

@@ -1,6 +1,6 @@
 const english = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 });
 
-/** 1,234,567: the same in every locale, so that reports can be compared. */
+/** `1,234,567`: the same in every locale, so that reports can be compared. */
 export function thousands(n: number): string {
   return english.format(n);
 }
@@ -12,7 +12,7 @@ export function count(n: number, noun: string): string {
 
 const units = ['KB', 'MB', 'GB', 'TB'] as const;
 
-/** `12.3 MB`, by 1024; below a kilobyte the bytes themselves. */
+/** `12.3 MB` in units of 1024; below one kilobyte, `17 bytes`. */
 export function bytes(n: number): string {
   const size = Math.abs(n);
   if (size < 1024) return count(Math.round(n), 'byte');

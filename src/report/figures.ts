@@ -4,50 +4,50 @@ import { addTally, emptyTally, type Tally } from '../checkpoint/tally.ts';
 import type { Verification } from '../checkpoint/verification.ts';
 import type { ChunkAudit } from './chunk-audit.ts';
 
-/** What the chunks of one kind have done. */
+/** The work of all chunks of one kind. */
 export interface Work {
   readonly chunks: number;
-  /** Planned, not done. */
+  /** Planned, but not done. */
   readonly open: number;
   readonly failed: number;
-  /** Working time of all workers together. */
+  /** Working time of all workers. */
   readonly ms: number;
   readonly tally: Tally;
 }
 
-/** What the last verification scan found. */
-export interface Scan extends Verification {
-  /** The scan has read every range. Until then its numbers may be an earlier scan's. */
+/** The result of the last verification scan. */
+export interface ScanFigures extends Verification {
+  /** The scan has read every range. Until then, numbers of an earlier scan may be included. */
   readonly complete: boolean;
-  /** Rows that the last scan itself has read so far. */
+  /** Rows that the last scan has read so far. */
   readonly rowsSoFar: number;
 }
 
-/** Whether the numbers agree with each other. Null: there is nothing to compare yet. */
+/** Whether the numbers are consistent. Null: there is nothing to compare yet. */
 export interface Reconciliation {
   /** In every chunk: values = rotated + current + empty + look-alikes + undecided + exceptions. */
   readonly valuesAddUp: boolean;
-  /** Chunks where they do not. */
+  /** Chunks in which they do not. */
   readonly unbalancedChunks: number;
-  /** Rows rotated (a verification: counted before it) = rows verified. False when rows came or went meanwhile. */
+  /** Rows rotated (for a verification: rows counted before it) = rows verified. False when rows were added or deleted. */
   readonly rowsEqualVerified: boolean | null;
-  /** Rows verified = rows rotated + those that came - those that went; and each of them was judged. */
+  /** Rows verified = rows rotated + rows added - rows deleted, and each of them is in one category. */
   readonly rowsAccountedFor: boolean | null;
 }
 
-/** The numbers of one target, or of all. */
+/** The numbers of one target, or of all targets. */
 export interface Figures {
   /** Counted before the first change; null: not counted. */
   readonly rowsAtStart: number | null;
-  /** No range is left to plan. */
+  /** All ranges are planned. */
   readonly plannedOut: boolean;
-  /** Every row of the target's ranges, once. */
+  /** Every row of the target, once. */
   readonly ranges: Work;
-  /** Rows that were read again (written meanwhile under the old key, or retried): never to be added to `ranges`. */
+  /** Rows that were read again (written with the old key during the run, or retried): never add them to `ranges`. */
   readonly sweeps: Work;
-  readonly verification: Scan;
+  readonly verification: ScanFigures;
   readonly reconciliation: Reconciliation;
-  /** Exceptions that are open now. */
+  /** Open exceptions. */
   readonly exceptions: number;
 }
 
@@ -60,7 +60,7 @@ export function figuresOf(
 ): Figures {
   const ranges = workOf(totals?.ranges ?? null);
   const sweeps = workOf(totals?.sweeps ?? null);
-  const verification: Scan = {
+  const verification: ScanFigures = {
     ...(totals?.ranges?.verification ?? emptyVerification()),
     complete: run.round > 0 && totals?.plannedOut === true && audit.scanned === ranges.chunks,
     rowsSoFar: audit.scannedRows,
@@ -83,8 +83,8 @@ export function figuresOf(
 }
 
 /**
- * A row that came during the rotation is `new`, or was swept and has a digest since; how many of the swept rows came
- * and how many were only changed, no checkpoint says, so they are the slack.
+ * A row that was added during the rotation is `new`, or it was swept and has a digest since then. The checkpoint does not
+ * record how many of the swept rows were added and how many were only changed, so their number is the tolerance.
  */
 function accountsFor(run: Run, ranges: Work, sweeps: Work, found: Verification): boolean {
   if (found.rows !== found.proven + found.new + found.changed + found.late) return false;
@@ -119,7 +119,7 @@ export function sumFigures(all: readonly Figures[]): Figures {
   };
 }
 
-/** One "no" is a no; without one, whatever is unknown leaves the whole unknown. */
+/** False if one answer is false; otherwise null if one is unknown. */
 function conjunction(answers: readonly (boolean | null)[]): boolean | null {
   if (answers.includes(false)) return false;
   return answers.includes(null) ? null : true;

@@ -1,7 +1,7 @@
-/** A terminal at 3 a.m., an e-mail, a print-out: all have 80 columns. */
+/** Fits a terminal, an e-mail and a print-out. */
 const width = 80;
 const gap = 2;
-/** A name column narrower than this is no help; the table is told as a list then. */
+/** If the column of the names would be narrower than this, a list is written instead of a table. */
 const narrowestName = 16;
 
 export function title(text: string): string[] {
@@ -15,7 +15,7 @@ export function section(heading: string, body: readonly string[]): string[] {
   return ['', rule, heading, rule, ...body];
 }
 
-/** What came from a database may hold anything; on a terminal, control characters would act. */
+/** Text from a database can contain control characters, which a terminal would execute. */
 export function printable(text: string): string {
   return text.replace(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
@@ -23,7 +23,7 @@ export function printable(text: string): string {
   );
 }
 
-/** Broken at spaces; a word that is longer than a line (a path, a hash) stays whole, to be copied. */
+/** Breaks text at spaces. A word that is longer than a line (a path, a hash) stays whole, so that it can be copied. */
 export function wrap(text: string, first = '', rest = ' '.repeat(first.length)): string[] {
   const lines: string[] = [];
   let line = first;
@@ -40,7 +40,7 @@ export function wrap(text: string, first = '', rest = ' '.repeat(first.length)):
   return [...lines, line].map((done) => done.trimEnd());
 }
 
-/** `label       value`, continued under the value. */
+/** `label       value`, continued below the value. */
 export function labelled(label: string, value: string): string[] {
   return wrap(value, `${label.padEnd(14)}`);
 }
@@ -50,8 +50,8 @@ export function bullets(sentences: readonly string[]): string[] {
 }
 
 /**
- * A name and its cells. Names that are too long for their column stand on a line of their own; a table that does not
- * fit at all is told row by row.
+ * The first column holds names. A name that is too long for its column gets its own line. A table that is too wide is
+ * written as a list.
  */
 export function table(
   heads: readonly string[],
@@ -61,7 +61,7 @@ export function table(
   const lines = [heads, ...rows.map((row) => row.map(printable))];
   const widths = heads.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
   const cells = widths.slice(1).reduce((sum, w) => sum + gap + w, 0);
-  if (width - cells < narrowestName) return rows.flatMap((row) => told(heads, row));
+  if (width - cells < narrowestName) return rows.flatMap((row) => listed(heads, row));
   const name = Math.min(widths[0] ?? 0, width - cells);
   return lines.flatMap((line) => aligned(line, [name, ...widths.slice(1)], align));
 }
@@ -77,7 +77,7 @@ function aligned(line: readonly string[], widths: readonly number[], align: 'lef
   return [...(own ? [name] : []), numbers.trimEnd()];
 }
 
-function told(heads: readonly string[], row: readonly string[]): string[] {
+function listed(heads: readonly string[], row: readonly string[]): string[] {
   const [name = '', ...cells] = row;
   const facts = cells.map((cell, i) => (cell === '' ? '' : `${heads[i + 1] ?? ''} ${cell}`));
   return [...wrap(name), ...wrap(facts.filter((fact) => fact !== '').join(', '), '  ')];

@@ -1,12 +1,12 @@
 import type { RunEvent } from '../checkpoint/run-table.ts';
 
-/** A time in which nobody worked on the run. */
+/** A period in which nothing worked on the run. */
 export interface Pause {
-  /** Null: its process died, and nobody wrote down when. */
+  /** Null: the process died, and the time is unknown. */
   readonly from: string | null;
-  /** Null: it still rests. */
+  /** Null: it has not ended. */
   readonly to: string | null;
-  /** Code of why: `stopped`, an error's code, or `died`. */
+  /** The reason: `stopped`, the code of an error, or `died`. */
   readonly why: string;
 }
 
@@ -26,7 +26,7 @@ export function pausesOf(events: readonly RunEvent[]): Pause[] {
   return rest === null ? pauses : [...pauses, { ...rest, to: null }];
 }
 
-/** A finished run whose exceptions are tried again did not die. */
+/** A finished run whose exceptions are retried did not die. */
 function isEnd(state: unknown): boolean {
   return state === 'verified' || state === 'verified-with-exceptions';
 }

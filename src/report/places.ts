@@ -2,7 +2,7 @@ import type { Rules } from '../job/job.ts';
 import { thousands } from './count.ts';
 import { bullets, table, wrap } from './layout.ts';
 
-/** Where a job that goes by shape found strings of its formats, before the first change, and what decided over them. */
+/** Where a job that searches by shape found strings of its formats before the first change, and which rules applied. */
 export interface Places extends Rules {
   readonly found: readonly {
     /** Table.Column.path, with [] for array items. */
@@ -14,7 +14,7 @@ export interface Places extends Rules {
     readonly lookAlikes: number;
     readonly exceptions: number;
   }[];
-  /** Places where some values open, and others look sealed and do not; sentences. */
+  /** Places where some values can be decrypted and others look encrypted but cannot, as sentences. */
   readonly sealedOtherwise: readonly string[];
 }
 
@@ -23,24 +23,24 @@ export function placesSection({ sensitive, decisions, certain, found, sealedOthe
     ...sensitive.map((rule) =>
       'place' in rule
         ? rule.place
-        : `beside ${Object.entries(rule.sibling)
+        : `next to ${Object.entries(rule.sibling)
             .map(([name, value]) => `${name}: ${String(value)}`)
             .join(', ')}`,
     ),
-    ...certain.map((place) => `${place} (all of many values open)`),
-    ...decisions.map(({ place, as }) => `${place} (decided: ${as})`),
+    ...certain.map((place) => `${place} (all of its many values can be decrypted)`),
+    ...decisions.map(({ place, as }) => `${place} (--decide: ${as})`),
   ];
   return [
-    ...wrap("What decides over a string of ciphertext's shape, in this order:"),
+    ...wrap('Rules for a string that has the shape of ciphertext, in this order:'),
     ...bullets([
-      'it opens, as text, a certificate or a private key: rotated',
-      `in a known sensitive place it is rotated if it opens, else an exception. Known: ${known.length === 0 ? 'none' : known.join('; ')}`,
-      'it does not open: a look-alike, left as it is',
-      'it opens as something else (chance is 1 in 255): undecided, left as it is',
+      'it decrypts to text, a certificate or a private key: rotated',
+      `it is in a known sensitive place: rotated if it can be decrypted, otherwise an exception. Known: ${known.length === 0 ? 'none' : known.join('; ')}`,
+      'it cannot be decrypted: a look-alike, left unchanged',
+      'it decrypts to anything else (by chance 1 in 255): undecided, left unchanged',
     ]),
     '',
     ...table(
-      ['place', 'in', 'values', 'undecided', 'look-alikes', 'do not open'],
+      ['place', 'in', 'values', 'undecided', 'look-alikes', 'exceptions'],
       found.map(({ place, document, values, undecided, lookAlikes, exceptions }) => [
         place,
         document === 'text' ? 'whole' : document === 'gzip' ? 'gzip' : 'text',

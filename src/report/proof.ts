@@ -4,33 +4,33 @@ import { type Field, type Job, type Target, targetName } from '../job/job.ts';
 import { count, thousands } from './count.ts';
 import type { Figures } from './figures.ts';
 
-/** What trying the old key on the values of one format can tell. */
+/** What it means for one format that the old key decrypts nothing. */
 export interface FormatProof {
   readonly format: string;
   readonly authenticated: boolean;
-  /** Values of the targets that use this format; an upper bound where a target uses several. */
+  /** Values of the targets that use this format; an upper bound if a target uses several formats. */
   readonly values: number;
-  /** Chance that a wrong key seems to open one of them, at most (`Format.odds`). */
+  /** Chance that a wrong key seems to decrypt one of them, at most (`Format.odds`). */
   readonly odds: number;
-  /** How many of them a wrong key would seem to open, at most (values × odds); null: none, the format is authenticated. */
+  /** How many of them a wrong key would seem to decrypt, at most (values × odds); null: none, the format is authenticated. */
   readonly expectedFalseOpenings: number | null;
-  /** What "the old key opens nothing" means here. */
+  /** The explanation for people. */
   readonly meaning: string;
 }
 
-/** A field whose plaintext is the master key itself: it must differ afterwards, so no digest compares it. */
+/** A field whose plaintext is the master key itself. It must change, so no digest is compared. */
 export interface Exemption {
   readonly target: string;
   readonly field: string;
-  /** Which rows: `type = data_encryption, algorithm = aes-256-cbc`; empty: all. */
+  /** The rows: `type = data_encryption, algorithm = aes-256-cbc`; empty: all rows. */
   readonly rows: string;
 }
 
-/** What the verification proves, and what it cannot. */
+/** What the verification proves, and what it cannot prove. */
 export interface Proof {
-  /** Full scans taken; 0: nothing is proven yet. */
+  /** Full scans; 0: nothing is proven yet. */
   readonly scans: number;
-  /** Sweeps: lists of rows that were rotated again because a scan found them late, or because they were retried. */
+  /** Lists of rows that were rotated again because a scan found the old key in them, or because they were retried. */
   readonly sweeps: number;
   readonly statement: readonly string[];
   readonly formats: readonly FormatProof[];
@@ -72,10 +72,10 @@ export function formatProof(run: Run, odds: FormatOdds, values: number): FormatP
       values,
       expectedFalseOpenings: null,
       meaning:
-        'authenticated, so this is exact: a value that opens under one key opens under no other; ' +
+        'authenticated, so this is exact: a value that one key decrypts cannot be decrypted with any other key; ' +
         (run.kind === 'verification'
-          ? 'what opened here was sealed under this key'
-          : 'of the values that opened under the new key, the old one opens none'),
+          ? 'the values that were decrypted here were encrypted with this key'
+          : 'of the values that the new key decrypts, the old key decrypts none'),
     };
   }
   const expected = Number((values * odds.odds).toPrecision(3));
@@ -85,12 +85,13 @@ export function formatProof(run: Run, odds: FormatOdds, values: number): FormatP
     values,
     expectedFalseOpenings: expected,
     meaning:
-      `not authenticated as a whole: a wrong key passes all checks of at most 1 value in ${oneIn}, with garbage ` +
-      `as its content; of up to ${count(values, 'value')} here, any wrong key would seem to open ` +
-      `${expected < 1 ? 'fewer than one' : `about ${thousands(expected)}`} (${thousands(values)} / ${oneIn}), ` +
+      `not authenticated: by chance, a wrong key passes all checks of at most 1 value in ${oneIn} and yields garbage. ` +
+      `Any wrong key would seem to decrypt ` +
+      `${expected < 1 ? 'fewer than one' : `about ${thousands(expected)}`} of up to ${count(values, 'value')} here ` +
+      `(${thousands(values)} / ${oneIn})` +
       (run.kind === 'verification'
-        ? 'so one opened value proves little; that all but the exceptions open, with contents of the kind that the job expects, does'
-        : 'the old one too; that is chance, and nothing depends on it: the proof is that the new key opens them with an equal digest'),
+        ? '. So one decrypted value proves little. The proof is that all values except the exceptions can be decrypted, to the kind of content that the job expects'
+        : ', and so would the old key. The proof does not depend on this: the new key decrypts the values, and their digests are equal'),
   };
 }
 
@@ -114,51 +115,51 @@ function valuesOf(
 function statementOf(run: Run, totals: Figures): string[] {
   if (run.kind === 'dry-run') {
     return [
-      'A dry run writes nothing and proves nothing about the database. Every value was opened under the old key and sealed under the new one, and what was sealed was opened again and compared.',
+      'A dry run writes nothing and proves nothing about the database. Every value was decrypted with the old key and encrypted with the new key; the result was decrypted again and compared.',
     ];
   }
-  if (!totals.verification.complete) return ['No scan has read everything yet: nothing is proven so far.'];
+  if (!totals.verification.complete) return ['No scan is complete yet: nothing is proven so far.'];
   return run.kind === 'rotation' ? rotationStatement(run, totals) : verificationStatement(totals);
 }
 
 function rotationStatement(run: Run, { verification: found, sweeps, exceptions }: Figures): string[] {
   return [
-    `${run.round === 1 ? 'A full scan' : `The last of ${thousands(run.round)} full scans`} read all ${count(found.rows, 'row')} again, unfiltered and by another reading path than the rotation's, under the new key and the keys that it unwraps.`,
-    `${count(found.proven, 'row')} proven: the new key opens the values, and the keyed digest of row id, field, path and plaintext equals the one taken before they were sealed. What did not open then (an exception, a look-alike, clear text) is stored unchanged.`,
+    `${run.round === 1 ? 'A full scan' : `The last of ${thousands(run.round)} full scans`} read all ${count(found.rows, 'row')} again with the new key and the keys that it unwraps, without filters and with other code than the rotation.`,
+    `${count(found.proven, 'row')} proven: the new key decrypts the values, and the keyed digest of row id, field, path and plaintext equals the digest taken before the values were encrypted. What could not be decrypted then (an exception, a look-alike, clear text) is stored unchanged.`,
     ...(run.job.targets.some(({ onlyVerified }) => onlyVerified === true)
       ? [
-          'Among them are the rows of tables where the inventory found nothing: they were read for the verification alone, and nothing in them opens under the old key.',
+          'This includes the rows of tables where the inventory found nothing: they were read for the verification only, and the old key decrypts nothing in them.',
         ]
       : []),
     ...(found.new === 0
       ? []
-      : [`${count(found.new, 'row')} written meanwhile under the new key: no digest from before exists.`]),
+      : [`${count(found.new, 'row')} written with the new key during the run: there is no earlier digest.`]),
     ...(found.changed === 0
       ? []
-      : [`Not what they were when they were rotated: ${count(found.changed, 'row')}, see the exceptions.`]),
-    ...(found.late === 0 ? [] : [`Still under the old key: ${count(found.late, 'row')}.`]),
+      : [`${count(found.changed, 'row')} changed since they were rotated: see the exceptions.`]),
+    ...(found.late === 0 ? [] : [`${count(found.late, 'row')} late: they still use the old key.`]),
     ...(found.gone === 0 ? [] : [`${count(found.gone, 'row')} deleted since the rotation.`]),
     ...(sweeps.chunks === 0
       ? []
-      : [`${count(sweeps.chunks, 'sweep')} rotated rows that were written meanwhile, or retried.`]),
+      : [`${count(sweeps.chunks, 'sweep')} rotated rows that were written during the run or retried.`]),
     ...(exceptions === 0
       ? []
-      : ['The open exceptions were not rotated: nothing is claimed for what they hold.']),
+      : ['The open exceptions were not rotated: nothing is proven about their content.']),
   ];
 }
 
 function verificationStatement({ verification: found, exceptions }: Figures): string[] {
   const compared = found.proven + found.changed + found.gone > 0;
   return [
-    `A full scan read all ${count(found.rows, 'row')} under one key and the keys that it unwraps. Whether another key opens anything was not asked.`,
+    `A full scan read all ${count(found.rows, 'row')} with one key and the keys that it unwraps. No other key was tried.`,
     compared
       ? `Compared with the digests of the rotation to this key: ${count(found.proven, 'row')} equal, ${thousands(found.changed)} changed since, ${thousands(found.new)} new since, ${thousands(found.gone)} deleted since.`
-      : 'There was no rotation to this key to compare with: that the values open is proven, not that they are unchanged.',
-    ...(exceptions === 0 ? [] : ['The open exceptions do not open under this key, or are undecided.']),
+      : 'There is no rotation to this key to compare with: this proves that the values can be decrypted, not that they are unchanged.',
+    ...(exceptions === 0 ? [] : ['The open exceptions cannot be decrypted with this key, or are undecided.']),
   ];
 }
 
-/** Which rows of its target a field applies to: `type = data_encryption`; empty: all. */
+/** The rows of its target that a field applies to: `type = data_encryption`; empty: all rows. */
 export function rowsOf({ shape }: Target, { when }: Field): string {
   return when.map(({ index, values }) => `${shape.columns[index] ?? ''} = ${values.join(' or ')}`).join(', ');
 }

@@ -20,25 +20,25 @@ import { sealedOtherwise } from './sealed-otherwise.ts';
 import { survivalOf } from './survival.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 
-/** A report lists so many exceptions; a table full of them is for `keyturn exceptions list`. */
+/** Exceptions that a report lists; `keyturn exceptions list` shows all. */
 const listedExceptions = 1000;
 
-/** A master key and, in the words of NIST SP 800-57, what the run made of it. */
+/** A master key and its state before and after the run, in the terms of NIST SP 800-57. */
 export interface KeyState {
   /** Public fingerprint; never the key. */
   readonly id: string;
   readonly before: 'pre-active' | 'active';
-  /** Deactivated: it seals nothing any more, and opens old copies only. */
+  /** Deactivated: no longer used to encrypt, only to decrypt old copies. */
   readonly after: 'pre-active' | 'active' | 'deactivated';
 }
 
 export interface TargetReport extends Figures {
   readonly target: string;
-  /** Name of its phase. */
+  /** The name of its phase. */
   readonly phase: string;
 }
 
-/** One declared field: where the job expects ciphertext. */
+/** A field in which the job expects ciphertext. */
 export interface DeclaredField {
   readonly target: string;
   readonly column: string;
@@ -46,37 +46,37 @@ export interface DeclaredField {
   readonly document: string;
   /** Leaves of a JSON document; empty: the whole value, or any leaf. */
   readonly paths: readonly string[];
-  /** Which rows: `key = features.ldap`; empty: all. */
+  /** The rows: `key = features.ldap`; empty: all rows. */
   readonly rows: string;
   readonly format: string;
   readonly authenticated: boolean;
 }
 
-/** What was declared, what was found, and the difference; taken before the first change. */
+/** What is declared, what was found, and the difference, before the first change. */
 export interface InventoryReport {
   readonly declared: readonly DeclaredField[];
   readonly targets: Run['inventory']['targets'];
-  /** Declared tables that this database lacks. */
+  /** Declared tables that this database does not have. */
   readonly absent: readonly string[];
-  /** Ciphertext, or what looks like it, where no field declares any; `excluded` says why that is left alone. */
+  /** Ciphertext, or what looks like it, outside declared fields; `excluded` is the reason for not rotating it. */
   readonly undeclared: readonly Finding[];
-  /** Tables that the login may not read: what is in them is unknown. */
+  /** Tables that the database user cannot read: their content is unknown. */
   readonly unread: readonly string[];
-  /** Tables without a row id: searched before the run, not verified. */
+  /** Tables without a row id: searched before and after the run, but not verified row by row. */
   readonly unkeyed: readonly string[];
-  /** Columns that the job leaves alone, whether or not anything was found there. */
+  /** Columns that the job does not rotate, whether or not something was found in them. */
   readonly exclusions: readonly {
     readonly table: string;
     readonly column: string;
     readonly reason: string;
   }[];
-  /** Files beside the database that were knowingly left out; null: none were. */
+  /** Files outside the database that --no-attachments skipped; null: none. */
   readonly leftOut: string | null;
-  /** Null: the job names every place itself. */
+  /** Null: the job declares every field itself. */
   readonly places: Places | null;
 }
 
-/** Where a value is that could not be rotated, and why; never what it holds. */
+/** The location of a value that could not be rotated, and the reason; never its content. */
 export interface ListedException {
   readonly table: string;
   readonly rowId: RecordedException['rowId'];
@@ -87,8 +87,8 @@ export interface ListedException {
 }
 
 /**
- * What one run did and what that proves. Plain data, computed from the checkpoint tables alone: the same tables give
- * the same report. Holds no key, plaintext, ciphertext, wrapped key or digest (invariant 9).
+ * What a run did, and what that proves. Plain data, computed only from the checkpoint tables: the same tables give the
+ * same report. Contains no key, plaintext, ciphertext, wrapped key or digest (invariant 9).
  */
 export interface Report {
   readonly format: 'keyturn-report/1';
@@ -105,15 +105,15 @@ export interface Report {
   readonly job: {
     readonly name: string;
     readonly title: string;
-    /** Hex SHA-256 of the job file. */
+    /** SHA-256 of the job file, in hex. */
     readonly hash: string;
   };
-  /** Where the database is, without a password. */
+  /** The address of the database, without a password. */
   readonly database: string;
   readonly keys: {
     readonly from: KeyState;
     readonly to: KeyState;
-    /** Names of keys found in the database, kept wrapped under the new key in the run's row until it is forgotten. */
+    /** Names of keys found in the database. The run's row keeps them, wrapped with the new key, until `forget`. */
     readonly sources: readonly string[];
   };
   readonly authority: {
@@ -133,12 +133,12 @@ export interface Report {
   readonly totals: Figures;
   readonly proof: Proof;
   readonly exceptions: {
-    /** All that are open. */
+    /** All open exceptions. */
     readonly count: number;
     /** The first of them. */
     readonly listed: readonly ListedException[];
   };
-  /** Where old ciphertext may live on, out of reach; sentences. */
+  /** Where old ciphertext can remain, as sentences. */
   readonly survival: readonly string[];
   readonly history: readonly RunEvent[];
 }
@@ -151,7 +151,7 @@ export async function buildReport(checkpoint: Knex, runId: string, authenticated
   return reportOf(checkpoint, await new RunTable(checkpoint).get(runId), authenticated);
 }
 
-/** The report of a run as it was read: its state is that of `run`, whatever became of it since. */
+/** The report of a run in the state in which it was read, even if it has changed since. */
 export async function reportOf(checkpoint: Knex, run: Run, authenticated = false): Promise<Report> {
   const history = await new RunTable(checkpoint).events(run.id);
   const targets = await targetsOf(checkpoint, run);
@@ -191,7 +191,7 @@ async function targetsOf(checkpoint: Knex, run: Run): Promise<TargetReport[]> {
     const audit = audits.get(name) ?? nothingAudited;
     return {
       target: name,
-      phase: run.job.phases[of.phase] ?? 'only verified',
+      phase: run.job.phases[of.phase] ?? 'verified only',
       ...figuresOf(
         of.onlyVerified === true ? { ...run, kind: 'verification' } : run,
         rows,
@@ -283,7 +283,7 @@ function authorityOf({ authority: { operator, approver, ticket, reason } }: Run)
   return { operator, approver: approver ?? null, ticket: ticket ?? null, reason: reason ?? null };
 }
 
-/** A dry run never becomes `verified`: it ends when everything was rehearsed. */
+/** A dry run never becomes `verified`: it ends when all chunks are done. */
 function finishedAt(run: Run, history: readonly RunEvent[]): string | null {
   if (run.kind !== 'dry-run' || run.state !== 'rotated') return run.finishedAt;
   return history.findLast(({ event }) => event === 'rotated')?.at ?? null;

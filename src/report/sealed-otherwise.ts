@@ -3,8 +3,8 @@ import type { Decision } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 
 /**
- * Places where some values open and others, which look sealed too, do not: more likely values under another key than
- * somebody else's text of the same shape. Sentences; a place that was decided to be left behind has none.
+ * Places where some values can be decrypted and others look encrypted but cannot: more likely values of another key than
+ * other text of the same shape. As sentences; none for a place that --decide leaves unchanged.
  */
 export function sealedOtherwise(
   { places = [] }: Pick<Inventory, 'places'>,
@@ -17,7 +17,7 @@ export function sealedOtherwise(
     if (opened === 0 || lookAlikes === 0 || left) return [];
     const [closed, them] = lookAlikes === 1 ? ['1 value looks', 'it'] : [`${lookAlikes} values look`, 'them'];
     return [
-      `in ${place} ${closed} sealed, but no key given opens ${them}; ${opened} beside ${them} open${opened === 1 ? 's' : ''}`,
+      `${place}: ${closed} encrypted, but none of the given keys decrypts ${them}; ${opened} other${opened === 1 ? '' : 's'} there can be decrypted`,
     ];
   });
 }

@@ -5,7 +5,7 @@ import { bullets, labelled, table, wrap } from './layout.ts';
 import type { Report } from './report.ts';
 import { duration, moment } from './time.ts';
 
-/** The bodies of the report's sections, line by line; an empty one is left out. */
+/** The sections of the report as lines. A section without lines is not shown. */
 
 export function runSection({ run, job, database, options, times }: Report): string[] {
   const { created, finished, pauses } = times;
@@ -30,15 +30,16 @@ export function runSection({ run, job, database, options, times }: Report): stri
 }
 
 function optionsText({ onException, maxExceptions, chunkRows }: Report['options']): string {
-  const policy =
-    onException === 'stop' ? 'stop at an exception' : `skip up to ${count(maxExceptions, 'exception')}`;
-  return `${policy}; ${chunkRows === null ? 'chunks sized by time' : `${count(chunkRows, 'row')} per chunk`}`;
+  const limit = maxExceptions === Number.MAX_SAFE_INTEGER ? null : maxExceptions;
+  const skip = limit === null ? 'skip exceptions' : `skip up to ${count(limit, 'exception')}`;
+  const policy = onException === 'stop' ? 'stop at the first exception' : skip;
+  return `${policy}; ${chunkRows === null ? 'chunk size depends on time' : `${count(chunkRows, 'row')} per chunk`}`;
 }
 
 function pauseText({ from, to, why }: Report['times']['pauses'][number]): string {
-  if (from === null) return `until ${moment(to ?? '')} UTC: its process had died, when is not known`;
-  const span = to === null ? 'still' : `until ${moment(to)}, ${duration(from, to)}`;
-  return `${moment(from)} UTC ${span} (${why})`;
+  if (from === null) return `until ${moment(to ?? '')} UTC: process died, time unknown`;
+  if (to === null) return `since ${moment(from)} UTC (${why})`;
+  return `${moment(from)} UTC until ${moment(to)}, ${duration(from, to)} (${why})`;
 }
 
 export function authoritySection({ authority: { operator, approver, ticket, reason } }: Report): string[] {
@@ -63,7 +64,7 @@ export function keysSection({ keys: { from, to, sources }, run }: Report): strin
     ...(sources.length === 0
       ? []
       : wrap(
-          `Keys found in the database (${sources.join(', ')}) are kept, wrapped under the new key, in the run's row until the run is forgotten.`,
+          `Keys found in the database (${sources.join(', ')}) are stored with the run, wrapped with the new key, until keyturn forget.`,
         )),
   ];
 }
@@ -78,36 +79,35 @@ export function inventorySection(report: Report): string[] {
     ...table(['declared field', 'document', 'format', 'authenticated'], declaredRows(declared), 'left'),
     '',
     ...phases(report),
-    ...labelled('Absent', absent.length === 0 ? 'no declared table' : absent.join(', ')),
+    ...labelled('Not present', absent.length === 0 ? 'none' : absent.join(', ')),
     ...(undeclared.length === 0
-      ? labelled('Undeclared', 'no ciphertext was found outside declared fields')
+      ? labelled('Undeclared', 'no ciphertext found outside the declared fields')
       : []),
     ...undeclared.flatMap(({ table: name, column, values, lookAlikes, excluded: reason }) =>
       labelled(
         'Undeclared',
-        `${name}.${column}: ${count(values, 'value')}, ${count(lookAlikes, 'look-alike')}${reason === undefined ? '' : `; left alone: ${reason}`}`,
+        `${name}.${column}: ${count(values, 'value')}, ${count(lookAlikes, 'look-alike')}${reason === undefined ? '' : `; excluded: ${reason}`}`,
       ),
     ),
-    ...(unread.length === 0 ? [] : labelled('Unknown', `not readable for this login: ${unread.join(', ')}`)),
+    ...(unread.length === 0
+      ? []
+      : labelled('Not read', `this database user cannot read: ${unread.join(', ')}`)),
     ...(unkeyed.length === 0
       ? []
       : labelled(
           'Not verified',
-          `searched for secrets to the end, and not compared row by row, since they have no row id: ${unkeyed.join(', ')}`,
+          `searched for secrets, but not compared row by row, because they have no row id: ${unkeyed.join(', ')}`,
         )),
     ...(inventory.leftOut === null
       ? []
-      : labelled(
-          'Left out',
-          `${inventory.leftOut}: knowingly, with --no-attachments; these files keep the old key`,
-        )),
+      : labelled('Not rotated', `${inventory.leftOut} (--no-attachments): these files keep the old key`)),
     ...excluded.flatMap(({ table: name, column, reason }) =>
       labelled('Excluded', `${name}.${column}: ${reason}`),
     ),
   ];
 }
 
-/** A column with several fields, for rows of several kinds, is told once. */
+/** A column with several fields, for different rows, is listed once. */
 function declaredRows(declared: Report['inventory']['declared']): string[][] {
   const rows = declared.map(({ target, column, document, format, authenticated }) => [
     `${target}.${column}`,
@@ -151,27 +151,27 @@ export function rowsSection(report: Report): string[] {
     ...(valuesAddUp
       ? []
       : wrap(
-          `${count(unbalancedChunks, 'chunk')} whose values do not add up: some value was counted twice or not at all.`,
+          `In ${count(unbalancedChunks, 'chunk')} the values do not add up: a value was counted twice or not at all.`,
         )),
     ...(rowsAccountedFor === false
-      ? wrap('Rows verified are not the rows read plus those that came less those that went.')
+      ? wrap('The rows verified do not equal the rows read plus the rows added minus the rows deleted.')
       : []),
     ...(rowsAccountedFor === true ? all.slice(0, -1).flatMap(traffic) : []),
   ];
 }
 
-/** Rows came or went during the run, and the numbers agree on how many. */
+/** Rows were added or deleted during the run, and the numbers agree on how many. */
 function traffic({ target, reconciliation, verification: { gone, new: fresh }, sweeps }: Named): string[] {
   if (reconciliation.rowsEqualVerified !== false) return [];
   return wrap(
-    `${target}: rows came or went during the run (${thousands(fresh)} new, ${thousands(sweeps.tally.rows)} swept, ${thousands(gone)} deleted); all are accounted for.`,
+    `${target}: rows were added or deleted during the run (${thousands(fresh)} new, ${thousands(sweeps.tally.rows)} swept, ${thousands(gone)} deleted); all are accounted for.`,
   );
 }
 
 function reconcilesText({ verdict }: Report, { reconciliation }: Figures): string {
   const { valuesAddUp, rowsAccountedFor } = reconciliation;
   if (!valuesAddUp || rowsAccountedFor === false) return 'NO';
-  // A dry run has no second reading to compare with.
+  // A dry run reads only once, so there is nothing to compare with.
   return rowsAccountedFor === null && !verdict.result.startsWith('rehearsed') ? 'so far' : 'yes';
 }
 
@@ -183,7 +183,7 @@ export function valuesSection(report: Report): string[] {
 export function sweepsSection(report: Report): string[] {
   if (report.totals.sweeps.chunks === 0) return [];
   return [
-    ...wrap('Rows that were rotated again, or came behind the plan; never to be added to the tables above.'),
+    ...wrap('Rows that were rotated again or added during the run. Do not add them to the tables above.'),
     ...tallyTable(
       withTotal(report).filter(({ sweeps }) => sweeps.chunks > 0),
       'sweeps',
@@ -191,7 +191,7 @@ export function sweepsSection(report: Report): string[] {
   ];
 }
 
-/** What happens to be nowhere (look-alikes, say) has no column. */
+/** A column of zeros is left out, except for the three that always matter. */
 function tallyTable(all: readonly Named[], kind: 'ranges' | 'sweeps'): string[] {
   const columns = [
     ['values', 'values'],
@@ -222,7 +222,7 @@ export function verificationSection(report: Report): string[] {
     ...bullets(proof.statement),
     ...(run.kind === 'verification' || !report.totals.verification.complete
       ? []
-      : ['', ...wrap('What "the old key opens nothing" means, format by format:')]),
+      : ['', ...wrap('What "the old key decrypts nothing" means for each format:')]),
     ...(report.totals.verification.complete
       ? bullets(proof.formats.map(({ format, meaning }) => `${format}: ${meaning}.`))
       : []),
@@ -230,7 +230,7 @@ export function verificationSection(report: Report): string[] {
       ? []
       : [
           '',
-          ...wrap('Exempt from the digest, since they hold the master key itself and must differ:'),
+          ...wrap('Not compared by digest, because they hold the master key itself and must change:'),
           ...bullets(exempt),
         ]),
   ];
@@ -250,18 +250,19 @@ function verificationTable(report: Report): string[] {
 }
 
 const reasons: Readonly<Record<ExceptionReason, string>> = {
-  'does-not-open': 'ciphertext that no key of the run opens',
-  'not-ciphertext': 'no ciphertext where the job expects one',
-  'malformed-document': 'its document cannot be read',
-  undecided: 'opens under the old and the new key: a person must decide',
+  'does-not-open': 'ciphertext that no key of the run can decrypt',
+  'not-ciphertext': 'no ciphertext where the job expects ciphertext',
+  'malformed-document': 'the document that contains the value cannot be parsed',
+  undecided: 'can be decrypted with the old and with the new key: a person must decide',
   'undecided-place':
-    'opens, and what it says is neither text nor a certificate or key: settle it with --decide',
-  changing: 'a file that somebody writes, or that is neither what it was nor what the rotation made of it',
+    'can be decrypted, but the content is neither text nor a certificate or key: use --decide',
+  changing:
+    'a file that another program is writing, or whose content is neither the original nor the result of the rotation',
   stray:
-    'under the old key, inside something that is not taken apart, and came during the run: put it in order, or settle it with --decide',
-  implausible: 'opens, with a content that the job rules out',
-  'digest-differs': 'the row is not what it was before the rotation',
-  unproven: 'the row was written under the new key during the run; nothing proves its content',
+    'uses the old key, was added during the run, and is inside content that keyturn does not parse: correct it, or use --decide',
+  implausible: 'can be decrypted, but the job does not allow this content',
+  'digest-differs': 'the row differs from the row before the rotation',
+  unproven: 'the row was written with the new key during the run; nothing proves its content',
 };
 
 export function exceptionsSection({ exceptions: { count: all, listed }, run }: Report): string[] {
@@ -271,7 +272,7 @@ export function exceptionsSection({ exceptions: { count: all, listed }, run }: R
   const elsewhere =
     run.kind === 'rotation'
       ? 'keyturn exceptions list shows all of them'
-      : 'mend these, then take the run again to see the others';
+      : 'fix these, then run the command again to see the others';
   return [
     ...table(
       ['table', 'row id', 'field', 'path', 'reason'],

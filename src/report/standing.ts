@@ -4,27 +4,27 @@ import { isFinished, type Request, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { type Report, reportOf, type TargetReport } from './report.ts';
 
-/** How far one target is in what the run does now. */
+/** The progress of one target in the current stage. */
 export interface TargetStanding {
   readonly target: string;
   readonly done: number;
   readonly total: number;
-  /** 100 only when nothing of it is left. */
+  /** 100 only when nothing is left. */
   readonly percent: number;
 }
 
-/** Where a run stands and how it gets on: from the checkpoint tables, and whether somebody holds its lock. */
+/** The progress of a run, from the checkpoint tables and its lock. */
 export interface Standing {
   readonly report: Report;
   /** What the numbers of `targets` count. */
   readonly stage: 'rotated' | 'verified';
   readonly targets: readonly TargetStanding[];
   readonly percent: number;
-  /** Null: nobody is at work, or it is not known yet. */
+  /** Null: nothing is running, or it is not known yet. */
   readonly rowsPerSecond: number | null;
-  /** Of this stage. */
+  /** For this stage. */
   readonly secondsLeft: number | null;
-  /** Whether a coordinator is at work; null: it cannot be told. */
+  /** Whether a coordinator is running; null: unknown. */
   readonly coordinated: boolean | null;
   readonly waiting: string | null;
   readonly requested: Request | null;
@@ -37,7 +37,7 @@ export interface Standing {
   };
 }
 
-/** @param locked whether the run lock is held, asked before: a run that is finished by now has no coordinator. */
+/** @param locked whether the run lock was held just before; a run that is finished by now has no coordinator. */
 export async function readStanding(
   checkpoint: Knex,
   runId: string,
@@ -68,7 +68,7 @@ export async function readStanding(
   };
 }
 
-/** How far a run is: its rotation, and once all is rotated its verification. */
+/** The progress of the rotation or, once everything is rotated, of the verification. */
 export function progressOf(report: Report): Pick<Standing, 'stage' | 'targets' | 'percent'> {
   const rotated = report.run.kind === 'verification' || report.targets.every(isRotated);
   const stage = rotated && report.proof.scans > 0 ? 'verified' : 'rotated';
@@ -96,7 +96,7 @@ function standingOf(target: TargetReport, stage: Standing['stage']): TargetStand
   return { target: target.target, done, total, percent: percentOf(done, total, complete) };
 }
 
-/** Rows come and go during a run: only what is done says 100 %, and it always does. */
+/** Rows can be added and deleted during a run, so only a complete stage is 100%, and it always is. */
 export function percentOf(done: number, total: number, complete: boolean): number {
   if (complete) return 100;
   return total === 0 ? 0 : Math.min(99, Math.floor((done / total) * 100));

@@ -5,7 +5,7 @@ import { moment, span } from './time.ts';
 
 const barWidth = 10;
 
-/** Where a run stands, in a few lines. */
+/** The status of a run in a few lines. */
 export function statusText(standing: Standing): string {
   const { run, keys, times, proof, exceptions, database, verdict } = standing.report;
   const which = run.kind === 'verification' ? `key ${keys.to.id}` : `key ${keys.from.id} to ${keys.to.id}`;
@@ -19,7 +19,7 @@ export function statusText(standing: Standing): string {
     ...workLines(standing),
     ...labelled(
       'Verification',
-      proof.scans === 0 ? 'not begun' : `${count(proof.scans, 'scan')}, ${count(proof.sweeps, 'sweep')}`,
+      proof.scans === 0 ? 'not started' : `${count(proof.scans, 'scan')}, ${count(proof.sweeps, 'sweep')}`,
     ),
     ...labelled('Chunks', chunksText(standing)),
     ...labelled('Exceptions', thousands(exceptions.count)),
@@ -30,7 +30,7 @@ export function statusText(standing: Standing): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** One line for a log, always with the same keys in the same order. */
+/** The status as one line for a log, always with the same keys in the same order. */
 export function statusLine(standing: Standing, at: Date): string {
   const { report, targets, percent, rowsPerSecond, secondsLeft, coordinated, requested, waiting } = standing;
   const done = targets.reduce((sum, target) => sum + target.done, 0);
@@ -43,7 +43,7 @@ export function statusLine(standing: Standing, at: Date): string {
   ].join(' ');
 }
 
-/** What goes on right now; nothing of a run that is finished. */
+/** The current work; no lines for a finished run. */
 function workLines({
   report,
   coordinated,
@@ -57,22 +57,22 @@ function workLines({
   const speed =
     rowsPerSecond === null || secondsLeft === null
       ? null
-      : `${thousands(rowsPerSecond)} rows/s, ${span(secondsLeft)} until all is ${stage}`;
+      : `${thousands(rowsPerSecond)} rows/s, ${span(secondsLeft)} until everything is ${stage}`;
   return [
     ...labelled('Coordinator', coordinatorText(coordinated, report.run.state)),
     ...(waiting === null ? [] : labelled('Waiting', waiting)),
     ...(requested === null || coordinated === false
       ? []
-      : labelled('Asked to', `${requested}, after the chunks in flight`)),
+      : labelled('Requested', `${requested}, after the chunks in flight`)),
     ...(speed === null ? [] : labelled('Speed', speed)),
   ];
 }
 
 function coordinatorText(coordinated: boolean | null, state: string): string {
-  if (coordinated === null) return 'unknown: this login cannot try the run lock';
-  if (coordinated) return 'at work';
+  if (coordinated === null) return 'unknown: this database user cannot check the run lock';
+  if (coordinated) return 'running';
   const died = ['planned', 'rotating', 'rotated', 'verifying'].includes(state);
-  return died ? 'none: it died; go on with keyturn resume' : 'none; go on with keyturn resume';
+  return died ? 'process died; continue with keyturn resume' : 'none; continue with keyturn resume';
 }
 
 function coordinatorWord(coordinated: boolean | null): string {
@@ -87,10 +87,7 @@ function chunksText({ report, chunks: { open, retried, split, failed } }: Standi
 
 function workerLines({ workers }: Standing): string[] {
   return workers.flatMap(({ worker, chunks, lastAt }, i) =>
-    labelled(
-      i === 0 ? 'Workers' : '',
-      `${worker}: ${count(chunks, 'chunk')}, the last at ${moment(lastAt)} UTC`,
-    ),
+    labelled(i === 0 ? 'Workers' : '', `${worker}: ${count(chunks, 'chunk')}, last at ${moment(lastAt)} UTC`),
   );
 }
 
@@ -124,7 +121,7 @@ function share(done: number | null, total: number, complete: boolean): [string, 
   return [thousands(done), `${percentOf(done, total, complete)}%`];
 }
 
-/** Fills with `=` while it is rotated, and with `#` while it is verified. */
+/** Filled with `=` during the rotation and with `#` during the verification. */
 function barOf(percent: number, stage: Standing['stage']): string {
   const full = Math.floor((percent * barWidth) / 100);
   const [filled, empty] = stage === 'verified' ? ['#', '='] : ['=', '.'];

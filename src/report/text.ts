@@ -21,7 +21,7 @@ const titles: Readonly<Record<Report['run']['kind'], string>> = {
   verification: 'VERIFICATION REPORT',
 };
 
-/** The report for people, laid out as users of Octopus know it; times are UTC. */
+/** The report for people, in the layout that users of Octopus Deploy know. Times are UTC. */
 export function reportText(report: Report): string {
   const lines = [
     ...title(titles[report.run.kind]),
@@ -30,7 +30,7 @@ export function reportText(report: Report): string {
     ...summary(report),
     ...section('EXCEPTIONS', exceptionsSection(report)),
     ...section('RUN', runSection(report)),
-    ...section('ON WHOSE AUTHORITY', authoritySection(report)),
+    ...section('AUTHORITY', authoritySection(report)),
     ...section('KEYS', keysSection(report)),
     ...section('INVENTORY', inventorySection(report)),
     ...(report.inventory.places === null ? [] : section('PLACES', placesSection(report.inventory.places))),
@@ -38,7 +38,7 @@ export function reportText(report: Report): string {
     ...section('VALUES', valuesSection(report)),
     ...section('SWEEPS', sweepsSection(report)),
     ...section('VERIFICATION', verificationSection(report)),
-    ...section('WHERE OLD CIPHERTEXT MAY SURVIVE', bullets(report.survival)),
+    ...section('WHERE OLD CIPHERTEXT CAN REMAIN', bullets(report.survival)),
     ...section('HISTORY (UTC)', historySection(report)),
   ];
   return `${lines.join('\n')}\n`;
@@ -53,12 +53,12 @@ function rotationSummary({ keys, run, totals, exceptions }: Report): string[] {
   const lines: readonly (readonly [number, string])[] = [
     [
       tally.rotated,
-      run.kind === 'dry-run' ? 'would be sealed under the new key' : 'sealed under the new key',
+      run.kind === 'dry-run' ? 'would be encrypted with the new key' : 'encrypted with the new key',
     ],
-    [tally.current, 'current already, left as they are'],
+    [tally.current, 'already encrypted with the new key, left unchanged'],
     [tally.empty, 'empty'],
-    [tally.lookAlikes, 'look-alikes, left as they are'],
-    [tally.undecided, 'undecided, left as they are'],
+    [tally.lookAlikes, 'look-alikes, left unchanged'],
+    [tally.undecided, 'undecided, left unchanged'],
     [tally.exceptions, `left unchanged due to errors (open exceptions now: ${thousands(exceptions.count)})`],
   ];
   const shown = lines.filter(([n], i) => n > 0 || i === 0 || i === lines.length - 1);

@@ -1,4 +1,4 @@
-/** `2026-01-05 03:04:05`, as the ISO time says it: UTC. */
+/** `2026-01-05 03:04:05` for an ISO time in UTC. */
 export function moment(iso: string): string {
   return iso.slice(0, 19).replace('T', ' ');
 }

@@ -17,11 +17,11 @@ export interface Verdict {
   readonly text: string;
 }
 
-/** What the totals do not say. */
+/** What the totals do not show. */
 interface Known {
-  /** How many of the exceptions nobody has decided on. */
+  /** Number of exceptions that need a decision. */
   readonly undecided: number;
-  /** The run's records were checked with the new key. */
+  /** The records of the run were checked with the new key. */
   readonly authenticated: boolean;
 }
 
@@ -38,7 +38,7 @@ function unauthenticated({ mac, toolVersion }: Run): string {
     : 'not authenticated: this command has no key; keyturn verify checks the records';
 }
 
-/** The run's own state, unless the numbers contradict it. */
+/** The state of the run, unless the numbers contradict it. */
 function resultOf(run: Run, totals: Figures): Result {
   const { valuesAddUp, rowsAccountedFor } = totals.reconciliation;
   if (!valuesAddUp || rowsAccountedFor === false) return 'does-not-reconcile';
@@ -57,11 +57,11 @@ function sentence(result: Result, run: Run, totals: Figures, undecided: number):
   switch (result) {
     case 'verified':
       return run.kind === 'verification'
-        ? `VERIFIED: every value opens under the key${doubtful(run, totals)}`
-        : `VERIFIED: every value opens under the new key${totals.verification.changed === 0 ? ', and none has changed' : ''}${doubtful(run, totals)}`;
+        ? `VERIFIED: the key decrypts every value${doubtful(run, totals)}`
+        : `VERIFIED: the new key decrypts every value${totals.verification.changed === 0 ? ', and no value has changed' : ''}${doubtful(run, totals)}`;
     case 'verified-with-exceptions':
       return run.kind === 'verification'
-        ? `EXCEPTIONS: ${doNotOpen(exceptions, undecided)}, all others open`
+        ? `EXCEPTIONS: ${undecryptable(exceptions, undecided)}; the key decrypts all others`
         : `VERIFIED WITH EXCEPTIONS: ${values} could not be rotated, all others are verified${doubtful(run, totals)}`;
     case 'verification-failed':
       return `VERIFICATION FAILED: ${run.reason?.text ?? ''}`;
@@ -76,17 +76,17 @@ function sentence(result: Result, run: Run, totals: Figures, undecided: number):
   }
 }
 
-/** Rows that are not as the run left them: it claims nothing for them, and says who answers for them. */
+/** Rows that differ from what the run wrote: nothing is claimed for them, and the verdict names who accepted them. */
 function doubtful(
   { kind, options }: Run,
   { verification: { proven, changed, new: fresh, gone } }: Figures,
 ): string {
   const since = kind === 'verification';
-  // Without a rotation to compare with, every row is new to a verification
+  // Without a rotation to compare with, every row is new to a verification.
   if (since && proven + changed + gone === 0) return '';
   const parts: readonly (readonly [number, string, Accepted | undefined])[] = [
     [changed, 'changed', options.acceptChanged],
-    [fresh, since ? 'added' : 'added under the new key', options.acceptUnproven],
+    [fresh, since ? 'added' : 'added with the new key', options.acceptUnproven],
     [gone, 'deleted', options.acceptDeleted],
   ];
   return parts
@@ -98,17 +98,13 @@ function doubtful(
     .join('');
 }
 
-/** Of a verification: what is undecided was left under the old key, or may have been. */
-function doNotOpen(exceptions: number, undecided: number): string {
+/** In a verification, an undecided value may still use the old key. */
+function undecryptable(exceptions: number, undecided: number): string {
   const closed = exceptions - undecided;
   return [
-    ...(closed > 0
-      ? [`${count(closed, 'value')} ${closed === 1 ? 'does' : 'do'} not open under the key`]
-      : []),
+    ...(closed > 0 ? [`${count(closed, 'value')} cannot be decrypted with the key`] : []),
     ...(undecided > 0
-      ? [
-          `${count(undecided, 'value')} ${undecided === 1 ? 'is' : 'are'} undecided and may be under the old key`,
-        ]
+      ? [`${count(undecided, 'value')} ${undecided === 1 ? 'is' : 'are'} undecided and may use the old key`]
       : []),
   ].join(', ');
 }

@@ -6,8 +6,8 @@ import type { Report } from './report.ts';
 import { reportText } from './text.ts';
 
 /**
- * Writes report.txt and report.json into a folder, made if need be. Both are whole on disk before either takes its
- * name, so that a full disk or a crash leaves no half of a report, and the old one if there was one.
+ * Writes report.txt and report.json to a folder, and creates the folder if necessary. Both are complete on disk before
+ * they get their names, so a full disk or a crash never leaves half a report, and never destroys an old one.
  *
  * @throws KeyturnError `report-unwritten`: the folder cannot be written to.
  */
@@ -28,7 +28,7 @@ export async function writeReport(dir: string, report: Report): Promise<{ text: 
   return { text: join(dir, 'report.txt'), json: join(dir, 'report.json') };
 }
 
-/** Never through what already stands there: a dead process's leftover, or somebody's link. */
+/** Removes what is there first: the file of a dead process, or a link to another file. */
 async function writeDurably(path: string, content: string): Promise<void> {
   await rm(path, { force: true });
   const file = await open(path, 'wx');
@@ -45,18 +45,18 @@ const reasons: Readonly<Record<string, string>> = {
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOSPC: 'the disk is full',
-  EDQUOT: 'the quota is used up',
-  EFBIG: 'no more room is allowed for a file',
+  EDQUOT: 'the disk quota is exceeded',
+  EFBIG: 'the limit for the size of a file is exceeded',
   ENOTDIR: 'a part of the path is a file',
-  EEXIST: 'a file of that name is in the way',
-  EISDIR: 'a folder is in the way',
+  EEXIST: 'there is a file of that name',
+  EISDIR: 'there is a folder of that name',
 };
 
 function unwritten(dir: string, cause: unknown): KeyturnError {
   const code = (cause as NodeJS.ErrnoException).code ?? '';
   const reason = reasons[code] ?? (cause instanceof Error ? cause.message : String(cause));
   return new KeyturnError('report-unwritten', `the report could not be written to ${dir}: ${reason}`, {
-    hint: 'make room or name another --report-dir, then write it again with keyturn report; the run itself stands as it is',
+    hint: 'free disk space or choose another --report-dir, then write it again with keyturn report; the run itself is not affected',
     cause,
   });
 }

@@ -11,7 +11,7 @@ export interface Home {
 /** Why a process may end by itself while everything around it breaks: a supervisor starts it again. */
 const mayEnd: Readonly<Record<string, RegExp>> = {
   2: /unreachable|out of reach|not reach|does not answer|cannot connect|ECONN|terminat|the disk is full/i,
-  3: /go on with|give the command again|wedged/,
+  3: /resume with|run the command again|wedged/,
   4: /run lock|another keyturn process/,
 };
 

@@ -4,6 +4,7 @@ import { formatProof } from '../../src/report/proof.ts';
 import { buildReport, type Report } from '../../src/report/report.ts';
 import { reportText } from '../../src/report/text.ts';
 import { createDatabase } from '../support/postgres.ts';
+import { expectTranscript } from '../support/transcript.ts';
 import {
   credentials,
   damaged,
@@ -14,7 +15,8 @@ import {
   runWithExceptions,
   verifiedRun,
 } from './recorded-run.ts';
-import { expectTranscript } from './transcript.ts';
+
+const transcript = (name: string): URL => new URL(`transcripts/${name}`, import.meta.url);
 
 let recorded: RecordedRun;
 
@@ -80,7 +82,9 @@ describe('a verified run', () => {
       1202,
     );
     expect(octopus.expectedFalseOpenings).toBe(4.71);
-    expect(octopus.meaning).toContain('would seem to open about 4.7 (1,202 / 255)');
+    expect(octopus.meaning).toContain(
+      'would seem to decrypt about 4.7 of up to 1,202 values here (1,202 / 255)',
+    );
   });
 
   test('is exact for an authenticated format', async () => {
@@ -88,7 +92,7 @@ describe('a verified run', () => {
     const rotation: Run = recorded.run;
     const fernet = { format: 'fernet', authenticated: true, odds: 2 ** -256 };
     expect(formatProof(rotation, fernet, 1000)).toMatchObject({ expectedFalseOpenings: null });
-    expect(formatProof(rotation, fernet, 1000).meaning).toContain('the old one opens none');
+    expect(formatProof(rotation, fernet, 1000).meaning).toContain('the old key decrypts none');
     expect(formatProof({ ...rotation, kind: 'verification' }, fernet, 9).meaning).not.toContain('old');
   });
 
@@ -115,7 +119,7 @@ describe('a verified run', () => {
   test('reads as its transcript, and the same again', async () => {
     recorded = await verifiedRun();
     const text = reportText(await report());
-    await expectTranscript('verified.txt', text);
+    expectTranscript(transcript('verified.txt'), text);
     expect(reportText(await report())).toBe(text);
   });
 
@@ -175,7 +179,7 @@ describe('numbers that contradict each other', () => {
     expect(built.verdict.result).toBe('does-not-reconcile');
     expect(built.targets[0]?.reconciliation).toMatchObject({ valuesAddUp: false, unbalancedChunks: 2 });
     expect(built.targets[1]?.reconciliation.valuesAddUp).toBe(true);
-    await expectTranscript('does-not-reconcile.txt', reportText(built));
+    expectTranscript(transcript('does-not-reconcile.txt'), reportText(built));
   });
 
   test.each([
@@ -228,7 +232,7 @@ describe('exceptions', () => {
     const text = reportText(built);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: an escape sequence in a row id must not reach a terminal
     expect(text).not.toMatch(/\u001b/);
-    await expectTranscript('exceptions.txt', text);
+    expectTranscript(transcript('exceptions.txt'), text);
   });
 
   test('beyond the first thousand are counted', async () => {
@@ -253,7 +257,7 @@ describe('other ends', () => {
     expect(built.verdict.result).toBe('rehearsed');
     expect(built.survival).toEqual([]);
     expect(built.keys.to.after).toBe('pre-active');
-    await expectTranscript('dry-run.txt', reportText(built));
+    expectTranscript(transcript('dry-run.txt'), reportText(built));
   });
 
   test('a verification of any database', async () => {
@@ -265,7 +269,7 @@ describe('other ends', () => {
     await recorded.freeze();
     const built = await report();
     expect(built.totals.reconciliation).toMatchObject({ rowsEqualVerified: true, rowsAccountedFor: true });
-    await expectTranscript('verification.txt', reportText(built));
+    expectTranscript(transcript('verification.txt'), reportText(built));
   });
 
   test('a failed verification leads with the reason', async () => {

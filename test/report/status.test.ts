@@ -2,8 +2,10 @@ import { expect, test } from '@jest/globals';
 import { ChunkFigures } from '../../src/checkpoint/figures.ts';
 import { readStanding } from '../../src/report/standing.ts';
 import { statusText } from '../../src/report/status.ts';
+import { expectTranscript } from '../support/transcript.ts';
 import { damaged, RecordedRun, verifiedRun } from './recorded-run.ts';
-import { expectTranscript } from './transcript.ts';
+
+const transcript = (name: string): URL => new URL(`transcripts/${name}`, import.meta.url);
 
 async function statusOf(recorded: RecordedRun): Promise<string> {
   try {
@@ -21,7 +23,7 @@ test('a run in the middle', async () => {
   await recorded.rotate(first, { rows: 500, values: 500, rotated: 499, exceptions: 1 }, [damaged(['42'])]);
   await recorded.become('failed', { code: 'exceptions', text: '1 value could not be opened' });
   await recorded.freeze();
-  await expectTranscript('status-failed.txt', await statusOf(recorded));
+  expectTranscript(transcript('status-failed.txt'), await statusOf(recorded));
 });
 
 test('a second scan counts its own rows only', async () => {
@@ -31,7 +33,7 @@ test('a second scan counts its own rows only', async () => {
     .knex('keyturn_chunk')
     .where({ target: 'deployment_key' })
     .update({ verified_round: 3 });
-  await expectTranscript('status-third-scan.txt', await statusOf(recorded));
+  expectTranscript(transcript('status-third-scan.txt'), await statusOf(recorded));
 });
 
 test('a finished run is done to the last row, whatever came or went', async () => {
@@ -71,8 +73,8 @@ test('the speed of the last minute, and what went wrong on the way', async () =>
   const standing = await readStanding(knex, recorded.run.id, true, now);
   expect(standing).toMatchObject({ stage: 'rotated', rowsPerSecond: 10, chunks: { retried: 1, split: 1 } });
   const text = statusText(standing);
-  expect(text).toMatch(/^Coordinator +at work$/m);
-  expect(text).toMatch(/^Speed +10 rows\/s, 1 min \d\d s until all is rotated$/m);
+  expect(text).toMatch(/^Coordinator +running$/m);
+  expect(text).toMatch(/^Speed +10 rows\/s, 1 min \d\d s until everything is rotated$/m);
   expect(text).toMatch(/^Chunks +2 done, 0 open, 1 retried, 1 split, 1 failed$/m);
   await recorded.close();
 });

@@ -61,7 +61,7 @@ test('a write that fails half-way leaves the older report and nothing else', asy
     ],
     { encoding: 'utf8' },
   );
-  expect(child.stdout).toBe('report-unwritten: no more room is allowed for a file');
+  expect(child.stdout).toBe('report-unwritten: the limit for the size of a file is exceeded');
   expect(await readFile(join(dir, 'report.txt'), 'utf8')).toBe('an older report');
   expect(await readdir(dir)).toEqual(['report.txt']);
 });

@@ -245,7 +245,7 @@ test('what is not said, not there or in the way is refused, with a hint; left ou
     expect(ended.stderr).toMatch(/^keyturn: hint: \S/m);
     expect(ended.stderr).not.toMatch(/^ +at /m);
   };
-  await refused(/^keyturn: error: Filed keeps encrypted files beside its database$/m);
+  await refused(/^keyturn: error: Filed also keeps encrypted files outside its database$/m);
   await refused(/^keyturn: error: there is no folder \S+nowhere$/m, '--attachments', join(path, 'nowhere'));
   mkdirSync(`${tree.folder}_MasterKeyRotationBackup`);
   writeFileSync(join(`${tree.folder}_MasterKeyRotationBackup`, 'file'), 'of another run');
@@ -261,10 +261,10 @@ test('what is not said, not there or in the way is refused, with a hint; left ou
   const rotated = await run([...rotation, '--no-attachments']);
   expectCode(rotated, 0);
   expect(rotated.stderr).toMatch(
-    /^left out: attachments\/, with --no-attachments: these files keep the old key$/m,
+    /^not rotated: attachments\/ \(--no-attachments\): these files keep the old key$/m,
   );
   const report = readFileSync(/\S+report\.txt/.exec(rotated.stdout)?.[0] ?? '', 'utf8');
-  expect(report).toMatch(/Left out +attachments\/: knowingly, with --no-attachments/);
+  expect(report).toMatch(/Not rotated +attachments\/ \(--no-attachments\)/);
   expect(hashOf(tree.folder)).toBe(before);
 });
 

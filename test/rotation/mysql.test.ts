@@ -207,7 +207,7 @@ phases:
     const plan = await keyturn(['plan', '--job', 'own.yaml', '--database', world.url], { cwd: dir });
     expect(plan.stdout).toMatch(
       RegExp(
-        `packed holds 160 bytes, the longest value has ${length}, the longest new one at most \\d{3}$`,
+        `packed holds 160 bytes, the longest value has ${length}, the longest new value has at most \\d{3}$`,
         'm',
       ),
     );
