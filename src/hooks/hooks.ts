@@ -5,25 +5,25 @@ export type HookEvent = (typeof hookEvents)[number];
 
 export interface Hook {
   readonly event: HookEvent;
-  /** For the shell. */
+  /** Run by the shell. */
   readonly command: string;
 }
 
-/** What a hook finds in its environment, as KEYTURN_<name>; never a key. */
+/** The variables KEYTURN_<name> of a hook; never a key. */
 export type HookFacts = Readonly<Record<string, string | number>>;
 
 export interface HookSite {
   readonly hooks: readonly Hook[];
   readonly timeoutMs: number;
-  /** Of this process; variables of keyturn's own, which may hold keys and passwords, are not handed on. */
+  /** The environment of this process. Its KEYTURN_ variables, which can contain keys and passwords, are not passed on. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly folder: string;
-  /** A line that a hook wrote. */
+  /** Prints a line of output of a hook. */
   readonly say: (line: string) => void;
   readonly warn: (text: string) => void;
 }
 
-/** Commands of the user's that are told of what happens. Whatever becomes of them, the run goes on. */
+/** Commands of the user that run on events. The run continues whatever happens to them. */
 export class Hooks {
   readonly #site: HookSite;
   readonly #running = new Set<Promise<void>>();
@@ -32,7 +32,7 @@ export class Hooks {
     this.#site = site;
   }
 
-  /** Runs the event's commands one after the other; never throws. */
+  /** Runs the commands of the event one after the other. Never throws. */
   async fire(event: HookEvent, facts: HookFacts): Promise<void> {
     const work = this.#run(event, facts);
     this.#running.add(work);
@@ -40,7 +40,7 @@ export class Hooks {
     this.#running.delete(work);
   }
 
-  /** Resolves when none is running. */
+  /** Resolves when no hook is running. */
   async settled(): Promise<void> {
     await Promise.all(this.#running);
   }
@@ -53,11 +53,11 @@ export class Hooks {
     }
   }
 
-  /** Null: it ended well. */
+  /** Resolves with null if it succeeds. */
   #execute({ event, command }: Hook, facts: HookFacts): Promise<string | null> {
     const { timeoutMs, folder, say } = this.#site;
     return new Promise((resolve) => {
-      // A process group of its own, so that a timeout ends what the shell started too
+      // Its own process group, so that a timeout also kills the processes that the shell has started.
       const child = spawn(command, {
         shell: true,
         cwd: folder,
@@ -66,8 +66,8 @@ export class Hooks {
         detached: process.platform !== 'win32',
       });
       const timer = setTimeout(() => {
-        end(child.pid);
-        resolve(`took longer than ${timeoutMs / 1000} s and was ended`);
+        kill(child.pid);
+        resolve(`took longer than ${timeoutMs / 1000} s and was killed`);
       }, timeoutMs);
       const close = (failure: string | null): void => {
         clearTimeout(timer);
@@ -89,16 +89,16 @@ function environmentOf(
   facts: HookFacts,
 ): Record<string, string | undefined> {
   const kept = Object.entries(environment).filter(([name]) => !/^KEYTURN_/i.test(name));
-  const told = Object.entries(facts).map(([name, value]) => [`KEYTURN_${name.toUpperCase()}`, String(value)]);
-  return Object.fromEntries([...kept, ...told]);
+  const own = Object.entries(facts).map(([name, value]) => [`KEYTURN_${name.toUpperCase()}`, String(value)]);
+  return Object.fromEntries([...kept, ...own]);
 }
 
-function end(pid: number | undefined): void {
+function kill(pid: number | undefined): void {
   if (pid === undefined) return;
   try {
     process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL');
   } catch {
-    // It ended by itself meanwhile
+    // It has ended in the meantime.
   }
 }
 

@@ -4,7 +4,7 @@ import type { Health } from './health.ts';
 
 const everyMs = 3_000;
 
-/** A file that is written anew every few seconds while the process is healthy: an old one, or none, says that it is not. */
+/** A file that is rewritten every few seconds while the process is healthy. An old file, or no file, means unhealthy. */
 export class HealthFile {
   readonly #path: string;
   readonly #health: () => Health;
@@ -19,7 +19,7 @@ export class HealthFile {
     } catch (cause) {
       throw unwritable(path, cause);
     }
-    // A disk that is full must not end the worker; the file then grows old
+    // A full disk must not end the worker. The file becomes old, which shows the problem.
     this.#timer = setInterval(() => {
       try {
         this.#write();
@@ -37,15 +37,15 @@ export class HealthFile {
     const { healthy, document } = this.#health();
     if (!healthy) return;
     const text = `${JSON.stringify({ healthy, ...document })}\n`;
-    const half = `${this.#path}.${process.pid}`;
-    writeFileSync(half, text);
-    renameSync(half, this.#path);
+    const temporary = `${this.#path}.${process.pid}`;
+    writeFileSync(temporary, text);
+    renameSync(temporary, this.#path);
   }
 }
 
 function unwritable(path: string, cause: unknown): KeyturnError {
   return new KeyturnError('bad-option', `the health file ${path} cannot be written`, {
-    hint: 'name a file in an existing folder that this user may write',
+    hint: 'use a file in an existing folder that this user can write to',
     cause,
   });
 }

@@ -1,7 +1,7 @@
-/** Whether a process is fit, for a supervisor. */
+/** The health of a process, for a supervisor. */
 export interface Health {
-  /** False: start it again. */
+  /** False: restart the process. */
   readonly healthy: boolean;
-  /** Facts for people and tools: plain data, no secret. */
+  /** Details for people and tools: plain data without secrets. */
   readonly document: Readonly<Record<string, string | number | boolean | null>>;
 }

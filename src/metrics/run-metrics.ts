@@ -5,14 +5,14 @@ import type { Progress } from '../rotation/coordinator.ts';
 const waitReasons = ['pace', 'queue', 'database'] as const;
 
 /**
- * Prometheus metrics of one process. A coordinator counts the whole run, whoever did the work, from the checkpoint
- * (`progress`); a worker counts what it did itself (`news`). The label `role` tells them apart. No label holds a value
- * of the database other than the names of tables.
+ * Prometheus metrics of one process. A coordinator counts the whole run from the checkpoint, whichever process did the
+ * work (`progress`). A worker counts its own work (`news`). The label `role` distinguishes them. Labels contain no values
+ * of the database except names of tables.
  */
 export class RunMetrics {
   readonly #registry = new Registry();
   readonly #role: 'coordinator' | 'worker';
-  /** What a counter has been given so far, by its labels: the checkpoint tells totals. */
+  /** The last total of each counter by its labels, because the checkpoint has totals. */
   readonly #counted = new Map<string, number>();
   readonly #rows: Counter<'target' | 'outcome'>;
   readonly #chunks: Counter<'state'>;
@@ -29,32 +29,32 @@ export class RunMetrics {
     this.#registry.setDefaultLabels({ role });
     this.#rows = new Counter({
       name: 'keyturn_rows_total',
-      help: 'rows that are done, by target and outcome: rotated, verified',
+      help: 'rows done, by target and outcome: rotated, verified',
       labelNames: ['target', 'outcome'],
       registers,
     });
     this.#chunks = new Counter({
       name: 'keyturn_chunks_total',
-      help: 'chunks by what became of them: rotated, failed; on a worker also verified, retried, nothing',
+      help: 'chunks by result: rotated, failed; on a worker also verified, retried, nothing',
       labelNames: ['state'],
       registers,
     });
     this.#seconds = new Histogram({
       name: 'keyturn_chunk_seconds',
-      help: 'how long the chunks took that threads of this process did',
+      help: 'duration of the chunks of this process',
       labelNames: ['state'],
       buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60],
       registers,
     });
-    this.#exceptions = new Gauge({ name: 'keyturn_exceptions', help: 'exceptions that are open', registers });
+    this.#exceptions = new Gauge({ name: 'keyturn_exceptions', help: 'open exceptions', registers });
     this.#waiting = new Gauge({
       name: 'keyturn_waiting',
-      help: '1 while no chunk is handed out or taken',
+      help: '1 while waiting instead of starting chunks',
       registers,
     });
     this.#waitingReason = new Gauge({
       name: 'keyturn_waiting_reason',
-      help: '1 for what makes it wait: pace (a window or a throttle), queue (out of reach, no worker, no run)',
+      help: '1 for the reason for waiting: pace (a window or a throttle), queue (unreachable, no worker, no run), database (unreachable)',
       labelNames: ['reason'],
       registers,
     });
@@ -67,7 +67,7 @@ export class RunMetrics {
     this.waits(null);
   }
 
-  /** Of a coordinator: where the run stands. */
+  /** For a coordinator: the progress of the run. */
   progress({ run, totals, exceptions, waitingFor }: Progress): void {
     this.shows(run);
     this.waits(waitingFor);
@@ -86,7 +86,7 @@ export class RunMetrics {
     this.#raise(this.#chunks, { state: 'failed' }, failed);
   }
 
-  /** What a thread of this process did. */
+  /** A chunk of a thread of this process. */
   news({ event, target, rows, ms }: ChunkNews): void {
     const done = event === 'rotated' || event === 'verified';
     if (done) this.#seconds.observe({ state: event }, ms / 1000);
@@ -105,7 +105,7 @@ export class RunMetrics {
     for (const each of waitReasons) this.#waitingReason.set({ reason: each }, each === reason ? 1 : 0);
   }
 
-  /** Called whenever somebody asks, for what is only known then. */
+  /** Sets a function that updates metrics before each scrape. */
   before(look: () => void): void {
     this.#look = look;
   }
@@ -115,12 +115,12 @@ export class RunMetrics {
     return this.#registry.metrics();
   }
 
-  /** Prometheus' format. */
+  /** The content type of the Prometheus format. */
   get contentType(): string {
     return this.#registry.contentType;
   }
 
-  /** A total that fell (a new scan, chunks planned again) is counted on from there. */
+  /** If a total falls (a new scan, chunks planned again), counting continues from there. */
   #raise<T extends string>(counter: Counter<T>, labels: Record<T, string>, total: number): void {
     const name = `${counter === (this.#rows as unknown) ? 'rows' : 'chunks'} ${Object.values(labels).join(' ')}`;
     const before = this.#counted.get(name) ?? 0;

@@ -5,8 +5,8 @@ import { KeyturnError } from '../error.ts';
 import type { Health } from './health.ts';
 import type { RunMetrics } from './run-metrics.ts';
 
-/** What one port tells. */
-export interface Told {
+/** What one port serves. */
+export interface Served {
   readonly health?: () => Health;
   readonly metrics?: RunMetrics;
 }
@@ -19,16 +19,16 @@ export class StatusServer {
     this.#server = server;
   }
 
-  /** @param port 0: any free one. Throws `bad-option` when the port cannot be had. */
-  static async listen(host: string, port: number, told: Told): Promise<StatusServer> {
-    const server = createServer((request, response) => void answer(told, request, response));
+  /** @param port 0: any free port. Throws `bad-option` when the port is not available. */
+  static async listen(host: string, port: number, served: Served): Promise<StatusServer> {
+    const server = createServer((request, response) => void answer(served, request, response));
     server.listen(port, host);
     try {
       await once(server, 'listening');
     } catch (cause) {
       throw unavailable(host, port, cause);
     }
-    // It must not keep the process
+    // It must not keep the process alive.
     server.unref();
     return new StatusServer(server);
   }
@@ -44,9 +44,9 @@ export class StatusServer {
   }
 }
 
-async function answer(told: Told, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(served: Served, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url?.split('?')[0] ?? '/';
-  const { health, metrics } = told;
+  const { health, metrics } = served;
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.writeHead(405, { allow: 'GET, HEAD' }).end();
   } else if (metrics !== undefined && path === '/metrics') {
@@ -60,8 +60,8 @@ async function answer(told: Told, request: IncomingMessage, response: ServerResp
 
 function unavailable(host: string, port: number, cause: unknown): KeyturnError {
   const code = (cause as NodeJS.ErrnoException).code ?? 'error';
-  return new KeyturnError('bad-option', `nothing can be served at ${host}:${port}: ${code}`, {
-    hint: 'name another port',
+  return new KeyturnError('bad-option', `cannot listen on ${host}:${port}: ${code}`, {
+    hint: 'choose another port',
     cause,
   });
 }

@@ -12,30 +12,30 @@ import { describeTrouble, unreachable } from './unreachable.ts';
 import { WakeUp } from './wake-up.ts';
 
 const slice = 200;
-/** A chunk that stays open for so long is offered again: its job may have been lost. */
+/** A chunk that is still open after this time is offered again: its job may be lost. */
 const offerAgainMs = 5_000;
-/** The same after a worker said that it could not take it. */
+/** The same after a worker has handed the chunk back. */
 const retryMs = 1_000;
 const countWorkersMs = 5_000;
-/** While none is there: one may come any time. */
+/** While there is no worker, the next one is noticed sooner. */
 const awaitWorkersMs = 500;
 const answerMs = 10_000;
-/** Draining waits no longer for workers that settle nothing: their chunks are fenced off by the run's state. */
+/** After this time, draining stops waiting for workers that settle nothing. The state of the run fences their chunks off. */
 const drainMs = 60_000;
 const unreachableMs = 5_000;
-/** To reach the server and to get ready. */
+/** To connect and to become ready. */
 const openMs = 9_500;
-/** Stands in the queue's own metadata; gone, everything else is gone too. */
+/** A mark in the metadata of the queue. If it is gone, everything else is gone too. */
 const mark = 'keyturn';
 
-/** Hints travel through BullMQ on Redis or PostgreSQL to any number of `keyturn worker` processes. */
+/** Sends hints through BullMQ on Redis or PostgreSQL to any number of `keyturn worker` processes. */
 export class BullmqQueue implements Queue {
   readonly place: string;
   readonly backlog = 100;
   readonly #store: JobStore;
   readonly #jobs: Opened<Jobs>;
   readonly #wakeUp = new WakeUp();
-  /** When each job was offered, by its id: offering it again at once would only cost. */
+  /** By job id: when the chunk may be offered again. */
   readonly #offered = new Map<string, number>();
   #events: Opened<JobEvents>;
   #trouble: string | null = null;
@@ -94,7 +94,7 @@ export class BullmqQueue implements Queue {
 
   waiting(): string | null {
     if (this.#trouble !== null) return this.#trouble;
-    return this.#workers === 0 ? `no worker takes chunks from ${this.place}` : null;
+    return this.#workers === 0 ? `no worker is taking chunks from ${this.place}` : null;
   }
 
   async intact(): Promise<boolean> {
@@ -113,7 +113,7 @@ export class BullmqQueue implements Queue {
     let last = '';
     for (;;) {
       this.#offered.clear();
-      // Again and again: a job whose worker died goes back to waiting
+      // In every round: the job of a dead worker goes back to waiting.
       const active = await this.#attempt(async () => {
         await this.#jobs.it.drain(true);
         return this.#jobs.it.getRanges(['active']);
@@ -134,7 +134,7 @@ export class BullmqQueue implements Queue {
 
   #listen(): Opened<JobEvents> {
     const events = this.#store.openEvents();
-    // Only a wake-up: the jobs' own errors tell what is out of reach
+    // Events only wake the coordinator up. The connection of the jobs reports what is unreachable.
     events.it.on('error', () => undefined);
     events.it.on('completed', ({ jobId }) => {
       this.#offered.delete(jobId);
@@ -151,7 +151,7 @@ export class BullmqQueue implements Queue {
     await this.#jobs.it.getBackend().setQueueMeta({ [mark]: '1' });
   }
 
-  /** Undefined: it failed, and `waiting` says why. */
+  /** Undefined: it failed, and `waiting` returns the reason. */
   async #attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       const result = await answered(answerMs, work());
@@ -159,14 +159,14 @@ export class BullmqQueue implements Queue {
       return result;
     } catch (error) {
       const cause = isOffline(error) ? (this.#lastError ?? 'the connection was lost') : error;
-      this.#trouble = `${this.place} is out of reach: ${describeTrouble(cause)}`;
+      this.#trouble = `${this.place} is unreachable: ${describeTrouble(cause)}`;
       await this.#store.mend(error).catch(() => undefined);
       return undefined;
     }
   }
 }
 
-/** Not all digits, and without a colon: BullMQ keeps both for itself. A job that is still known is not added again. */
+/** Contains a letter and no colon, as BullMQ requires. BullMQ does not add a job whose id it still knows. */
 function jobId({ run, chunk, generation }: Hint): string {
   return `${run}-${chunk}-g${generation}`;
 }

@@ -14,32 +14,33 @@ import type { Hint } from './queue.ts';
 import { describeTrouble } from './unreachable.ts';
 
 export interface ConsumeOptions extends StoreOptions {
-  /** Hints taken at once: as many as the thread pool has threads. */
+  /** Hints that are taken at the same time: the number of threads of the thread pool. */
   readonly concurrency: number;
-  /** What goes wrong on the way, for the log: connections, stalled jobs, a hint that could not be taken. */
+  /** Problems for the log: lost connections, stalled jobs, a hint that could not be taken. */
   readonly onError: (error: Error) => void;
   /** Closes the consumer. */
   readonly signal?: AbortSignal;
-  /** How long `close` waits for what is being worked on. */
+  /** How long `close` waits for the hints in hand. */
   readonly graceMs?: number;
-  /** After so long the hints of a worker that died are taken by another, and a worker counts as wedged. */
+  /** After this time, another worker takes the hints of a dead worker; and a worker counts as wedged. */
   readonly lockMs?: number;
   readonly wedgedMs?: number;
 }
 
 const defaults = { graceMs: 30_000, lockMs: 20_000, wedgedMs: 30_000 };
-/** A worker that was made anew so often and still takes nothing is beyond help. */
+/** Gives up on a worker that takes nothing even after this many new connections. */
 const mostRevivals = 3;
 
 /**
- * Takes hints from a queue until it is closed: the worker's side of BullmqQueue.
+ * Takes hints from a queue until it is closed: the worker side of BullmqQueue.
  *
- * `take` gets a hint of any run and resolves when its chunk is settled, whatever came of it; give it a ThreadPool's
- * `take`, so that this thread stays free to renew the locks. When it rejects (its database is out of reach, the run
- * is unknown), the hint is given up: the coordinator offers the chunk again a second later. What it rejects with goes
- * to `onError` and never into the queue.
+ * `take` gets a hint of any run and resolves when its chunk is settled, whatever the result. Pass the `take` of a
+ * ThreadPool, so that this thread stays free to renew the locks. When `take` rejects (the database is unreachable, the
+ * run is unknown), the hint is dropped, and the coordinator offers the chunk again a second later. The error goes to
+ * `onError` and never into the queue.
  *
- * Rejects with `queue-url`, or `queue-unreachable` within ten seconds. A queue that goes away later is waited for.
+ * Rejects with `queue-url`, or with `queue-unreachable` within ten seconds. If the queue goes away later, the consumer
+ * waits for it.
  */
 export async function consume(
   url: string,
@@ -51,12 +52,12 @@ export async function consume(
 
 export class Consumer {
   readonly place: string;
-  /** Resolves when it is closed; rejects with `worker-wedged` when no new connection makes it take hints again. */
+  /** Resolves when it is closed; rejects with `worker-wedged` when it takes no hints even after new connections. */
   readonly ended: Promise<void>;
   readonly #store: JobStore;
   readonly #options: ConsumeOptions & typeof defaults;
   readonly #take: (hint: Hint) => Promise<void>;
-  /** A connection of its own: the worker's may be what is wedged. */
+  /** A separate connection, because that of the worker can be the one that is stuck. */
   readonly #watch: Opened<Jobs>;
   readonly #timer: NodeJS.Timeout;
   readonly #end: { resolve: () => void; reject: (error: Error) => void };
@@ -86,17 +87,17 @@ export class Consumer {
     else options.signal?.addEventListener('abort', () => void this.close(), { once: true });
   }
 
-  /** Hints being worked on. */
+  /** Hints in hand. */
   get busy(): number {
     return this.#busy;
   }
 
-  /** Why it takes nothing; null: nothing hinders. */
+  /** Why it takes no hints; null: no problem. */
   waiting(): string | null {
     return this.#trouble;
   }
 
-  /** Takes no more hints; waits for those in hand within the grace time, then lets go of them: others take them. */
+  /** Takes no more hints. Waits for those in hand up to the grace time, then leaves them to other workers. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -111,7 +112,7 @@ export class Consumer {
       if (this.#busy === 0) resolve();
     });
     await within(this.#options.graceMs, Promise.race([finished, idle]));
-    await Promise.all([letGo(this.#worker), this.#watch.close()]);
+    await Promise.all([abandon(this.#worker), this.#watch.close()]);
     this.#closed = true;
     this.#end.resolve();
   }
@@ -131,10 +132,10 @@ export class Consumer {
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
     });
-    worker.it.on('error', (error) => void this.#stumble(error));
-    worker.it.on('stalled', (id) => onError(new Error(`job ${id} stalled: it is given to a worker again`)));
+    worker.it.on('error', (error) => void this.#onConnectionError(error));
+    worker.it.on('stalled', (id) => onError(new Error(`job ${id} stalled: another worker gets it`)));
     worker.it.on('lockRenewalFailed', (ids) =>
-      onError(new Error(`the locks of ${ids.join(', ')} could not be renewed: others may take them too`)),
+      onError(new Error(`cannot renew the locks of ${ids.join(', ')}: other workers may take them too`)),
     );
     worker.it.on('failed', (job, error) => onError(new Error(`job ${job?.id ?? ''}: ${error.message}`)));
     return worker;
@@ -147,7 +148,7 @@ export class Consumer {
     this.#busy++;
     const taken = await this.#settles(data);
     if (--this.#busy === 0) this.#idle();
-    // BullMQ stores the text of an error: it is always this one (invariant 9)
+    // BullMQ stores the message in the queue, so it must not be that of another error (invariant 9).
     if (!taken) throw new Error('the hint was not taken');
   };
 
@@ -161,16 +162,16 @@ export class Consumer {
     }
   }
 
-  /** The same trouble, again and again, is told once. */
-  async #stumble(error: Error): Promise<void> {
+  /** Reports the same problem only once. */
+  async #onConnectionError(error: Error): Promise<void> {
     if (this.#closed) return;
-    const text = `${this.place} is out of reach: ${describeTrouble(error)}`;
+    const text = `${this.place} is unreachable: ${describeTrouble(error)}`;
     if (text !== this.#trouble) this.#options.onError(new Error(text, { cause: error }));
     this.#trouble = text;
     await this.#store.mend(error).catch(() => undefined);
   }
 
-  /** Jobs wait, there is room, and for a while none was taken: BullMQ's worker is alive and wedged. */
+  /** Detects a BullMQ worker that is alive but stuck: jobs are waiting, it has room, and it has taken none for a while. */
   async #check(): Promise<void> {
     const waiting = await answered(5_000, this.#watch.it.getWaitingCount()).catch((error) =>
       this.#store.mend(error).catch(() => {}),
@@ -191,33 +192,35 @@ export class Consumer {
     if (this.#revivals++ >= mostRevivals) {
       const error = new KeyturnError(
         'worker-wedged',
-        `chunks wait at ${this.place}, and this worker gets none`,
+        `chunks are waiting in ${this.place}, but this worker receives none`,
         {
-          hint: 'start the worker again; if that does not help, look at the queue',
+          hint: 'restart the worker; if that does not help, check the queue server',
         },
       );
       this.#end.reject(error);
       await this.close();
       return;
     }
-    this.#options.onError(new Error(`no chunk came from ${this.place} although some wait: connecting anew`));
+    this.#options.onError(
+      new Error(`chunks are waiting in ${this.place}, but this worker receives none: reconnecting`),
+    );
     const old = this.#worker;
     this.#worker = this.#start();
-    await letGo(old);
+    await abandon(old);
   }
 }
 
-/** What it still has in hand is renewed no longer. */
-async function letGo({ it, close }: Opened<JobWorker>): Promise<void> {
+/** Closes the worker and stops renewing the locks of the hints that it still has in hand. */
+async function abandon({ it, close }: Opened<JobWorker>): Promise<void> {
   await close();
   // biome-ignore lint/complexity/useLiteralKeys: protected; BullMQ closes it itself only when all else is closed
   await it['lockManager'].close();
 }
 
-/** Whoever may write to the queue can only name a chunk: the checkpoint decides what is done to it. */
+/** A job can only name a chunk. The checkpoint decides what is done with it, whoever has written to the queue. */
 function hintOf(data: unknown): Hint {
   const { run, chunk, generation } = (data ?? {}) as Record<string, unknown>;
-  if (typeof run !== 'string' || !Number.isSafeInteger(chunk)) throw new Error('a job that is no hint');
+  if (typeof run !== 'string' || !Number.isSafeInteger(chunk)) throw new Error('the job is not a valid hint');
   return { run, chunk: Number(chunk), generation: Number(generation) };
 }
 

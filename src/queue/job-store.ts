@@ -10,10 +10,10 @@ import type {
 } from 'bullmq';
 import type { Hint } from './queue.ts';
 
-/** BullMQ's name of the queue. Several databases on one server are kept apart by ?prefix= or ?queueSchema=. */
+/** The name of the BullMQ queue. Several databases on one server need a different ?prefix= or ?queueSchema= each. */
 export const queueName = 'keyturn-chunks';
 
-/** BullMQ's classes over either of its backends; what a connection is differs between them. */
+/** The classes of BullMQ for both of its backends, whose connections differ. */
 export type AnyBackend = BackendFactory<IQueueBackend, unknown>;
 export type Jobs = Queue<Hint, void, string, Hint, void, string, IQueueBackend, unknown>;
 export type JobEvents = QueueEvents<IQueueBackend, IQueueBackend, unknown>;
@@ -22,40 +22,40 @@ export type JobProcessor = Processor<Hint, void, string>;
 
 export interface Opened<T> {
   readonly it: T;
-  /** Never waits for a server that is gone. */
+  /** Does not wait for a server that is gone. */
   close(): Promise<void>;
 }
 
-/** Where BullMQ keeps its jobs: Redis or PostgreSQL, written from what keyturn needs of either. */
+/** Where BullMQ keeps its jobs: Redis or PostgreSQL. */
 export interface JobStore {
-  /** For people: no password. */
+  /** The address for people, without a password. */
   readonly place: string;
-  /** Its commands fail at once while the server is out of reach. */
+  /** Its commands fail immediately while the server is unreachable. */
   openJobs(): Opened<Jobs>;
   openEvents(): Opened<JobEvents>;
-  /** Its commands wait while the server is out of reach. */
+  /** Its commands wait while the server is unreachable. */
   openWorker(process: JobProcessor, options: Omit<WorkerOptions<unknown>, 'connection'>): Opened<JobWorker>;
-  /** Makes again what a wipe took, if the error says that it did. */
+  /** Creates the schema of the queue again if the error says that it is gone. */
   mend(error: unknown): Promise<void>;
 }
 
 export interface StoreOptions {
-  /** Used where the URL has none. */
+  /** Used if the URL has none. */
   readonly password?: string;
-  /** Told at start what the server's administrator should change. */
+  /** Called at start with what the administrator of the server should change. */
   readonly warn?: (text: string) => void;
 }
 
-/** For closing: what does not end in time is left to end with the process. */
+/** For closing: what does not end in time ends with the process. */
 export async function within(ms: number, work: Promise<unknown>): Promise<void> {
   await answered(ms, work).catch(() => undefined);
 }
 
-/** A server that hangs, or a driver that forgot a command, counts as out of reach. */
+/** Rejects after `ms`: a server that hangs, or a driver that lost a command, counts as unreachable. */
 export async function answered<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('it does not answer')), ms);
+    timer = setTimeout(() => reject(new Error('no response')), ms);
   });
   try {
     return await Promise.race([work, late]);

@@ -8,7 +8,7 @@ export class LocalQueue implements Queue {
   readonly backlog: number;
   readonly #pool: ThreadPool;
   readonly #wakeUp = new WakeUp();
-  /** By chunk: one process serves one run. */
+  /** By chunk number, because one process has one run. */
   readonly #waiting = new Map<number, Hint>();
   readonly #taken = new Set<number>();
   #broken: Error | null = null;
@@ -19,7 +19,7 @@ export class LocalQueue implements Queue {
     this.backlog = pool.size * 3;
   }
 
-  /** Starts `count` threads of `entry`, each with `data`, and waits until all are ready. */
+  /** Starts `count` threads that run `entry` with `data`, and waits until all are ready. */
   static async start(entry: URL, data: unknown, count: number, onNews?: NewsListener): Promise<LocalQueue> {
     return new LocalQueue(await ThreadPool.start(entry, data, count, onNews));
   }

@@ -33,8 +33,11 @@ export async function openPostgresStore(url: PostgresQueueUrl, options: StoreOpt
   }
 }
 
-/** BullMQ has no ear for one that is lost while it is out of the pool and between two queries; the next query says so. */
-class HeardClient extends pg.Client {
+/**
+ * BullMQ does not listen to the errors of a client that it has taken out of the pool. If the connection is lost between
+ * two queries, such an error would end the process. The next query fails anyway.
+ */
+class ListeningClient extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config);
     this.on('error', () => undefined);
@@ -66,7 +69,7 @@ class PostgresStore implements JobStore {
 
   async mend(error: unknown): Promise<void> {
     const { code } = error as { code?: unknown };
-    // The schema, a table, a function or a type is gone
+    // The schema, a table, a function or a type is gone.
     if (error instanceof SchemaMigrationRequiredError || /^(3F000|42P01|42883|42704)$/.test(String(code)))
       await prepare(this.#config, this.#url.schema);
   }
@@ -79,7 +82,7 @@ class PostgresStore implements JobStore {
       connection: {
         ...this.#config,
         ...pool,
-        Client: HeardClient,
+        Client: ListeningClient,
         schema: this.#url.schema,
         skipVersionCheck: true,
       },
@@ -94,7 +97,7 @@ class PostgresStore implements JobStore {
   }
 }
 
-/** A configuration that connects, with BullMQ's tables in their schema. */
+/** Connects, creates the tables of BullMQ if necessary, and returns the configuration that worked. */
 async function reach(config: pg.ClientConfig, url: PostgresQueueUrl): Promise<pg.ClientConfig> {
   const giveUpAt = performance.now() + patienceMs;
   let tried = config;
@@ -110,14 +113,14 @@ async function reach(config: pg.ClientConfig, url: PostgresQueueUrl): Promise<pg
   }
 }
 
-/** Reads only, where the tables stand: a worker's login needs no right to make them. */
+/** Only reads if the tables exist: the database user of a worker needs no permission to create them. */
 async function prepare(config: pg.ClientConfig, schema: string): Promise<void> {
   const client = new pg.Client(config);
   client.on('error', () => undefined);
   try {
     await client.connect();
     const [row] = (await client.query("select current_setting('server_version_num')::int as version")).rows;
-    if (row.version < 130_000) throw new Error('PostgreSQL older than 13 cannot hold the queue');
+    if (row.version < 130_000) throw new Error('the queue needs PostgreSQL 13 or later');
     await assertSchemaCompatibility(client, schema, { skipVersionCheck: true }).catch(async (error) => {
       if (!(error instanceof SchemaMigrationRequiredError) && error?.code !== '3F000') throw error;
       await runMigrations(client, schema, { skipVersionCheck: true });
@@ -127,7 +130,7 @@ async function prepare(config: pg.ClientConfig, schema: string): Promise<void> {
   }
 }
 
-/** Not there yet: no connection, or the server is starting, or too many clients. */
+/** The server is not available yet: no connection, still starting, or too many clients. */
 function isPassing(error: unknown): boolean {
   const { code = '', message = '' } = error as { code?: string; message?: string };
   return /^(E[A-Z]+|57P0.|53300)$/.test(code) || /timeout|terminated/i.test(message);

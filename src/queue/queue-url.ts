@@ -9,9 +9,9 @@ interface Host {
 export interface RedisUrl {
   readonly engine: 'redis';
   readonly layout: 'single' | 'sentinel' | 'cluster';
-  /** One; or the sentinels; or some nodes of the cluster. */
+  /** One host, the sentinels, or some nodes of the cluster. */
   readonly hosts: readonly Host[];
-  /** Name of the master that the sentinels watch. */
+  /** The name of the master for Sentinel. */
   readonly master: string | undefined;
   readonly user: string | undefined;
   readonly password: string | undefined;
@@ -19,13 +19,13 @@ export interface RedisUrl {
   readonly sentinelPassword: string | undefined;
   readonly database: number;
   readonly tls: TlsFiles | null;
-  /** Of every key: BullMQ's own, in braces on a cluster, so that all keys are in one slot. */
+  /** The prefix of all Redis keys. On a cluster it is in braces, so that all keys are in one slot. */
   readonly prefix: string;
 }
 
 export interface PostgresQueueUrl {
   readonly engine: 'postgres';
-  /** The URL without what is keyturn's or concerns TLS. */
+  /** The URL without the parameters of keyturn and of TLS. */
   readonly url: URL;
   readonly schema: string;
   readonly sslMode: SslMode;
@@ -38,7 +38,7 @@ const shapes =
   'redis://host:6379, rediss://user@host:6379?ca=ca.pem, redis+sentinel://host:26379,host:26379/name, redis+cluster://host:6379,host:6379 or postgres://user@host:5432/database';
 const sslModes: readonly SslMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'];
 
-/** No message of this file repeats the URL: it may hold a password. */
+/** The messages in this file never repeat the URL, because it can contain a password. */
 export function parseQueueUrl(text: string): QueueUrl {
   const parts = /^([a-z][a-z0-9+.-]*):\/\/(?:([^@/]*)@)?([^/?#]*)([^?#]*)(\?[^#]*)?$/i.exec(text);
   const [, scheme = '', login = '', hosts = '', path = '', query = ''] = parts ?? [];
@@ -48,10 +48,10 @@ export function parseQueueUrl(text: string): QueueUrl {
     return parseRedis({ layout, tls: redis[1] !== '', login, hosts, path, query });
   }
   if (/^postgres(ql)?$/i.test(scheme)) return parsePostgres(text);
-  throw wrong(scheme === '' ? 'the queue URL is malformed' : `there is no queue engine ${scheme}`);
+  throw invalid(scheme === '' ? 'the queue URL is malformed' : `unknown queue engine ${scheme}`);
 }
 
-/** Where it is, for people: no password. */
+/** The address for people, without a password. */
 export function describeQueueUrl(url: QueueUrl): string {
   if (url.engine === 'postgres') {
     const { username, host, pathname } = url.url;
@@ -79,13 +79,13 @@ function parseRedis({ layout, tls, login, hosts, path, query }: RedisParts): Red
   const [user, password] = loginOf(login);
   const name = decode(path.slice(1));
   const master = layout === 'sentinel' ? name : undefined;
-  if (master === '') throw wrong('the queue URL does not name the master that the sentinels watch');
+  if (master === '') throw invalid('the queue URL has no name of the Sentinel master');
   const database = (layout === 'sentinel' ? '' : name) || params.get('db') || '0';
-  if (!/^\d{1,4}$/.test(database)) throw wrong('the Redis database in the queue URL is not a number');
-  if (layout === 'cluster' && Number(database) !== 0) throw wrong('a Redis Cluster has only database 0');
+  if (!/^\d{1,4}$/.test(database)) throw invalid('the Redis database in the queue URL is not a number');
+  if (layout === 'cluster' && Number(database) !== 0) throw invalid('a Redis Cluster has only database 0');
   const files = tlsFiles(params, ['ca', 'cert', 'key']);
   if (!tls && Object.keys(files).length > 0)
-    throw wrong('the queue URL names TLS files, but its scheme is without TLS', 'write rediss://');
+    throw invalid('the queue URL has TLS files, but its scheme is without TLS', 'use rediss://');
   return {
     engine: 'redis',
     layout,
@@ -104,14 +104,14 @@ function parseRedis({ layout, tls, login, hosts, path, query }: RedisParts): Red
 function hostsOf(text: string, layout: RedisUrl['layout']): Host[] {
   const hosts = text.split(',').map((each) => {
     const found = /^(?:\[([0-9a-f:.]+)\]|([^\s:[\]]+))(?::(\d{1,5}))?$/i.exec(each);
-    if (found === null) throw wrong('the queue URL has a malformed host');
+    if (found === null) throw invalid('the queue URL has a malformed host');
     return {
       host: found[1] ?? found[2] ?? '',
       port: Number(found[3] ?? (layout === 'sentinel' ? 26379 : 6379)),
     };
   });
   if (layout === 'single' && hosts.length > 1)
-    throw wrong('the queue URL has several hosts', 'write redis+sentinel:// or redis+cluster://');
+    throw invalid('the queue URL has several hosts', 'use redis+sentinel:// or redis+cluster://');
   return hosts;
 }
 
@@ -122,31 +122,29 @@ function loginOf(login: string): [user: string | undefined, password: string | u
 
 function prefixOf(prefix: string, layout: RedisUrl['layout']): string {
   if (!/^[\w.:{}-]{1,100}$/.test(prefix))
-    throw wrong('the prefix of the queue URL has other characters than letters, digits and . : _ - { }');
+    throw invalid('the prefix in the queue URL may contain only letters, digits and . : _ - { }');
   return layout !== 'cluster' || /\{[^}]+\}/.test(prefix) ? prefix : `{${prefix}}`;
 }
 
 function parsePostgres(text: string): PostgresQueueUrl {
-  if (!URL.canParse(text)) throw wrong('the queue URL is malformed');
+  if (!URL.canParse(text)) throw invalid('the queue URL is malformed');
   const url = new URL(text);
   const taken = (name: string): string | undefined => {
     const value = url.searchParams.get(name);
     url.searchParams.delete(name);
     return value || undefined;
   };
-  // A database URL does for the queue too: the schema is the application's
+  // The URL of the database can be used for the queue too; its `schema` is that of the application.
   const application = taken('schema') ?? 'public';
   const schema = taken('queueSchema') ?? 'keyturn_queue';
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema))
-    throw wrong('queueSchema in the queue URL is not a plain lower-case name');
+    throw invalid('queueSchema in the queue URL must be a plain lower-case name');
   if (schema === application || schema === 'public')
-    throw wrong(
-      'the queue needs a PostgreSQL schema of its own',
-      'leave queueSchema out, or name another one',
-    );
+    throw invalid('the queue needs its own PostgreSQL schema', 'remove queueSchema, or use another schema');
   const mode = taken('sslmode') ?? 'disable';
   const sslMode = sslModes.find((known) => known === mode);
-  if (sslMode === undefined) throw wrong('the sslmode of the queue URL is unknown', sslModes.join(', '));
+  if (sslMode === undefined)
+    throw invalid('the sslmode in the queue URL is unknown', `use one of ${sslModes.join(', ')}`);
   const files = { ca: taken('sslrootcert'), cert: taken('sslcert'), key: taken('sslkey') };
   const tls = Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined));
   return { engine: 'postgres', url, schema, sslMode, tls };
@@ -156,7 +154,7 @@ function parameters(query: string, known: readonly string[]): URLSearchParams {
   const params = new URLSearchParams(query);
   const unknown = [...params.keys()].find((name) => !known.includes(name));
   if (unknown !== undefined)
-    throw wrong('the queue URL has an unknown parameter', `the parameters are ${known.join(', ')}`);
+    throw invalid('the queue URL has an unknown parameter', `the parameters are ${known.join(', ')}`);
   return params;
 }
 
@@ -168,10 +166,10 @@ function decode(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch (cause) {
-    throw wrong('the queue URL has a stray % sign', 'a literal % is written %25', cause);
+    throw invalid('the queue URL has an invalid % sign', 'write %25 for a literal %', cause);
   }
 }
 
-function wrong(what: string, hint = `write it as ${shapes}`, cause?: unknown): KeyturnError {
-  return new KeyturnError('queue-url', what, { hint, cause });
+function invalid(message: string, hint = `write it as ${shapes}`, cause?: unknown): KeyturnError {
+  return new KeyturnError('queue-url', message, { hint, cause });
 }

@@ -1,6 +1,6 @@
 /**
- * A queue job: a hint that this chunk may be ready, and nothing else (invariant 1). Losing, repeating or reordering
- * hints is harmless: the checkpoint decides.
+ * A queue job: a hint that this chunk may be ready, and nothing else (invariant 1). Hints can be lost, repeated or
+ * reordered without harm, because the checkpoint decides.
  */
 export interface Hint {
   readonly run: string;
@@ -10,25 +10,25 @@ export interface Hint {
 
 /**
  * How the coordinator reaches its workers. Every implementation passes test/contract/queue.ts.
- * A queue that is out of reach never throws the run away: it says in `waiting` what it waits for.
+ * An unreachable queue does not end the run: `waiting` returns what it waits for.
  */
 export interface Queue {
-  /** For people: 'worker threads', 'redis://…'. No password. */
+  /** For people: '4 worker threads', 'redis://…'. Without a password. */
   readonly place: string;
-  /** Chunks that keep the workers busy: the coordinator keeps about so many offered. */
+  /** The number of open chunks that keeps the workers busy. The coordinator offers about this many. */
   readonly backlog: number;
-  /** A hint that is already waiting or being worked on is not taken a second time; offer again whatever stays open. */
+  /** A hint that is already waiting or in hand is not taken a second time. Offer chunks again while they are open. */
   offer(hints: readonly Hint[]): Promise<void>;
-  /** Resolves when a worker settled a hint since the last call, or after `ms`: a wake-up, never the truth. */
+  /** Resolves when a worker has settled a hint since the last call, or after `ms`. Only a wake-up: read the checkpoint. */
   settled(ms: number): Promise<void>;
-  /** How many take hints now; null: it cannot be told. Across machines, processes are counted. */
+  /** How many workers take hints now; null: unknown. Across machines, processes are counted. */
   workers(): Promise<number | null>;
-  /** Why hints are not taken: out of reach, no worker; null: nothing hinders. */
+  /** Why no hints are taken: unreachable, no worker; null: no problem. */
   waiting(): string | null;
-  /** False, once, after the queue lost what it held (flushed, restarted without its data): offer under a new generation. */
+  /** False, once, after the queue has lost its jobs (flushed, restarted without data): offer with a new generation. */
   intact(): Promise<boolean>;
-  /** Forgets what waits; resolves when what is being worked on is settled, or nobody is left to settle it. */
+  /** Drops the waiting hints. Resolves when the hints in hand are settled, or when no worker is left to settle them. */
   drain(): Promise<void>;
-  /** Ends the workers that it started. Call `drain` first, or what is in flight is rolled back by its database. */
+  /** Ends the workers that it started. Call `drain` first; otherwise the database rolls back the chunks in flight. */
   close(): Promise<void>;
 }

@@ -4,30 +4,30 @@ import { isHopeless, patienceMs } from './unreachable.ts';
 
 export type RedisClient = Redis | Cluster;
 
-// The types of the client depend on this option's value
+// The types of the client depend on the value of this option.
 type Options = Omit<RedisOptions, 'replyMapping'>;
 
 /**
- * `offering`: a command fails at once while Redis is out of reach, so that the coordinator can say so.
- * `waiting`: commands wait until it is back. `template`: never connects, BullMQ duplicates it.
+ * `offering`: a command fails immediately while Redis is unreachable, so that the coordinator can report it.
+ * `waiting`: commands wait until Redis is back. `template`: never connects; BullMQ duplicates it.
  */
 export type ClientUse = 'offering' | 'waiting' | 'template';
 
 export interface Credentials {
   readonly password: string | undefined;
   readonly tls: { ca?: string; cert?: string; key?: string } | null;
-  /** The login may use INFO, by which a client sees whether Redis is still loading its data. */
-  readonly mayAsk: boolean;
+  /** Whether the user may run INFO, which shows whether Redis is still loading its data. */
+  readonly hasInfo: boolean;
 }
 
 const retry = (times: number): number => Math.min(times * 100, 2_000);
 
-/** A client that connects by itself, for ever; the caller listens to its errors. */
+/** A client that connects and reconnects by itself. The caller listens to its errors. */
 export function redisClient(url: RedisUrl, credentials: Credentials, use: ClientUse): RedisClient {
-  const { password, tls, mayAsk } = credentials;
+  const { password, tls, hasInfo } = credentials;
   const offline = {
     enableOfflineQueue: use !== 'offering',
-    enableReadyCheck: mayAsk,
+    enableReadyCheck: hasInfo,
     lazyConnect: use === 'template',
   };
   const login: Options = {
@@ -44,7 +44,7 @@ export function redisClient(url: RedisUrl, credentials: Credentials, use: Client
     url.layout === 'cluster'
       ? new Cluster([...url.hosts], clusterOptions(login, offline))
       : new Redis({ ...login, ...offline, ...whereabouts(url, tls), db: url.database, retryStrategy: retry });
-  // BullMQ's copies of a template connect like any other client
+  // The copies that BullMQ makes of a template connect like other clients.
   if (use === 'template') client.options.lazyConnect = false;
   return client;
 }
@@ -58,7 +58,7 @@ function clusterOptions(
     redisOptions: login,
     clusterRetryStrategy: retry,
     slotsRefreshTimeout: 5_000,
-    // With TLS the certificate names hosts, not the addresses they resolve to
+    // A TLS certificate names hosts, not the addresses that they resolve to.
     ...(login.tls === undefined ? {} : { dnsLookup: (address, callback) => callback(null, address) }),
   };
 }
@@ -76,7 +76,7 @@ function whereabouts(url: RedisUrl, tls: Credentials['tls']): Options {
   };
 }
 
-/** Resolves when the client can be used; rejects with what is wrong when that lasts, or when waiting would not help. */
+/** Resolves when the client is ready. Rejects after `patienceMs`, or immediately if waiting would not help. */
 export async function reach(client: RedisClient): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     let last: unknown;

@@ -18,12 +18,12 @@ export async function openRedisStore(url: RedisUrl, options: StoreOptions): Prom
   const place = describeQueueUrl(url);
   const tls = url.tls === null ? null : await readTls(url.tls, 'queue');
   const credentials = { password: url.password ?? options.password, tls };
-  const probe = redisClient(url, { ...credentials, mayAsk: false }, 'waiting');
+  const probe = redisClient(url, { ...credentials, hasInfo: false }, 'waiting');
   try {
     await reach(probe);
-    const info = await about(probe);
+    const info = await infoOf(probe);
     for (const warning of complaints(info)) options.warn?.(`${place}: ${warning}`);
-    return new RedisStore(url, { ...credentials, mayAsk: info !== null });
+    return new RedisStore(url, { ...credentials, hasInfo: info !== null });
   } catch (error) {
     throw unreachable(place, error);
   } finally {
@@ -60,7 +60,7 @@ class RedisStore implements JobStore {
   }
 
   async mend(): Promise<void> {
-    // A wiped Redis makes its keys by itself
+    // Redis keys are created when they are used.
   }
 
   #open<T extends { close(): Promise<void> }>(
@@ -80,7 +80,7 @@ class RedisStore implements JobStore {
   }
 }
 
-/** BullMQ duplicates a client for commands that block, and cannot end the copy while Redis is away. */
+/** BullMQ duplicates a client for blocking commands, and cannot close the copy while Redis is unreachable. */
 function withItsCopies(client: RedisClient): readonly RedisClient[] {
   const clients = [client];
   const duplicate: (...args: never[]) => RedisClient = client.duplicate.bind(client);
@@ -91,19 +91,19 @@ function withItsCopies(client: RedisClient): readonly RedisClient[] {
     return copy;
   };
   Object.assign(client, { duplicate: watched });
-  // BullMQ repeats the errors as its own
+  // BullMQ emits the same errors itself.
   client.on('error', () => undefined);
   return clients;
 }
 
-/** A command that was cut off is never answered, and BullMQ, tired of waiting for it, would connect again. */
+/** A command that is cut off never gets a response. BullMQ would give up waiting and connect again. */
 function end(client: RedisClient): void {
   client.disconnect();
   Object.assign(client, { connect: async () => Promise.reject(new Error('closed')) });
 }
 
-/** What Redis says about itself; null: this login may not ask. */
-async function about(client: RedisClient): Promise<string | null> {
+/** The response of Redis to INFO; null: this user may not run it. */
+async function infoOf(client: RedisClient): Promise<string | null> {
   try {
     return await client.info();
   } catch (error) {
@@ -112,19 +112,19 @@ async function about(client: RedisClient): Promise<string | null> {
   }
 }
 
-/** What a Redis that BullMQ can rely on has otherwise; `info` is its answer to INFO, null: this login may not ask. */
+/** Settings that BullMQ cannot work with reliably, from the response to INFO; null: this user may not run it. */
 export function complaints(info: string | null): string[] {
-  if (info === null) return ['its version and eviction policy cannot be checked: grant +info'];
+  if (info === null) return ['version and eviction policy cannot be checked: grant +info'];
   const found = (name: string): string => new RegExp(`^${name}:(.*?)\\s*$`, 'm').exec(info)?.[1] ?? '';
   const version = found('redis_version');
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const policy = found('maxmemory_policy');
   const warnings: string[] = [];
   if (major < 6 || (major === 6 && minor < 2))
-    warnings.push(`Redis ${version} is older than 6.2: upgrade it, BullMQ is not tested with less`);
+    warnings.push(`Redis ${version} is older than 6.2: upgrade it, BullMQ is not tested with older versions`);
   if (policy !== 'noeviction')
     warnings.push(
-      `maxmemory-policy is ${policy}, which may evict what the queue holds: set it to noeviction (config set maxmemory-policy noeviction)`,
+      `maxmemory-policy is ${policy}, which can delete jobs of the queue: set it to noeviction (config set maxmemory-policy noeviction)`,
     );
   return warnings;
 }

@@ -2,25 +2,25 @@ import { Worker } from 'node:worker_threads';
 import { type ErrorCode, KeyturnError } from '../error.ts';
 import type { Hint } from './queue.ts';
 
-/** An error as it travels from a worker thread. */
+/** An error as a worker thread sends it. */
 export interface SentError {
   readonly message: string;
-  /** Of a KeyturnError. */
+  /** Only for a KeyturnError. */
   readonly code?: ErrorCode;
   readonly hint?: string;
   readonly facts?: Readonly<Record<string, string | number>>;
 }
 
-/** What a worker thread sends back: once when it is ready, then once per hint, and news of it, which are not read here. */
+/** What a worker thread sends: one message when it is ready, then one per hint, and news that are passed on unread. */
 export type FromThread =
   | { readonly ready: true }
   | { readonly settled: number }
-  /** The hint is for another worker: this one could not do anything with it. */
+  /** The hint needs another worker: this one cannot rotate the chunk. */
   | { readonly handedBack: SentError }
   | { readonly news: object }
   | { readonly broken: SentError };
 
-/** Keeps what the user is told; a cause stays behind in its thread. */
+/** Sends what is reported to the user. The cause stays in the thread. */
 export function sendError(error: unknown): SentError {
   if (!(error instanceof KeyturnError))
     return { message: error instanceof Error ? error.message : String(error) };
@@ -36,10 +36,10 @@ function receiveError({ message, code, hint, facts }: SentError): Error {
   });
 }
 
-/** Twice V8's default: what is made of a slice of rows dies before it is looked at, a twelfth of the time (bench/workers.mjs). */
+/** Twice the default of V8: the objects of a slice of rows die young, which saves a twelfth of the time (bench/workers.mjs). */
 const maxYoungGenerationSizeMb = 96;
 
-/** Told what the threads tell. */
+/** Receives the news of the threads. */
 export type NewsListener = (news: object) => void;
 
 interface Task {
@@ -54,8 +54,8 @@ interface Thread {
 }
 
 /**
- * Worker threads of this process, one chunk at a time each. They keep the event loop of the main thread free, which
- * renews the locks of queue jobs. A thread that breaks breaks the pool.
+ * Worker threads of this process. Each works on one chunk at a time. They keep the event loop of the main thread free to
+ * renew the locks of queue jobs. If one thread breaks, the pool is broken.
  */
 export class ThreadPool {
   readonly #threads: readonly Thread[];
@@ -70,7 +70,7 @@ export class ThreadPool {
     for (const thread of this.#threads) this.#listen(thread);
   }
 
-  /** Starts `count` threads of `entry`, each with `data`, and waits until all are ready. */
+  /** Starts `count` threads that run `entry` with `data`, and waits until all are ready. */
   static async start(
     entry: URL,
     data: unknown,
@@ -92,21 +92,21 @@ export class ThreadPool {
     return this.#threads.length;
   }
 
-  /** Resolves when a thread settled the hint, whatever came of the chunk; rejects when it hands it back. Queued while all are busy. */
+  /** Resolves when a thread has settled the hint, whatever the result; rejects when it hands the hint back. Waits while all are busy. */
   async take(hint: Hint): Promise<void> {
     if (this.#broken !== null) throw this.#broken;
-    if (this.#closing) throw new Error('the worker threads are ending');
+    if (this.#closing) throw new Error('the worker threads are stopping');
     await new Promise<void>((resolve, reject) => {
       this.#queued.push({ hint, resolve, reject });
       this.#dispatch();
     });
   }
 
-  /** Ends the threads, in the middle of a chunk if need be: its database rolls it back. */
+  /** Ends the threads, even in the middle of a chunk: the database rolls it back. */
   async close(): Promise<void> {
     this.#closing = true;
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
-    this.#rejectAll(new Error('the worker threads were ended'));
+    this.#rejectAll(new Error('the worker threads have been stopped'));
   }
 
   #dispatch(): void {

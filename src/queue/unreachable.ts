@@ -1,26 +1,29 @@
 import { KeyturnError } from '../error.ts';
 
-/** How long a queue may take to answer at start: a container may still be starting, an operator waits. */
+/** How long to try a queue at start: its container may still be starting, but an operator is waiting. */
 export const patienceMs = 7_000;
 
-/** What the user is told about a queue that cannot be used. The drivers' texts never hold a password (tested). */
+/** The error for a queue that cannot be used. The messages of the drivers never contain a password (tested). */
 export function unreachable(place: string, cause: unknown): KeyturnError {
   const text = describeTrouble(cause);
-  const say = (what: string, hint: string): KeyturnError =>
-    new KeyturnError('queue-unreachable', what, { hint, cause });
+  const error = (message: string, hint: string): KeyturnError =>
+    new KeyturnError('queue-unreachable', message, { hint, cause });
   if (isRefusal(cause))
-    return say(`${place} did not accept the login (${text})`, 'check the user and the password of the queue');
+    return error(`${place} rejected the login (${text})`, 'check the user and the password of the queue');
   if (isTlsTrouble(cause))
-    return say(`no encrypted connection to ${place}: ${text}`, 'check the scheme and the CA file');
+    return error(`no encrypted connection to ${place}: ${text}`, 'check the scheme and the CA file');
   if (/NOPERM|permission denied/.test(text))
-    return say(
-      `the login of ${place} may not do enough: ${text}`,
-      'Redis: ~prefix:* with +@all -@admin -@dangerous +info +client|list; PostgreSQL: create on the database, or a schema of its own',
+    return error(
+      `the user of ${place} does not have enough permissions: ${text}`,
+      'grant on Redis: ~prefix:* with +@all -@admin -@dangerous +info +client|list; on PostgreSQL: CREATE on the database, or a schema of its own',
     );
-  return say(`cannot reach ${place}: ${text}`, 'is the server running, and are host and port right?');
+  return error(
+    `cannot reach ${place}: ${text}`,
+    'check that the server is running and that host and port are correct',
+  );
 }
 
-/** Trying again mends nothing. */
+/** Trying again would not help. */
 export function isHopeless(error: unknown): boolean {
   return isRefusal(error) || isTlsTrouble(error) || /NOPERM|permission denied/.test(describeTrouble(error));
 }
@@ -34,7 +37,7 @@ export function describeTrouble(error: unknown): string {
     errors?: Error[];
   };
   if (lastNodeError !== undefined) return describeTrouble(lastNodeError);
-  return message || errors?.[0]?.message || code || 'it does not answer';
+  return message || errors?.[0]?.message || code || 'no response';
 }
 
 function isRefusal(error: unknown): boolean {

@@ -1,4 +1,4 @@
-/** A bell that remembers: rung while nobody waits, it wakes the next one who does. */
+/** A bell that remembers: if it rings while nobody waits, the next wait ends at once. */
 export class WakeUp {
   #rung = false;
   readonly #sleepers = new Set<() => void>();
@@ -8,7 +8,7 @@ export class WakeUp {
     for (const wake of this.#sleepers) wake();
   }
 
-  /** Resolves when it rang since the last call, or after `ms`. */
+  /** Resolves when it has rung since the last call, or after `ms`. */
   async heard(ms: number): Promise<void> {
     if (this.#rung) {
       this.#rung = false;

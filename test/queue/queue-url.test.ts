@@ -17,18 +17,18 @@ const described = [
 
 const wrong = [
   ['hunter2', /malformed/],
-  ['amqp://hunter2@host', /no queue engine amqp/],
+  ['amqp://hunter2@host', /unknown queue engine amqp/],
   ['redis://hunter2@', /malformed host/],
   ['redis://a,b', /several hosts/],
   ['redis://host/hunter2', /not a number/],
   ['redis://host?hunter2=1', /unknown parameter/],
   ['redis://host?ca=hunter2', /without TLS/],
-  ['redis://host?prefix=hunter2%20x', /other characters/],
-  ['redis://u:%hunter2@host', /stray %/],
-  ['redis+sentinel://host', /does not name the master/],
+  ['redis://host?prefix=hunter2%20x', /may contain only/],
+  ['redis://u:%hunter2@host', /invalid %/],
+  ['redis+sentinel://host', /no name of the Sentinel master/],
   ['redis+cluster://host/1', /only database 0/],
   ['postgres://host/db?queueSchema=Hunter2', /plain lower-case/],
-  ['postgres://host/db?schema=hunter2&queueSchema=hunter2', /of its own/],
+  ['postgres://host/db?schema=hunter2&queueSchema=hunter2', /its own/],
   ['postgres://host/db?sslmode=hunter2', /sslmode/],
 ] as const;
 

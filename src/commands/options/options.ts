@@ -130,7 +130,10 @@ export const authorityOptions = {
 
 /** The operator accepts these rows although the run cannot prove them; each option names the exact number of rows. */
 export const acceptOptions = {
-  'accept-deleted': text(groups.accept, 'accept that this number of rotated rows were deleted during the run'),
+  'accept-deleted': text(
+    groups.accept,
+    'accept that this number of rotated rows were deleted during the run',
+  ),
   'accept-changed': text(groups.accept, 'accept that this number of rows changed after they were rotated'),
   'accept-unproven': text(
     groups.accept,
