@@ -45,7 +45,7 @@ export function assertNoneUnfinished(runs: readonly Run[], hint = 'finish it wit
   if (run === undefined) return;
   throw new KeyturnError(
     'run-unfinished',
-    `run ${run.id} is unfinished: a part of the values is under each key`,
+    `run ${run.id} is unfinished: some values use the old key and some the new one`,
     { hint, facts: { run: run.id } },
   );
 }

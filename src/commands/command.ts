@@ -26,9 +26,6 @@ export interface CommandResult {
   readonly text: string;
 }
 
-/** Until the two commands that rotate are moved. */
-export type Outcome = CommandResult;
-
 export type OptionTable = Readonly<Record<string, Options>>;
 /** The arguments of a command with these options. yargs gives an option in kebab-case in camelCase too. */
 export type Arguments<O extends OptionTable> = ArgumentsCamelCase<InferredOptionTypes<O>>;

@@ -44,7 +44,11 @@ Example:
       withRunLock(opened.database, async (lock) => {
         const run = runNamed(await openHistory(opened.database), args.run);
         assertRetriable(run);
-        return continueRun(context, opened, lock, run, {}, { ...args, ...coordinating }, retryExceptions);
+        return continueRun(context, opened, lock, {
+          run,
+          args: { ...args, ...coordinating },
+          finish: retryExceptions,
+        });
       }),
     );
   },

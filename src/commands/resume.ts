@@ -55,7 +55,11 @@ Example:
         const runs = await openHistory(opened.database, args.upgradeDatabase);
         const run = unfinished(runs, args.run);
         context.terminal.say(`resuming run ${run.id} (${run.state})`);
-        return continueRun(context, opened, lock, run, changed, { ...args, ...coordinating, pace });
+        return continueRun(context, opened, lock, {
+          run,
+          changed,
+          args: { ...args, ...coordinating, pace },
+        });
       }),
     );
   },

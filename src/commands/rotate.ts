@@ -9,7 +9,7 @@ import { type BeginStep, beginRun } from '../rotation/begin-run.ts';
 import { finishRun } from '../rotation/finish-run.ts';
 import type { Pace } from '../rotation/pace.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
-import { type Arguments, type Context, defineCommand, type Outcome } from './command.ts';
+import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
 import { attachmentsOptions, attachmentsWords } from './options/attachments.ts';
 import {
   type Coordinating,
@@ -72,8 +72,8 @@ type Given = Arguments<typeof options> & Partial<Coordinating> & { readonly pace
 
 export const rotate = defineCommand({
   words: ['rotate-master-key', 'rotate'],
-  describe: 're-encrypt everything under a new master key',
-  epilogue: `The application must be stopped. Everything is looked at first; the new key is on disk before the first change. A run that ends early goes on where it stood, with the same command or with keyturn resume. Key files hold the key as the application's own configuration does.
+  describe: 're-encrypt everything with a new master key',
+  epilogue: `Stop the application first. keyturn checks everything and writes the new key to disk before the first change. If a run ends early, the same command or keyturn resume continues it. A key file contains the key in the form of the application's own configuration.
 
 Example:
   keyturn rotate --job n8n --database sqlite:database.sqlite \\
@@ -100,38 +100,31 @@ Example:
         const pace = givenPace(args, opened.database);
         if (unfinished === undefined) {
           await assertMayBegin(pace);
-          return rotateAnew(context, opened, lock, loaded, runs, { ...args, ...coordinating, pace });
+          return rotateNew(context, opened, lock, loaded, runs, { ...args, ...coordinating, pace });
         }
         assertNotCancelled(unfinished);
         context.terminal.say(
-          `run ${unfinished.id} is unfinished (${unfinished.state}): going on with it, and with its own job`,
+          `run ${unfinished.id} is unfinished (${unfinished.state}): resuming it with its own job`,
         );
         await askConsent(context, consents(args));
-        return continueRun(
-          context,
-          opened,
-          lock,
-          unfinished,
-          { ...givenOptions(args), ...acceptedRows(context, args) },
-          {
-            ...args,
-            ...coordinating,
-            pace,
-          },
-        );
+        return continueRun(context, opened, lock, {
+          run: unfinished,
+          changed: { ...givenOptions(args), ...acceptedRows(context, args) },
+          args: { ...args, ...coordinating, pace },
+        });
       }),
     );
   },
 });
 
-async function rotateAnew(
+async function rotateNew(
   context: Context,
   opened: Opened,
   lock: RunLock,
   loaded: LoadedJob,
   runs: readonly Run[],
   args: Given,
-): Promise<Outcome> {
+): Promise<CommandResult> {
   const { database } = opened;
   const { signal, terminal } = context;
   const retired = retiredKeyIds(runs);
@@ -171,7 +164,7 @@ async function rotateAnew(
     newKeyFile: next.path,
     currentKeyFile,
     reportDir,
-    holds: [...attachmentsWords(args), ...holdWords(args), ...coordinatorWords(args)],
+    repeated: [...attachmentsWords(args), ...holdWords(args), ...coordinatorWords(args)],
     hooks: args.hooks,
   };
   return concludeRun(context, conclusion, run, () =>
@@ -181,26 +174,27 @@ async function rotateAnew(
 
 function preparedLine(done: BeginStep, title: string): string {
   if ('secretsFile' in done)
-    return `${done.secretsFile} keeps what ${title} derives from the old key: ${done.settings.join(', ')}`;
+    return `secrets that ${title} derives from the old key are saved in ${done.secretsFile}: ${done.settings.join(', ')}`;
   const { table, column, width, needed } = done.widened;
   return `${table}.${column} was widened from ${width} to ${needed}`;
 }
 
-/** Who gave it up may have restored the backup since: going on is to be said. */
+/** A backup may have been restored after the run was cancelled, so continuing it needs an explicit command. */
 function assertNotCancelled({ id, state }: Run): void {
   if (state !== 'cancelled') return;
-  throw new KeyturnError('run-state', `run ${id} was cancelled, and a part of the values is under each key`, {
-    hint: 'go on with it with keyturn resume, or restore the backup',
-    facts: { run: id },
-  });
+  throw new KeyturnError(
+    'run-state',
+    `run ${id} was cancelled: some values use the old key and some the new one`,
+    { hint: 'continue it with keyturn resume, or restore the backup', facts: { run: id } },
+  );
 }
 
 function consents(args: Given, prepared?: PreparedRun): Consent[] {
   const rows = prepared?.found.inventory.targets.reduce((sum, target) => sum + target.rows, 0);
   const what =
     prepared === undefined
-      ? 'Go on with this run'
-      : `Re-encrypt ${count(rows ?? 0, 'row')} under the key ${prepared.next.key.id}`;
+      ? 'Continue this run'
+      : `Re-encrypt ${count(rows ?? 0, 'row')} with key ${prepared.next.key.id}`;
   return [
     {
       flag: '--iHaveBackedUpMyDatabase',
@@ -210,7 +204,7 @@ function consents(args: Given, prepared?: PreparedRun): Consent[] {
     {
       flag: '--iReallyWantToRotateMyMasterKey',
       given: args.iReallyWantToRotateMyMasterKey,
-      question: `${what}? The old key will open nothing in this database any more`,
+      question: `${what}? Afterwards the old key decrypts nothing in this database`,
     },
   ];
 }

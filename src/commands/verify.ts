@@ -7,7 +7,7 @@ import { fitToRest } from '../inventory/last-look.ts';
 import { openKeyring } from '../inventory/open-keyring.ts';
 import { fitToDatabase } from '../inventory/preflight.ts';
 import { takeInventory } from '../inventory/take-inventory.ts';
-import type { Decision, Job } from '../job/job.ts';
+import type { Job } from '../job/job.ts';
 import type { LoadedJob } from '../job/load.ts';
 import type { Key } from '../keys/key.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
@@ -75,19 +75,11 @@ async function verifyOpened(
 ): Promise<CommandResult> {
   const { database } = opened;
   const catalog = await database.catalog();
-  const { job: named, key, reference } = await subjectOf(context, database, catalog, loaded, args);
+  const subject = await subjectOf(context, database, catalog, loaded, args);
+  const { key, reference } = subject;
   const { job, inventory } = await unlessStopped(
     context.signal,
-    inventoryOf(
-      context,
-      database,
-      catalog,
-      named,
-      key,
-      reference,
-      givenDecisions(named, args.decide),
-      attachmentsFolder(args),
-    ),
+    inventoryOf(context, database, catalog, subject, args),
   );
   const reading = {
     job,
@@ -111,18 +103,16 @@ async function inventoryOf(
   context: Context,
   database: Database,
   catalog: readonly Table[],
-  named: Job,
-  key: Key,
-  reference: Run | null,
-  decisions: readonly Decision[],
-  attachments: string | null,
+  { job: named, key, reference }: Subject,
+  args: Given,
 ): Promise<{ job: Job; inventory: Inventory }> {
+  const decisions = givenDecisions(named, args.decide);
   const { ring } = await openKeyring(database, catalog, named, key);
   const { job, scan } =
     reference === null
       ? await fitToDatabase(database, catalog, named, ring)
       : await fitToRest(database, await addDecisions(database, named, decisions, [ring]), ring, false);
-  const inventory = await takeInventory(database, catalog, job, ring, attachments, scan);
+  const inventory = await takeInventory(database, catalog, job, ring, attachmentsFolder(args), scan);
   for (const warning of sealedOtherwise(inventory, job.everywhere?.decisions)) warn(context, warning);
   return { job, inventory };
 }

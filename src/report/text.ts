@@ -55,7 +55,7 @@ function rotationSummary({ keys, run, totals, exceptions }: Report): string[] {
       tally.rotated,
       run.kind === 'dry-run' ? 'would be encrypted with the new key' : 'encrypted with the new key',
     ],
-    [tally.current, 'already encrypted with the new key, left unchanged'],
+    [tally.current, 'already current, left unchanged'],
     [tally.empty, 'empty'],
     [tally.lookAlikes, 'look-alikes, left unchanged'],
     [tally.undecided, 'undecided, left unchanged'],

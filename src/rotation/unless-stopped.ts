@@ -9,7 +9,7 @@ import { KeyturnError } from '../error.ts';
 export async function unlessStopped<T>(
   signal: AbortSignal,
   work: Promise<T>,
-  hint = 'nothing was touched',
+  hint = 'nothing was changed',
 ): Promise<T> {
   let leave: () => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {

@@ -67,7 +67,7 @@ test('a second Ctrl-C leaves at once; the same rotate command goes on', async ()
   expect(ended).toMatchObject({ code: 3, stdout: '' });
   const again = await keyturn(['rotate', ...of.rotation, ...consent], { cwd: of.path });
   expect({ code: again.code, stderr: again.stderr }).toMatchObject({ code: 0 });
-  expect(again.stderr).toMatch(/^run \S+ is unfinished \(\w+\): going on with it/m);
+  expect(again.stderr).toMatch(/^run \S+ is unfinished \(\w+\): resuming it/m);
   expect(await expectMany({ url: of.url }, of.read('new.key'), { credentials })).toEqual([]);
 });
 
@@ -83,7 +83,7 @@ test('stopped while everything is still being looked at, nothing is touched', as
   expect(await run.ended).toMatchObject({
     code: 3,
     stdout: '',
-    stderr: expect.stringContaining('hint: nothing was touched'),
+    stderr: expect.stringContaining('hint: nothing was changed'),
   });
   expect(of.hash()).toBe(before);
 });

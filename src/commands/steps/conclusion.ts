@@ -27,14 +27,14 @@ export interface Conclusion {
   readonly currentKeyFile: string | undefined;
   readonly reportDir: string | undefined;
   /** Options to repeat in the command that resumes the run. */
-  readonly holds: readonly string[];
+  readonly repeated: readonly string[];
   readonly hooks?: Hooks | undefined;
 }
 
 /** Finishes a run, writes its report however it ended, and prints what to do next. */
 export async function concludeRun(
   context: Context,
-  { database, newKeyFile, currentKeyFile, reportDir, holds, hooks }: Conclusion,
+  { database, newKeyFile, currentKeyFile, reportDir, repeated, hooks }: Conclusion,
   run: Run,
   finish: () => Promise<Run>,
 ): Promise<CommandResult> {
@@ -43,7 +43,7 @@ export async function concludeRun(
   try {
     finished = await finish();
   } catch (error) {
-    const resume = resumeCommand(database, currentKeyFile, newKeyFile, holds);
+    const resume = resumeCommand(database, currentKeyFile, newKeyFile, repeated);
     const written = await tryReport(context, database.knex, run.id, reportDir);
     if (written !== null) {
       for (const line of exceptionLines(written.report)) context.terminal.say(line);
@@ -212,10 +212,10 @@ function resumeCommand(
   database: Database,
   currentKeyFile: string | undefined,
   newKeyFile: string,
-  holds: readonly string[],
+  repeated: readonly string[],
 ): string {
   const words = ['keyturn', 'resume', '--database', database.place];
   if (currentKeyFile !== undefined) words.push('--current-key-file', currentKeyFile);
   words.push('--new-key-file', isAbsolute(newKeyFile) ? newKeyFile : `../${newKeyFile}`);
-  return [...words, ...holds].map(shellWord).join(' ');
+  return [...words, ...repeated].map(shellWord).join(' ');
 }

@@ -5,7 +5,7 @@ import { resumeRun } from '../../rotation/begin-run.ts';
 import { finishRun } from '../../rotation/finish-run.ts';
 import type { Pace } from '../../rotation/pace.ts';
 import type { Site } from '../../rotation/site.ts';
-import type { Context, Outcome } from '../command.ts';
+import type { CommandResult, Context } from '../command.ts';
 import { type AttachmentsArguments, assertAttachments, attachmentsWords } from '../options/attachments.ts';
 import { type Coordinating, type CoordinatorArguments, coordinatorWords } from '../options/coordinator.ts';
 import { givenDecisions } from '../options/decide.ts';
@@ -16,7 +16,7 @@ import { askCurrentKey, planNewKey } from './key-sources.ts';
 import type { Opened } from './opened.ts';
 import { siteOf, withSite } from './run-site.ts';
 
-/** What the commands that go on with a run are told. */
+/** Arguments of the commands that continue a run. */
 export interface ContinueArguments
   extends HoldArguments,
     CoordinatorArguments,
@@ -32,18 +32,23 @@ export interface ContinueArguments
   readonly reportDir?: string | undefined;
 }
 
-type Finish = (site: Site, lock: RunLock, run: Run, keys: RunKeys) => Promise<Run>;
+/** A run to continue, and how. */
+export interface Continuation {
+  readonly run: Run;
+  /** Options that replace those of the run. */
+  readonly changed?: Partial<RunOptions>;
+  readonly args: ContinueArguments;
+  /** `finishRun` by default. */
+  readonly finish?: (site: Site, lock: RunLock, run: Run, keys: RunKeys) => Promise<Run>;
+}
 
-/** Goes on with a run of the database: its own keys are asked for, its own job is used. */
+/** Continues a run of the database with its own job; requires its own keys. */
 export async function continueRun(
   context: Context,
   opened: Opened,
   lock: RunLock,
-  found: Run,
-  changed: Partial<RunOptions>,
-  args: ContinueArguments,
-  finish: Finish = finishRun,
-): Promise<Outcome> {
+  { run: found, changed = {}, args, finish = finishRun }: Continuation,
+): Promise<CommandResult> {
   const { database } = opened;
   assertAttachments(found.job, args);
   await assertAlone(context, database, args.force);
@@ -63,7 +68,7 @@ export async function continueRun(
     newKeyFile: next.path,
     currentKeyFile: args.currentKeyFile,
     reportDir: args.reportDir,
-    holds: [...attachmentsWords(args), ...holdWords(args), ...coordinatorWords(args)],
+    repeated: [...attachmentsWords(args), ...holdWords(args), ...coordinatorWords(args)],
     hooks: args.hooks,
   };
   return concludeRun(context, conclusion, run, () =>
