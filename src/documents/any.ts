@@ -6,8 +6,8 @@ import { siblingsAt } from './siblings.ts';
 import { splice } from './splice.ts';
 
 /**
- * Text that carries ciphertext in no declared way: where it is JSON, any of its strings, at any depth and in JSON texts
- * inside strings too; else the whole text.
+ * Text that may contain ciphertext anywhere. In JSON, a leaf is any string at any depth, also in JSON inside strings. In
+ * other text, the whole text is the one leaf.
  */
 export const any: Document = {
   name: 'any',
@@ -31,12 +31,12 @@ function escapedWithin(text: string, { within = 0 }: Leaf): string {
   return encoded;
 }
 
-/** A byte order mark is none of the JSON behind it (RFC 8259, section 8.1); a space in its place keeps all offsets. */
+/** A byte order mark is not part of the JSON (RFC 8259, section 8.1). A space in its place keeps all offsets. */
 function unmarked(value: string): string {
   return value.startsWith('\ufeff') ? ` ${value.slice(1)}` : value;
 }
 
-/** What only looks like JSON at its beginning is text like any other. */
+/** Text that begins like JSON but is not valid JSON is treated as other text. */
 function orWhole<T>(value: string, parse: (value: string) => T[], whole: T): T[] {
   if (!/^\s*[[{"]/.test(value)) return [whole];
   try {

@@ -1,12 +1,12 @@
-/** One place in a field's value that may carry ciphertext. `start`/`end` are UTF-16 offsets of what `edit` replaces. */
+/** A part of a field's value that may be ciphertext. `start` and `end` are UTF-16 offsets of what `edit` replaces. */
 export interface Leaf {
-  /** Where in the document: '' for a whole value, '.a[2].b' for JSON, '[3]' for a list. */
+  /** Position in the document: '' for a whole value, '.a[2].b' for JSON, '[3]' for a list. */
   readonly path: string;
-  /** The decoded text (JSON escapes undone). */
+  /** The decoded text, without JSON escapes. */
   readonly text: string;
   readonly start: number;
   readonly end: number;
-  /** How many JSON strings it stands inside, where that is not the same for all leaves: so often it is escaped. */
+  /** The number of JSON strings around the leaf, which is how often it is escaped. Absent: the same for all leaves. */
   readonly within?: number;
 }
 
@@ -16,23 +16,23 @@ export interface Edit {
   readonly text: string;
 }
 
-/** How a field carries ciphertext. Knows no keys, no formats, no tables. */
+/** How a field contains ciphertext. Knows no keys, no formats, no tables. */
 export interface Document {
   readonly name: string;
-  /** Leaves in order of position. Throws MalformedDocument when the value is not such a document. */
+  /** Leaves in order of position. Throws MalformedDocument if the value is not such a document. */
   leaves(value: string): Leaf[];
-  /** Replaces leaves in place: every character outside them stays as it was (invariant 7). */
+  /** Replaces leaves in place: all other characters stay as they are (invariant 7). */
   edit(value: string, edits: readonly Edit[]): string;
   /**
-   * The same leaves by another road (another parser, no shared code), for the verifier: a leaf that `leaves`
-   * missed is found here.
+   * Reads the same leaves with another parser and no shared code, for the verifier: this finds a leaf that `leaves`
+   * misses.
    */
   read(value: string): Iterable<{ readonly path: string; readonly text: string }>;
-  /** What the document says beside the value at a path: the members of the object that holds it; empty where none does. */
+  /** The members of the object that contains the value at a path; empty if no object does. */
   siblings(value: string, path: string): Readonly<Record<string, unknown>>;
 }
 
-/** The value is not such a document. Says where, never what. */
+/** The value is not such a document. The message gives the offset, never the content. */
 export class MalformedDocument extends Error {
   readonly offset: number;
   constructor(document: string, offset: number) {

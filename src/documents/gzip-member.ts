@@ -1,17 +1,17 @@
 import { crc32, gzipSync, inflateRawSync } from 'node:zlib';
 
-/** No document is larger; a small value that unpacks to more is no document. */
+/** More than any document needs; a value that decompresses to more is not a document. */
 const largest = 256 * 1024 * 1024;
 const fixedBytes = 10;
 const trailerBytes = 8;
 
-/** One member of a gzip (RFC 1952); there may be several, or anything else, behind it. */
+/** One member of a gzip (RFC 1952). Other members, or any other bytes, may follow. */
 export interface GzipMember {
   readonly header: Buffer;
   readonly inside: Buffer;
 }
 
-/** Undefined unless it is a gzip of one member and nothing else, whole and intact: that can be packed again without loss. */
+/** Undefined unless the bytes are exactly one intact member, which can be compressed again without loss. */
 export function onlyMember(bytes: Buffer): GzipMember | undefined {
   const first = firstMember(bytes);
   if (first === undefined) return undefined;
@@ -23,7 +23,7 @@ export function onlyMember(bytes: Buffer): GzipMember | undefined {
   return intact ? first : undefined;
 }
 
-/** What is inside all members, and whatever stands behind them. */
+/** The decompressed content of all members, and the bytes after them. */
 export function unpacked(bytes: Buffer): Buffer {
   const parts: Buffer[] = [];
   let rest = bytes;
@@ -37,12 +37,12 @@ export function unpacked(bytes: Buffer): Buffer {
   }
 }
 
-/** The name, time and other things that the header tells stay. */
+/** Compresses the content again; name, time and the rest of the header are kept. */
 export function packed({ header, inside }: GzipMember): Buffer {
   return Buffer.concat([header, gzipSync(inside).subarray(fixedBytes)]);
 }
 
-/** `trailer`: all that follows what is packed. */
+/** `trailer`: everything after the compressed data. */
 function firstMember(
   bytes: Buffer,
   maxOutputLength = largest,
@@ -50,7 +50,7 @@ function firstMember(
   const start = headerLength(bytes);
   if (start === undefined) return undefined;
   try {
-    // With `info` it tells where the packed part ends, which the types do not know
+    // `info` adds where the compressed data ends; the type declarations lack it
     const result: unknown = inflateRawSync(bytes.subarray(start), { maxOutputLength, info: true });
     const { buffer: inside, engine } = result as { buffer: Buffer; engine: { bytesWritten: number } };
     return { header: bytes.subarray(0, start), inside, trailer: bytes.subarray(start + engine.bytesWritten) };
@@ -59,7 +59,7 @@ function firstMember(
   }
 }
 
-/** RFC 1952, section 2.3.1; undefined where there is no such header. */
+/** RFC 1952, section 2.3.1; undefined if the bytes do not begin with such a header. */
 function headerLength(bytes: Buffer): number | undefined {
   const flags = bytes[3] ?? 0;
   if (bytes.length < fixedBytes || bytes.readUIntBE(0, 3) !== 0x1f8b08 || flags > 0x1f) return undefined;

@@ -2,12 +2,12 @@ import { type Leaf, MalformedDocument } from './document.ts';
 import { JsonScanner } from './json-scanner.ts';
 import { anyString } from './json-track.ts';
 
-/** JSON in a string of JSON in a string …: deeper than anybody writes by hand or by program. */
+/** JSON inside strings inside JSON …: deeper than any person or program writes. */
 export const mostNestings = 8;
 
 /**
- * Every string of a JSON text, and in place of a string that is a JSON text itself the strings of that, whose path
- * goes on behind a `#`. Offsets are of the outermost text.
+ * Every string of a JSON text. A string that is itself JSON is replaced by its own strings, with a `#` in their paths.
+ * Offsets are those in the outermost text.
  */
 export function nestedStrings(value: string): Leaf[] {
   return stringsOf(value, 1);
@@ -44,7 +44,7 @@ export function mayBeJson(text: string): boolean {
   return /^\s*[[{]/.test(text);
 }
 
-/** For every character of the decoded string, and its end, where its spelling begins. */
+/** For each character of the decoded string, and its end, the offset of its escaped form. */
 function rawOffsets(value: string, { text, start, end }: Leaf): Uint32Array {
   const offsets = new Uint32Array(text.length + 1);
   let at = start;

@@ -2,15 +2,15 @@ import { type JSONPath, visit } from 'jsonc-parser';
 import { MalformedDocument } from './document.ts';
 import { mayBeJson, mostNestings } from './json-nested.ts';
 
-/** The same limit as in json-scanner.ts; jsonc-parser is recursive, and the stack ends at some 3,000. */
+/** The same limit as in json-scanner.ts. jsonc-parser is recursive and overflows the stack at about 3,000. */
 const maxDepth = 1000;
 
 /**
- * The string leaves of a JSON text by another road than json-scanner.ts: another parser, other path code. For the
- * verifier, which must not share a mistake with what it verifies.
+ * The string leaves of a JSON text, read without json-scanner.ts: another parser, other path code. For the verifier, which
+ * must not share a defect with what it verifies.
  */
 export function readJson(value: string, paths: readonly string[] | 'any'): { path: string; text: string }[] {
-  // A job file may write [07]; a path that was read never does.
+  // A job file may contain [07]; a path that was read never does.
   const wanted = paths === 'any' ? undefined : new Set(paths.map((path) => path.replace(/\[0+(?=\d)/g, '[')));
   const found: { path: string; text: string }[] = [];
   let depth = 0;
@@ -41,7 +41,7 @@ export function readJson(value: string, paths: readonly string[] | 'any'): { pat
   return found;
 }
 
-/** The strings of JSON texts inside strings too, as `any.ts` finds them by its own road. */
+/** Also the strings of JSON inside strings: what `any.ts` finds, read with other code. */
 export function readNested(value: string, nesting = 1): { path: string; text: string }[] {
   return readJson(value, 'any').flatMap(({ path, text }) => {
     const inner = nesting < mostNestings && mayBeJson(text) ? tryNested(text, nesting + 1) : [];

@@ -1,7 +1,7 @@
 import { type Leaf, MalformedDocument } from './document.ts';
 import type { Track } from './json-track.ts';
 
-/** RFC 8259 section 9 lets an implementation limit nesting; json-reader.ts has the same limit. */
+/** RFC 8259, section 9, allows a limit on nesting; json-reader.ts has the same one. */
 const maxDepth = 1000;
 
 const quote = 0x22;
@@ -11,18 +11,18 @@ const backslash = 0x5c;
 const arrayEnd = 0x5d;
 const objectEnd = 0x7d;
 
-/** Numbers and literals are passed over, never interpreted: 1e400 and 0.10 are as good as any. */
+/** Numbers and literals are skipped, never interpreted: 1e400 and 0.10 are valid. */
 const scalar = /(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)/y;
 const escapeSequence = /\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})/y;
 
 interface Container<Position> {
   readonly place: Position;
   readonly end: typeof objectEnd | typeof arrayEnd;
-  /** Members or items begun so far. */
+  /** Members or items read so far, including the current one. */
   count: number;
 }
 
-/** One strict pass over a JSON text (RFC 8259) that notes where its strings stand and decodes those that are leaves. */
+/** One strict pass over a JSON text (RFC 8259) that decodes the strings that are leaves and records their offsets. */
 export class JsonScanner<Position> {
   readonly #value: string;
   readonly #track: Track<Position>;
@@ -31,7 +31,7 @@ export class JsonScanner<Position> {
   readonly #leaves: Leaf[] = [];
   #at = 0;
 
-  /** @param within of the leaves */
+  /** @param within for the leaves */
   constructor(value: string, track: Track<Position>, within?: number) {
     this.#value = value;
     this.#track = track;
@@ -46,7 +46,7 @@ export class JsonScanner<Position> {
     return this.#leaves;
   }
 
-  /** A whole string or scalar, or the beginning of a container. */
+  /** Reads a whole string or scalar, or the beginning of a container. */
   #readValue(place: Position): void {
     this.#skipSpace();
     const c = this.#value[this.#at];
@@ -62,7 +62,7 @@ export class JsonScanner<Position> {
     this.#at++;
   }
 
-  /** The next member or item of the innermost container, or its end. */
+  /** Reads the next member or item of the innermost container, or its end. */
   #advance(inner: Container<Position>): void {
     this.#skipSpace();
     if (this.#value.charCodeAt(this.#at) === inner.end) {
@@ -95,7 +95,7 @@ export class JsonScanner<Position> {
     this.#leaves.push(within === undefined ? { path, text, start, end } : { path, text, start, end, within });
   }
 
-  /** Passes a string, quotes included; says whether it holds escapes. */
+  /** Skips a string with its quotes. Returns whether it contains escapes. */
   #passString(): boolean {
     this.#expect(quote);
     let escaped = false;
@@ -112,7 +112,7 @@ export class JsonScanner<Position> {
     return escaped;
   }
 
-  /** The text of the string that was just passed. Its escapes are known to be right; JSON.parse keeps lone surrogates. */
+  /** The text of the string just skipped. Its escapes are known to be valid. JSON.parse keeps lone surrogates. */
   #decode(start: number, escaped: boolean): string {
     return escaped
       ? JSON.parse(this.#value.slice(start - 1, this.#at))

@@ -1,17 +1,17 @@
 /**
- * What a scan keeps of the place it is in, so that it costs no more than is asked for.
- * A path is `.key` for plain keys, `["any.key"]` for others, `[3]` for array items: no two places share one.
+ * What a scan remembers of its position, so that unwanted paths cost nothing.
+ * A path is `.key` for plain keys, `["any.key"]` for others, `[3]` for array items: every position has its own.
  */
 export interface Track<Position> {
   readonly root: Position;
   /** @param key decoded */
   member(place: Position, key: string): Position;
   item(place: Position, index: number): Position;
-  /** The path of a leaf, undefined when a string here is none. */
+  /** The path of a leaf; undefined if a string here is not a leaf. */
   path(place: Position): string | undefined;
 }
 
-/** Every string is a leaf: a place is its path. */
+/** Every string is a leaf: the position is its path. */
 export const anyString: Track<string> = {
   root: '',
   member(place, key) {
@@ -25,7 +25,7 @@ export const anyString: Track<string> = {
   },
 };
 
-/** A step on the way to the named leaves; off that way nothing is tracked. */
+/** A step towards the named leaves. Elsewhere nothing is tracked. */
 interface Step {
   path?: string;
   readonly members: Map<string, Step>;
@@ -61,7 +61,7 @@ function grow<K>(steps: Map<K, Step>, key: K): Step {
   return step;
 }
 
-/** [A-Za-z0-9_$-]+, the keys that a job file's path can name. */
+/** [A-Za-z0-9_$-]+: the keys that a path in a job file can name. */
 function isPlain(key: string): boolean {
   for (let i = 0; i < key.length; i++) {
     const c = key.charCodeAt(i);

@@ -6,8 +6,8 @@ import { siblingsAt } from './siblings.ts';
 import { splice } from './splice.ts';
 
 /**
- * JSON text whose string leaves carry ciphertext: those at the given paths, or any at any depth. Keys are no leaves.
- * A path that a text holds twice (duplicate keys) is two leaves.
+ * JSON text with ciphertext in its strings: those at the given paths, or any at any depth. Keys are not leaves.
+ * A path that occurs twice (duplicate keys) is two leaves.
  */
 export function json(paths: readonly string[] | 'any'): Document {
   const leaves = paths === 'any' ? scanner(anyString) : scanner(namedStrings(paths));
@@ -28,7 +28,7 @@ function scanner<Position>(track: Track<Position>): (value: string) => Leaf[] {
   return (value) => new JsonScanner(value, track).leaves();
 }
 
-/** The inside of a JSON string: only quotes, backslashes, control characters and lone surrogates are escaped. */
+/** The content of a JSON string. Only quotes, backslashes, control characters and lone surrogates are escaped. */
 export function escaped(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }

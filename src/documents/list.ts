@@ -1,7 +1,7 @@
 import type { Document, Leaf } from './document.ts';
 import { splice } from './splice.ts';
 
-/** Ciphertexts joined by commas, each on its own; an empty value is a list of none. */
+/** Ciphertexts separated by commas. An empty value is an empty list. */
 export const list: Document = {
   name: 'list',
   leaves(value) {
@@ -16,7 +16,7 @@ export const list: Document = {
   },
   edit(value, edits) {
     return splice(value, edits, (item) => {
-      if (item.includes(',')) throw new RangeError('an item of a list cannot hold a comma');
+      if (item.includes(',')) throw new RangeError('an item of a list cannot contain a comma');
       return item;
     });
   },

@@ -8,7 +8,7 @@ import { respelled } from './respelled.ts';
 import { text } from './text.ts';
 import { within } from './within.ts';
 
-/** As job files declare it; the default there is `text`. */
+/** A document in a job file, where the default is `text`. */
 export type DeclaredDocument =
   | 'text'
   | 'list'

@@ -1,9 +1,9 @@
-/** A step of a path as json-track.ts writes it: `.key`, `["any.key"]`, `[3]`, `#` into a JSON text inside a string. */
+/** A step of a path as json-track.ts writes it: `.key`, `["any.key"]`, `[3]`, or `#` for JSON inside a string. */
 const step = /\.([^.[\]#]+)|\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|(#)/gy;
 
 /**
- * The scalar members of the object that holds the value at `path`: what a document says of it beside it, such as
- * `Type: Sensitive`. Empty where the value is in no object. Of duplicate keys the last one counts.
+ * The members of the object that contains the value at `path`, such as `Type: Sensitive`. Empty if the value is not in an
+ * object. Of duplicate keys, the last one counts.
  */
 export function siblingsAt(json: string, path: string): Readonly<Record<string, unknown>> {
   let holder: unknown;

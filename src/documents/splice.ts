@@ -1,19 +1,19 @@
 import type { Edit, Leaf } from './document.ts';
 
-/** The value with each edited leaf replaced by its encoded new text, and every character outside as it was. */
+/** Replaces each edited leaf with its encoded new text; all other characters stay as they are. */
 export function splice(
   value: string,
   edits: readonly Edit[],
   encode: (text: string, leaf: Leaf) => string,
 ): string {
   const ordered = [...edits].sort(byStart);
-  // Joined at once: a string put together bit by bit keeps every bit alive until somebody reads it
+  // Joined once: V8 keeps all the parts of a string that was concatenated step by step until it is read
   const parts: string[] = [];
   let done = 0;
   for (const { leaf, text } of ordered) {
     if (leaf.start < done || leaf.end > value.length)
       throw new RangeError(`edits overlap at offset ${leaf.start}`);
-    // An unchanged text keeps its own spelling.
+    // Unchanged text keeps its escapes as they are
     if (text === leaf.text) continue;
     parts.push(value.slice(done, leaf.start), encode(text, leaf));
     done = leaf.end;

@@ -1,16 +1,16 @@
 import { type EncodingName, encodings } from './encoding.ts';
 import type { Signature } from './signature.ts';
 
-/** How a job describes AES-GCM ciphertext; defaults filled in, and checked (job/check-format.ts). Plain data. */
+/** How a job describes AES-GCM ciphertext, with defaults filled in and checked (job/check-format.ts). Plain data. */
 export interface AesGcmLayout {
-  /** In order, each once: `nonce <bytes>`, `tag <bytes>`, `ciphertext`. */
+  /** The parts in order, each once: `nonce <bytes>`, `tag <bytes>`, `ciphertext`. */
   readonly layout: readonly string[];
   readonly encoding: EncodingName;
-  /** Stands before everything, as it is; '' for none. */
+  /** What every value begins with, not encoded; '' for none. */
   readonly prefix: string;
-  /** Between the parts, each of which is then encoded on its own; '': all are encoded together. */
+  /** Separates the parts, each of which is then encoded on its own; '': all parts are encoded together. */
   readonly separator: string;
-  /** The master key's bytes; SHA-256 of its text; HKDF (RFC 5869) of its bytes, salt and info as UTF-8. */
+  /** The master key's bytes; SHA-256 of its text; or HKDF (RFC 5869) of its bytes, with salt and info as UTF-8. */
   readonly key:
     | 'raw'
     | 'sha256'
@@ -28,11 +28,11 @@ export interface AesGcmLayout {
 
 export interface Part {
   readonly name: 'nonce' | 'tag' | 'ciphertext';
-  /** Null: whatever is left. */
+  /** Null: the rest. */
   readonly bytes: number | null;
 }
 
-/** `nonce 12` as what it says. */
+/** Parses `nonce 12`. */
 export function partOf(text: string): Part {
   const [name = '', bytes] = text.split(' ');
   return { name: name as Part['name'], bytes: bytes === undefined ? null : Number(bytes) };
@@ -60,14 +60,14 @@ export class AesGcmText {
     this.tagBytes = bytesOf('tag');
   }
 
-  /** `'closed'`: it begins as one (there is a prefix), and is none. */
+  /** `'closed'`: the text has the prefix, but not the layout. */
   parse(text: string): GcmValue | 'closed' | 'foreign' {
     const { prefix } = this.#layout;
     if (!text.startsWith(prefix)) return 'foreign';
     return this.#parsed(text.slice(prefix.length)) ?? (prefix === '' ? 'foreign' : 'closed');
   }
 
-  /** @param like the old value, whose spelling (padding, case) is kept. */
+  /** @param like the old value, whose padding and case are kept. */
   write(value: GcmValue, like: string): string {
     const { encoding, prefix, separator } = this.#layout;
     const { encode } = encodings[encoding];
@@ -78,7 +78,7 @@ export class AesGcmText {
     return prefix + parts.map((part, i) => encode(part, olds[i] ?? '')).join(separator);
   }
 
-  /** Characters of a value of so many bytes of plaintext, at most. */
+  /** Maximum length in characters of a value with that many bytes of plaintext. */
   length(plainBytes: number): number {
     const { encoding, prefix, separator } = this.#layout;
     const { length } = encodings[encoding];
@@ -92,7 +92,7 @@ export class AesGcmText {
     );
   }
 
-  /** What a search can go by: it follows the alphabet of base64, which a separator and raw bytes leave. */
+  /** Empty if values are not one run of base64 characters, which is all that a search can follow. */
   get beginnings(): readonly string[] {
     const { encoding, prefix, separator } = this.#layout;
     return prefix === '' || separator !== '' || encoding === 'raw' ? [] : [prefix];
@@ -122,7 +122,7 @@ export class AesGcmText {
     return nonce && tag && ciphertext && { nonce, tag, ciphertext };
   }
 
-  /** The bytes of each part, whose lengths need not be right yet. */
+  /** The bytes of each part; their lengths are not checked yet. */
   #pieces(text: string): (Buffer | undefined)[] | undefined {
     const { encoding, separator } = this.#layout;
     const { decode } = encodings[encoding];

@@ -12,7 +12,7 @@ import { type AesGcmLayout, AesGcmText, type GcmValue } from './aes-gcm-layout.t
 import type { Format, Opening } from './format.ts';
 import { keyBytesFor } from './key-bytes.ts';
 
-/** AES-GCM (NIST SP 800-38D) as a job describes it: the key as it is or derived, a random nonce for every value. */
+/** AES-GCM (NIST SP 800-38D) in the layout that a job describes: a raw or derived key, a random nonce per value. */
 export function aesGcm(layout: AesGcmLayout): Format {
   const text = new AesGcmText(layout);
   const { signature } = text;
@@ -75,7 +75,7 @@ class GcmCipher {
     this.#aad = Buffer.from(aad, 'utf8');
   }
 
-  /** The plaintext, or undefined when it does not open. */
+  /** The plaintext; undefined if the value does not open. */
   open({ nonce, tag, ciphertext }: GcmValue): Buffer | undefined {
     const decipher = createDecipheriv(this.#name, this.#key, nonce, this.#options)
       .setAAD(this.#aad)

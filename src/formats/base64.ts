@@ -1,6 +1,6 @@
 /**
- * The bytes of a canonical base64 text: standard alphabet, padded, nothing before or behind, unused bits zero.
- * Node decodes leniently, so the proof is the round trip.
+ * Decodes canonical base64: standard alphabet, padded, no other characters, unused bits zero.
+ * Node decodes leniently, so the result is encoded again and compared.
  */
 export function canonicalBase64(text: string): Buffer | undefined {
   if (text.length % 4 !== 0) return undefined;
@@ -8,7 +8,7 @@ export function canonicalBase64(text: string): Buffer | undefined {
   return bytes.toString('base64') === text ? bytes : undefined;
 }
 
-/** Characters of the base64 of so many bytes. */
+/** Length in characters of that many bytes in base64. */
 export function base64Length(bytes: number): number {
   return 4 * Math.ceil(bytes / 3);
 }

@@ -2,11 +2,11 @@ import { createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto';
 
 /**
  * AES-CBC with PKCS#7 padding (NIST SP 800-38A, section 6.2; RFC 5652, section 6.3) for many short values under one
- * key. Making a cipher object costs more than a short value's blocks do, and CBC is ECB and a XOR with the ciphertext
- * block before. So a whole batch shares one ECB cipher:
- * - opening: one call over all blocks, then the XOR;
- * - sealing: a block needs the one before it, but values do not need each other: one call per block position over all
- *   values that are long enough (the lanes).
+ * key. Creating a cipher object costs more than encrypting the blocks of a short value, and CBC is ECB plus a XOR with
+ * the previous ciphertext block. So a whole batch shares one ECB cipher:
+ * - opening: one call for all blocks, then the XOR;
+ * - sealing: each block depends on the previous one, but values do not depend on each other: one call per block position
+ *   for all values that are long enough (the lanes).
  * No ECB ciphertext leaves this file. Not authenticated: see `paddingOdds`.
  */
 
@@ -22,21 +22,21 @@ export const blockBytes = 16;
  * bytes 10, which is 1/256 + 1/256² + … + 1/256¹⁶, or 1/255 to 38 digits.
  */
 export const paddingOdds = 1 / 255;
-/** 32-bit words of a block; the byte order is the machine's, which a XOR and a copy do not see. */
+/** 32-bit words of a block. XOR and copy do not depend on the machine's byte order. */
 const blockWords = 4;
 
-/** Longer ones pay for a cipher of their own, and as lanes nearly alone would cost one call per block. */
+/** For longer values a cipher of their own costs less: few share their later block positions, at one call each. */
 const longestLane = 1024;
-/** Of ciphertext in one batch: bounds memory, which is some five times this. */
+/** Ciphertext per batch. Limits memory, which is about five times this. */
 const batchBytes = 1024 * 1024;
 
-/** Bytes of ciphertext of so many bytes of plaintext. */
+/** Length in bytes of the ciphertext of that many bytes of plaintext. */
 export function cbcBytes(plainBytes: number): number {
   return (Math.floor(plainBytes / blockBytes) + 1) * blockBytes;
 }
 
 /**
- * The plaintexts, in order; undefined where the padding is wrong.
+ * The plaintexts, in order; undefined for values with invalid padding.
  * @param key 16, 24 or 32 bytes.
  */
 export function openCbc(key: Buffer, values: readonly CbcValue[]): (Buffer | undefined)[] {
@@ -51,7 +51,7 @@ export function openCbc(key: Buffer, values: readonly CbcValue[]): (Buffer | und
 }
 
 /**
- * The ciphertexts, in order, each with a random IV of its own.
+ * The ciphertexts, in order, each with its own random IV.
  * @param key 16, 24 or 32 bytes.
  */
 export function sealCbc(key: Buffer, plain: readonly Buffer[]): CbcValue[] {
@@ -67,7 +67,7 @@ export function sealCbc(key: Buffer, plain: readonly Buffer[]): CbcValue[] {
   return sealed;
 }
 
-/** Indexes of values that go together, given the lengths of their ciphertexts; long ones each alone. */
+/** Groups indexes of values into batches by the lengths of their ciphertexts. Each long value is a batch of its own. */
 function batches(lengths: readonly number[]): number[][] {
   const all: number[][] = [];
   let batch: number[] = [];
@@ -111,7 +111,7 @@ function openLanes(
 ): void {
   const total = batch.reduce((sum, i) => sum + (values[i] as CbcValue).sealed.length, 0);
   const sealed = Buffer.allocUnsafeSlow(total);
-  // What each block is XORed with: the IV, then the ciphertext but for its last block.
+  // What each block is XORed with: the IV, then the ciphertext without its last block.
   const before = Buffer.allocUnsafeSlow(total);
   let at = 0;
   for (const i of batch) {
@@ -138,7 +138,7 @@ function openLanes(
   }
 }
 
-/** Bytes of PKCS#7 padding before `end`; 0: it is none. */
+/** Bytes of PKCS#7 padding before `end`; 0: invalid. */
 function paddingOf(bytes: Buffer, end: number): number {
   const pad = bytes[end - 1] as number;
   if (pad === 0 || pad > blockBytes) return 0;
@@ -154,7 +154,7 @@ function sealLanes(
   sealed: CbcValue[],
 ): void {
   const bytesOf = (i: number): number => cbcBytes((plain[i] as Buffer).length);
-  // The longest first: the lanes that are left at any position are then the first ones.
+  // Longest first, so that at any position the remaining lanes are the first ones.
   const lanes = [...batch].sort((a, b) => bytesOf(b) - bytesOf(a));
   const starts = new Int32Array(lanes.length + 1);
   lanes.forEach((i, lane) => {
@@ -208,7 +208,7 @@ function wordsOf(bytes: Buffer): Int32Array {
   return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 }
 
-/** Where a cipher puts its result is its own business; words need a multiple of four. */
+/** A cipher may place its result at any offset; words need a multiple of four. */
 function aligned(bytes: Buffer): Buffer {
   if (bytes.byteOffset % 4 === 0) return bytes;
   const moved = Buffer.allocUnsafeSlow(bytes.length);

@@ -1,22 +1,22 @@
 import { base64Length } from './base64.ts';
 
-/** How bytes are written as text. */
+/** A text encoding of bytes. */
 export interface Encoding {
   /** All its characters but the padding; '': it may hold any. */
   readonly alphabet: string;
   /** The most characters of padding. */
   readonly padding: number;
-  /** Undefined when the text is not exactly what `encode` makes of some bytes, in one of its spellings. */
+  /** Undefined unless `encode` can produce exactly this text. */
   decode(text: string): Buffer | undefined;
-  /** Where there are two spellings (padded or not, lower or upper case), in that of `like`. */
+  /** If the encoding has two forms (padded or not, lower or upper case), uses that of `like`. */
   encode(bytes: Buffer, like: string): string;
-  /** Characters of so many bytes, at most. */
+  /** Maximum length in characters of that many bytes. */
   length(bytes: number): number;
 }
 
 const alphanumeric = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** RFC 4648. Padding is there whole, or not at all; Node decodes leniently, so the proof is the round trip. */
+/** RFC 4648. Padding is complete or absent. Node decodes leniently, so the result is encoded again and compared. */
 function base64(alphabet: 'base64' | 'base64url'): Encoding {
   const padded = (bytes: Buffer): string => {
     const text = bytes.toString(alphabet);
@@ -54,7 +54,7 @@ const hex: Encoding = {
   },
 };
 
-/** Binary columns travel as strings with one character per byte: U+0000 to U+00FF. */
+/** Binary columns are passed as strings with one character per byte: U+0000 to U+00FF. */
 const raw: Encoding = {
   alphabet: '',
   padding: 0,

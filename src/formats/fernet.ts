@@ -7,7 +7,7 @@ import { keyBytesFor } from './key-bytes.ts';
 /**
  * Fernet (https://github.com/fernet/spec, Python's cryptography): base64url(0x80 ‖ seconds since 1970 (8, big-endian) ‖
  * IV (16) ‖ AES-128-CBC/PKCS#7 ‖ HMAC-SHA256 of all before it (32)). The key is 16 bytes for the HMAC, then 16 for AES.
- * A token sealed again keeps its time, so that whoever refuses old tokens (`ttl`) still does.
+ * A token keeps its time when it is sealed again, so that readers that reject old tokens (`ttl`) still do.
  */
 
 const version = 0x80;
@@ -18,7 +18,7 @@ const macBytes = 32;
 const keyLengths = [32];
 const { alphabet, padding, decode, encode, length } = encodings.base64url;
 
-/** Version and the high bytes of any time before 2106; the next character holds bits of the time. */
+/** The version and the high bytes of any time before 2106. The next character contains bits of the time. */
 const beginning = 'gAAAAA';
 
 export const fernet: Format = {
@@ -74,7 +74,7 @@ export const fernet: Format = {
   },
 };
 
-/** A token's bytes, by length and position; undefined when it is none. */
+/** A token's bytes; undefined if the text is not a token. */
 function parse(text: string): Buffer | undefined {
   const bytes = decode(text);
   if (bytes === undefined || bytes[0] !== version) return undefined;
@@ -82,7 +82,7 @@ function parse(text: string): Buffer | undefined {
   return sealed >= blockBytes && sealed % blockBytes === 0 ? bytes : undefined;
 }
 
-/** The eight bytes of the time in a token; the present where there was none. */
+/** The eight bytes of the time in a token; if there is no token, the current time. */
 function timeOf(token: string): Buffer {
   const old = parse(token);
   if (old !== undefined) return old.subarray(timeAt, ivAt);

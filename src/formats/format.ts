@@ -4,64 +4,64 @@ import type { Keyring } from '../keys/keyring.ts';
 import type { Signature } from './signature.ts';
 
 /**
- * The three outcomes of opening a value (never a guess between them):
- * - `{plain, key}`: it opened, with that key;
- * - `'foreign'`: it is not of this format at all;
- * - `'closed'`: it is of this format, and does not open with this ring.
+ * The three outcomes of opening a value; a format never guesses between them:
+ * - `{plain, key}`: that key opened it;
+ * - `'foreign'`: it is not of this format;
+ * - `'closed'`: it is of this format, but no key of the ring opens it.
  */
 export type Opening = { readonly plain: Buffer; readonly key: Key } | 'foreign' | 'closed';
 
-/** A format over whole files, a stretch at a time: a file may be larger than memory. */
+/** A format for whole files, which are streamed: a file may be larger than memory. */
 export interface FileCipher {
-  /** Bytes that stand before the ciphertext. */
+  /** Bytes before the ciphertext. */
   readonly headBytes: number;
-  /** The last bytes of a file, which tell whether a key seems to open it. */
+  /** How many of a file's last bytes show whether a key seems to open it. */
   readonly tailBytes: number;
-  /** By its length alone: false for what is not of this format. */
+  /** Whether a file of this length can be of this format. */
   mayBe(bytes: number): boolean;
   opensTail(tail: Buffer, key: Key): boolean;
-  /** For what follows the head. `final` throws when it does not open after all. */
+  /** For what follows the head. `final` throws if the key does not open the file. */
   opener(head: Buffer, key: Key): Decipher;
   sealer(key: Key): { readonly head: Buffer; readonly cipher: Cipher };
 }
 
 /**
- * One system's stored ciphertext layout and cipher. Knows no tables and no documents.
+ * Layout and cipher of one system's ciphertext. Knows no tables and no documents.
  * Opens and seals batches, so that an implementation can share work between values.
  */
 export interface Format {
   readonly name: string;
-  /** False: a wrong key can seem to open a value (1 in 255 for CBC padding), so plaintexts are checked (invariant 6). */
+  /** False: a wrong key can seem to open a value (`odds`), so plaintexts are checked too (invariant 6). */
   readonly authenticated: boolean;
   /**
    * Chance that a wrong key seems to open one value of this format, at most: the figure for the shortest ciphertext of the
    * weakest form. It assumes that a wrong key yields random bytes. Below 2^-40 an opening proves the key.
    */
   readonly odds: number;
-  /** How ciphertext travels: as text, or as bytes that stand for one character each (a binary column). */
+  /** How ciphertext is passed: as text, or (a binary column) as bytes with one character each. */
   readonly carries: 'text' | 'bytes';
-  /** Bytes of the master key that the cipher takes as they are; absent: any key, for one is derived from it. */
+  /** Lengths in bytes of the master keys that the cipher uses as they are. Absent: any, since the key is derived. */
   readonly keyLengths?: readonly number[];
   /** By which values are told from the text around them; absent: they begin with nothing of their own. */
   readonly signature?: Signature;
-  /** Absent: files are never of this format. */
+  /** Absent: the format is not used for files. */
   readonly files?: FileCipher;
-  /** One outcome per value, in order. Never throws for bad data. */
+  /** One opening per value, in order. Never throws for bad data. */
   open(sealed: readonly string[], ring: Keyring): Opening[];
   /**
-   * Seals under the ring's keys; `like[i]` is the ciphertext that `plain[i]` came from: its generation is kept, and its
-   * length and alphabet with it, so that it fits where it stood (rotation/widths.ts).
+   * Seals under the keys of the ring. `like[i]` is the ciphertext that `plain[i]` was opened from: the result has the same
+   * form, and so the same length and alphabet, and fits its column (inventory/widths.ts).
    */
   seal(plain: readonly Buffer[], ring: Keyring, like: readonly string[]): string[];
-  /** The stored form of the application's "nothing here" (n8n: input of fewer than 16 bytes): left as it is. */
+  /** Whether the application reads this as "no value" (n8n: fewer than 16 bytes). Such a value is left as it is. */
   isEmpty(text: string): boolean;
-  /** Characters that `seal` stores for so many bytes of plaintext; for column widths. */
+  /** Length in characters of what `seal` makes of that many bytes of plaintext; for column widths. */
   sealedLength(plainBytes: number): number;
   /**
-   * Literal beginnings of every ciphertext of this format, for finding candidates in text that no field declares.
-   * Empty: this format cannot be searched for. Depends on the ring where values name their key.
+   * With what every ciphertext of this format begins, to find candidates in text that no field declares.
+   * Empty: this format cannot be searched for. Depends on the ring if values name their key.
    */
   prefixes(ring: Keyring): readonly string[];
-  /** What within a text has this format's shape, the text as a whole included. Absent: `prefixes` tell. */
+  /** Parts of a text that have this format's shape, possibly all of it. Absent: search by `prefixes`. */
   within?(text: string): string[];
 }

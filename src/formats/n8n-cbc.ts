@@ -3,7 +3,7 @@ import { createCipheriv, createDecipheriv, hash } from 'node:crypto';
 import { base64Length, canonicalBase64 } from './base64.ts';
 
 /**
- * n8n's older ciphertext, which is that of CryptoJS and of `openssl enc -aes-256-cbc -md md5`:
+ * n8n's older ciphertext, as CryptoJS and `openssl enc -aes-256-cbc -md md5` write it:
  * base64("Salted__" ‖ salt(8) ‖ AES-256-CBC/PKCS7), not authenticated.
  */
 
@@ -12,7 +12,7 @@ const headerBytes = 16;
 const blockBytes = 16;
 export const cbcSaltBytes = 8;
 
-/** What every one begins with. The eleventh character already holds bits of the salt. */
+/** What every value begins with. The eleventh character already contains bits of the salt. */
 export const cbcPrefix = 'U2FsdGVkX1';
 
 /**
@@ -24,7 +24,7 @@ export const cbcPrefix = 'U2FsdGVkX1';
  */
 export const cbcOdds = 6.54e-7;
 
-/** `'malformed'`: it begins like one, and is none. `'foreign'`: it does not even begin so. */
+/** `'malformed'`: the text has the prefix, but not the layout. `'foreign'`: it does not have the prefix. */
 export function parseCbc(text: string): Buffer | 'malformed' | 'foreign' {
   if (!text.startsWith(cbcPrefix)) return 'foreign';
   const bytes = canonicalBase64(text);
@@ -39,16 +39,16 @@ export function cbcLength(plainBytes: number): number {
   return base64Length(headerBytes + padded);
 }
 
-/** One password, ready for many values: the buffer that is hashed is laid out once and only its salt changes. */
+/** One password, ready for many values: the hashed buffer is allocated once, and only its salt changes. */
 export class CbcCipher {
   /** previous hash(16) ‖ password ‖ salt(8) */
   readonly #hashed: Buffer;
-  /** The same without the previous hash. */
+  /** The same, without the previous hash. */
   readonly #first: Buffer;
   readonly #derived = Buffer.alloc(48);
   readonly #keys = { key: this.#derived.subarray(0, 32), iv: this.#derived.subarray(32) };
 
-  /** @param password n8n takes its key text as latin1: one byte per UTF-16 unit, the low 8 bits. */
+  /** @param password n8n reads its key text as latin1: the low 8 bits of each UTF-16 code unit. */
   constructor(password: string) {
     const bytes = Buffer.from(password, 'latin1');
     this.#hashed = Buffer.alloc(16 + bytes.length + cbcSaltBytes);
@@ -57,8 +57,8 @@ export class CbcCipher {
   }
 
   /**
-   * The plaintext, or undefined when it does not open. n8n encrypts nothing but UTF-8, so anything else came from a wrong
-   * key (`cbcOdds`).
+   * The plaintext; undefined if the value does not open. n8n encrypts only UTF-8, so anything else comes from a wrong key
+   * (`cbcOdds`).
    */
   open(sealed: Buffer): Buffer | undefined {
     const { key, iv } = this.#derive(sealed.subarray(magic.length, headerBytes));
@@ -78,8 +78,8 @@ export class CbcCipher {
   }
 
   /**
-   * OpenSSL's EVP_BytesToKey with MD5 and one iteration: 32 bytes of key, 16 of IV, good until the next call. Digests
-   * come as binary strings, since a Buffer each costs more than the hash.
+   * OpenSSL's EVP_BytesToKey with MD5 and one iteration: 32 bytes of key and 16 of IV, valid until the next call. Digests
+   * are binary strings, since a Buffer for each costs more than the hash.
    */
   #derive(salt: Buffer): { key: Buffer; iv: Buffer } {
     salt.copy(this.#first, this.#first.length - cbcSaltBytes);

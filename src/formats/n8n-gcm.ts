@@ -4,7 +4,7 @@ import { Hkdf } from './hkdf.ts';
 
 /**
  * n8n's newer ciphertext: base64(0x01 ‖ salt(32) ‖ tag(16) ‖ ciphertext), AES-256-GCM without AAD; key(32) ‖ iv(12)
- * are HKDF-SHA256 of the input key with the value's own salt.
+ * are HKDF-SHA256 of the input key with the salt of the value.
  */
 
 const version = 0x01;
@@ -18,7 +18,7 @@ const info = Buffer.from('n8n-encryption-v1', 'latin1');
 const cipherName = 'aes-256-gcm';
 const cipherOptions = { authTagLength: tagBytes };
 
-/** The bytes of such a layout, by length and position; undefined when it is none. */
+/** The bytes of a value; undefined if the text does not have this layout. */
 export function parseGcm(text: string): Buffer | undefined {
   const bytes = canonicalBase64(text);
   return bytes !== undefined && bytes.length >= textAt && bytes[0] === version ? bytes : undefined;
@@ -28,7 +28,7 @@ export function gcmLength(plainBytes: number): number {
   return base64Length(textAt + plainBytes);
 }
 
-/** One input key, ready for many values. A value costs few objects: what is derived and sealed has its place once. */
+/** One input key, ready for many values: the buffers for derived keys and sealed values are allocated once. */
 export class GcmCipher {
   readonly #hkdf: Hkdf;
   readonly #key: Buffer;
@@ -41,14 +41,14 @@ export class GcmCipher {
     this.#iv = this.#hkdf.derived.subarray(keyBytes);
   }
 
-  /** The plaintext, or undefined when it does not open. */
+  /** The plaintext; undefined if the value does not open. */
   open(sealed: Buffer): Buffer | undefined {
     this.#hkdf.derive(sealed.subarray(1, tagAt));
     const decipher = createDecipheriv(cipherName, this.#key, this.#iv, cipherOptions);
     decipher.setAuthTag(sealed.subarray(tagAt, textAt));
     const plain = decipher.update(sealed.subarray(textAt));
     try {
-      // GCM holds nothing back: this yields no bytes, it only compares the tag
+      // With GCM this yields no bytes; it only compares the tag
       decipher.final();
       return plain;
     } catch {

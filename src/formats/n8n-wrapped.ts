@@ -6,13 +6,13 @@ import { GcmCipher, gcmLength, gcmSaltBytes, parseGcm } from './n8n-gcm.ts';
 
 /**
  * The keys and secrets that n8n wraps with its instance key, in `deployment_key.value`:
- * - the GCM layout without a prefix;
- * - as n8n 2.19 wrote them: the CBC of its values, under the instance key.
- * Some versions left them in clear: those are foreign, whatever they look like.
+ * - in the GCM layout, without a prefix;
+ * - as n8n 2.19 wrote them, in the CBC form of its values, under the instance key.
+ * Some versions stored them unencrypted: those are foreign, whatever they look like.
  */
 export const n8nWrapped: Format = {
   name: 'n8n-wrapped',
-  // The GCM form is; the older one is not, and one format has one answer.
+  // The GCM form is, the older one is not; a format is as strong as its weakest form.
   authenticated: false,
   odds: cbcOdds,
   carries: 'text',
@@ -37,7 +37,7 @@ export const n8nWrapped: Format = {
   seal(plain, ring, like) {
     const gcm = gcmCipher(ring);
     const cbc = new CbcCipher(ring.primary.text);
-    // One fill for the whole batch; the older form uses the first bytes of its slice
+    // One call for the whole batch; the older form uses the first bytes of its slice
     const random = randomBytes(plain.length * gcmSaltBytes);
     const sealed: string[] = [];
     for (const [i, bytes] of plain.entries()) {
@@ -55,10 +55,10 @@ export const n8nWrapped: Format = {
     return text === '';
   },
 
-  /** Of the GCM form, which is the longer one for every length. */
+  /** Of the GCM form, which is always the longer one. */
   sealedLength: gcmLength,
 
-  // The GCM form begins with nothing of its own, and format n8n searches for the older one.
+  // The GCM form has no fixed beginning, and format n8n searches for the older one.
   prefixes() {
     return [];
   },

@@ -8,13 +8,13 @@ import { CbcCipher, cbcLength, cbcOdds, cbcPrefix, cbcSaltBytes, parseCbc } from
 import { GcmCipher, gcmSaltBytes, parseGcm } from './n8n-gcm.ts';
 
 /**
- * The values of n8n, both generations side by side:
- * - legacy: CBC without a prefix, under the key that the ring names `legacy`, else the master key;
- * - `<id>:` and the GCM layout, under the data key that the ring names `data:<id>`.
+ * The values of n8n, in two forms:
+ * - legacy: CBC without a prefix, under the key named `legacy` in the ring, or else the master key;
+ * - tagged: `<id>:` and the GCM layout, under the data key named `data:<id>` in the ring.
  */
 export const n8n: Format = {
   name: 'n8n',
-  // The legacy generation is not, and one format has one answer.
+  // The legacy form is not; a format is as strong as its weakest form.
   authenticated: false,
   odds: cbcOdds,
   carries: 'text',
@@ -31,7 +31,7 @@ export const n8n: Format = {
 
   seal(plain, ring, like) {
     const ciphers = new Ciphers(ring);
-    // One fill for the whole batch; the legacy generation uses the first bytes of its slice.
+    // One call for the whole batch; the legacy form uses the first bytes of its slice
     const random = randomBytes(plain.length * gcmSaltBytes);
     const sealed: string[] = [];
     for (const [i, bytes] of plain.entries()) {
@@ -46,12 +46,12 @@ export const n8n: Format = {
     return sealed;
   },
 
-  /** n8n reads whatever decodes to fewer than 16 bytes as ''. Text that is no base64 at all is not taken for that. */
+  /** n8n reads anything that decodes to fewer than 16 bytes as ''. Text that is not base64 does not count as empty. */
   isEmpty(text) {
     return text.length < 24 && (canonicalBase64(text)?.length ?? 16) < 16;
   },
 
-  /** Of the legacy generation: the other one's depends on the length of the key's id, which no rotation changes. */
+  /** Of the legacy form. That of the other depends on the length of the key's id, which no rotation changes. */
   sealedLength: cbcLength,
 
   prefixes(ring) {
@@ -65,7 +65,7 @@ export const n8n: Format = {
 const longestId = 36;
 const idShape = /^[A-Za-z0-9_-]{1,36}$/;
 
-/** What stands before the first colon, when it is short enough for the id of a data key; its shape is not looked at. */
+/** The text before the first colon, if it is short enough for the id of a data key. Its characters are not checked. */
 function prefixOf(text: string): string | undefined {
   const colon = text.indexOf(':');
   return colon < 1 || colon > longestId ? undefined : text.slice(0, colon);
@@ -80,7 +80,7 @@ function openLegacy(text: string, ciphers: Ciphers): Opening {
   return plain === undefined ? 'closed' : { plain, key };
 }
 
-/** A known id is proof enough that the value is ours; an unknown one needs the whole layout behind it. */
+/** With a known id, the value is n8n's. With an unknown id, only if the whole layout follows. */
 function openTagged(text: string, id: string, ciphers: Ciphers): Opening {
   const data = ciphers.data(id);
   if (data === undefined && !idShape.test(id)) return 'foreign';
@@ -90,7 +90,7 @@ function openTagged(text: string, id: string, ciphers: Ciphers): Opening {
   return plain === undefined ? 'closed' : { plain, key: data.key };
 }
 
-/** The ciphers of one ring, each made once per batch and only when a value needs it. */
+/** The ciphers of one ring, each created once per batch and only when a value needs it. */
 class Ciphers {
   readonly #ring: Keyring;
   #legacy: { readonly key: Key; readonly cipher: CbcCipher } | undefined;
@@ -112,7 +112,10 @@ class Ciphers {
   target(id: string): GcmCipher {
     const data = this.data(id);
     if (data !== undefined) return data.cipher;
-    throw new KeyturnError('source-key', `a value names the data key "${id}", which the target keys lack`);
+    throw new KeyturnError(
+      'source-key',
+      `a value names the data key "${id}", which is not among the keys of this run`,
+    );
   }
 
   data(id: string): { readonly key: Key; readonly cipher: GcmCipher } | undefined {

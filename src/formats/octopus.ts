@@ -7,12 +7,12 @@ import type { FileCipher, Format, Opening } from './format.ts';
 import { keyBytesFor } from './key-bytes.ts';
 
 /**
- * What Octopus Deploy stores: AES-CBC with PKCS#7 padding, a random IV per value, the master key as the AES key. As read
- * in the vendor's shared code (Octostache, Calamari) and checked against openssl. No key id, no MAC: only the master key
- * is tried, and the job says what plaintexts look like (invariant 6).
+ * What Octopus Deploy stores: AES-CBC with PKCS#7 padding, a random IV per value, and the master key as AES key. Taken from
+ * the vendor's published code (Octostache, Calamari) and checked against openssl. There is no key id and no MAC: only the
+ * master key is tried, and the job says what plaintexts look like (invariant 6).
  */
 
-/** Servers before 2024.4 make keys of 16 bytes, later ones of 32. */
+/** Servers before 2024.4 generate keys of 16 bytes, later ones of 32. */
 const keyLengths = [16, 32];
 
 /** The sensitive value of a column or a JSON string: base64(ciphertext) ‖ "|" ‖ base64(IV). */
@@ -23,7 +23,7 @@ export const octopus: Format = {
 
     parse(text) {
       const bar = text.length - base64Length(blockBytes) - 1;
-      // Other text has a bar too, and more than one is never ours.
+      // Other text can contain a bar too; a value contains exactly one
       if (bar < 1 || text.indexOf('|') !== bar) return undefined;
       const sealed = canonicalBase64(text.slice(0, bar));
       const iv = canonicalBase64(text.slice(bar + 1));
@@ -41,7 +41,7 @@ export const octopus: Format = {
   within,
 };
 
-/** By the bars, since a long text without one has no candidate, and must not cost more than its length. */
+/** Searches by the bars, so that long text without candidates costs no more than its length. */
 function within(text: string): string[] {
   const found: string[] = [];
   let done = 0;
@@ -85,7 +85,7 @@ function streamFiles(): FileCipher {
   };
   return {
     headBytes: blockBytes,
-    // A block and the one before it, which stands in for its IV: the padding is in the last
+    // The last block, which contains the padding, and the one before it, which serves as its IV
     tailBytes: 2 * blockBytes,
 
     mayBe(bytes) {
@@ -117,10 +117,10 @@ function streamFiles(): FileCipher {
 interface Layout {
   readonly name: string;
   readonly carries: Format['carries'];
-  /** Undefined: no such text. Lengths need not fit a cipher yet. */
+  /** Undefined: not this layout. Lengths are not checked against the cipher yet. */
   parse(text: string): CbcValue | undefined;
   write(value: CbcValue): string;
-  /** Characters of a value of so many bytes of ciphertext. */
+  /** Length in characters of a value with that many bytes of ciphertext. */
   length(sealedBytes: number): number;
 }
 
@@ -162,7 +162,7 @@ function cbcFormat(layout: Layout): Format {
       return layout.length(cbcBytes(plainBytes));
     },
 
-    // They begin with ciphertext or the IV: with nothing of their own.
+    // Values begin with ciphertext or an IV: there is no fixed beginning
     prefixes() {
       return [];
     },

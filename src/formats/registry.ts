@@ -7,23 +7,23 @@ import { n8n } from './n8n.ts';
 import { n8nWrapped } from './n8n-wrapped.ts';
 import { octopus, octopusStream } from './octopus.ts';
 
-/** As job files declare it: by name, or described. */
+/** A format in a job file: a name, or a description. */
 export type DeclaredFormat = string | { readonly 'aes-gcm': AesGcmLayout };
 
 const named: ReadonlyMap<string, Format> = new Map(
   [n8n, n8nWrapped, octopus, octopusStream, fernet].map((format) => [format.name, format]),
 );
 
-/** Those that need no description. */
+/** Names of the formats that need no description. */
 export const formatNames: readonly string[] = [...named.keys()];
 
-/** Those that need no description, to look for anywhere. */
+/** The formats that need no description. */
 export const namedFormats: readonly Format[] = [...named.values()];
 
-/** By their description, so that equal ones are one format: batches are made by format. */
+/** By description, so that equal ones are the same object: values are batched by format. */
 const described = new Map<string, Format>();
 
-/** The format that a job declares; the identical one for equal declarations. */
+/** The format that a job declares; the same object for equal declarations. */
 export function formatOf(declared: DeclaredFormat): Format {
   if (typeof declared !== 'string') return describedBy(declared['aes-gcm']);
   const format = named.get(declared);
@@ -44,7 +44,7 @@ function describedBy(layout: AesGcmLayout): Format {
   return format;
 }
 
-/** A database may give a stored job back with its names in another order. */
+/** A database may return a stored job with its properties in another order. */
 function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) =>
     typeof part === 'object' && part !== null && !Array.isArray(part)
