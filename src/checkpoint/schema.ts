@@ -177,10 +177,14 @@ export async function readCheckpointVersion({ knex, failures }: OwnTables): Prom
 }
 
 function unreadable(cause: unknown): KeyturnError {
-  return new KeyturnError('no-grant', "this login has no right to keyturn's own tables in this database", {
-    hint: 'use the login that started the run, or have its tables granted',
-    cause,
-  });
+  return new KeyturnError(
+    'no-grant',
+    "this login has no permission for keyturn's own tables in this database",
+    {
+      hint: 'use the login that started the run, or grant this login permission for the tables keyturn_*',
+      cause,
+    },
+  );
 }
 
 /** Refuses tables of another version; an older one is mended by `migrate` once the user consents. */
@@ -188,12 +192,12 @@ export function assertVersion(version: number): void {
   if (version === 0 || version === checkpointVersion) return;
   throw new KeyturnError(
     'checkpoint-version',
-    `the checkpoint tables in this database have version ${version}, this keyturn works with ${checkpointVersion}`,
+    `keyturn's own tables in this database have version ${version}, but this keyturn needs version ${checkpointVersion}`,
     {
       hint:
         version > checkpointVersion
-          ? 'go on with the keyturn that made them, or a newer one'
-          : 'add --upgradeDatabase to bring them up to date',
+          ? 'use the keyturn that created them, or a newer one'
+          : 'add --upgradeDatabase to upgrade them',
     },
   );
 }

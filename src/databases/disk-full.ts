@@ -3,7 +3,7 @@ import { KeyturnError } from '../error.ts';
 /** @param next what the user does once there is room. */
 export function diskFull(cause: unknown, next: string): KeyturnError {
   return new KeyturnError('database-full', 'the disk is full', {
-    hint: `make room for the database, or in the temporary folder, then ${next}`,
+    hint: `free disk space for the database, or in the temporary folder, then ${next}`,
     cause,
   });
 }

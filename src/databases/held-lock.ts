@@ -16,7 +16,7 @@ export class HeldLock implements RunLock {
       this.#lose = (cause) =>
         reject(
           new KeyturnError('run-lock', `the run lock of ${place} was lost`, {
-            hint: 'start again with keyturn resume',
+            hint: 'continue with keyturn resume',
             cause,
           }),
         );
@@ -46,13 +46,13 @@ export class HeldLock implements RunLock {
 
 export function lockedByAnother(place: string): KeyturnError {
   return new KeyturnError('run-lock', `another keyturn process is working on ${place}`, {
-    hint: 'wait for it, or find it with keyturn status',
+    hint: 'wait until it has finished, or find it with keyturn status',
   });
 }
 
 /** A pooler answers from any of its connections (pgbouncer's transaction mode, ProxySQL). */
 export function pooled(): Error {
-  return new Error('the connection is shared by a pooler: connect to the server itself');
+  return new Error('a connection pooler shares the connection: connect to the server directly');
 }
 
 function inTime<T>(answer: Promise<T>): Promise<T> {

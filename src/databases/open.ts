@@ -25,7 +25,9 @@ export function engineOf(url: string): Engine {
   if (engine !== undefined) return engine;
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
   throw invalidUrl(
-    scheme === undefined ? 'the database URL has no scheme' : `there is no database engine ${scheme}`,
+    scheme === undefined
+      ? 'the database URL has no scheme'
+      : `keyturn does not support the database engine ${scheme}`,
     {
       hint: `write it as ${new Intl.ListFormat('en', { type: 'disjunction' }).format(engines.map(({ shape }) => shape))}`,
     },

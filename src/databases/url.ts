@@ -41,6 +41,6 @@ export function decode(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch (cause) {
-    throw invalidUrl('the database URL has a stray % sign', { hint: 'write a literal % as %25', cause });
+    throw invalidUrl('the database URL has an invalid % escape', { hint: 'write a literal % as %25', cause });
   }
 }

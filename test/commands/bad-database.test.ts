@@ -32,7 +32,7 @@ describe('the database', () => {
     });
     await refusesRotation(folder, withOption(folder, '--database', 'oracle://x'), {
       code: 'database-url',
-      message: /no database engine oracle/,
+      message: /does not support the database engine oracle/,
     });
   });
 

@@ -86,15 +86,15 @@ test.each([
 test.each([
   ['', /no scheme/],
   ['/just/a/path', /no scheme/],
-  ['oracle://u:SECRET@h/db', /no database engine oracle/],
+  ['oracle://u:SECRET@h/db', /does not support the database engine oracle/],
   ['postgres://u:SECRET@h:port/db', /malformed/],
-  ['postgres://u:SECRET%@h/db', /stray %/],
+  ['postgres://u:SECRET%@h/db', /invalid % escape/],
   ['postgres://u:SECRET@h/db?sslmode=SECRET', /sslmode/],
-  ['sqlite:', /names no file/],
-  ['sqlite::memory:', /names no file/],
-  ['mysql://u:SECRET@h', /names no database/],
+  ['sqlite:', /does not name a file/],
+  ['sqlite::memory:', /does not name a file/],
+  ['mysql://u:SECRET@h', /does not name a database/],
   ['mysql://u:SECRET@h:port/db', /malformed/],
-  ['mariadb://u:SECRET%@h/db', /stray %/],
+  ['mariadb://u:SECRET%@h/db', /invalid % escape/],
   ['mysql://u:SECRET@h/db?ssl-mode=SECRET', /ssl-mode/],
 ])('%s is refused, with a hint and without its password', async (url, message) => {
   const error = await openDatabase(url).catch((thrown) => thrown);

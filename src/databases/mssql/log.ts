@@ -51,21 +51,21 @@ export function logWarnings(facts: LogFacts | null): string[] {
   const { size, used, growth, free } = facts;
   const parts = [
     ...(size === null ? [] : [`${megabytes(size)}${used === null ? '' : `, ${megabytes(used)} of it used`}`]),
-    ...(growth === null ? [] : [`may ${growthWords(growth)}`]),
+    ...(growth === null ? [] : [growthWords(growth)]),
     ...(free === null ? [] : [`${megabytes(free)} free on its volume`]),
   ];
   const state = parts.length === 0 ? '' : ` (${parts.join('; ')})`;
   return [
-    `recovery model ${facts.recovery}: the log${state} grows by every row written until a log backup, ` +
-      'which keeps the old ciphertext: see --throttle log-used',
+    `recovery model ${facts.recovery}: the log${state} grows with every row written until a log backup, ` +
+      'which keeps the old ciphertext: consider --throttle log-used',
   ];
 }
 
 function growthWords(growth: number): string {
-  if (growth === 0) return 'not grow';
+  if (growth === 0) return 'cannot grow';
   return growth === Number.POSITIVE_INFINITY
-    ? 'grow until its volume is full'
-    : `grow by ${megabytes(growth)}`;
+    ? 'can grow until its volume is full'
+    : `can grow by ${megabytes(growth)}`;
 }
 
 function megabytes(bytes: number): string {

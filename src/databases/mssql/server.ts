@@ -104,11 +104,11 @@ async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): 
   return [
     ...temporal.map(
       ([table, history]) =>
-        `${table} is versioned: ${history} keeps the old version of every row, ciphertext too`,
+        `${table} is system-versioned: ${history} keeps the old version of every row, with the old ciphertext`,
     ),
     ...captured.map(
       ([table]) =>
-        `${table} is tracked by change data capture, which keeps old and new of every rewritten row`,
+        `${table} is tracked by change data capture, which keeps the old and the new version of every rewritten row`,
     ),
     ...replicated.map(([table]) => `${table} is replicated: its subscribers receive every rewritten row`),
     ...secured.map(

@@ -98,7 +98,7 @@ async function assertSchema(pool: Pool, url: MssqlUrl): Promise<void> {
         'database-missing',
         `there is no schema ${url.schema} in ${describeMssql(url)}`,
         {
-          hint: 'name the schema of the application: …?schema=name',
+          hint: 'add the schema of the application to the URL: ?schema=NAME',
         },
       );
   } finally {
@@ -117,25 +117,25 @@ function refusal(cause: unknown, url: MssqlUrl, said: ReadonlySet<number>): Keyt
   // Cannot open the database; it does not exist
   if (said.has(4060) || said.has(911))
     return new KeyturnError('database-missing', `there is no database ${url.database ?? ''} at ${place}`, {
-      hint: 'check its name, and that this login may use it',
+      hint: 'check the name of the database, and that the login may use it',
       cause,
     });
   if (code === 'ELOGIN')
     return unreachable(`${place} did not accept the login`, 'check the user and KEYTURN_DATABASE_PASSWORD');
   if (code === 'EENCRYPT')
-    return unreachable(`${place} wants an encrypted connection`, 'leave encrypt=false out of the URL');
+    return unreachable(`${place} requires an encrypted connection`, 'remove encrypt=false from the URL');
   if (/certificate|self.signed|TLS|SSL/i.test(message))
     return unreachable(
       `no encrypted connection to ${place}: ${message}`,
-      'a certificate of your own authority: NODE_EXTRA_CA_CERTS=file.pem; trustServerCertificate=true takes any; encrypt=false where the server has no TLS',
+      'set NODE_EXTRA_CA_CERTS=ca.pem for a private CA, add trustServerCertificate=true to accept any certificate, or encrypt=false for a server without TLS',
     );
   if (code === 'EINSTLOOKUP')
     return unreachable(
       `cannot find the instance of ${place}: ${message}`,
-      'is SQL Server Browser running? or give its port instead of its name',
+      'check that SQL Server Browser is running, or give the port instead of the instance name',
     );
   return unreachable(
     `cannot reach ${place}: ${message || code}`,
-    'is the server running, does it listen on TCP, and are host and port right?',
+    'check that the server is running and listens on TCP, and that host and port are correct',
   );
 }

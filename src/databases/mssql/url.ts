@@ -52,11 +52,15 @@ function parseAdo(text: string): MssqlUrl {
     words[name].map((key) => entries.get(key)).find((value) => value !== undefined && value !== '');
   const authentication = word('authentication');
   if (isYes(word('integrated')) || (authentication && !/^sql ?password$/i.test(authentication)))
-    throw invalidUrl('the connection string asks for a login of the operating system or of Entra ID', {
-      hint: 'give keyturn a login of SQL Server: User Id=…, and its password in KEYTURN_DATABASE_PASSWORD',
-    });
+    throw invalidUrl(
+      'the connection string uses Windows or Entra ID authentication, which keyturn does not support',
+      {
+        hint: 'use a SQL Server login: User Id=…, with its password in KEYTURN_DATABASE_PASSWORD',
+      },
+    );
   const server = word('server');
-  if (server === undefined) throw invalidUrl('the connection string names no server', { hint: shapes });
+  if (server === undefined)
+    throw invalidUrl('the connection string does not name a server', { hint: `write it as ${shapes}` });
   return {
     ...place(server),
     user: word('user'),
@@ -103,11 +107,12 @@ export function describeMssql(url: MssqlUrl): string {
 /** `[tcp:]host[\instance][,port]`; a port wins over an instance's name. */
 function place(server: string): Pick<MssqlUrl, 'host' | 'instance' | 'port'> {
   if (/^(np|lpc|admin):|^\\\\/i.test(server))
-    throw invalidUrl('the server is named by a pipe or by shared memory', {
-      hint: 'keyturn speaks TCP: Server=tcp:host,1433',
+    throw invalidUrl('keyturn does not support named pipes or shared memory', {
+      hint: 'use TCP: Server=tcp:host,1433',
     });
   const parts = /^(?:tcp:)?([^\\,]+)(?:\\([^,]+))?(?:,\s*(\d+))?$/i.exec(server.trim());
-  if (parts === null) throw invalidUrl('the server of the database URL is malformed', { hint: shapes });
+  if (parts === null)
+    throw invalidUrl('the server name in the database URL is malformed', { hint: `write it as ${shapes}` });
   const [, host = '', instance, port] = parts.map((part) => part?.trim());
   return {
     host: /^(\.|\(local\))$/i.test(host) ? 'localhost' : host,
@@ -141,7 +146,9 @@ function encryption(value: string | undefined): Encrypt {
   if (word === 'strict') return 'strict';
   if (['true', 'yes', 'mandatory'].includes(word)) return true;
   if (['false', 'no', 'optional'].includes(word)) return false;
-  throw invalidUrl('the encrypt of the database URL is unknown', { hint: 'one of true, false, strict' });
+  throw invalidUrl('the database URL has an unknown value of encrypt', {
+    hint: 'use one of true, false, strict',
+  });
 }
 
 function isYes(value: string | undefined): boolean {

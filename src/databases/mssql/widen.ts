@@ -21,7 +21,7 @@ export async function widenColumn(
   const most = { varchar: 8000, nvarchar: 4000, varbinary: 8000 }[String(type)];
   if (most === undefined || alias !== 0)
     throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {
-      hint: 'widen it as the application allows',
+      hint: 'widen the column yourself, if the application supports that',
       facts: { target: table, column },
     });
   await ask(

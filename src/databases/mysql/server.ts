@@ -162,10 +162,12 @@ async function warningsOf(ask: Ask, tables: readonly string[]): Promise<string[]
           `${table} is system-versioned: every rewritten row leaves its old ciphertext in the table's history`,
       ),
     ...(binlog?.[0] === '1'
-      ? ['the binary log is on: it takes every row written, old and new, and keeps the old ciphertext']
+      ? [
+          'the binary log is on: it records the old and the new version of every row written, and keeps the old ciphertext',
+        ]
       : []),
     ...(Number(replicas?.[0] ?? 0) > 0
-      ? [`${replicas?.[0]} replicas follow this server, and write every row again`]
+      ? [`${replicas?.[0]} replicas follow this server, and write every row too`]
       : []),
   ];
 }

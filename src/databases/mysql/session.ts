@@ -106,9 +106,13 @@ function assertVersion({ mariadb, version }: Facts, url: MysqlUrl): void {
     .split('.')
     .map(Number);
   if (mariadb ? major > 10 || (major === 10 && minor >= 6) : major >= 8) return;
-  throw new KeyturnError('database-unreachable', `${describeMysql(url)} is version ${version}`, {
-    hint: 'keyturn works with MySQL 8.0 or later, and MariaDB 10.6 or later',
-  });
+  throw new KeyturnError(
+    'database-unreachable',
+    `${describeMysql(url)} has version ${version}, which keyturn does not support`,
+    {
+      hint: 'use MySQL 8.0 or later, or MariaDB 10.6 or later',
+    },
+  );
 }
 
 /**
@@ -153,25 +157,28 @@ function refusal(error: unknown, url: MysqlUrl): KeyturnError {
   switch (numberOf(cause)) {
     case 1049:
       return new KeyturnError('database-missing', `there is no database ${url.database} at ${place}`, {
-        hint: 'check its name',
+        hint: 'check the name of the database',
         cause,
       });
     case 1044:
       return unreachable(
-        `${place} does not admit this login`,
-        'check the name of the database and the grants',
+        `${place} does not allow this login to use the database`,
+        'check the name of the database, and the grants of the login',
       );
     case 1045:
       return unreachable(`${place} did not accept the login`, 'check the user and KEYTURN_DATABASE_PASSWORD');
     case 1130:
-      return unreachable(`${place} does not admit this host`, "see the host part of the user's name");
+      return unreachable(
+        `${place} does not allow connections from this host`,
+        'check the host in the name of the user',
+      );
     case 3159:
-      return unreachable(`${place} wants an encrypted connection`, 'add ssl-mode=REQUIRED to the URL');
+      return unreachable(`${place} requires an encrypted connection`, 'add ssl-mode=REQUIRED to the URL');
   }
   if (/^HANDSHAKE_|SSL|CERT/.test(code) || /certificate|SSL/i.test(message))
     return unreachable(`no encrypted connection to ${place}: ${message}`, 'check ssl-mode and ssl-ca');
   return unreachable(
     `cannot reach ${place}: ${message || code}`,
-    'is the server running, and are host and port right?',
+    'check that the server is running, and that host and port are correct',
   );
 }

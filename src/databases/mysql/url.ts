@@ -28,7 +28,7 @@ export function parseMysql(text: string): MysqlUrl {
   const { url, query } = partsOf(text, mysqlShape);
   const database = decode(url.pathname.slice(1));
   if (database === '')
-    throw invalidUrl('the database URL names no database', { hint: `write it as ${mysqlShape}` });
+    throw invalidUrl('the database URL does not name a database', { hint: `write it as ${mysqlShape}` });
   const files = tlsFiles({ ca: query('ssl-ca'), cert: query('ssl-cert'), key: query('ssl-key') });
   return {
     host: hostOf(url) || 'localhost',
@@ -51,7 +51,7 @@ export function describeMysql({ user, host, port, socket, database }: MysqlUrl):
 function sslMode(value: string): MysqlSslMode {
   const mode = sslModes.find((known) => known === value.toUpperCase());
   if (mode === undefined)
-    throw invalidUrl('the ssl-mode of the database URL is unknown', {
+    throw invalidUrl('the database URL has an unknown ssl-mode', {
       hint: `use one of ${sslModes.join(', ')}`,
     });
   return mode;

@@ -19,7 +19,7 @@ export async function widenColumn(ask: Ask, table: string, column: string, lengt
   const widened = declared === undefined ? undefined : withLength(declared, length);
   if (widened === undefined)
     throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {
-      hint: 'widen it as the application allows',
+      hint: 'widen the column yourself, if the application supports that',
       facts: { target: table, column },
     });
   await ask(`alter table ${quote(table)} modify column ${start}${widened}`);

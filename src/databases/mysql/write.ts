@@ -75,9 +75,9 @@ function packets({ table, shape, changes, maxPacket }: Write): string[][] {
 function tooLarge({ name }: MysqlTable, { id }: Change, size: number): KeyturnError {
   return new KeyturnError(
     'row-too-large',
-    `row ${id.join(', ')} of ${name}, old and new, is larger than max_allowed_packet of the server`,
+    `row ${id.join(', ')} of ${name} does not fit into one statement: its old and new values exceed max_allowed_packet`,
     {
-      hint: `set global max_allowed_packet = ${2 ** Math.ceil(Math.log2(size))}, then keyturn resume`,
+      hint: `run "set global max_allowed_packet = ${2 ** Math.ceil(Math.log2(size))}" on the server, then keyturn resume`,
       facts: { target: name },
     },
   );
@@ -88,7 +88,7 @@ export function assertTransacted({ name, untransacted }: Pick<MysqlTable, 'name'
   if (untransacted === null) return;
   throw new KeyturnError(
     'no-transactions',
-    `${name} is a table of ${untransacted}, which has no transactions`,
+    `table ${name} uses the storage engine ${untransacted}, which has no transactions`,
     { hint: `alter table ${quote(name)} engine = InnoDB`, facts: { target: name } },
   );
 }

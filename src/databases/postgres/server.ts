@@ -83,13 +83,13 @@ async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): 
   return [
     ...published.map(
       ([table, publications]) =>
-        `${table} is published by ${publications}: its subscribers receive every rewritten row, and keep what they have of the old`,
+        `${table} is published by ${publications}: subscribers receive every rewritten row, and may keep the old ciphertext`,
     ),
     ...(Number(standbys?.[0] ?? 0) > 0
-      ? [`${standbys?.[0]} replicas follow this server: see --throttle replication-lag`]
+      ? [`${standbys?.[0]} replicas follow this server: consider --throttle replication-lag`]
       : []),
     ...(archive?.[0] === 'on' || archive?.[0] === 'always'
-      ? ['WAL is archived: the archive grows by every row written, and keeps the old ciphertext']
+      ? ['the WAL is archived: the archive grows with every row written, and keeps the old ciphertext']
       : []),
   ];
 }

@@ -66,7 +66,7 @@ async function tried(config: pg.ClientConfig, url: PostgresUrl): Promise<pg.Clie
         'database-missing',
         `there is no schema ${url.schema} in ${describePostgres(url)}`,
         {
-          hint: 'name the schema of the application: …?schema=name',
+          hint: 'add the schema of the application to the URL: ?schema=NAME',
         },
       );
     return config;
@@ -85,23 +85,23 @@ function refusal(cause: unknown, url: PostgresUrl): KeyturnError {
     new KeyturnError('database-unreachable', what, { hint, cause });
   if (code === '3D000')
     return new KeyturnError('database-missing', `there is no database ${url.database ?? ''} at ${place}`, {
-      hint: 'check its name',
+      hint: 'check the name of the database',
       cause,
     });
   if (code === '28P01' || /password must be a (non-empty )?string/.test(message))
     return unreachable(`${place} did not accept the login`, 'check the user and KEYTURN_DATABASE_PASSWORD');
   if (/no encryption/.test(message))
     return unreachable(
-      `${place} wants an encrypted connection`,
+      `${place} requires an encrypted connection`,
       'add sslmode=require (or verify-full) to the URL',
     );
   if (code.startsWith('28'))
-    return unreachable(`${place} does not admit this login`, 'see pg_hba.conf of the server');
+    return unreachable(`${place} does not allow this login`, 'check pg_hba.conf on the server');
   if (/SSL|certificate|self.signed/i.test(message + code))
     return unreachable(`no encrypted connection to ${place}: ${message}`, 'check sslmode and sslrootcert');
   return unreachable(
     `cannot reach ${place}: ${message || code}`,
-    'is the server running, and are host and port right?',
+    'check that the server is running, and that host and port are correct',
   );
 }
 

@@ -43,7 +43,7 @@ export function describePostgres({ user, host, port, database, schema }: Postgre
 function sslMode(value: string | undefined): SslMode | undefined {
   const mode = sslModes.find((known) => known === value);
   if (value !== undefined && mode === undefined)
-    throw invalidUrl('the sslmode of the database URL is unknown', {
+    throw invalidUrl('the database URL has an unknown sslmode', {
       hint: `use one of ${sslModes.join(', ')}`,
     });
   return mode;

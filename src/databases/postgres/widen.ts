@@ -20,7 +20,7 @@ export async function widenColumn(
   const type = { varchar: 'varchar', bpchar: 'char' }[found?.[0] ?? ''];
   if (type === undefined || found?.[1] !== 'b')
     throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {
-      hint: 'widen it as the application allows',
+      hint: 'widen the column yourself, if the application supports that',
       facts: { target: table, column },
     });
   const collation = found?.[2] == null ? '' : ` collate ${found[2]}`;

@@ -35,8 +35,8 @@ export function assertExactId(connection: Connection, table: SqliteTable, shape:
   if (again(connection, table, { ...shape, columns: [] }, id) !== undefined) return;
   throw new KeyturnError(
     'no-row-id',
-    `the table ${table.name} has a row whose id is no valid text: ${id.join(', ')}`,
-    { hint: 'its bytes are no UTF-8: give that row another id', facts: { table: table.name } },
+    `the table ${table.name} has a row whose id is not valid text: ${id.join(', ')}`,
+    { hint: 'give the row an id that is valid UTF-8', facts: { table: table.name } },
   );
 }
 

@@ -34,8 +34,8 @@ export function fileRefusal(cause: unknown, place: string): unknown {
     });
   if (/^SQLITE_(CANTOPEN|READONLY|PERM)/.test(code))
     return new KeyturnError('no-grant', `${place} cannot be opened for writing`, {
-      hint: 'file and folder must be writable by this user',
+      hint: 'give this user write permission for the file and its folder',
       cause,
     });
-  return sqliteFailures.isDiskFull(cause) ? diskFull(cause, 'give the command again') : cause;
+  return sqliteFailures.isDiskFull(cause) ? diskFull(cause, 'run the command again') : cause;
 }

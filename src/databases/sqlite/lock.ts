@@ -33,11 +33,11 @@ function exclusively(path: string, place: string): SqliteConnection.Database {
 function lockRefusal(cause: unknown, path: string, place: string): KeyturnError {
   if (sqliteCode(cause).startsWith('SQLITE_BUSY'))
     return new KeyturnError('run-lock', `another keyturn process is working on ${place}`, {
-      hint: 'wait for it, or find it with keyturn status',
+      hint: 'wait until it has finished, or find it with keyturn status',
       cause,
     });
-  return new KeyturnError('no-grant', `cannot make the lock file ${path}`, {
-    hint: 'the folder of the database must be writable',
+  return new KeyturnError('no-grant', `cannot create the lock file ${path}`, {
+    hint: 'give this user write permission for the folder of the database',
     cause,
   });
 }

@@ -14,7 +14,7 @@ export function parseSqlite(url: string): SqliteUrl {
   // Both sqlite:/abs and sqlite:///abs are in use
   const path = url.slice('sqlite:'.length).replace(/^\/\/(?=\/|[^/])/, '');
   if (path === '' || path === ':memory:')
-    throw invalidUrl('the database URL names no file', { hint: `write it as ${sqliteShape}` });
+    throw invalidUrl('the database URL does not name a file', { hint: `write it as ${sqliteShape}` });
   return { path };
 }
 

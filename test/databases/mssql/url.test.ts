@@ -64,14 +64,14 @@ test.each([
 
 test.each([
   ['mssql://u:SECRET@h:port/db', /malformed/],
-  ['mssql://u:SECRET%@h/db', /stray %/],
+  ['mssql://u:SECRET%@h/db', /invalid % escape/],
   ['mssql://u:SECRET@h/db?encrypt=SECRET', /encrypt/],
-  ['Server=h;Integrated Security=SSPI;Password=SECRET', /login of the operating system/],
-  ['Server=h;Trusted_Connection=yes;Password=SECRET', /login of the operating system/],
+  ['Server=h;Integrated Security=SSPI;Password=SECRET', /uses Windows or Entra ID authentication/],
+  ['Server=h;Trusted_Connection=yes;Password=SECRET', /uses Windows or Entra ID authentication/],
   ['Server=h;Authentication=Active Directory Default;Password=SECRET', /Entra ID/],
-  ['Server=;Password=SECRET', /names no server/],
+  ['Server=;Password=SECRET', /does not name a server/],
   ['Server=np:\\\\.\\pipe\\sql\\query;Password=SECRET', /pipe/],
-  ['Server=h,port;Password=SECRET', /server of the database URL is malformed/],
+  ['Server=h,port;Password=SECRET', /server name in the database URL is malformed/],
   ['Server=h;Password="SECRET', /connection string is malformed/],
 ])('%s is refused, with a hint and without its password', async (text, message) => {
   const error = await openDatabase(text).catch((thrown) => thrown);

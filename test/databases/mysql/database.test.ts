@@ -481,8 +481,9 @@ onMariadb('mariadb alone', () => {
       ),
     ).rejects.toMatchObject({
       code: 'row-too-large',
-      message: 'row 1 of bulky, old and new, is larger than max_allowed_packet of the server',
-      hint: 'set global max_allowed_packet = 33554432, then keyturn resume',
+      message:
+        'row 1 of bulky does not fit into one statement: its old and new values exceed max_allowed_packet',
+      hint: 'run "set global max_allowed_packet = 33554432" on the server, then keyturn resume',
     });
     expect((await world.exec('select v from bulky where id = 2'))[0]!.v).toBe('y');
   });

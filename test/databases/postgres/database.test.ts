@@ -131,7 +131,7 @@ describe('postgres alone', () => {
     await world.exec('create publication everyone for table published');
     await database.catalog();
     expect(await database.server.warnings(['published'])).toEqual([
-      'published is published by everyone: its subscribers receive every rewritten row, and keep what they have of the old',
+      'published is published by everyone: subscribers receive every rewritten row, and may keep the old ciphertext',
     ]);
     await world.exec('drop publication everyone');
   });
