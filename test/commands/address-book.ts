@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { type Place, type Store, withStore } from '../support/n8n/store.ts';
 
-/** The application of jobs/example.yaml, written from its own description: shares no code with src. */
+/** The application of jobs/example.yaml, written from the description in it. Shares no code with src. */
 
 function parts(key: string): { signing: Buffer; encryption: Buffer; details: Buffer } {
   const bytes = Buffer.from(key, 'base64url');
@@ -20,7 +20,7 @@ function token(key: string, plain: string, time: number): string {
   return all.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 }
 
-/** Throws when the key is another. */
+/** Throws when the key is wrong. */
 function openToken(key: string, text: string): { plain: string; time: number } {
   const { signing, encryption } = parts(key);
   const bytes = Buffer.from(text, 'base64url');
@@ -39,7 +39,7 @@ function detail(key: string, plain: string): string {
   return `enc:${sealed.toString('base64')}`;
 }
 
-/** Throws when the key is another. */
+/** Throws when the key is wrong. */
 function openDetail(key: string, text: string): string {
   const bytes = Buffer.from(text.slice('enc:'.length), 'base64');
   const decipher = createDecipheriv('aes-256-gcm', parts(key).details, bytes.subarray(0, 12));
@@ -54,7 +54,7 @@ const firstTime = 1_500_000_000;
 function detailsOf(i: number, seal: (plain: string) => string): string | null {
   if (i % 10 === 0) return null;
   if (i % 10 === 1) return '{"bank":{"iban":"DE00 in clear"},"notes":[]}';
-  // Spelling that a JSON writer would not keep.
+  // A spelling that a JSON writer would change.
   return `{ "big": 12345678901234567890, "bank":{"iban":"${seal(`IBAN ${i} ß`)}","bic":"B"},
     "notes":[{"text":"${seal(i % 3 === 0 ? '' : `note ${i}`).replaceAll('/', '\\/')}"}, "enc: is no secret"]}`;
 }
@@ -74,7 +74,7 @@ export async function fillAddressBook(place: Place, key: string): Promise<void> 
   });
 }
 
-/** Every ciphertext in the book, and the book with a mark in the place of each. */
+/** All ciphertexts in the book, and the book with each of them replaced by a mark. */
 async function contentOf(store: Store): Promise<{ tokens: string[]; details: string[]; rest: string[] }> {
   const boxes = await store.rows('select * from mailbox order by id');
   const people = await store.rows('select * from contact order by id');
@@ -93,7 +93,7 @@ async function contentOf(store: Store): Promise<{ tokens: string[]; details: str
   };
 }
 
-/** What the book says under a key, to compare before and after: throws when a value is under another. */
+/** The decrypted content of the book, to compare before and after. Throws when a value has another key. */
 export async function readAddressBook(
   place: Place,
   key: string,
@@ -110,7 +110,7 @@ export async function readAddressBook(
   });
 }
 
-/** How many values this key still opens. */
+/** Number of values that this key decrypts. */
 export async function countUnder(place: Place, key: string): Promise<number> {
   const opens = (open: () => unknown): boolean => {
     try {

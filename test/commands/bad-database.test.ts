@@ -19,8 +19,8 @@ afterEach(() => {
   folder.remove();
 });
 
-describe('the database', () => {
-  test('is missing, or no database', async () => {
+describe('rotate', () => {
+  test('refuses a database that does not exist or is not SQLite', async () => {
     await refusesRotation(folder, withOption(folder, '--database', 'sqlite:nowhere.sqlite'), {
       code: 'database-missing',
       message: /there is no file/,
@@ -36,7 +36,7 @@ describe('the database', () => {
     });
   });
 
-  test('is not that of n8n', async () => {
+  test('refuses a database of another application', async () => {
     const { path } = emptyFolder();
     new Sqlite(`${path}/database.sqlite`).exec('create table t (id integer primary key)').close();
     const other = folderWith(path, 'a key');
@@ -47,7 +47,7 @@ describe('the database', () => {
     other.remove();
   });
 
-  test('is locked', async () => {
+  test('refuses a locked database', async () => {
     const application = new Sqlite(folder.database);
     application.pragma('journal_mode = delete');
     application.exec('begin exclusive');
@@ -62,7 +62,7 @@ describe('the database', () => {
     application.close();
   });
 
-  test('has the application connected still: it is named, and --force goes on', async () => {
+  test('refuses while the application is connected, and names it; --force continues', async () => {
     const application = new Sqlite(folder.database);
     application.prepare('select 1 from sqlite_schema').get();
     await refusesRotation(folder, folder.rotation, {
@@ -75,7 +75,7 @@ describe('the database', () => {
     application.close();
   });
 
-  test('on a server has the application connected still: it is named, and --force goes on', async () => {
+  test('refuses while the application is connected to a server, and names it; --force continues', async () => {
     const database = await createDatabase();
     await postgresFixture(database.url);
     writeFileSync(folder.file('old.key'), truthOf('legacy-postgres').instanceKey, { mode: 0o600 });
@@ -94,7 +94,7 @@ describe('the database', () => {
     await database.close();
   });
 
-  test('is worked on by another run', async () => {
+  test('refuses a database that another run is working on', async () => {
     const support = (name: string): string => fileURLToPath(new URL(`../support/${name}`, import.meta.url));
     const holder = spawn(
       process.execPath,
@@ -111,7 +111,7 @@ describe('the database', () => {
     await once(holder, 'exit');
   });
 
-  test('has a column that is too narrow for the new ciphertext, which grows with the key in it', async () => {
+  test('refuses a column that is too narrow for the new ciphertext; --upgradeDatabase widens it', async () => {
     const database = await createDatabase();
     try {
       await postgresFixture(database.url);
@@ -153,7 +153,7 @@ describe('the database', () => {
     }
   });
 
-  test('has checkpoint tables of another version', async () => {
+  test('refuses checkpoint tables of another version', async () => {
     folder.exec(
       'create table keyturn_version (version integer not null); insert into keyturn_version values (99)',
     );

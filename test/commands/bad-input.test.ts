@@ -15,7 +15,7 @@ afterEach(() => {
   folder.remove();
 });
 
-test('without a terminal missing consent is listed, before anything else', async () => {
+test('without a terminal, missing confirmations are listed before anything else', async () => {
   await refuses(folder, ['rotate', ...folder.rotation], {
     code: 'missing-consent',
     message: /required: --iHaveBackedUpMyDatabase --iReallyWantToRotateMyMasterKey$/,
@@ -30,8 +30,8 @@ test('without a terminal missing consent is listed, before anything else', async
   );
 });
 
-describe('the current key', () => {
-  test('is another one', async () => {
+describe('with the current key, rotate', () => {
+  test('refuses a wrong key', async () => {
     writeFileSync(folder.file('other.key'), randomBytes(24).toString('base64'), { mode: 0o600 });
     await refusesRotation(folder, withOption(folder, '--current-key-file', folder.file('other.key')), {
       code: 'wrong-current-key',
@@ -40,7 +40,7 @@ describe('the current key', () => {
     expect(isMissing(folder.file('new.key'))).toBe(true);
   });
 
-  test('is another one that passes the padding check of the only value', async () => {
+  test('refuses a wrong key that passes the padding check of the only value', async () => {
     const { path } = emptyFolder();
     manySqlite(`${path}/database.sqlite`, { credentials: 1, instanceKey: 'the right key' });
     const lucky = folderWith(path, 'the right key');
@@ -56,7 +56,7 @@ describe('the current key', () => {
     }
   });
 
-  test('is missing, unreadable, empty, or not said', async () => {
+  test('refuses a missing, unreadable or empty file, or no key at all', async () => {
     await refusesRotation(folder, withOption(folder, '--current-key-file', 'nowhere.key'), {
       code: 'key-file-missing',
       message: /nowhere\.key/,
@@ -79,7 +79,7 @@ describe('the current key', () => {
     });
   });
 
-  test('is open to other users: a warning', async () => {
+  test('warns if other users can read the file', async () => {
     chmodSync(folder.file('old.key'), 0o644);
     const { code, stderr } = await keyturn(['rotate', ...folder.rotation, '--dry-run'], { cwd: folder.path });
     expect(code).toBe(0);
@@ -89,8 +89,8 @@ describe('the current key', () => {
   });
 });
 
-describe('the new key', () => {
-  test('equals the old', async () => {
+describe('with the new key, rotate', () => {
+  test('refuses the current key', async () => {
     await refusesRotation(folder, withOption(folder, '--new-key-file', folder.file('old.key')), {
       code: 'same-key',
       message: /is the current key/,
@@ -101,7 +101,7 @@ describe('the new key', () => {
     });
   });
 
-  test('differs from --masterKey', async () => {
+  test('refuses a file that differs from --masterKey', async () => {
     writeFileSync(folder.file('new.key'), 'one', { mode: 0o600 });
     await refusesRotation(folder, [...folder.rotation, '--masterKey', 'two'], {
       code: 'key-file-differs',
@@ -110,7 +110,7 @@ describe('the new key', () => {
     expect(folder.read('new.key')).toBe('one');
   });
 
-  test('was retired by an earlier run', async () => {
+  test('refuses a key that an earlier run retired', async () => {
     expect(await keyturn(['rotate', ...folder.rotation, ...consent], { cwd: folder.path })).toMatchObject({
       code: 0,
     });
@@ -127,7 +127,7 @@ describe('the new key', () => {
     await refusesRotation(folder, back, { code: 'key-retired', message: /an earlier run retired/ });
   });
 
-  test('has no file, or one that cannot be made', async () => {
+  test('refuses without a file, or with a file that cannot be created', async () => {
     const unsaid = ['--job', 'n8n', '--database', folder.url, '--current-key-file', 'old.key'];
     await refusesRotation(folder, unsaid, { code: 'bad-option', message: /--new-key-file is required/ });
     await refusesRotation(folder, withOption(folder, '--new-key-file', 'no/such/folder/new.key'), {
@@ -137,8 +137,8 @@ describe('the new key', () => {
   });
 });
 
-describe('the job', () => {
-  test('is unknown', async () => {
+describe('with the job, rotate', () => {
+  test('refuses an unknown job', async () => {
     await refusesRotation(folder, withOption(folder, '--job', 'm8n'), {
       code: 'job-unknown',
       message: /there is no job "m8n"/,
@@ -146,7 +146,7 @@ describe('the job', () => {
     });
   });
 
-  test('is wrong: line and field are named', async () => {
+  test('refuses an invalid job and names the line and the field', async () => {
     const yaml = readFileSync(new URL('../../jobs/n8n.yaml', import.meta.url), 'utf8');
     writeFileSync(folder.file('mine.yaml'), yaml.replace('title: n8n', 'titel: n8n'));
     await refusesRotation(folder, withOption(folder, '--job', 'mine.yaml'), {
@@ -155,7 +155,7 @@ describe('the job', () => {
     });
   });
 
-  test('--exclude names what is not there, or gives no reason', async () => {
+  test('refuses an --exclude of an unknown column or without a reason', async () => {
     await refusesRotation(folder, [...folder.rotation, '--exclude', 'nowhere.x=why'], {
       code: 'bad-option',
       message: /nowhere\.x/,
@@ -167,7 +167,7 @@ describe('the job', () => {
   });
 });
 
-test('a log or a report that cannot be written', async () => {
+test('rotate refuses a log or a report that cannot be written', async () => {
   await refusesRotation(folder, [...folder.rotation, '--log-file', 'no/such/folder/log'], {
     code: 'bad-option',
     message: /log cannot be written/,
@@ -180,7 +180,7 @@ test('a log or a report that cannot be written', async () => {
   rmSync(folder.file('old.key'));
 });
 
-/** A wrong key under which the value's padding happens to be right. */
+/** A wrong key that passes the padding check of the value by chance. */
 function passing(sealed: string): string {
   for (let i = 0; ; i++) {
     const key = `wrong ${i}`;
@@ -188,7 +188,7 @@ function passing(sealed: string): string {
       openLegacy(sealed, key);
       return key;
     } catch {
-      // The next one.
+      // Try the next one.
     }
   }
 }

@@ -8,7 +8,7 @@ import { consent, emptyFolder, keyturn, type Started, start } from './keyturn.ts
 export const instanceKey = 'the-instance-key-of-the-distributed-tests';
 const credentials = 3_000;
 
-/** A PostgreSQL database, its keys and a queue; processes of it that are still there end with it. */
+/** A PostgreSQL database, its keys and a queue. `close` ends processes that are still running. */
 export class Distributed {
   readonly path: string;
   readonly database: TestDatabase;
@@ -16,7 +16,7 @@ export class Distributed {
   readonly #remove: () => void;
   readonly #started: Started[] = [];
 
-  /** Connected beforehand: a run is over in less time than a busy machine may take to connect. */
+  /** Connected in advance: a run can be over in less time than a busy machine needs to connect. */
   readonly #holder: pg.Client;
 
   private constructor(
@@ -33,7 +33,7 @@ export class Distributed {
     writeFileSync(this.file('old.key'), instanceKey, { mode: 0o600 });
   }
 
-  /** @param queue null: the database itself. */
+  /** @param queue null: the queue is in the database itself. */
   static async open(queue: string | null): Promise<Distributed> {
     const database = await createDatabase();
     await manyPostgres(database.url, { credentials, instanceKey });
@@ -88,13 +88,13 @@ export class Distributed {
     return JSON.parse(stdout);
   }
 
-  /** Why the run waits, as its row tells. */
+  /** Why the run waits, according to its row. */
   async waiting(): Promise<string | null> {
     const [row] = await this.database.exec('select waiting from keyturn_run');
     return (row?.waiting ?? null) as string | null;
   }
 
-  /** Resolves when so many chunks are rotated. */
+  /** Resolves when this number of chunks is rotated. */
   async rotated(chunks: number): Promise<void> {
     await until(async () => {
       const rows = await this.database
@@ -104,7 +104,7 @@ export class Distributed {
     });
   }
 
-  /** Holds every writer of the credentials until it is released. */
+  /** Blocks all writers of the credentials until it is released. */
   async hold(): Promise<() => Promise<void>> {
     await this.#holder.query('begin; lock table credentials_entity in share mode');
     return async () => {
@@ -112,13 +112,13 @@ export class Distributed {
     };
   }
 
-  /** Differences between what is in the database and what was there before. */
+  /** Differences between the secrets in the database and those before the rotation. */
   async differences(): Promise<string[]> {
     const key = readFileSync(this.file('new.key'), 'utf8');
     return expectMany({ url: this.database.url }, key, { credentials });
   }
 
-  /** Whether every chunk was rotated by one claim that committed, and how many are open. */
+  /** Whether every chunk was claimed and committed exactly once, and how many are open. */
   async completions(): Promise<{ once: boolean; open: number }> {
     const [row] = await this.database.exec(
       `select bool_and(attempts = 1) as once, count(*) filter (where state <> 'verified')::int as open

@@ -26,7 +26,7 @@ async function hosted(engine: 'sqlite' | 'postgres'): Promise<Host> {
 const plan = (host: Host, ...more: string[]) => host.ask('plan', '--job', 'n8n', ...more);
 const key = ['--current-key-file', 'old.key'];
 
-/** Everything that a write would change; on PostgreSQL also which row version it is. */
+/** Everything that a write would change, on PostgreSQL including the row version. */
 async function rowsOf(host: Host): Promise<unknown> {
   if (host.place.url.startsWith('sqlite:')) return readFileSync(host.place.url.slice('sqlite:'.length));
   return withStore(host.place, (store) =>
@@ -60,14 +60,14 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
     expect(credential).toMatchObject({ target: 'credentials_entity', rows: credentials, sampled: 500 });
     expect(credential.workMs).toBeGreaterThan(0);
     expect(credential.writeMs).toBeGreaterThan(0);
-    // The old ciphertexts alone: base64 of salt and four blocks or more each
+    // At least the old ciphertexts: base64 of a salt and four or more blocks each.
     if (engine === 'postgres') expect(credential.leftBytes).toBeGreaterThan(credentials * 100);
     else expect(credential.leftBytes).toBe(0);
     expect(await rowsOf(host)).toEqual(before);
   });
 });
 
-test('what is estimated grows with the rows, and a job that does not fit is told in windows', async () => {
+test('the estimate grows with the number of rows, and shows how many windows are needed', async () => {
   const host = await hosted('sqlite');
   const database = await openDatabase(host.place.url);
   leave.push(() => database.close());
@@ -95,7 +95,7 @@ test('what is estimated grows with the rows, and a job that does not fit is told
   expect(windows).toBeGreaterThan(1);
 });
 
-test('without the current key nothing is estimated', async () => {
+test('without the current key there is no estimate', async () => {
   const host = await hosted('sqlite');
   const { code, stdout } = await plan(host, '--json');
   expect({ code, estimate: JSON.parse(stdout).estimate }).toEqual({ code: 0, estimate: null });

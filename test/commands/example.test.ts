@@ -6,7 +6,7 @@ import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { countUnder, fillAddressBook, readAddressBook } from './address-book.ts';
 import { consent, emptyFolder, type Folder, folderWith, keyturn } from './keyturn.ts';
 
-/** A Fernet key with both characters that base64 spells otherwise. */
+/** A Fernet key with both characters in which base64url differs from base64. */
 const oldKey = `-_${randomBytes(32).toString('base64url').slice(2, 42)}A=`;
 
 let folder: Folder;
@@ -67,7 +67,7 @@ test.each(['sqlite', 'postgres'] as const)(
   },
 );
 
-test('a token where no field declares one is refused, also in the middle of a text', async () => {
+test('a token outside the declared fields is refused, even in the middle of a text', async () => {
   const place = await placeOn('sqlite');
   await fillAddressBook(place, oldKey);
   await withStore(place, async (store) => {
@@ -87,7 +87,7 @@ test('a token where no field declares one is refused, also in the middle of a te
   expect(folder.hash()).toBe(hash);
 });
 
-test('a key that is no Fernet key is refused before anything else', async () => {
+test('a key that is not a Fernet key is refused before anything else', async () => {
   const place = await placeOn('sqlite');
   await fillAddressBook(place, oldKey);
   const key = folder.file('other.key');

@@ -3,7 +3,7 @@ import { sealLegacy } from '../support/n8n/encrypt.ts';
 import { expectEverySecret } from '../support/n8n/truth.ts';
 import { consent, type Folder, keyturn, n8nFolder, tablesOf } from './keyturn.ts';
 
-/** The commands around a finished rotation, in the order in which somebody would use them. */
+/** The commands after a finished rotation, in the order in which a user would run them. */
 let folder: Folder;
 let newKey: string[];
 const at = (command: string, ...more: string[]) =>
@@ -26,7 +26,7 @@ test('the rotation kept every secret', async () => {
   expect(await expectEverySecret({ url: folder.url }, folder.read('new.key'), 'mixed-sqlite')).toEqual([]);
 });
 
-test('status tells the run, from the database alone', async () => {
+test('status shows the run, from the database alone', async () => {
   const { code, stdout } = await at('status');
   expect(code).toBe(0);
   expect(stdout).toMatch(/^State +verified\n/m);
@@ -38,7 +38,7 @@ test('status tells the run, from the database alone', async () => {
   expect(report.run.id).toBe(runs[0].id);
 });
 
-test('report writes it again, as text and as JSON', async () => {
+test('report writes the report again, as text and as JSON', async () => {
   const text = await at('report', '--report-dir', 'again');
   expect(text.code).toBe(0);
   expect(text.stdout).toBe(folder.read('again/report.txt'));
@@ -46,7 +46,7 @@ test('report writes it again, as text and as JSON', async () => {
   expect(JSON.parse(json.stdout)).toEqual(JSON.parse(folder.read('again/report.json')));
 });
 
-test('exceptions list and retry: there are none', async () => {
+test('exceptions list and retry report that there are none', async () => {
   expect(await at('exceptions list')).toMatchObject({
     code: 0,
     stdout: '',
@@ -72,7 +72,7 @@ test('verify compares with the digests of the run', async () => {
   expect(folder.hash()).toBe(before);
 });
 
-test('verify counts what has changed since', async () => {
+test('verify counts the rows that have changed since', async () => {
   const data = sealLegacy('{"changed":"since"}', folder.read('new.key'));
   folder.exec(
     `update credentials_entity set data = '${data}' where id = (select min(id) from credentials_entity)`,
@@ -82,7 +82,7 @@ test('verify counts what has changed since', async () => {
   expect(JSON.parse(stdout).report.totals.verification).toMatchObject({ changed: 1, exceptions: 0 });
 });
 
-test('verify fails with a value that does not open, and names it', async () => {
+test('verify fails if a value cannot be decrypted, and names it', async () => {
   folder.exec(
     `update credentials_entity set data = 'U2FsdGVkX1' || substr(data, 11, 10) || 'AAAAAAAAAA' || substr(data, 31) where id = (select max(id) from credentials_entity where data not like '%:%')`,
   );
@@ -92,7 +92,7 @@ test('verify fails with a value that does not open, and names it', async () => {
   expect(stdout).toMatch(/^ {2}credentials_entity row \S+, data: does-not-open$/m);
 });
 
-test('verify needs a key that opens, and a job when no run tells it', async () => {
+test('verify requires the right key, and a job if there is no run', async () => {
   const old = ['--current-key-file', folder.file('old.key')];
   expect(await at('verify', ...old)).toMatchObject({
     code: 2,
@@ -115,7 +115,7 @@ test('verify needs a key that opens, and a job when no run tells it', async () =
   restored.remove();
 });
 
-test('forget asks, then drops every table of keyturn', async () => {
+test('forget requires a confirmation, then drops all tables of keyturn', async () => {
   expect(await at('forget')).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
   const { code, stdout, stderr } = await at('forget', '--yes', '--json');
   expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('digests') });

@@ -28,12 +28,12 @@ test.each(commands)('keyturn %s --help', async (command) => {
   expectTranscript(new URL(`transcripts/${['help', ...words].join('-')}.txt`, import.meta.url), stdout);
 });
 
-test('what is not built yet is not offered', async () => {
+test('commands that do not exist yet are not shown', async () => {
   const { stdout } = await keyturn(['--help']);
   expect(stdout).not.toMatch(/rollback|lost-master-key|retire-key|data-key/);
 });
 
-test('rotate is an alias', async () => {
+test('rotate is an alias of rotate-master-key', async () => {
   const [alias, name] = await Promise.all([
     keyturn(['rotate', '--help']),
     keyturn(['rotate-master-key', '--help']),
@@ -41,7 +41,7 @@ test('rotate is an alias', async () => {
   expect(alias.stdout).toBe(name.stdout);
 });
 
-test('--version and completion', async () => {
+test('--version and completion print to stdout', async () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   expect(await keyturn(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` });
   const completion = await keyturn(['completion']);
@@ -78,7 +78,7 @@ test.each([
   expect(rest).toBe('');
 });
 
-test('with --json an error is a document too', async () => {
+test('with --json, an error is a document too', async () => {
   const { code, stdout } = await keyturn(['rotate', '--json', '--bogus']);
   expect(code).toBe(2);
   expect(JSON.parse(stdout)).toEqual({

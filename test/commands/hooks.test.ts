@@ -17,7 +17,7 @@ function many(credentials: number): Folder {
   return folder;
 }
 
-/** Hooks of all events, each of which writes its environment to a file of its name. */
+/** Hooks on all events; each writes its environment to a file named after the event. */
 const noting = ['start', 'pause', 'exception', 'end'].flatMap((event) => [
   '--hook',
   `${event}=env > ${event}.env`,
@@ -41,7 +41,7 @@ function noted(event: string): Record<string, string> | null {
   );
 }
 
-test('start and end are told the facts, and no key', async () => {
+test('hooks on start and end get the facts of the run, and no key', async () => {
   const of = many(50);
   const args = ['rotate', '--job', 'n8n', '--database', of.url, '--new-key-file', of.file('new.key')];
   const { code, stderr } = await keyturn([...args, ...consent, ...noting], { cwd: of.path, env });
@@ -78,7 +78,7 @@ test('start and end are told the facts, and no key', async () => {
   }
 });
 
-test('a damaged value, and a run that is paused', async () => {
+test('hooks run on an exception and on a pause', async () => {
   const of = many(5_000);
   const database = new Sqlite(of.database);
   database
@@ -88,7 +88,7 @@ test('a damaged value, and a run that is paused', async () => {
     .run(manyId(7));
   database.close();
   const skip = ['--on-exception', 'skip', '--chunk-rows', '20', '--workers', '1'];
-  // The hook itself pauses the run: it is told while the run goes on
+  // The hook itself pauses the run, so it must be called while the run is active.
   const signal = start(
     ['rotate', ...of.rotation, ...consent, ...skip, ...noting, '--hook', 'exception=kill -INT $PPID'],
     { cwd: of.path },
@@ -115,7 +115,7 @@ test('a damaged value, and a run that is paused', async () => {
   });
 });
 
-test('whatever becomes of a hook, the run goes on', async () => {
+test('the run continues whatever a hook does', async () => {
   const of = many(50);
   const hooks = [
     'start=echo told; exit 7',

@@ -8,7 +8,7 @@ import { consent, type Ended, keyturn, type Started, start } from './keyturn.ts'
 
 export const instanceKey = 'the instance key of many';
 
-/** A working folder with key files of its own: all that a host has beside the database. */
+/** A working folder with its own key files: everything that a host has besides the database. */
 export class Host {
   readonly place: Place;
   readonly path: string;
@@ -19,7 +19,7 @@ export class Host {
     writeFileSync(this.file('old.key'), instanceKey, { mode: 0o600 });
   }
 
-  /** Another one, with copies of both keys. */
+  /** Another host, with copies of both keys. */
   other(): Host {
     const host = new Host(this.place);
     copyFileSync(this.file('new.key'), host.file('new.key'));
@@ -51,7 +51,7 @@ export class Host {
     return keyturn(['resume', '--database', this.place.url, ...this.#keys, ...more], { cwd: this.path });
   }
 
-  /** A command that needs the database alone. */
+  /** Runs a command that needs only the database. */
   ask(command: string, ...more: string[]): Promise<Ended> {
     return keyturn([...command.split(' '), '--database', this.place.url, ...more], { cwd: this.path });
   }
@@ -85,7 +85,7 @@ export interface Standing {
   readonly workers: readonly { readonly worker: string; readonly chunks: number }[];
 }
 
-/** A database with so many credentials, in a folder or on the shared server; `close` takes it away again. */
+/** A database with this number of credentials, in a folder or on the shared server; `close` removes it. */
 export async function manyOn(
   engine: 'sqlite' | 'postgres',
   credentials: number,

@@ -21,10 +21,10 @@ export interface Ended {
 export interface Started {
   readonly child: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Ended>;
-  /** Resolves once stderr has said so. */
+  /** Resolves once stderr matches. */
   said(what: RegExp): Promise<void>;
-  /** What stderr has said so far. */
-  told(): string;
+  /** The output on stderr so far. */
+  output(): string;
 }
 
 export interface Surroundings {
@@ -32,7 +32,7 @@ export interface Surroundings {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** The built command line in a process of its own, with nothing of this one's environment that it reads. */
+/** Starts the built command line in its own process, without the KEYTURN_ variables of this process. */
 export function start(args: readonly string[], { cwd, env = {} }: Surroundings = {}): Started {
   const { PATH, HOME } = process.env;
   const child = spawn(process.execPath, [cli, ...args], {
@@ -56,7 +56,7 @@ export function start(args: readonly string[], { cwd, env = {} }: Surroundings =
   return {
     child,
     ended,
-    told: () => stderr,
+    output: () => stderr,
     said: (what) =>
       new Promise((resolve, reject) => {
         const look = (): void => {
@@ -78,17 +78,17 @@ export async function keyturn(
   return ended;
 }
 
-/** A folder with `database.sqlite` of a fixture, `old.key`, and room for more. */
+/** A folder with `database.sqlite` of a fixture and `old.key`. */
 export interface Folder {
   readonly path: string;
   readonly database: string;
   readonly url: string;
   readonly oldKey: string;
-  /** `--database`, and for commands that rotate `--job` and both keys. */
+  /** The options --job, --database and both keys. */
   readonly rotation: readonly string[];
   file(name: string): string;
   read(name: string): string;
-  /** SHA-256 of the database file: equal means untouched to the last byte. */
+  /** SHA-256 of the database file. */
   hash(): string;
   exec(sql: string): void;
   remove(): void;
@@ -105,7 +105,7 @@ export function n8nFolder(name: 'legacy-sqlite' | 'mixed-sqlite' = 'legacy-sqlit
   return folderWith(path, fixtureFile(name, 'encryption.key').toString('utf8'));
 }
 
-/** For a folder that holds `database.sqlite` already. */
+/** For a folder that already contains `database.sqlite`. */
 export function folderWith(path: string, oldKey: string): Folder {
   const file = (name: string): string => join(path, name);
   const database = file('database.sqlite');

@@ -18,7 +18,7 @@ afterEach(async () => {
   await site.close();
 });
 
-/** Samples by name and labels, as `name{a="b"}`; the labels in the order of their names. */
+/** The samples by name and labels: `name{a="b"}`, with sorted labels. */
 async function scrape(url: string): Promise<Map<string, number>> {
   const answer = await fetch(url);
   expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
@@ -36,10 +36,10 @@ async function scrape(url: string): Promise<Map<string, number>> {
 
 async function urlOf(process: Started): Promise<string> {
   await process.said(/^metrics at /m);
-  return /^metrics at (\S+)$/m.exec(process.told())?.[1] ?? '';
+  return /^metrics at (\S+)$/m.exec(process.output())?.[1] ?? '';
 }
 
-test('coordinator and worker tell Prometheus where the run stands', async () => {
+test('coordinator and worker serve the progress of the run to Prometheus', async () => {
   site = await Distributed.open(redis.url);
   const coordinator = site.rotate('--metrics-port', '0');
   const whole = await urlOf(coordinator);
@@ -54,15 +54,15 @@ test('coordinator and worker tell Prometheus where the run stands', async () => 
 
   const worker = site.worker('--metrics-port', '0', '--health-port', '0');
   const own = await urlOf(worker);
-  // One server for both
+  // One server serves both.
   expect((await fetch(own.replace('/metrics', '/health'))).status).toBe(200);
   await until(async () => {
-    const told = await scrape(whole);
-    return (told.get(rows('rotated')) ?? 0) > 0 && told.get('keyturn_waiting{}') === 0;
+    const samples = await scrape(whole);
+    return (samples.get(rows('rotated')) ?? 0) > 0 && samples.get('keyturn_waiting{}') === 0;
   });
   expect(await coordinator.ended).toMatchObject({ code: 0 });
 
-  // The worker's last news may come behind the coordinator's end
+  // The last news of the worker can arrive after the end of the coordinator.
   await until(async () => (await scrape(own)).get(rows('verified')) === 3_000);
   const did = await scrape(own);
   expect(did.get(rows('rotated'))).toBe(3_000);
@@ -75,7 +75,7 @@ test('coordinator and worker tell Prometheus where the run stands', async () => 
   expect(await worker.ended).toMatchObject({ code: 0 });
 });
 
-test('a coordinator with threads of its own; a throttle is told', async () => {
+test('a coordinator with its own threads serves metrics, and shows that a throttle holds it', async () => {
   site = await Distributed.open(redis.url);
   const args = ['--job', 'n8n', '--database', site.database.url, ...site.keys, ...consent];
   site.touch('hold');

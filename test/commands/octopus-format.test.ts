@@ -63,14 +63,14 @@ function openText(key: Buffer, text: string): string {
   return open(key, Buffer.from(iv, 'base64'), Buffer.from(sealed, 'base64')).toString();
 }
 
-/** Bytes of every value and length, among them what no text could hold; the last ones are long. */
+/** Random bytes of many lengths, not valid as text; the last ones are long. */
 const files = Array.from({ length: 60 }, (_, i) => randomBytes(i < 57 ? i * 3 : 70_000 * (i - 56)));
 
 const jsonOf = (i: number, secret: string): string =>
   `{"Variables":[{"Value":${JSON.stringify(secret)},"Type":"Sensitive"},{"Value":"http|80:${i}"}], "N": 1.0}`;
 
 test.each(['sqlite', 'postgres'] as const)(
-  "Octopus' text and stream forms are rotated to a longer key on %s, binary columns and all",
+  'the text and stream forms of Octopus are rotated to a longer key on %s, including binary columns',
   async (engine) => {
     const place = await placeOn(engine);
     await withStore(place, async (store) => {

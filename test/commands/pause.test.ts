@@ -5,7 +5,7 @@ import { Host, manyOn } from './host.ts';
 
 const credentials = 600;
 const small = ['--chunk-rows', '10', '--workers', '2'];
-/** Half a minute for all: slow enough to be met in the middle. */
+/** Half a minute for the whole run: slow enough to be stopped in the middle. */
 const slow = ['--throttle', 'rows-per-second=20'];
 
 const leave: (() => void | Promise<void>)[] = [];
@@ -26,7 +26,7 @@ function kept(host: Host): Host {
 
 const whole = (host: Host): Promise<string[]> => expectMany(host.place, host.newKey(), { credentials });
 
-/** A run that is held before its first chunk, by a file. */
+/** A run that a file holds before its first chunk. */
 async function held(host: Host) {
   writeFileSync(host.file('hold'), '');
   const run = host.rotate(...small, '--throttle', 'file=hold');
@@ -38,7 +38,7 @@ async function held(host: Host) {
 }
 
 describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
-  test('paused by another process in the middle, resumed on another host', async () => {
+  test('a run is paused by another process and resumed on another host', async () => {
     const first = await hosted(engine);
     const run = first.rotate(...small, ...slow);
     await run.said(/state=rotating .* done=[1-9]/);
@@ -71,7 +71,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
   });
 });
 
-test('cancelled in the middle: rotate does not go on with it by itself, resume does', async () => {
+test('a cancelled run is not continued by rotate, but by resume', async () => {
   const host = await hosted('sqlite');
   const run = host.rotate(...small, ...slow);
   await run.said(/state=rotating .* done=[1-9]/);
@@ -109,27 +109,30 @@ test('cancelled in the middle: rotate does not go on with it by itself, resume d
   ]);
 });
 
-describe('a coordinator that is gone', () => {
-  test.each(['sqlite', 'postgres'] as const)('leaves no request behind, on %s', async (engine) => {
-    const host = await hosted(engine);
-    const run = await held(host);
-    run.child.kill('SIGSTOP');
-    expect(await host.ask('pause', '--timeout', '1s')).toMatchObject({
-      code: 3,
-      stdout: expect.stringContaining('has not responded yet'),
-    });
-    expect(await host.ask('pause', '--no-wait')).toMatchObject({ code: 0 });
-    run.child.kill('SIGKILL');
-    expect(await run.ended).toMatchObject({ signal: 'SIGKILL' });
-    const { report, standing } = await host.status();
-    expect(report.run.state).toBe('rotating');
-    expect(standing).toMatchObject({ coordinated: false, requested: 'pause' });
-    const resumed = await host.resume();
-    expect({ code: resumed.code, stderr: resumed.stderr }).toMatchObject({ code: 0 });
-    expect(await whole(host)).toEqual([]);
-  });
+describe('after the coordinator has died,', () => {
+  test.each(['sqlite', 'postgres'] as const)(
+    'an old request does not stop the resumed run, on %s',
+    async (engine) => {
+      const host = await hosted(engine);
+      const run = await held(host);
+      run.child.kill('SIGSTOP');
+      expect(await host.ask('pause', '--timeout', '1s')).toMatchObject({
+        code: 3,
+        stdout: expect.stringContaining('has not responded yet'),
+      });
+      expect(await host.ask('pause', '--no-wait')).toMatchObject({ code: 0 });
+      run.child.kill('SIGKILL');
+      expect(await run.ended).toMatchObject({ signal: 'SIGKILL' });
+      const { report, standing } = await host.status();
+      expect(report.run.state).toBe('rotating');
+      expect(standing).toMatchObject({ coordinated: false, requested: 'pause' });
+      const resumed = await host.resume();
+      expect({ code: resumed.code, stderr: resumed.stderr }).toMatchObject({ code: 0 });
+      expect(await whole(host)).toEqual([]);
+    },
+  );
 
-  test('while somebody waits for it, or before: the run is moved without it', async () => {
+  test('pause and cancel change the run themselves', async () => {
     const host = await hosted('postgres');
     const run = await held(host);
     run.child.kill('SIGSTOP');
@@ -153,7 +156,7 @@ describe('a coordinator that is gone', () => {
   });
 });
 
-test('without any run there is nothing to pause', async () => {
+test('pause is refused without a run', async () => {
   const host = await hosted('sqlite');
   expect(await host.ask('pause')).toMatchObject({
     code: 2,

@@ -10,7 +10,7 @@ import { seeOctopus } from '../support/octopus/seen.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { consent, type Ended, emptyFolder, keyturn } from './keyturn.ts';
 
-/** docs/permissions.md is run as it stands: a login with these grants, and no other, rotates a database. */
+/** Runs the statements of docs/permissions.md: a user with only these grants rotates a database. */
 
 const guide = readFileSync(new URL('../../docs/permissions.md', import.meta.url), 'utf8');
 
@@ -24,7 +24,7 @@ afterEach(async () => {
   folder.remove();
 });
 
-/** The server of the tests has a keyturn of its own. */
+/** The server of the tests has its own user keyturn. */
 const mysqlLogin = 'nightshift';
 
 /** The statements under a heading. */
@@ -54,7 +54,7 @@ function rotate(url: string, job: string, ...more: string[]): Promise<Ended> {
   });
 }
 
-test('PostgreSQL: these grants are enough to see who is connected, to rotate, verify and forget', async () => {
+test('on PostgreSQL, these grants are enough to see other sessions, to rotate, verify and forget', async () => {
   world = await createDatabase();
   const key = 'the key of many';
   await manyPostgres(world.url, { credentials: 300, instanceKey: key });
@@ -74,7 +74,7 @@ test('PostgreSQL: these grants are enough to see who is connected, to rotate, ve
 });
 
 needing('mariadb-server').test(
-  'MariaDB: these grants are enough to see who is connected and what a write fires, to rotate and forget',
+  'on MariaDB, these grants are enough to see other sessions and triggers, to rotate and forget',
   async () => {
     world = await createMysqlDatabase();
     const key = Buffer.alloc(32, 7);

@@ -22,24 +22,27 @@ afterEach(async () => {
   await redis.cli('flushall');
 });
 
-test.each(['Redis', 'the target database itself'])('two workers, the queue in %s', async (where) => {
-  site = await Distributed.open(where === 'Redis' ? redis.url : null);
-  const workers = [site.worker('--exit-when-done', '--json'), site.worker('--exit-when-done', '--json')];
-  await Promise.all(workers.map(({ said }) => said(/^waiting for a run in postgres:/m)));
-  const coordinator = site.rotate();
-  expect(await coordinator.ended).toMatchObject({ code: 0 });
-  for (const worker of workers) {
-    const { code, stdout, stderr } = await worker.ended;
-    expect({ code, stderr }).toMatchObject({ code: 0 });
-    const { chunks } = JSON.parse(stdout);
-    expect(chunks).toMatchObject({ failed: 0 });
-    expect(chunks.rotated + chunks.verified).toBeGreaterThan(0);
-  }
-  expect(await site.differences()).toEqual([]);
-  expect(await site.completions()).toEqual({ once: true, open: 0 });
-});
+test.each(['Redis', 'the target database itself'])(
+  'two workers rotate a database with the queue in %s',
+  async (where) => {
+    site = await Distributed.open(where === 'Redis' ? redis.url : null);
+    const workers = [site.worker('--exit-when-done', '--json'), site.worker('--exit-when-done', '--json')];
+    await Promise.all(workers.map(({ said }) => said(/^waiting for a run in postgres:/m)));
+    const coordinator = site.rotate();
+    expect(await coordinator.ended).toMatchObject({ code: 0 });
+    for (const worker of workers) {
+      const { code, stdout, stderr } = await worker.ended;
+      expect({ code, stderr }).toMatchObject({ code: 0 });
+      const { chunks } = JSON.parse(stdout);
+      expect(chunks).toMatchObject({ failed: 0 });
+      expect(chunks.rotated + chunks.verified).toBeGreaterThan(0);
+    }
+    expect(await site.differences()).toEqual([]);
+    expect(await site.completions()).toEqual({ once: true, open: 0 });
+  },
+);
 
-test('it waits for workers and says so; status names them with their host', async () => {
+test('a run waits for workers and says so; status shows them with their host', async () => {
   site = await Distributed.open(redis.url);
   const coordinator = site.rotate();
   await coordinator.said(/ waiting="no worker is taking chunks from redis:\/\/127\.0\.0\.1:\d+"/);
@@ -57,14 +60,14 @@ test('it waits for workers and says so; status names them with their host', asyn
   expect(await site.differences()).toEqual([]);
 });
 
-test('threads of the coordinator beside the queue', async () => {
+test('the coordinator can have its own threads in addition to the queue', async () => {
   site = await Distributed.open(redis.url);
   const coordinator = site.rotate('--workers', '2');
   expect(await coordinator.ended).toMatchObject({ code: 0 });
   expect(await site.differences()).toEqual([]);
 });
 
-test('a killed coordinator: the workers go on, a second one is refused, a resume ends the run', async () => {
+test('after the coordinator is killed, workers continue and resume finishes the run; a second coordinator is refused', async () => {
   site = await Distributed.open(redis.url);
   const worker = site.worker('--exit-when-done');
   const first = site.rotate();
@@ -84,13 +87,13 @@ test('a killed coordinator: the workers go on, a second one is refused, a resume
   expect(await site.completions()).toEqual({ once: true, open: 0 });
 });
 
-test('a killed worker and one that is stopped inside its transaction: another takes their chunks', async () => {
+test('the chunks of a killed worker and of a frozen worker are taken by another', async () => {
   site = await Distributed.open(redis.url);
   const [killed, stopped, left] = [site.worker(), site.worker(), site.worker('--exit-when-done')];
   const coordinator = site.rotate();
   await site.rotated(5);
   const release = await site.hold();
-  // All hold a chunk now, each waiting for the table
+  // Now each has a chunk and waits for the table.
   await until(async () => Number((await site.database.exec(waitingWriters))[0]?.n) === 3);
   killed?.child.kill('SIGKILL');
   stopped?.child.kill('SIGSTOP');
@@ -106,7 +109,7 @@ test('a killed worker and one that is stopped inside its transaction: another ta
   expect(await site.completions()).toEqual({ once: true, open: 0 });
 });
 
-test('a flushed Redis is noticed, and everything offered again', async () => {
+test('a flushed Redis is noticed, and all chunks are offered again', async () => {
   site = await Distributed.open(redis.url);
   const worker = site.worker('--exit-when-done');
   const coordinator = site.rotate();
@@ -124,7 +127,7 @@ test('a flushed Redis is noticed, and everything offered again', async () => {
   expect(await site.completions()).toEqual({ once: true, open: 0 });
 });
 
-test('no key and no plaintext in Redis, in arguments, metrics and logs', async () => {
+test('Redis, arguments, metrics and logs contain no key and no plaintext', async () => {
   site = await Distributed.open(redis.url);
   const log = (name: string): string[] => ['--log-file', site.file(name), '--log-level', 'debug'];
   const worker = site.worker('--exit-when-done', '--health-file', site.file('health'), ...log('worker.log'));
@@ -133,7 +136,7 @@ test('no key and no plaintext in Redis, in arguments, metrics and logs', async (
   const release = await site.hold();
   const held = await dump(redis);
   expect(held).toMatch(/keyturn:keyturn-chunks:/);
-  const [, metrics = ''] = /^metrics at (\S+)$/m.exec(coordinator.told()) ?? [];
+  const [, metrics = ''] = /^metrics at (\S+)$/m.exec(coordinator.output()) ?? [];
   const texts = [
     held,
     await (await fetch(metrics)).text(),
@@ -155,7 +158,7 @@ test('no key and no plaintext in Redis, in arguments, metrics and logs', async (
   expect(everything).toMatch(/"target":"credentials_entity".*"msg":"chunk rotated"/);
 });
 
-test('a queue out of reach is refused in time, nothing touched and no password told; later it is waited for', async () => {
+test('an unreachable queue is refused in time without showing its password; during a run it is waited for', async () => {
   site = await Distributed.open(redis.url);
   const started = performance.now();
   const place = ['--database', site.database.url, '--queue', 'redis://user:the-password@127.0.0.1:1'];
@@ -175,7 +178,7 @@ test('a queue out of reach is refused in time, nothing touched and no password t
   expect(await site.differences()).toEqual([]);
 });
 
-test('a dry run hands nothing out', async () => {
+test('a dry run refuses a queue', async () => {
   site = await Distributed.open(redis.url);
   expect(await site.rotate('--dry-run').ended).toMatchObject({
     code: 2,
@@ -187,7 +190,7 @@ const rotatedChunks = "select count(*)::int as n from keyturn_chunk where state 
 const waitingWriters =
   "select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ilike '%update%credentials_entity%'";
 
-/** The arguments of every process of this machine. */
+/** The arguments of all processes on this machine. */
 function processes(): string {
   const texts = readdirSync('/proc').map((pid) => {
     try {

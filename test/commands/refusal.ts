@@ -9,7 +9,7 @@ export interface Refusal {
   readonly hint?: RegExp | string;
 }
 
-/** One error with a hint, the right exit code, and a database that is the same to the last byte. */
+/** Expects one error with a hint, the exit code, and an unchanged database file. */
 export async function refuses(of: Folder, args: readonly string[], expected: Refusal): Promise<void> {
   const before = of.hash();
   const { code, stdout, stderr } = await keyturn([...args, '--json'], { cwd: of.path });
@@ -28,7 +28,7 @@ export async function refusesRotation(of: Folder, more: readonly string[], expec
   expect(tablesOf(of.database)).toEqual(tables);
 }
 
-/** The usual arguments with another value of one option. */
+/** The usual arguments with one option changed. */
 export function withOption({ rotation }: Folder, name: string, value: string): string[] {
   return rotation.map((word, i) => (rotation[i - 1] === name ? value : word));
 }

@@ -35,14 +35,14 @@ test('a database of the real n8n is rotated, verified and reported', async () =>
   expect(existsSync(text)).toBe(true);
 });
 
-test('the keys never show', async () => {
+test('no output contains the keys', async () => {
   const log = folder.file('keyturn.log');
   const { stdout, stderr } = await rotate(...consent, '--json', '--log-file', log, '--log-level', 'debug');
   const all = stdout + stderr + folder.read('keyturn.log');
   for (const key of [folder.oldKey, folder.read('new.key')]) expect(all).not.toContain(key);
 });
 
-test('with --json stdout is one document', async () => {
+test('with --json, stdout is one document', async () => {
   const { code, stdout } = await rotate(
     ...consent,
     '--json',
@@ -65,7 +65,7 @@ test('with --json stdout is one document', async () => {
   expect(JSON.parse(folder.read('here/report.json'))).toEqual(document.report);
 });
 
-test('a second rotation right after the first', async () => {
+test('a second rotation can follow immediately', async () => {
   expect((await rotate(...consent)).code).toBe(0);
   const args = ['--job', 'n8n', '--database', folder.url, '--current-key-file', folder.file('new.key')];
   const second = await keyturn(['rotate', ...args, '--new-key-file', folder.file('newer.key'), ...consent], {
@@ -75,7 +75,7 @@ test('a second rotation right after the first', async () => {
   expect(await expectEverySecret({ url: folder.url }, folder.read('newer.key'), 'legacy-sqlite')).toEqual([]);
 });
 
-test('a dry run changes nothing, and needs no consent', async () => {
+test('a dry run changes nothing and needs no confirmation', async () => {
   const before = folder.hash();
   const { code, stdout } = await rotate('--dry-run');
   expect(code).toBe(0);
@@ -84,7 +84,7 @@ test('a dry run changes nothing, and needs no consent', async () => {
   expect(existsSync(folder.file('new.key'))).toBe(false);
 });
 
-test('plan changes nothing, with a key and without', async () => {
+test('plan changes nothing, with and without a key', async () => {
   const before = folder.hash();
   const plan = ['plan', '--job', 'n8n', '--database', folder.url];
   const bare = await keyturn(plan);
@@ -103,8 +103,8 @@ test('plan changes nothing, with a key and without', async () => {
   expect(tablesOf(folder.database).filter((name) => name.startsWith('keyturn_'))).toEqual([]);
 });
 
-describe('options', () => {
-  test('kebab-case and camelCase', async () => {
+describe('rotate', () => {
+  test('accepts flags in kebab-case and in camelCase', async () => {
     const kebab = ['--i-really-want-to-rotate-my-master-key', '--i-have-backed-up-my-database'];
     const { rotation } = folder;
     const camel = rotation.map((word) => (word === '--current-key-file' ? '--currentKeyFile' : word));
@@ -113,14 +113,14 @@ describe('options', () => {
     });
   });
 
-  test('database and current key from the environment', async () => {
+  test('takes the database and the current key from the environment', async () => {
     const env = { KEYTURN_DATABASE: folder.url, KEYTURN_CURRENT_MASTER_KEY: folder.oldKey };
     const args = ['rotate', '--job', 'n8n', '--new-key-file', 'new.key', ...consent];
     expect(await keyturn(args, { cwd: folder.path, env })).toMatchObject({ code: 0 });
     expect(await expectEverySecret({ url: folder.url }, folder.read('new.key'), 'legacy-sqlite')).toEqual([]);
   });
 
-  test('--masterKey - from stdin', async () => {
+  test('reads --masterKey - from stdin', async () => {
     const input = 'a key of my own, from a pipe\n';
     const { code, stderr } = await keyturn(['rotate', ...folder.rotation, ...consent, '--masterKey', '-'], {
       cwd: folder.path,
@@ -132,14 +132,14 @@ describe('options', () => {
     expect(await expectEverySecret({ url: folder.url }, input.trim(), 'legacy-sqlite')).toEqual([]);
   });
 
-  test('--masterKey VALUE is warned of', async () => {
+  test('warns of a key in --masterKey', async () => {
     const { code, stderr } = await rotate(...consent, '--masterKey', 'my own key');
     expect(code).toBe(0);
     expect(stderr).toMatch(/^keyturn: warning: a key given with --masterKey is visible to other users/m);
     expect(folder.read('new.key')).toBe('my own key');
   });
 
-  test('--chunk-rows and --workers', async () => {
+  test('accepts --chunk-rows and --workers', async () => {
     const { code, stdout } = await rotate(...consent, '--chunk-rows', '10', '--workers', '3', '--json');
     expect(code).toBe(0);
     const { targets } = JSON.parse(stdout).report;
@@ -148,7 +148,7 @@ describe('options', () => {
     ).toBe(8);
   });
 
-  test('--exclude leaves a column alone, with its reason in the report', async () => {
+  test('does not rotate the column of --exclude, and reports the reason', async () => {
     folder.exec(
       'create table notes (id integer primary key, text text); insert into notes (text) select data from credentials_entity limit 1',
     );
@@ -163,7 +163,7 @@ describe('options', () => {
     ]);
   });
 
-  test('--table-prefix', async () => {
+  test('accepts --table-prefix', async () => {
     for (const name of tablesOf(folder.database))
       if (!name.startsWith('sqlite_')) folder.exec(`alter table "${name}" rename to "p_${name}"`);
     expect(await rotate(...consent)).toMatchObject({
@@ -177,7 +177,7 @@ describe('options', () => {
   });
 });
 
-test('derived secrets that no row keeps go into a file of their own', async () => {
+test('derived secrets that no row keeps are saved in a file', async () => {
   folder.exec('delete from deployment_key');
   const { code, stdout, stderr } = await rotate(...consent);
   expect({ code, stderr }).toMatchObject({ code: 0 });

@@ -9,7 +9,7 @@ afterEach(() => {
   for (const each of leave.splice(0)) each();
 });
 
-test('scan tells per place how many values of which format open under which key, and what is left out', async () => {
+test('scan counts the values of each place by format and key, and shows what is not rotated', async () => {
   const { path, remove } = emptyFolder();
   leave.push(remove);
   const [one, other] = [Buffer.alloc(16, 1), Buffer.alloc(32, 2)];
@@ -47,21 +47,21 @@ test('scan tells per place how many values of which format open under which key,
   expect(alone.stdout).toMatch(
     /^VariableSet\.JSON\.List\[\]\.Value: octopus, 2 values with key \w{16}, 1 look-alike$/m,
   );
-  const told =
+  const warning =
     'VariableSet.JSON.List[].Value: 1 value looks encrypted, but none of the given keys decrypts it; 2 others there can be decrypted';
-  expect(alone.stderr).toContain(`warning: ${told}\n`);
+  expect(alone.stderr).toContain(`warning: ${warning}\n`);
   const planned = await keyturn(['plan', '--no-attachments', ...words.slice(1)]);
-  expect(planned.stderr).toContain(told);
+  expect(planned.stderr).toContain(warning);
   const verified = await keyturn(['verify', '--no-attachments', ...words.slice(1)], { cwd: path });
-  expect(verified.stderr).toContain(told);
+  expect(verified.stderr).toContain(warning);
   const [report] = readdirSync(`${path}/keyturn-reports`);
   expect(readFileSync(`${path}/keyturn-reports/${report}/report.txt`, 'utf8').replace(/\s+/g, ' ')).toContain(
-    told,
+    warning,
   );
   for (const text of [scanned.stdout, alone.stdout]) expect(text).not.toContain(secret('', one).slice(-10));
 });
 
-test("scan finds another system's formats too, with --all-formats, and says what the job does not name", async () => {
+test('scan --all-formats also finds formats of other systems, and shows what the job does not declare', async () => {
   const folder = n8nFolder('mixed-sqlite');
   leave.push(() => folder.remove());
   folder.exec('create table notes (id integer primary key, body text)');

@@ -20,7 +20,7 @@ async function hosted(engine: 'sqlite' | 'postgres'): Promise<Host> {
 }
 
 describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
-  test('a throttle holds the run, status says which, and it goes on', async () => {
+  test('status shows which throttle holds the run, until the run continues', async () => {
     const host = await hosted(engine);
     writeFileSync(host.file('hold'), '');
     const run = host.rotate('--chunk-rows', '50', '--throttle', 'file=hold');
@@ -39,14 +39,14 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
     expect(await run.ended).toMatchObject({ code: 0 });
     expect(await expectMany(host.place, host.newKey(), { credentials })).toEqual([]);
 
-    const told = (await lines.ended).stdout.trimEnd().split('\n');
-    for (const line of told) {
+    const printed = (await lines.ended).stdout.trimEnd().split('\n');
+    for (const line of printed) {
       expect(line).toMatch(
         /^at=\S+ run=\S+ state=\S+ (rotated|verified)=\d+ total=\d+ percent=\d+ rows_per_s=\S+ seconds_left=\S+ exceptions=\d+ workers=\d+ coordinator=(alive|none) requested=- waiting=(-|".*")$/,
       );
     }
-    expect(told[0]).toContain('waiting="file: hold exists"');
-    expect(told.at(-1)).toContain('state=verified verified=606 total=606 percent=100');
+    expect(printed[0]).toContain('waiting="file: hold exists"');
+    expect(printed.at(-1)).toContain('state=verified verified=606 total=606 percent=100');
     const documents = (await json.ended).stdout
       .trimEnd()
       .split('\n')
@@ -59,7 +59,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
   });
 });
 
-test('speed, time left and workers of a run in the middle; then its coordinator is killed', async () => {
+test('status shows speed, time left and workers of a run, and that its coordinator has died', async () => {
   const host = await hosted('postgres');
   const run = host.rotate('--chunk-rows', '10', '--workers', '2', '--throttle', 'rows-per-second=30');
   await run.said(/state=rotating .* done=[1-9]/);
@@ -81,7 +81,7 @@ test('speed, time left and workers of a run in the middle; then its coordinator 
   expect(after.stdout).not.toMatch(/^(Speed|Waiting)/m);
 });
 
-test('--watch ends at once where nobody works', async () => {
+test('--watch ends immediately if nothing is running', async () => {
   const host = await hosted('sqlite');
   expect(await host.ask('status', '--watch')).toMatchObject({
     code: 0,

@@ -25,7 +25,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-/** Starts a rotation and sends a signal once it is under way. */
+/** Starts a rotation and sends signals once it is running. */
 async function stopped(of: Folder, signals: readonly NodeJS.Signals[]): Promise<Ended> {
   const run = start(['rotate', ...of.rotation, ...consent, ...small], { cwd: of.path });
   run.child.stdin.end();
@@ -38,7 +38,7 @@ async function stopped(of: Folder, signals: readonly NodeJS.Signals[]): Promise<
 }
 
 test.each(['SIGINT', 'SIGTERM'] as const)(
-  '%s: the chunks in flight finish, and resume goes on',
+  'on %s the chunks in flight finish, and resume continues',
   async (signal) => {
     const of = many();
     const ended = await stopped(of, [signal]);
@@ -61,7 +61,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
   },
 );
 
-test('a second Ctrl-C leaves at once; the same rotate command goes on', async () => {
+test('a second Ctrl-C exits immediately; the same rotate command continues', async () => {
   const of = many();
   const ended = await stopped(of, ['SIGINT', 'SIGINT']);
   expect(ended).toMatchObject({ code: 3, stdout: '' });
@@ -71,13 +71,13 @@ test('a second Ctrl-C leaves at once; the same rotate command goes on', async ()
   expect(await expectMany({ url: of.url }, of.read('new.key'), { credentials })).toEqual([]);
 });
 
-test('stopped while everything is still being looked at, nothing is touched', async () => {
+test('a run that is stopped before the first change changes nothing', async () => {
   const of = many(10);
   const before = of.hash();
   const run = start(['rotate', ...of.rotation, ...consent, '--masterKey', '-', '--log-level', 'info'], {
     cwd: of.path,
   });
-  // It waits for the key on stdin, which stays open, and holds the run lock by then
+  // When it holds the run lock, it waits for the key on stdin, which stays open.
   await until(() => existsSync(`${of.database}.keyturn-lock`));
   run.child.kill('SIGINT');
   expect(await run.ended).toMatchObject({
@@ -88,7 +88,7 @@ test('stopped while everything is still being looked at, nothing is touched', as
   expect(of.hash()).toBe(before);
 });
 
-test('an unfinished run refuses other keys and names those it wants', async () => {
+test('an unfinished run refuses other keys and names the expected ones', async () => {
   const of = many();
   await stopped(of, ['SIGINT']);
   const unfinished = JSON.parse((await keyturn(['status', '--database', of.url, '--json'])).stdout).report;
@@ -128,7 +128,7 @@ test('an unfinished run refuses other keys and names those it wants', async () =
   expect(of.hash()).toBe(before);
 });
 
-test('a damaged credential stops the run; skip goes on; retry mends it', async () => {
+test('a damaged credential stops the run; skip continues; retry rotates it once it is fixed', async () => {
   const of = many(300);
   const id = manyId(123);
   const reading = new Sqlite(of.database);

@@ -21,7 +21,7 @@ test('an unfinished run of an older version is refused, with or without --upgrad
   });
   expect(signal).toBe('SIGKILL');
   folder.exec('alter table keyturn_run drop column coordinator; update keyturn_version set version = 1');
-  // What the killed process left in the write-ahead log belongs to the file, not to what a refusal may change
+  // The write-ahead log of the killed process must be in the file, which a refusal must not change.
   folder.exec('pragma wal_checkpoint(truncate)');
 
   const expected = {

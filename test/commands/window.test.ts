@@ -16,7 +16,7 @@ async function hosted(): Promise<Host> {
   return host;
 }
 
-/** A window of an hour that opens so many hours from now. */
+/** A window of one hour that opens in this number of hours. */
 function inHours(hours: number): string[] {
   const hour = (more: number): string =>
     `${String((new Date().getUTCHours() + more) % 24).padStart(2, '0')}:00`;
@@ -25,7 +25,7 @@ function inHours(hours: number): string[] {
 
 const data = (host: Host): Buffer => readFileSync(host.place.url.slice('sqlite:'.length));
 
-test('a closed window: a new rotation is not begun', async () => {
+test('a rotation does not start while its window is closed', async () => {
   const host = await hosted();
   const before = data(host);
   const { code, stderr } = await host.rotate(...inHours(2)).ended;
@@ -36,7 +36,7 @@ test('a closed window: a new rotation is not begun', async () => {
   expect(existsSync(host.file('new.key'))).toBe(false);
 });
 
-test('time is up, then the window is closed, then it is open', async () => {
+test('a run stops when --max-duration ends, waits for its window, and continues when it opens', async () => {
   const host = await hosted();
   const slow = ['--chunk-rows', '10', '--throttle', 'rows-per-second=25', '--max-duration', '8s'];
   const first = await host.rotate(...slow, '--chunk-timeout', '0').ended;
@@ -67,7 +67,7 @@ test('time is up, then the window is closed, then it is open', async () => {
   expect(await expectMany(host.place, host.newKey(), { credentials })).toEqual([]);
 });
 
-test('options that make no sense are refused before anything is touched', async () => {
+test('invalid options are refused before anything is changed', async () => {
   const host = await hosted();
   const before = data(host);
   const refused = [
@@ -76,7 +76,7 @@ test('options that make no sense are refused before anything is touched', async 
     [['--chunk-timeout', '0s'], '--chunk-timeout 0s is no length of time'],
     [['--throttle', 'file=a', '--throttle', 'moon=full'], '--throttle moon=full is not understood'],
   ] as const;
-  // One after the other: each takes the run lock
+  // One after the other, because each takes the run lock.
   for (const [args, message] of refused) {
     expect(await host.rotate(...args).ended).toMatchObject({
       code: 2,

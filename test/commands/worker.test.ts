@@ -28,14 +28,14 @@ function refused(ended: Ended, message: RegExp, code = 'other-keys'): void {
   expect(ended.stderr).toMatch(/^keyturn: hint: \S/m);
 }
 
-test('a worker without the keys of the run refuses, and names the key it wants', async () => {
+test('a worker without the keys of the run refuses and names the expected key', async () => {
   site = await Distributed.open(redis.url);
   writeFileSync(site.file('other.key'), 'another key', { mode: 0o600 });
   const given = (current: string, next: string): string[] =>
     ['--current-key-file', current, '--new-key-file', next].map((word) =>
       word.startsWith('--') ? word : (site?.file(word) ?? ''),
     );
-  // It waits for a run, and only then knows which keys are wanted
+  // It waits for a run, and only then knows which keys it needs.
   const early = site.start('worker', ...site.place, ...given('other.key', 'new.key'), '--json');
   await early.said(/^waiting for a run/m);
   const coordinator = site.rotate();
@@ -43,13 +43,13 @@ test('a worker without the keys of the run refuses, and names the key it wants',
   const [run] = await site.database.exec('select from_key_id, to_key_id from keyturn_run');
   const from = String(run?.from_key_id);
   const to = String(run?.to_key_id);
-  refused(late, new RegExp(`^run \\S+ needs key ${from}, but \\S+other.key holds key [0-9a-f]{16}$`));
+  refused(late, new RegExp(`^run \\S+ needs key ${from}, but \\S+other.key contains key [0-9a-f]{16}$`));
 
   const worker = async (...args: string[]): Promise<Ended> =>
     (site as Distributed).start('worker', ...(site as Distributed).place, ...args, '--json').ended;
   refused(
     await worker(...given('old.key', 'other.key')),
-    new RegExp(`needs key ${to}, but \\S+other.key holds`),
+    new RegExp(`needs key ${to}, but \\S+other.key contains`),
   );
   refused(
     await worker(...given('old.key', 'none.key')),
@@ -69,7 +69,7 @@ test('a worker without the keys of the run refuses, and names the key it wants',
   ).toBe(0);
 });
 
-test('keys from the environment; SIGTERM: the chunk in hand is finished, then 0', async () => {
+test('a worker takes keys from the environment, and on SIGTERM finishes its chunk and exits with 0', async () => {
   site = await Distributed.open(redis.url);
   const coordinator = site.rotate();
   await coordinator.said(/state=rotating/);
@@ -96,11 +96,11 @@ test('keys from the environment; SIGTERM: the chunk in hand is finished, then 0'
     `select count(*)::int as n from keyturn_chunk where state <> 'planned' and worker like '%/${worker.child.pid}'`,
   );
   expect(JSON.parse(stdout).chunks).toMatchObject({ rotated: row?.n, failed: 0 });
-  // Nothing is left to take its place: the coordinator says so
+  // There is no other worker, and the coordinator says so.
   await until(async () => /^no worker is taking/.test((await site?.waiting()) ?? ''));
 });
 
-test('a grace time that is over leaves the chunk to others', async () => {
+test('after the grace time a worker leaves its chunk to others', async () => {
   site = await Distributed.open(redis.url);
   const worker = site.worker('--grace', '1s', '--json');
   const coordinator = site.rotate();
@@ -111,19 +111,19 @@ test('a grace time that is over leaves the chunk to others', async () => {
   const asked = performance.now();
   worker.child.kill('SIGTERM');
   expect(await worker.ended).toMatchObject({ code: 0 });
-  // Far from the 30 s that it would have had
+  // Much less than the default of 30 s.
   expect(performance.now() - asked).toBeLessThan(20_000);
   await release();
   expect((await site.database.exec(rotatedChunks))[0]).toEqual(before);
   coordinator.child.kill('SIGKILL');
 });
 
-test('health: a file and a port', async () => {
+test('a worker shows its health in a file and on a port', async () => {
   site = await Distributed.open(redis.url);
   const file = site.file('health.json');
   const worker = site.worker('--health-file', file, '--health-port', '0');
   await worker.said(/^waiting for a run/m);
-  const [, url = ''] = /^health at (\S+)$/m.exec(worker.told()) ?? [];
+  const [, url = ''] = /^health at (\S+)$/m.exec(worker.output()) ?? [];
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/health$/);
   const answer = await fetch(url);
   expect(answer.status).toBe(200);
@@ -151,7 +151,7 @@ test('health: a file and a port', async () => {
   expect(existsSync(file)).toBe(false);
 });
 
-test('SQLite takes workers of the same host, and no others', async () => {
+test('SQLite accepts only workers of the same host', async () => {
   const { path } = emptyFolder();
   manySqlite(`${path}/database.sqlite`, { credentials: 300, instanceKey });
   const of = folderWith(path, instanceKey);
@@ -180,7 +180,7 @@ test('SQLite takes workers of the same host, and no others', async () => {
   of.remove();
 });
 
-test('what is missing or wrong is told before anything is done', async () => {
+test('missing or invalid options are refused before anything is done', async () => {
   expect(await keyturn(['worker'])).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('no queue given'),

@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Hint, Queue } from '../../src/queue/queue.ts';
 import { Desk, until } from '../queue/desk.ts';
 
-/** A queue with workers at it, which work at the desk. */
+/** A queue with workers that use the desk. */
 export interface Workshop {
   readonly queue: Queue;
   readonly workers: number;
-  /** Ends the workers, where closing the queue does not. */
+  /** Ends the workers if closing the queue does not. */
   dismiss(): Promise<void>;
 }
 
@@ -23,7 +23,7 @@ function shuffled<T>(list: readonly T[]): T[] {
     .map(({ each }) => each);
 }
 
-/** What the coordinator relies on, whoever takes the hints. */
+/** What the coordinator relies on, with any implementation. */
 export function describeQueue(name: string, setUp: (desk: Desk) => Promise<Workshop>): void {
   describe(`${name}: a queue`, () => {
     let desk: Desk;
@@ -42,14 +42,14 @@ export function describeQueue(name: string, setUp: (desk: Desk) => Promise<Works
       await queue.close();
     });
 
-    test('every hint is taken, in whatever order they are offered', async () => {
+    test('every hint is taken, in any order of offers', async () => {
       const all = shuffled(hints(1, 60));
       await queue.offer(all.slice(0, 20));
       await queue.offer(all.slice(20));
       await until(() => desk.chunks.length === 60);
     });
 
-    test('a hint that waits or is worked on is not taken a second time', async () => {
+    test('a hint that is waiting or in hand is not taken a second time', async () => {
       desk.shut();
       await queue.offer(hints(1, 12));
       await until(() => desk.takes === shop.workers);
@@ -70,7 +70,7 @@ export function describeQueue(name: string, setUp: (desk: Desk) => Promise<Works
       });
     });
 
-    test('settled wakes up, and remembers what it missed', async () => {
+    test('settled wakes up, also for an event before the call', async () => {
       desk.shut();
       await queue.offer(hints(1, 1));
       await until(() => desk.takes === 1);
@@ -85,13 +85,13 @@ export function describeQueue(name: string, setUp: (desk: Desk) => Promise<Works
       await queue.settled(30_000);
     });
 
-    test('settled gives up after its time', async () => {
+    test('settled returns after its timeout', async () => {
       const started = performance.now();
       await queue.settled(50);
       expect(performance.now() - started).toBeLessThan(5_000);
     });
 
-    test('drain forgets what waits and waits for what is taken', async () => {
+    test('drain drops waiting hints and waits for those in hand', async () => {
       desk.shut();
       await queue.offer(hints(1, 20));
       await until(() => desk.takes === shop.workers);
@@ -109,7 +109,7 @@ export function describeQueue(name: string, setUp: (desk: Desk) => Promise<Works
       expect(desk.takes).toBe(shop.workers + 1);
     });
 
-    test('says where it is, who works, and that it is intact', async () => {
+    test('the queue knows its place, its workers, and that it is intact', async () => {
       expect(queue.place).not.toBe('');
       expect(queue.place).not.toContain('keyturn-test');
       await until(async () => (await queue.workers()) === shop.workers);

@@ -11,19 +11,19 @@ import { Desk, until } from '../queue/desk.ts';
 import { startProxy } from '../queue/proxy.ts';
 import { describeQueue, hints, run } from './queue.ts';
 
-/** A server that BullMQ keeps its jobs on. */
+/** A server on which BullMQ keeps its jobs. */
 export interface QueueServer {
   readonly url: string;
   readonly port: number;
-  /** Ways to lose everything that the queue holds. */
+  /** Ways to lose all jobs of the queue. */
   readonly losses: Readonly<Record<string, () => Promise<void>>>;
-  /** Connections of keyturn that it sees. */
+  /** Number of connections of keyturn. */
   connections(): Promise<number>;
-  /** All that keyturn left in it, as text. */
+  /** Everything that keyturn stores on it, as text. */
   contents(): Promise<string>;
 }
 
-/** Short, so that a test does not wait long for the hint of a dead worker. */
+/** Short, so that tests need not wait long for the hint of a dead worker. */
 const lockMs = 2_000;
 const workerProcess = fileURLToPath(new URL('../queue/worker-process.ts', import.meta.url));
 const typescript = new URL('../support/typescript.mjs', import.meta.url).href;
@@ -63,7 +63,7 @@ export function describeSharedQueue(name: string, server: () => QueueServer): vo
   });
 
   describe(`${name}: a queue on a server`, () => {
-    test('the hint of a worker that was killed is taken by another', async () => {
+    test('the hint of a killed worker is taken by another', async () => {
       const queue = await BullmqQueue.open(server().url);
       const child = spawn(
         process.execPath,
@@ -97,7 +97,7 @@ export function describeSharedQueue(name: string, server: () => QueueServer): vo
       await until(async () => (await server().connections()) <= before);
     });
 
-    test('closing lets go of a hint that takes longer than the grace time', async () => {
+    test('closing releases a hint that takes longer than the grace time', async () => {
       const queue = await BullmqQueue.open(server().url);
       const consumer = await consume(
         server().url,
@@ -115,7 +115,7 @@ export function describeSharedQueue(name: string, server: () => QueueServer): vo
       await queue.close();
     });
 
-    test('a hint that cannot be taken is offered again, and what was wrong stays with the worker', async () => {
+    test('a hint that cannot be taken is offered again, and the error stays with the worker', async () => {
       const queue = await BullmqQueue.open(server().url);
       const errors: string[] = [];
       let takes = 0;
@@ -137,7 +137,7 @@ export function describeSharedQueue(name: string, server: () => QueueServer): vo
       await queue.close();
     });
 
-    test('nothing but the run, the chunk and the generation stands in it', async () => {
+    test('a job contains only the run, the chunk and the generation', async () => {
       const queue = await BullmqQueue.open(server().url);
       await queue.offer([{ ...hints(1, 1)[0], after: 'row 17', key: 'hunter2' } as unknown as Hint]);
       const text = await server().contents();
@@ -155,7 +155,7 @@ export function describeSharedQueue(name: string, server: () => QueueServer): vo
       await queue.close();
     });
 
-    test('without workers it says so, and does not wait for them when it drains', async () => {
+    test('without workers, the queue says so and drain does not wait', async () => {
       const queue = await BullmqQueue.open(server().url);
       await queue.offer(hints(1, 5));
       await until(async () => (await queue.workers()) === 0);
@@ -164,7 +164,7 @@ export function describeSharedQueue(name: string, server: () => QueueServer): vo
       await queue.close();
     });
 
-    test('what it lost is noticed once, and offering goes on', async () => {
+    test('a loss is noticed once, and the hints are offered again', async () => {
       for (const [way, lose] of Object.entries(server().losses)) {
         const queue = await BullmqQueue.open(server().url);
         const held = new Desk('shut');
@@ -192,7 +192,7 @@ export function describeSharedQueue(name: string, server: () => QueueServer): vo
       }
     });
 
-    test('a server that goes away is waited for, and work goes on when it is back', async () => {
+    test('the queue waits for an unreachable server, and work continues when it is back', async () => {
       const proxy = await startProxy(server().port);
       const queue = await BullmqQueue.open(at(proxy.port));
       const desk = new Desk('shut');
@@ -222,7 +222,7 @@ export function describeSharedQueue(name: string, server: () => QueueServer): vo
       await proxy.cut();
     });
 
-    test('it can be closed while the server is away', async () => {
+    test('the queue can be closed while the server is unreachable', async () => {
       const proxy = await startProxy(server().port);
       const queue = await BullmqQueue.open(at(proxy.port));
       const worker = await work(new Desk(), at(proxy.port));
@@ -230,7 +230,7 @@ export function describeSharedQueue(name: string, server: () => QueueServer): vo
       await Promise.all([queue.close(), worker.close()]);
     });
 
-    test('a server that is down at start is told within ten seconds', async () => {
+    test('a server that is down at start is reported within ten seconds', async () => {
       const proxy = await startProxy(server().port);
       await proxy.cut();
       const url = at(proxy.port);

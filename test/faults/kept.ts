@@ -79,7 +79,7 @@ export class Kept {
     const ends = this.exits.map(
       ({ code, signal, stderr }) => `  ended ${signal ?? code}: ${stderr.slice(-300)}`,
     );
-    return [`${this.name}: ${(this.#now?.told() ?? '').slice(-1500)}`, ...ends.slice(-5)].join('\n');
+    return [`${this.name}: ${(this.#now?.output() ?? '').slice(-1500)}`, ...ends.slice(-5)].join('\n');
   }
 
   async #keep(): Promise<void> {

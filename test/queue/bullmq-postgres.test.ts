@@ -57,7 +57,7 @@ describeSharedQueue(
   }),
 );
 
-test('TLS as sslmode says: verify-full wants the CA of the server, and its name', async () => {
+test('sslmode=verify-full requires the CA and the name of the server', async () => {
   const server = await startPostgres();
   const folder = mkdtempSync(join(tmpdir(), 'keyturn-tls-'));
   try {
@@ -79,7 +79,7 @@ test('TLS as sslmode says: verify-full wants the CA of the server, and its name'
     await queue('127.0.0.1', 'sslmode=require');
     const refused = { code: 'queue-unreachable', message: expect.stringMatching(/no encrypted connection/) };
     await expect(queue('127.0.0.1', 'sslmode=verify-full')).rejects.toMatchObject(refused);
-    // The same address by a name that the certificate does not bear
+    // The same address with a name that is not in the certificate.
     await expect(queue('127.1', `sslmode=verify-full&${ca}`)).rejects.toMatchObject(refused);
     await queue('127.1', `sslmode=verify-ca&${ca}`);
     await own.close();
@@ -89,11 +89,11 @@ test('TLS as sslmode says: verify-full wants the CA of the server, and its name'
   }
 });
 
-test('a connection that is lost between two queries ends no process', async () => {
+test('a connection that is lost between two queries does not end the process', async () => {
   const store = await openStore(database.url, {});
   for (let i = 0; i < 60; i++) {
     const opened = [1, 2, 3].map(() => store.openJobs());
-    // On its way to being ready it holds a connection for several queries. An error that nobody hears fails this test
+    // While it gets ready it holds a connection for several queries. An unhandled error fails this test.
     const ready = Promise.allSettled(
       opened.map(({ it }) => {
         it.on('error', () => undefined);

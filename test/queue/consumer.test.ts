@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 afterAll(async () => redis.stop());
 
-/** A worker as BullMQ's issues 4479 and 4585 describe: alive, connected, and taking nothing. */
+/** A worker as in the BullMQ issues 4479 and 4585: alive and connected, but it takes nothing. */
 function wedge(times: number): void {
   const { run } = Worker.prototype;
   let made = 0;
@@ -29,7 +29,7 @@ function wedge(times: number): void {
   });
 }
 
-test('a wedged worker is made anew', async () => {
+test('a wedged worker is replaced', async () => {
   wedge(1);
   const queue = await BullmqQueue.open(redis.url);
   const desk = new Desk();
@@ -49,7 +49,7 @@ test('a wedged worker is made anew', async () => {
   await queue.close();
 });
 
-test('a worker that stays wedged gives up', async () => {
+test('the consumer gives up if its worker stays wedged', async () => {
   wedge(100);
   const queue = await BullmqQueue.open(redis.url);
   await queue.offer(hints(1, 3));
@@ -62,7 +62,7 @@ test('a worker that stays wedged gives up', async () => {
   await queue.close();
 });
 
-test('a worker that is busy, or has nothing to do, is not wedged', async () => {
+test('a worker that is busy or idle is not wedged', async () => {
   const queue = await BullmqQueue.open(redis.url);
   const desk = new Desk('shut');
   const pool = await desk.pool(1);
@@ -85,7 +85,7 @@ test('a worker that is busy, or has nothing to do, is not wedged', async () => {
   await queue.close();
 });
 
-test('a signal closes it, after what is in hand', async () => {
+test('a signal closes the consumer after the hint in hand', async () => {
   const queue = await BullmqQueue.open(redis.url);
   const stop = new AbortController();
   const desk = new Desk('shut');
@@ -107,7 +107,7 @@ test('a signal closes it, after what is in hand', async () => {
   await queue.close();
 });
 
-test('a job that is no hint does no harm', async () => {
+test('a job that is not a valid hint does no harm', async () => {
   const queue = await BullmqQueue.open(redis.url);
   const errors: string[] = [];
   const taken: number[] = [];

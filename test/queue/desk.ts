@@ -2,7 +2,7 @@ import { ThreadPool } from '../../src/queue/thread-pool.ts';
 
 export const hintThread = new URL('./hint-thread.mjs', import.meta.url);
 
-/** What the worker threads of a test share with it: how often each chunk was taken, and a gate that holds them. */
+/** Memory that a test shares with its worker threads: how often each chunk was taken, and a gate that holds them. */
 export class Desk {
   readonly state = new Int32Array(new SharedArrayBuffer(4 * 1024));
 
@@ -18,7 +18,7 @@ export class Desk {
     Atomics.store(this.state, 0, 0);
   }
 
-  /** Threads that hold or get a hint exit. */
+  /** Makes threads exit that have or get a hint. */
   breakThreads(): void {
     Atomics.store(this.state, 0, 2);
   }
@@ -27,7 +27,7 @@ export class Desk {
     return Atomics.load(this.state, chunk);
   }
 
-  /** Chunks taken at least once. */
+  /** Chunks that were taken at least once. */
   get chunks(): number[] {
     return [...this.state.keys()].filter((chunk) => chunk > 0 && this.taken(chunk) > 0);
   }

@@ -1,4 +1,4 @@
-// A worker thread that rotates nothing: counts how often each chunk is taken and settles when the gate is open.
+// A worker thread that rotates nothing. It counts how often each chunk is taken, and settles it when the gate is open.
 // workerData: { state: Int32Array over shared memory: [gate, takes of chunk 1, of chunk 2, …] } or { refuse: SentError }.
 import { parentPort, workerData } from 'node:worker_threads';
 

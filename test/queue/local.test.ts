@@ -12,7 +12,7 @@ describeQueue('worker threads', async (desk) => {
 });
 
 describe('worker threads', () => {
-  test('what is wrong at the start of a thread arrives with its code and hint', async () => {
+  test('an error at the start of a thread arrives with its code and hint', async () => {
     const refuse = sendError(
       new Refusal('source-key', 'no key', { hint: 'find it', facts: { keyId: 'ab' } }),
     );
@@ -28,7 +28,7 @@ describe('worker threads', () => {
     expect(error).toBeInstanceOf(Refusal);
   });
 
-  test('a thread that dies ends the waiting', async () => {
+  test('the death of a thread ends the wait', async () => {
     const desk = new Desk('shut');
     const queue = await LocalQueue.start(hintThread, { state: desk.state }, 2);
     await queue.offer(hints(1, 5));
@@ -40,7 +40,7 @@ describe('worker threads', () => {
     await queue.close();
   });
 
-  test('a pool gives each thread one hint at a time, and rejects what it cannot finish', async () => {
+  test('a pool gives each thread one hint at a time, and rejects the hints that it cannot finish', async () => {
     const desk = new Desk('shut');
     const pool = await ThreadPool.start(hintThread, { state: desk.state }, 2);
     const outcomes = Promise.allSettled(hints(1, 5).map((hint) => pool.take(hint)));

@@ -37,7 +37,7 @@ describe('queue URLs', () => {
     expect(describeQueueUrl(parseQueueUrl(url))).toBe(place);
   });
 
-  test.each(wrong)('%s is refused, and not repeated', (url, message) => {
+  test.each(wrong)('%s is refused, and the message does not repeat it', (url, message) => {
     let error: KeyturnError | undefined;
     try {
       parseQueueUrl(url);
@@ -48,7 +48,7 @@ describe('queue URLs', () => {
     expect(`${error?.message} ${error?.hint}`).not.toMatch(/hunter2/i);
   });
 
-  test('the parts arrive decoded, and a cluster prefix is a hash tag', () => {
+  test('the parts are decoded, and the prefix of a cluster is a hash tag', () => {
     expect(parseQueueUrl('rediss://me:hun%40ter2@h:1/2?ca=/ca.pem&prefix=a')).toMatchObject({
       layout: 'single',
       hosts: [{ host: 'h', port: 1 }],

@@ -9,12 +9,12 @@ const readers: Readonly<Record<string, readonly string[]>> = {
   stream: ['xrange', '%', '-', '+'],
 };
 
-/** Every key with everything it holds. */
+/** All keys with their content. */
 export async function dump(redis: RedisServer): Promise<string> {
   const keys = (await redis.cli('--scan')).split('\n').filter((key) => key !== '');
   const texts = await Promise.all(
     keys.map(async (key) => {
-      // None: it was there for a moment only
+      // The type is `none` if the key is gone already.
       const reader = readers[await redis.cli('type', key)];
       const value =
         reader === undefined ? '' : await redis.cli(...reader.map((part) => (part === '%' ? key : part)));

@@ -22,7 +22,7 @@ async function started<T extends { stop(): Promise<void> }>(starting: Promise<T>
   return it;
 }
 
-/** A coordinator's queue with one worker at it. */
+/** The queue of a coordinator, with one worker. */
 async function shop(
   url: string,
   password?: string,
@@ -51,11 +51,11 @@ async function worksOff(queue: BullmqQueue, desk: Desk, from: number, to: number
     await queue.offer(hints(from, to));
     await queue.settled(100);
     return desk.chunks.filter((chunk) => chunk >= from && chunk <= to).length === to - from + 1;
-    // A sentinel whose failover comes to nothing tries again after 6 s
+    // Sentinel retries a failed failover after 6 s.
   }, 60_000);
 }
 
-test('TLS with a CA of its own, and with a certificate of the client', async () => {
+test('TLS works with a private CA and with a client certificate', async () => {
   const redis = await started(startRedis({ tls: true }));
   const { queue, desk, warnings } = await shop(redis.url);
   await worksOff(queue, desk, 1, 20);
@@ -75,7 +75,7 @@ test('TLS with a CA of its own, and with a certificate of the client', async () 
   await worksOff(known.queue, known.desk, 21, 22);
 });
 
-test('an ACL user that may do little, and its password from elsewhere', async () => {
+test('an ACL user with few permissions, and a password from outside the URL', async () => {
   const redis = await started(
     startRedis({ acl: '~keyturn:* resetchannels +@all -@admin -@dangerous +info +client|list' }),
   );
@@ -92,7 +92,7 @@ test('an ACL user that may do little, and its password from elsewhere', async ()
   expect(performance.now() - started_).toBeLessThan(3_000);
 });
 
-test('two prefixes keep two databases apart', async () => {
+test('two prefixes separate two databases', async () => {
   const redis = await started(startRedis());
   const one = await shop(`${redis.url}?prefix=one`);
   const two = await shop(`${redis.url}?prefix=two`);
@@ -103,7 +103,7 @@ test('two prefixes keep two databases apart', async () => {
   expect(keys.filter((key) => !/^(one|two):keyturn-chunks:/.test(key))).toEqual([]);
 });
 
-test('a Redis that may evict, or is too old to say, is told with what to change', async () => {
+test('a Redis that may evict keys, or hides its settings, is warned of with what to change', async () => {
   const redis = await started(startRedis({ config: ['maxmemory-policy allkeys-lru'] }));
   const { warnings } = await shop(redis.url);
   expect(warnings[0]).toMatch(/maxmemory-policy is allkeys-lru.*set it to noeviction/);
@@ -118,11 +118,11 @@ test.each([
   ['5.9.9', [expect.stringMatching(/^Redis 5\.9\.9 is older/)]],
   ['6.2.0', []],
   ['10.0.1', []],
-])('Redis %s: %j', (version, expected) => {
+])('the warnings for Redis %s are %j', (version, expected) => {
   expect(complaints(`redis_version:${version}\r\nmaxmemory_policy:noeviction\r\n`)).toEqual(expected);
 });
 
-test('a full Redis is waited for', async () => {
+test('the queue waits for a full Redis', async () => {
   const redis = await started(startRedis());
   const { queue, desk } = await shop(redis.url);
   await worksOff(queue, desk, 1, 1);
@@ -134,7 +134,7 @@ test('a full Redis is waited for', async () => {
   await until(() => queue.waiting() === null);
 });
 
-test('Sentinel: work goes on with the replica when the master dies', async () => {
+test('with Sentinel, work continues on the replica when the master dies', async () => {
   const group = await started(startRedisSentinel());
   const { queue, desk, warnings } = await shop(group.url);
   await worksOff(queue, desk, 1, 10);
@@ -144,7 +144,7 @@ test('Sentinel: work goes on with the replica when the master dies', async () =>
   expect(await dump(group.servers[1]!)).toContain('keyturn-chunks');
 });
 
-test('Cluster: all keys are in one slot', async () => {
+test('on a cluster, all keys are in one slot', async () => {
   const group = await started(startRedisCluster());
   const { queue, desk, warnings } = await shop(group.url);
   await worksOff(queue, desk, 1, 20);

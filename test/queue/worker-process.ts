@@ -1,4 +1,4 @@
-/** A worker process of its own: takes hints, says so, and never settles them. */
+/** A worker process that takes hints, prints them, and never settles them. */
 import { consume } from '../../src/queue/consumer.ts';
 
 const [url = '', lockMs = ''] = process.argv.slice(2);

@@ -16,7 +16,7 @@ import { sqliteTraits } from '../../src/databases/sqlite/traits.ts';
 import type { Field, Job } from '../../src/job/job.ts';
 import { Key } from '../../src/keys/key.ts';
 
-/** What must never leave the checkpoint: a pinned key, as stored, and bytes that stand for digests. */
+/** What must never leave the checkpoint: a stored wrapped key, and bytes in place of digests. */
 export const pinnedSecret = 'cGlubmVkLXNlY3JldC1vZi10aGUtbGVnYWN5LWtleQ==';
 export const digestSecret = Buffer.from('digest-bytes-that-nobody-may-see');
 
@@ -113,7 +113,7 @@ function macOf(run: string): CheckpointMac {
   return new CheckpointMac(Key.fromText('the key of this recorded run'), run);
 }
 
-/** A run as the rotation itself records it, in real checkpoint tables. */
+/** A run in real checkpoint tables, recorded with the code of the rotation. */
 export class RecordedRun {
   readonly folder: string;
   readonly database: Database;
@@ -131,7 +131,7 @@ export class RecordedRun {
     this.run = run;
   }
 
-  /** @param url where the tables are; default: a temporary SQLite file. */
+  /** @param url database for the tables; a temporary SQLite file by default. */
   static async start(part: Partial<Run> = {}, url?: string): Promise<RecordedRun> {
     const folder = await mkdtemp(join(tmpdir(), 'keyturn-report-'));
     const database = await openDatabase(url ?? `sqlite:${join(folder, 'checkpoint.sqlite')}`, {
@@ -150,7 +150,7 @@ export class RecordedRun {
     await this.runs.record(this.run.id, state, reason === null ? {} : { code: reason.code });
   }
 
-  /** A chunk of the target from its first row to its last; its number. */
+  /** Plans a chunk of the target and returns its number. */
   async plan(
     target: string,
     rowIds: readonly RowId[] | null = null,
@@ -193,7 +193,7 @@ export class RecordedRun {
     });
   }
 
-  /** Transcripts need times that do not move: the run's events a minute apart. */
+  /** Transcripts need fixed times: the events of the run are one minute apart. */
   async freeze(): Promise<void> {
     const { knex } = this.database;
     const at = (minute: number): string => new Date(Date.UTC(2026, 0, 5, 3, 4 + minute, 5)).toISOString();
@@ -223,7 +223,7 @@ export class RecordedRun {
 export const credentials = { rows: 1200, values: 1200, rotated: 1190, empty: 10 } as const;
 export const keys = { rows: 5, filtered: 1, values: 4, rotated: 3, current: 1 } as const;
 
-/** The whole way to `verified`, with a stop, late rows in the first scan, and a row that came by itself. */
+/** A run up to `verified`, with a pause, rows with the old key in the first scan, and a new row. */
 export async function verifiedRun(url?: string): Promise<RecordedRun> {
   const recorded = await RecordedRun.start({}, url);
   await recorded.become('rotating');
@@ -251,7 +251,7 @@ export async function verifiedRun(url?: string): Promise<RecordedRun> {
   return recorded;
 }
 
-/** Verified but for values that do not open. */
+/** A verified run with values that cannot be decrypted. */
 export async function runWithExceptions(exceptions: readonly Exception[]): Promise<RecordedRun> {
   const recorded = await RecordedRun.start({
     place: 'sqlite:/srv/n8n/database.sqlite',

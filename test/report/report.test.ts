@@ -27,7 +27,7 @@ function report(): Promise<Report> {
 }
 
 describe('a verified run', () => {
-  test('reconciles, with ranges and sweeps apart', async () => {
+  test('reconciles, with separate numbers for ranges and sweeps', async () => {
     recorded = await verifiedRun();
     const { targets, totals, verdict, proof } = await report();
     expect(verdict.result).toBe('verified');
@@ -62,7 +62,7 @@ describe('a verified run', () => {
     expect(proof).toMatchObject({ scans: 2, sweeps: 1 });
   });
 
-  test('says what the old key opens', async () => {
+  test('shows how many values the old key would seem to decrypt', async () => {
     recorded = await verifiedRun();
     const { proof } = await report();
     expect(proof.formats).toMatchObject([
@@ -74,7 +74,7 @@ describe('a verified run', () => {
     ]);
   });
 
-  test('expects 1 value in 255 to pass by chance where padding is all that a wrong key can fail at', async () => {
+  test('expects 1 value in 255 to pass by chance if padding is the only check', async () => {
     recorded = await verifiedRun();
     const octopus = formatProof(
       recorded.run,
@@ -96,7 +96,7 @@ describe('a verified run', () => {
     expect(formatProof({ ...rotation, kind: 'verification' }, fernet, 9).meaning).not.toContain('old');
   });
 
-  test('tells pauses, authority, keys and inventory', async () => {
+  test('has pauses, authority, keys and inventory', async () => {
     recorded = await verifiedRun();
     const { times, authority, keys: states, inventory, history } = await report();
     expect(times).toEqual({
@@ -116,7 +116,7 @@ describe('a verified run', () => {
     expect(inventory.declared[1]?.rows).toBe('type = data_encryption, algorithm = aes-256-cbc');
   });
 
-  test('reads as its transcript, and the same again', async () => {
+  test('equals its transcript, also when it is built again', async () => {
     recorded = await verifiedRun();
     const text = reportText(await report());
     expectTranscript(transcript('verified.txt'), text);
@@ -143,7 +143,7 @@ describe('a verified run', () => {
     expect(built.format).toBe('keyturn-report/1');
   });
 
-  test('holds no pinned key and no digest', async () => {
+  test('contains no pinned key and no digest', async () => {
     recorded = await verifiedRun();
     const stored = JSON.stringify(await recorded.database.knex('keyturn_run'));
     expect(stored).toContain(pinnedSecret);
@@ -158,7 +158,7 @@ describe('a verified run', () => {
   });
 });
 
-describe('numbers that contradict each other', () => {
+describe('the report does not reconcile with', () => {
   test('a chunk whose tally does not add up, though the sum does', async () => {
     recorded = await RecordedRun.start();
     await recorded.become('rotating');
@@ -184,8 +184,8 @@ describe('numbers that contradict each other', () => {
 
   test.each([
     ['a row that was rotated and never read again', { rows: 1199, values: 1199, proven: 1199 }],
-    ['a row that came from nowhere', { rows: 1201, values: 1201, proven: 1201 }],
-    ['a row that was not judged', { rows: 1200, values: 1200, proven: 1199 }],
+    ['a row that was added unnoticed', { rows: 1201, values: 1201, proven: 1201 }],
+    ['a row that is in no category', { rows: 1200, values: 1200, proven: 1199 }],
   ])('%s', async (_what, found) => {
     recorded = await RecordedRun.start();
     await recorded.become('rotating');
@@ -203,7 +203,7 @@ describe('numbers that contradict each other', () => {
     expect(built.verdict.result).toBe('does-not-reconcile');
   });
 
-  test('a run that says verified before its scan has read everything', async () => {
+  test('a run that is verified before its scan is complete', async () => {
     recorded = await RecordedRun.start();
     await recorded.become('verifying');
     await recorded.become('verified');
@@ -245,7 +245,7 @@ describe('exceptions', () => {
   });
 });
 
-describe('other ends', () => {
+describe('the report of', () => {
   test('a dry run', async () => {
     recorded = await RecordedRun.start({ kind: 'dry-run', pinned: {} });
     await recorded.become('rotating');
@@ -272,7 +272,7 @@ describe('other ends', () => {
     expectTranscript(transcript('verification.txt'), reportText(built));
   });
 
-  test('a failed verification leads with the reason', async () => {
+  test('a failed verification starts with the reason', async () => {
     recorded = await RecordedRun.start();
     await recorded.become('rotating');
     await recorded.become('rotated');
@@ -289,7 +289,7 @@ describe('other ends', () => {
     expect(built.times.pauses).toMatchObject([{ to: null, why: 'verification-failed' }]);
   });
 
-  test('a run whose process died, resumed', async () => {
+  test('a run that was resumed after its process died has a pause of unknown start', async () => {
     recorded = await RecordedRun.start();
     await recorded.become('rotating');
     await recorded.runs.record(recorded.run.id, 'resumed', { state: 'rotating' });
@@ -298,7 +298,7 @@ describe('other ends', () => {
     expect(verdict).toEqual({ result: 'unfinished', text: 'NOT FINISHED: rotating' });
   });
 
-  test('no such run', async () => {
+  test('an unknown run is refused', async () => {
     recorded = await RecordedRun.start();
     await expect(buildReport(recorded.database.knex, 'nowhere')).rejects.toMatchObject({
       code: 'run-unknown',

@@ -15,7 +15,7 @@ async function statusOf(recorded: RecordedRun): Promise<string> {
   }
 }
 
-test('a run in the middle', async () => {
+test('the status of a failed run equals its transcript', async () => {
   const recorded = await RecordedRun.start();
   await recorded.become('rotating');
   const first = await recorded.plan('credentials_entity', null, ['500']);
@@ -36,12 +36,12 @@ test('a second scan counts its own rows only', async () => {
   expectTranscript(transcript('status-third-scan.txt'), await statusOf(recorded));
 });
 
-test('a finished run is done to the last row, whatever came or went', async () => {
+test('a finished run is 100% done, even if rows were added or deleted', async () => {
   const text = await statusOf(await verifiedRun());
   expect(text).toMatch(/^all targets +1,205 +1,205 +100% +1,207 +100% +0 +#{10}$/m);
 });
 
-test('a run that ends between a look at its lock and one at its row has no coordinator any more', async () => {
+test('a run that ends after its lock was checked has no coordinator', async () => {
   const recorded = await verifiedRun();
   expect(await readStanding(recorded.database.knex, recorded.run.id, true)).toMatchObject({
     coordinated: false,
@@ -49,7 +49,7 @@ test('a run that ends between a look at its lock and one at its row has no coord
   await recorded.close();
 });
 
-test('the speed of the last minute, and what went wrong on the way', async () => {
+test('the status shows the speed of the last minute, and retried, split and failed chunks', async () => {
   const recorded = await RecordedRun.start();
   await recorded.become('rotating');
   const knex = recorded.database.knex;
@@ -66,7 +66,7 @@ test('the speed of the last minute, and what went wrong on the way', async () =>
   }
   await knex('keyturn_chunk').where({ chunk: 1 }).update({ state: 'split' });
   await knex('keyturn_chunk').where({ chunk: 4 }).update({ state: 'failed' });
-  // The first of this minute is where the time begins: two chunks in 20 s
+  // The time starts at the first chunk of the last minute: two chunks in 20 s.
   expect(await figures.rowsPerSecond(null, now)).toBe(10);
   expect(await figures.rowsPerSecond(1, now)).toBeNull();
   expect(await figures.mishaps()).toEqual({ retried: 1, split: 1, failed: 1 });

@@ -1,4 +1,4 @@
-/** `write-report.ts <folder> <report as json>`: a process of its own, so that its limits are too. */
+/** `write-report.ts <folder> <report as json>`: runs in its own process with its own limits. */
 import { readFileSync } from 'node:fs';
 import { KeyturnError } from '../../src/error.ts';
 import { writeReport } from '../../src/report/write.ts';

@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('makes the folder and leaves two files, the same data in both', async () => {
+test('creates the folder and two files with the same data', async () => {
   const dir = join(folder, 'keyturn-reports', report.run.id);
   const written = await writeReport(dir, report);
   expect(written).toEqual({ text: join(dir, 'report.txt'), json: join(dir, 'report.json') });
@@ -38,8 +38,8 @@ test('replaces an older report', async () => {
   expect(await readFile(text, 'utf8')).toBe(reportText(report));
 });
 
-/** The kernel's file size limit stops a write half-way, as a full disk does; Node ignores its signal. */
-test('a write that fails half-way leaves the older report and nothing else', async () => {
+/** The file size limit of the kernel stops a write halfway, like a full disk. Node ignores its signal. */
+test('a write that fails halfway keeps the older report and nothing else', async () => {
   const dir = join(folder, 'full');
   await mkdir(dir);
   await writeFile(join(dir, 'report.txt'), 'an older report');
@@ -66,7 +66,7 @@ test('a write that fails half-way leaves the older report and nothing else', asy
   expect(await readdir(dir)).toEqual(['report.txt']);
 });
 
-test('a folder that cannot be made or written to is told, with a hint', async () => {
+test('a folder that cannot be created or written to is an error with a hint', async () => {
   const file = join(folder, 'a-file');
   await writeFile(file, '');
   await expect(writeReport(join(file, 'reports'), report)).rejects.toMatchObject({
@@ -76,14 +76,17 @@ test('a folder that cannot be made or written to is told, with a hint', async ()
   });
 });
 
-// Root may write everywhere.
-(process.getuid?.() === 0 ? test.skip : test)('a folder without permission keeps its report', async () => {
-  const dir = join(folder, 'locked');
-  await writeReport(dir, report);
-  await chmod(dir, 0o500);
-  await expect(writeReport(dir, report)).rejects.toMatchObject({
-    message: expect.stringContaining('permission denied'),
-  });
-  await chmod(dir, 0o700);
-  expect((await readdir(dir)).sort()).toEqual(['report.json', 'report.txt']);
-});
+// Root can write everywhere.
+(process.getuid?.() === 0 ? test.skip : test)(
+  'a folder without write permission keeps its report',
+  async () => {
+    const dir = join(folder, 'locked');
+    await writeReport(dir, report);
+    await chmod(dir, 0o500);
+    await expect(writeReport(dir, report)).rejects.toMatchObject({
+      message: expect.stringContaining('permission denied'),
+    });
+    await chmod(dir, 0o700);
+    expect((await readdir(dir)).sort()).toEqual(['report.json', 'report.txt']);
+  },
+);

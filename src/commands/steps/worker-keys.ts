@@ -45,5 +45,5 @@ function keyOf(context: Context, run: Run, wanted: string, { option, variable, f
   } catch (error) {
     return refuse((error as Error).message, error);
   }
-  return key.id === wanted ? key : refuse(`${file ?? variable} holds key ${key.id}`);
+  return key.id === wanted ? key : refuse(`${file ?? variable} contains key ${key.id}`);
 }
