@@ -141,6 +141,11 @@ export interface Finding {
   readonly lookAlikes: number;
   /** Why the column is knowingly left alone. */
   readonly excluded?: string | undefined;
+  /**
+   * Of values that open: what a field of a job has to say besides its column and format to declare them. Null: no field
+   * can.
+   */
+  readonly declare?: string | null | undefined;
 }
 
 /** The run's row. */

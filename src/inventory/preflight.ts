@@ -16,6 +16,7 @@ import { filesWarnings, sampleFiles } from './sample-files.ts';
 import { type ScanResult, scanDatabase, type Wanted } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './take-inventory.ts';
+import { wrongWays } from './way-to-declare.ts';
 import { type Width, widthsOf } from './widths.ts';
 
 const sampledRows = 20;
@@ -110,14 +111,12 @@ export function wantedOf(
   };
 }
 
-const declareIt = 'declare the field in a copy of the job, or --exclude table.column=reason';
-
 /**
  * Refuses when ciphertext was found that no field declares and no reason excludes.
  *
- * @param mend what can be done about it; default: before a run.
+ * @param mend what can be done about it; default: before a run, what declares each.
  */
-export function assertDeclared(findings: readonly Finding[], mend = declareIt): void {
+export function assertDeclared(findings: readonly Finding[], mend?: string): void {
   const lost = findings.filter(({ values, excluded }) => values > 0 && excluded === undefined);
   if (lost.length === 0) return;
   const places = lost
@@ -127,9 +126,23 @@ export function assertDeclared(findings: readonly Finding[], mend = declareIt): 
     'undeclared-ciphertext',
     `ciphertext under the current key stands where no field of the job declares it: ${places}`,
     {
-      hint: `it would be lost with the old key: ${mend}`,
+      hint: `it would be lost with the old key: ${mend ?? waysOut(lost)}`,
     },
   );
+}
+
+/** Columns that are declared in one way together, and those that no field can declare. */
+function waysOut(lost: readonly Finding[]): string {
+  const ways = new Map<string | null, string[]>();
+  for (const { table, column, declare = '' } of lost)
+    ways.set(declare, [...(ways.get(declare) ?? []), placeText(table, column, '')]);
+  const out = [...ways].map(([way, places]) => {
+    const columns = places.join(', ');
+    if (way === null)
+      return `no field can declare ${columns}, for the table has no key, or the values are escaped, cut, or in a computed column: change that first`;
+    return `declare ${columns} in a copy of the job${way === '' ? '' : ` with ${way}`}`;
+  });
+  return `${out.join('; ')}; or give it up with --exclude table.column=reason`;
 }
 
 /** A right to columns only, or a policy on rows, shows at the first read. */
@@ -186,15 +199,17 @@ async function sampleTargets(
     const outcome = rotateRows(prepared, rows, { from, to, mode: 'chunk' }, digests);
     const opened = outcome.rows.reduce((sum, { tally }) => sum + tally.rotated + tally.current, 0);
     const failed = outcome.rows.reduce((sum, { tally }) => sum + tally.exceptions, 0);
-    assertMostlyOpen(target, { opened, failed });
+    assertMostlyOpen(target, { opened, failed }, () => rewrite(wrongWays(prepared, rows, from), target));
     total += opened;
   }
   return total;
 }
 
+/** @param hint null: nothing is known that would help. */
 function assertMostlyOpen(
   { shape }: Target,
   { opened, failed }: { readonly opened: number; readonly failed: number },
+  hint: () => string | null = () => null,
 ): void {
   const of = opened + failed;
   if (failed < 4 || failed <= opened) return;
@@ -202,10 +217,20 @@ function assertMostlyOpen(
     'wrong-current-key',
     `${failed} of ${of} sampled values in ${shape.table} do not open with this key`,
     {
-      hint: 'stray damage does not look like this: check the key and the job; nothing was changed',
+      hint: hint() ?? 'stray damage does not look like this: check the key and the job; nothing was changed',
       facts: { target: shape.table },
     },
   );
+}
+
+/** A key that opens them so is the right one: the job is wrong. */
+function rewrite(wrong: ReturnType<typeof wrongWays>, { shape }: Target): string | null {
+  if (wrong.length === 0) return null;
+  const fields = wrong.map(
+    ({ column, says }) =>
+      `${placeText(shape.table, column, '')} with ${says === '' ? 'no document, trim or lines' : says}`,
+  );
+  return `the key is right: they open if the job declares ${fields.join(', and ')}; nothing was changed`;
 }
 
 function isWrittenTable({ onlyVerified, tree }: Target): boolean {

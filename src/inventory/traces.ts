@@ -1,7 +1,7 @@
 /**
- * Candidates for ciphertext in any text: from each literal beginning as far as base64 goes, and where base64url goes
- * further, so far too: the readings of one place. JSON escapes of its characters (`\/`, `\u002B`, `\u002F`, `\u003D`)
- * count as the characters themselves.
+ * Candidates for ciphertext in any text: from each literal beginning as far as base64 goes, and where base64url or whole lines of
+ * it go further, so far too: the readings of one place. JSON escapes of its characters (`\/`, `\u002B`, `\u002F`, `\u003D`)
+ * and of line ends count as the characters themselves.
  */
 export function traces(text: string, beginnings: readonly string[]): string[][] {
   const plain = text.includes('\\') ? unescapeBase64(text) : text;
@@ -12,11 +12,33 @@ export function traces(text: string, beginnings: readonly string[]): string[][] 
       while (end < plain.length && isBase64(plain.charCodeAt(end))) end++;
       let far = end;
       while (far < plain.length && isEitherBase64(plain.charCodeAt(far))) far++;
-      found.push([plain.slice(at, end), ...(far > end ? [plain.slice(at, far)] : [])]);
+      found.push([
+        plain.slice(at, end),
+        ...(far > end ? [plain.slice(at, far)] : []),
+        ...overLines(plain, at, far, beginning),
+      ]);
       at = plain.indexOf(beginning, end);
     }
   }
   return found;
+}
+
+/**
+ * Base64 in lines, which YAML indents: as far as whole lines of it go, and one line less, since a word alone in its line
+ * looks like one. Lines from the next beginning on are another's, so that no text is read twice.
+ */
+function overLines(plain: string, start: number, end: number, beginning: string): string[] {
+  const next = /(?:\r\n|\n|\r)[ \t]*([A-Za-z0-9+/=_-]+)(?=[\r\n"']|$)/y;
+  next.lastIndex = end;
+  const lines = [plain.slice(start, end)];
+  for (let found = next.exec(plain); found !== null; found = next.exec(plain)) {
+    const line = found[1] ?? '';
+    if (line.startsWith(beginning)) break;
+    lines.push(line);
+  }
+  if (lines.length === 1) return [];
+  const all = lines.join('');
+  return lines.length === 2 ? [all] : [all, lines.slice(0, -1).join('')];
 }
 
 function unescapeBase64(text: string): string {
@@ -25,7 +47,9 @@ function unescapeBase64(text: string): string {
       const character = String.fromCharCode(Number.parseInt(hex, 16));
       return /[A-Za-z0-9+/=:_-]/.test(character) ? character : escaped;
     })
-    .replace(/\\+\//g, '/');
+    .replace(/\\+\//g, '/')
+    .replace(/\\+r/g, '\r')
+    .replace(/\\+n/g, '\n');
 }
 
 function isBase64(code: number): boolean {

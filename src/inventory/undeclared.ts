@@ -7,8 +7,12 @@ import { formatOf } from '../formats/registry.ts';
 import type { Field, Job } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { traces } from './traces.ts';
+import { type Sample, wayToDeclare } from './way-to-declare.ts';
 
 const page = 200;
+
+/** Texts that tell how the values of a column could be declared. */
+const sampled = 20;
 
 /** What stands where no field declares it. */
 export interface Undeclared {
@@ -54,7 +58,9 @@ export async function findUndeclared(
     const excluded = job.exclude.find(
       ({ table, column }) => table === finding.table && column === finding.column,
     );
-    return excluded === undefined ? finding : { ...finding, excluded: excluded.reason };
+    if (excluded === undefined) return finding;
+    const { declare: _, ...left } = finding;
+    return { ...left, excluded: excluded.reason };
   });
   return { findings: explained, unread: [...unread] };
 }
@@ -94,7 +100,9 @@ async function searchTable(
   const { table, columns, prepared } = search;
   const needles = [...new Set(formats.flatMap((format) => format.prefixes(ring)))];
   if (needles.length === 0) return [];
-  const found = new Map(columns.map((column) => [column, { values: 0, lookAlikes: 0 }]));
+  const found = new Map(
+    columns.map((column) => [column, { values: 0, lookAlikes: 0, samples: [] as Sample[] }]),
+  );
   const shape: RowShape = prepared?.target.shape ?? {
     table: table.name,
     id: table.rowId,
@@ -103,21 +111,44 @@ async function searchTable(
   };
   await readHits(database, shape, needles, (row) => {
     columns.forEach((column) => {
-      const text = undeclaredText(row, shape.columns.indexOf(column), prepared);
+      const index = shape.columns.indexOf(column);
+      const text = undeclaredText(row, index, prepared);
       const counts = found.get(column);
       if (text === '' || counts === undefined) return;
       for (const format of formats) {
-        for (const readings of traces(text, format.prefixes(ring))) {
-          const openings = format.open(readings, ring);
-          if (openings.some((opening) => typeof opening === 'object')) counts.values++;
-          else if (openings.includes('closed')) counts.lookAlikes++;
-        }
+        const { values, lookAlikes } = countTraces(text, format, ring);
+        counts.values += values;
+        counts.lookAlikes += lookAlikes;
+        if (values === 0 || counts.samples.length >= sampled) continue;
+        // A field declares the whole column, with what another covers now
+        const whole = row.values[index] ?? '';
+        counts.samples.push({ text: whole, format, values: countTraces(whole, format, ring).values });
       }
     });
   });
   return [...found]
     .filter(([, { values, lookAlikes }]) => values + lookAlikes > 0)
-    .map(([column, counts]) => ({ table: table.name, column, ...counts }));
+    .map(([column, { values, lookAlikes, samples }]) => {
+      const finding = { table: table.name, column, values, lookAlikes };
+      if (values === 0) return finding;
+      return { ...finding, declare: mayBeField(table, column) ? wayToDeclare(samples, ring) : null };
+    });
+}
+
+function countTraces(text: string, format: Format, ring: Keyring): { values: number; lookAlikes: number } {
+  const counts = { values: 0, lookAlikes: 0 };
+  for (const readings of traces(text, format.prefixes(ring))) {
+    const openings = format.open(readings, ring);
+    if (openings.some((opening) => typeof opening === 'object')) counts.values++;
+    else if (openings.includes('closed')) counts.lookAlikes++;
+  }
+  return counts;
+}
+
+/** What cannot be walked, or written, is no field. */
+function mayBeField({ rowId, columns }: Table, column: string): boolean {
+  const isComputed = columns.some(({ name, generated }) => name === column && generated);
+  return rowId.length > 0 && !rowId.includes(column) && !isComputed;
 }
 
 /** Every row that may have a hit, and of a table without a row id, which cannot be paged, all. */
