@@ -1,4 +1,3 @@
-import type { Signature } from '../formats/signature.ts';
 import { any } from './any.ts';
 import type { Document } from './document.ts';
 import { gzip } from './gzip.ts';
@@ -6,7 +5,7 @@ import { json } from './json.ts';
 import { list } from './list.ts';
 import { respelled } from './respelled.ts';
 import { text } from './text.ts';
-import { within } from './within.ts';
+import { type ValueShape, within } from './within.ts';
 
 /** A document in a job file, where the default is `text`. */
 export type DeclaredDocument =
@@ -24,23 +23,22 @@ export interface Carried {
   readonly lines?: number | undefined;
 }
 
-/** @param signature of the format; undefined: it has none, and its values are not found inside other text. */
+/** @param shape of the format's values; undefined: they are not found inside other text. */
 export function documentOf(
   { document, trim = false, lines }: Carried,
-  signature: Signature | undefined,
+  shape: ValueShape | undefined,
 ): Document {
-  const declared = declaredDocument(document, signature);
+  const declared = declaredDocument(document, shape);
   if (!trim && lines === undefined) return declared;
-  return respelled(declared, { trim, lines, prefix: signature?.beginning.length ?? 0 });
+  return respelled(declared, { trim, lines, prefix: shape?.beginning.length ?? 0 });
 }
 
-function declaredDocument(declared: DeclaredDocument, signature: Signature | undefined): Document {
+function declaredDocument(declared: DeclaredDocument, shape: ValueShape | undefined): Document {
   if (declared === 'text') return text;
   if (declared === 'list') return list;
   if (declared === 'any') return any;
   if (declared === 'gzip') return gzip;
   if (typeof declared === 'object') return json(declared.json);
-  if (signature === undefined)
-    throw new RangeError('values without a signature are not found inside other text');
-  return within(signature);
+  if (shape === undefined) throw new RangeError('values without a shape are not found inside other text');
+  return within(shape);
 }

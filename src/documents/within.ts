@@ -1,21 +1,29 @@
-import type { Signature } from '../formats/signature.ts';
 import { type Document, type Leaf, MalformedDocument } from './document.ts';
 import { assertCounted, corrections, countedStrings } from './php-strings.ts';
 import { splice } from './splice.ts';
+
+/** What tells values from the text around them; a format says it (formats/signature.ts). */
+export interface ValueShape {
+  readonly beginning: string;
+  readonly alphabet: string;
+  readonly padding: number;
+  readonly parts: number;
+  readonly separator: string;
+}
 
 /**
  * Text of any other kind (YAML, markup, PHP's serialize) that holds values somewhere. What begins as one is a leaf, as
  * far as its characters go: one that is cut or escaped does not open, and is an exception, never passed over.
  */
-export function within(signature: Signature): Document {
-  const { beginning } = signature;
-  const pattern = patternOf(signature);
+export function within(shape: ValueShape): Document {
+  const { beginning } = shape;
+  const pattern = patternOf(shape);
   return {
     name: 'within',
     leaves(value) {
       const leaves: Leaf[] = [];
       for (let start = value.indexOf(beginning); start >= 0; ) {
-        const end = endOf(value, start + beginning.length, signature);
+        const end = endOf(value, start + beginning.length, shape);
         leaves.push({ path: `[${leaves.length}]`, text: value.slice(start, end), start, end });
         start = value.indexOf(beginning, end);
       }
@@ -38,7 +46,7 @@ export function within(signature: Signature): Document {
   };
 }
 
-function endOf(value: string, start: number, { alphabet, padding, parts, separator }: Signature): number {
+function endOf(value: string, start: number, { alphabet, padding, parts, separator }: ValueShape): number {
   let at = start;
   for (let part = 1; ; part++) {
     while (at < value.length && alphabet.includes(value.charAt(at))) at++;
@@ -49,7 +57,7 @@ function endOf(value: string, start: number, { alphabet, padding, parts, separat
 }
 
 /** The verifier's road. */
-function patternOf({ beginning, alphabet, padding, parts, separator }: Signature): RegExp {
+function patternOf({ beginning, alphabet, padding, parts, separator }: ValueShape): RegExp {
   const part = `[${literally(alphabet)}]*={0,${padding}}`;
   return new RegExp(`${literally(beginning)}${part}(?:${literally(separator)}${part}){0,${parts - 1}}`, 'g');
 }

@@ -1,4 +1,4 @@
-/** What tells the values of a format from the text around them. Plain data: documents know no formats. */
+/** What tells the values of a format from the text around them. Plain data, for documents know no formats. */
 export interface Signature {
   /** What every value begins with. */
   readonly beginning: string;
