@@ -1,9 +1,9 @@
 /**
- * What keyturn says when it cannot go on. One class; the stable `code` tells the kinds apart.
+ * What keyturn says when it cannot continue. One class; the stable `code` tells the kinds apart.
  * A message never holds a key, a plaintext or a ciphertext (invariant 9).
  */
 
-/** Exit code per error code: 2 refused, nothing touched · 3 incomplete, resumable · 4 locked · 5 verification failed. */
+/** Exit code per error code: 2 refused, nothing changed · 3 incomplete, resumable · 4 locked · 5 verification failed. */
 const exitCodes = {
   'bad-option': 2,
   'missing-consent': 2,
@@ -66,7 +66,7 @@ const exitCodes = {
 export type ErrorCode = keyof typeof exitCodes;
 
 export interface ErrorDetail {
-  /** What the user does next: lower case, no full stop. */
+  /** What the user should do next: lower case, no full stop. */
   readonly hint?: string;
   readonly cause?: unknown;
   /** Structured facts: target, row id, key id, path… Safe to log. */
@@ -90,4 +90,10 @@ export class KeyturnError extends Error {
   get exitCode(): 1 | 2 | 3 | 4 | 5 {
     return exitCodes[this.code];
   }
+}
+
+/** The message of any error, safe to print: a driver may quote a value, so long strings without a blank are removed. */
+export function safeMessage(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return text.replace(/[A-Za-z0-9+/=_-]{24,}/g, '…');
 }

@@ -9,12 +9,12 @@ export interface Applicant extends DatabaseAccess {
   /** The database takes processes of one host only. */
   readonly oneHost: boolean;
   readonly toolVersion: string;
-  /** Asked last: what else is wrong is told first. */
+  /** Called last, so that every other problem is reported first. */
   readonly keys: (run: Run) => RunKeys;
 }
 
 /**
- * What the worker's threads are given, once it is sure that they would do the same as the coordinator's own.
+ * The data for the worker's threads, after checking that they will do the same as the coordinator's own.
  *
  * @throws KeyturnError `other-keys`, `checkpoint-version` for a run of an incompatible keyturn, `other-host`.
  */
@@ -26,13 +26,13 @@ export function admit(run: Run, applicant: Applicant): ThreadData {
   return threadData(applicant, run, keys);
 }
 
-/** Versions that may work on the same run: the same major one; before 1.0, the same minor one. */
+/** Versions that may work on the same run have the same major number; before 1.0, the same minor number. */
 function assertCompatible(run: Run, toolVersion: string): void {
   if (seriesOf(run.toolVersion) === seriesOf(toolVersion)) return;
   throw new KeyturnError(
     'checkpoint-version',
-    `run ${run.id} was started with keyturn ${run.toolVersion}, this is ${toolVersion}`,
-    { hint: 'use the version of its coordinator on every worker', facts: { run: run.id } },
+    `run ${run.id} was started with keyturn ${run.toolVersion}, but this is version ${toolVersion}`,
+    { hint: 'use the same version for the coordinator and all workers', facts: { run: run.id } },
   );
 }
 
@@ -41,7 +41,7 @@ function seriesOf(version: string): string {
   return major === '0' ? `0.${minor}` : major;
 }
 
-/** SQLite has no server: a file that several hosts write is soon none. */
+/** A database without a server: a file that several hosts write would soon be corrupt. */
 function assertHost(run: Run): void {
   const here = hostOf(processName());
   if (run.coordinator === null) return;
@@ -49,7 +49,7 @@ function assertHost(run: Run): void {
   if (there === here) return;
   throw new KeyturnError(
     'other-host',
-    `run ${run.id} is in an SQLite database of the host ${there}, this is ${here}`,
-    { hint: 'SQLite takes workers of the same host only: start them there', facts: { run: run.id } },
+    `run ${run.id} is in an SQLite database on the host ${there}, but this is ${here}`,
+    { hint: `SQLite can be used from one host only: start the workers on ${there}`, facts: { run: run.id } },
   );
 }

@@ -10,7 +10,7 @@ import { type Target, targetName } from '../job/job.ts';
 
 type Totals = ReadonlyMap<string, TargetTotals>;
 
-/** Where a run stands after its last scan. */
+/** A run after its last scan. */
 export interface Scanned {
   readonly run: Run;
   readonly totals: Totals;
@@ -19,13 +19,13 @@ export interface Scanned {
   readonly source: RowSource;
 }
 
-/** What may have become of a row since it was rotated, and what the operator is told of it. */
+/** What may have happened to rows since they were rotated, and what the operator reads about it. */
 interface Doubt {
   readonly which: 'changed' | 'new' | 'gone';
   readonly option: 'acceptChanged' | 'acceptUnproven' | 'acceptDeleted';
   readonly reason: ExceptionReason | null;
   readonly code: ErrorCode;
-  readonly text: (rows: string) => string;
+  readonly text: (rows: number, places: string) => string;
   readonly hint: string;
 }
 
@@ -35,37 +35,41 @@ const doubts: readonly Doubt[] = [
     option: 'acceptChanged',
     reason: 'digest-differs',
     code: 'verification-failed',
-    text: (rows) => `${rows} no longer what they were before the rotation`,
-    hint: 'something wrote them under the new key, or they are damaged: compare them with the backup',
+    text: (n, places) =>
+      n === 1
+        ? `1 row differs from before the rotation: ${places}`
+        : `${n} rows differ from before the rotation: ${places}`,
+    hint: 'another program wrote them under the new key, or they are damaged: compare them with the backup',
   },
   {
     which: 'new',
     option: 'acceptUnproven',
     reason: 'unproven',
     code: 'verification-failed',
-    text: (rows) => `${rows} written under the new key during the run, and nothing proves their content`,
-    hint: 'stop whatever already uses the new key, and check these rows',
+    text: (n, places) =>
+      `${were(n)} written under the new key during the run, and nothing proves their content: ${places}`,
+    hint: 'stop every program that already uses the new key, and check these rows',
   },
   {
     which: 'gone',
     option: 'acceptDeleted',
     reason: null,
     code: 'rows-deleted',
-    text: (rows) => `${rows} rotated by this run and then deleted`,
+    text: (n, places) => `${were(n)} rotated by this run and then deleted: ${places}`,
     hint: 'find out what deleted them, or restore them from the backup',
   },
 ];
 
 /**
- * Every row was read once, and says what it said before.
+ * Every row was read once, and its content is what it was before.
  *
- * @throws KeyturnError `verification-failed`, `rows-deleted`, `late-rows`; what is to be read again is marked so.
+ * @throws KeyturnError `verification-failed`, `rows-deleted`, `late-rows`; what has to be read again is marked.
  */
 export async function assertProven(scanned: Scanned): Promise<void> {
   const { run, totals } = scanned;
   if (sum(totals, ({ values }) => values) === 0) {
-    throw new KeyturnError('verification-failed', 'not one value was found', {
-      hint: 'this is hardly the database that was meant; look at keyturn plan',
+    throw new KeyturnError('verification-failed', 'no encrypted value was found', {
+      hint: 'check that this is the right database: keyturn plan shows what it holds',
     });
   }
   if (run.kind === 'rotation') {
@@ -75,7 +79,7 @@ export async function assertProven(scanned: Scanned): Promise<void> {
   for (const target of run.job.targets) await reconcile(scanned, target);
 }
 
-/** Refused, unless an operator answers for exactly so many rows. */
+/** Refused, unless an operator accepted exactly this number of rows. */
 async function settleDoubt(scanned: Scanned, doubt: Doubt): Promise<void> {
   const { run, totals, chunks, exceptions } = scanned;
   const { which, option, reason } = doubt;
@@ -87,14 +91,14 @@ async function settleDoubt(scanned: Scanned, doubt: Doubt): Promise<void> {
   }
   const places = reason === null ? goneOf(totals) : await namesOf(exceptions, reason);
   await chunks.verifyAgain(which);
-  throw new KeyturnError(
-    doubt.code,
-    `${doubt.text(rows === 1 ? '1 row is' : `${rows} rows are`)}: ${places}`,
-    {
-      hint: `${doubt.hint}; then keyturn resume, with --${kebab(option)} ${rows} if this is as it should be`,
-      facts: { run: run.id, rows },
-    },
-  );
+  throw new KeyturnError(doubt.code, doubt.text(rows, places), {
+    hint: `${doubt.hint}; then run keyturn resume, with --${kebab(option)} ${rows} if this is expected`,
+    facts: { run: run.id, rows },
+  });
+}
+
+function were(rows: number): string {
+  return rows === 1 ? '1 row was' : `${rows} rows were`;
 }
 
 function goneOf(totals: Totals): string {
@@ -125,8 +129,8 @@ async function reconcile({ totals, source, chunks }: Scanned, target: Target): P
   const { rows: counted } = await source.count(target);
   if (read === counted) return;
   await chunks.verifyAgain({ target: name });
-  throw new KeyturnError('late-rows', `${name} has ${counted} rows, ${read} were read`, {
-    hint: 'rows come or go while it is verified: stop the application, then keyturn resume',
+  throw new KeyturnError('late-rows', `${name} has ${counted} rows, but ${read} were read`, {
+    hint: 'rows were added or deleted during the verification: stop the application, then run keyturn resume',
     facts: { target: name },
   });
 }

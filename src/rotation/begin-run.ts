@@ -18,33 +18,33 @@ import { insertRun, type Order, rotationOf } from './insert-run.ts';
 import type { Site } from './site.ts';
 import { unlessStopped } from './unless-stopped.ts';
 
-/** The keys of a run that is about to write: the new one with the file that keeps it. */
+/** The keys of a run that will write to the database: the new one with its key file. */
 export interface KeptKeys {
   readonly current: Key;
   readonly next: NewKeyPlan;
 }
 
-/** A rotation that was prepared and of which nothing is written yet. */
+/** A rotation that is prepared. Nothing is written yet. */
 export interface NewRotation extends KeptKeys, Order {
   readonly found: Preflight;
-  /** Consent to change schemas: columns that are too narrow, and keyturn's own tables of an older version. */
+  /** Columns that are too narrow may be widened, and keyturn's tables of an older version upgraded. */
   readonly upgradeDatabase?: boolean | undefined;
 }
 
-/** What `beginRun` has done so far besides writing the key and the run. */
+/** A step of `beginRun` that people should know about. */
 export type BeginStep =
   | { readonly secretsFile: string; readonly settings: readonly string[] }
   | { readonly widened: Width };
 
 /**
- * Begins a rotation, in the one order that lets every later state of the database be finished or undone (invariant 4):
- * the new key is on disk, then what the application derives from the old one, then columns are widened, and the run's
- * row comes last. `finishRun` takes it from there.
+ * Begins a rotation in the only order in which every later state of the database can be finished (invariant 4): first
+ * the new key is written to disk, then the secrets that the application derives from the old key, then columns are
+ * widened, and the run's row is inserted last. Call `finishRun` next.
  *
- * @param lock held from before the history and the database were looked at.
- * @param onStep called as soon as a step is done, since a later one may fail.
- * @throws KeyturnError `run-unfinished`, `undeclared-ciphertext`, `column-too-narrow`; what the key file and its
- * neighbour throw; `stopped`.
+ * @param lock held since before the history and the database were read.
+ * @param onStep called after each step, because a later step may fail.
+ * @throws KeyturnError `run-unfinished`, `undeclared-ciphertext`, `column-too-narrow`; `stopped`;
+ * what writing a key file throws.
  */
 export async function beginRun(
   site: Site,
@@ -71,17 +71,17 @@ export async function beginRun(
   return insertRun(site, knex, rotationOf('rotation', rotation, { current, next: next.key }, found));
 }
 
-/** What a user changes of a run when it goes on. */
+/** What the user changes when a run continues. */
 export interface Changes {
   readonly options: Partial<RunOptions>;
   readonly decisions: readonly Decision[];
 }
 
 /**
- * Makes an unfinished run ready for `finishRun`: its keys are the right ones, the new one is on disk, and the changes
- * are in its row.
+ * Prepares an existing run for `finishRun`: checks its keys, makes sure that the new key is on disk, and stores the
+ * changes.
  *
- * @throws KeyturnError `other-keys`, `checkpoint-altered`; `undecided-place` and `bad-option` for a decision; what the key file throws; `stopped`.
+ * @throws KeyturnError `other-keys`, `checkpoint-altered`; `undecided-place` and `bad-option` for a decision; `stopped`; what writing a key file throws.
  */
 export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: Changes): Promise<Run> {
   const { database, signal } = site;
@@ -92,7 +92,7 @@ export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: C
   const rings = [keyringBefore(run, { current, next: next.key }), new Keyring(next.key)];
   const job = await unlessStopped(signal, addDecisions(database, run.job, changes.decisions, rings));
   makeDurable(next);
-  // Only what changes is written: a worker of the session before may hold the run's row for a moment
+  // Written only if something changes: a worker of the last session may still hold a lock on the run's row
   if (job === run.job && Object.keys(changes.options).length === 0) return run;
   const options = { ...run.options, ...changes.options };
   return new RunTable(database.knex).update(run, { options, ...(job !== run.job && { job }) }, mac);

@@ -19,7 +19,7 @@ import { halvesOf, Planner, planRound } from './planner.ts';
 import { chunkFailed, endOf, foreseen, stateAfter, stillWriting, tooManyExceptions } from './setback.ts';
 import { unlessStopped } from './unless-stopped.ts';
 
-/** A scan that finds late rows is taken again after they are swept; this often, then somebody is still writing. */
+/** After a scan that finds late rows they are swept, and everything is scanned again. More rounds mean that something still writes. */
 const mostRounds = 10;
 const progressMs = 500;
 const askQueueMs = 1_000;
@@ -30,28 +30,28 @@ export interface Coordination {
   readonly checkpoint: Knex;
   readonly mac: CheckpointMac;
   readonly queue: Queue;
-  /** Held for the whole run; null for runs that write nothing. */
+  /** Held for the whole run; null: the run writes nothing to the database. */
   readonly lock: RunLock | null;
-  /** Asks to stop: the chunks in flight finish, the run pauses. Its reason is told. */
+  /** Stops the run: chunks in progress finish, then the run pauses. The reason is part of the message. */
   readonly signal: AbortSignal;
   /** Windows and throttles. */
   readonly pace: Pace;
-  /** Told about twice a second where the run stands. */
+  /** Called about twice a second with the state of the run. */
   readonly progress: (state: Progress) => void;
-  /** Reads what the verifier did not, and tells what of the run came with it; null: nothing did. */
+  /** Reads what the verifier did not; null: nothing was added during the run. */
   readonly lookAgain: (run: Run) => Promise<LatePlaces | null>;
 }
 
 export interface Progress {
   readonly run: Run;
   readonly totals: ReadonlyMap<string, TargetTotals>;
-  /** Exceptions that are open. */
+  /** Number of open exceptions. */
   readonly exceptions: number;
-  /** Who makes it wait (why is in the run): what holds it back, the queue, or the database; null: it does not wait. */
+  /** What the run waits for (the reason is in `run.waiting`); null: it does not wait. */
   readonly waitingFor: 'pace' | 'queue' | 'database' | null;
 }
 
-/** Plans and paces one run from where it stands to its end. */
+/** Plans and paces one run, from its present state to its end. */
 export class Coordinator {
   readonly #with: Coordination;
   readonly #runs: RunTable;
@@ -62,7 +62,7 @@ export class Coordinator {
   readonly #handedBack: HandedBack;
   #run: Run;
   #lastProgress = 0;
-  /** Of the hints: another one for every coordinator, stage and loss of the queue, so that none is taken for an old one. */
+  /** Part of every hint. It changes with every coordinator, stage and loss of the queue, so that no new hint is taken for an old one. */
   #generation: number;
   #askedQueue = 0;
   #waitingFor: Progress['waitingFor'] = null;
@@ -80,8 +80,8 @@ export class Coordinator {
   }
 
   /**
-   * Takes the run, in state `planned`, `rotating`, `rotated` or `verifying`, to its end. When it cannot get there it
-   * pauses or fails, resumable, and throws why.
+   * Finishes the run, which is `planned`, `rotating`, `rotated` or `verifying`. If it cannot be finished, the run is
+   * paused or failed, can be resumed, and the reason is thrown.
    */
   async finish(): Promise<Run> {
     try {
@@ -101,7 +101,7 @@ export class Coordinator {
   async #rotate(): Promise<void> {
     await this.#become('rotating');
     const { job } = this.#run;
-    // One more than there are: tables that are only verified stand behind the last, and what is swept up there
+    // One more than the job has: tables that are only verified come after the last phase, and so do their sweeps
     for (let phase = 0; phase <= job.phases.length; phase++) {
       await this.#drive(
         job.targets.filter((target) => target.phase === phase && target.onlyVerified !== true),
@@ -127,7 +127,7 @@ export class Coordinator {
     await this.#conclude();
   }
 
-  /** One full scan; a scan that was interrupted goes on where it was. */
+  /** One full scan; an interrupted scan continues. */
   async #verify(): Promise<void> {
     const fresh = this.#run.round === 0 || (await this.#chunks.hasUnverifiedSweeps());
     await this.#become('verifying');
@@ -142,7 +142,7 @@ export class Coordinator {
     await this.#drive(plannable, (limit) => this.#chunks.unverified(this.#run.round, limit));
   }
 
-  /** Tables and columns that came while the run was under way; true: there are more targets now. */
+  /** Looks for tables and columns that were added during the run; true: there are new targets. */
   async #findLate(): Promise<boolean> {
     const { signal, lock, lookAgain } = this.#with;
     const { job } = this.#run;
@@ -150,9 +150,9 @@ export class Coordinator {
     try {
       const looked = lookAgain(this.#run);
       const held = lock === null ? looked : Promise.race([looked, lock.lost]);
-      late = await unlessStopped(signal, held, 'go on with keyturn resume');
+      late = await unlessStopped(signal, held, 'continue with keyturn resume');
     } catch (error) {
-      // Whoever stops the application now may have written since to what was read
+      // The application that still runs may have written to rows that were read already
       if (error instanceof KeyturnError && error.code === 'late-places')
         await this.#chunks.verifyAgain('all');
       throw error;
@@ -173,7 +173,7 @@ export class Coordinator {
       exceptions: this.#exceptions,
       source: this.#source,
     });
-    // Before it counts as verified: nobody comes back to a run that does
+    // Before the run is verified: nothing is done for it afterwards
     if (this.#run.kind === 'rotation')
       await originalsOf(this.#run.job, this.#with.attachments)?.release(this.#run.id);
     const clean = (await this.#exceptions.countOpen()) === 0;
@@ -187,7 +187,7 @@ export class Coordinator {
     await assertAuthenticChunks(checkpoint, this.#run, mac, true);
   }
 
-  /** Keeps the queue filled with what `pending` tells, planning ahead, until nothing is pending or left to plan. */
+  /** Plans ahead and keeps the queue filled with the chunks that `pending` returns, until none is left. */
   async #drive(plannable: readonly Target[], pending: (limit: number) => Promise<number[]>): Promise<void> {
     const { queue, lock } = this.#with;
     const planner = new Planner(this.#source, this.#chunks, this.#figures, this.#run.options.chunkRows);
@@ -198,7 +198,7 @@ export class Coordinator {
       await this.#checkHealth();
       await this.#checkQueue();
       const held = await this.#held();
-      // What was offered before must not be taken meanwhile
+      // Chunks that were offered before must not be taken now
       if (held && !wasHeld) await queue.drain();
       wasHeld = held;
       let open = await pending(queue.backlog);
@@ -216,7 +216,7 @@ export class Coordinator {
     }
   }
 
-  /** True while something holds the run back; throws when it ends the session. */
+  /** True while the run has to wait; throws to end the session. */
   async #held(): Promise<boolean> {
     const { signal, pace } = this.#with;
     if (signal.aborted) throw endOf('stopped', `stopped by ${String(signal.reason)}`);
@@ -241,7 +241,7 @@ export class Coordinator {
     return this.#run.job.targets.some(({ tree }) => tree !== undefined);
   }
 
-  /** A queue that lost what it held is given everything again. */
+  /** A queue that lost its jobs is filled again. */
   async #checkQueue(): Promise<void> {
     if (performance.now() - this.#askedQueue < askQueueMs) return;
     this.#askedQueue = performance.now();
@@ -250,19 +250,19 @@ export class Coordinator {
     await this.#runs.record(this.#run.id, 'queue-lost', { generation: this.#generation });
   }
 
-  /** What ends the run early: a chunk that nothing mends, or values that do not open. */
+  /** Ends the run early if a chunk failed for good, or if there are too many exceptions. */
   async #checkHealth(): Promise<void> {
     if (this.#run.state === 'rotating') await this.#splitSlow();
     const failed = await this.#chunks.failed();
     if (failed !== undefined) throw chunkFailed(this.#run, failed);
     if (this.#run.state !== 'rotating') return;
     const { onException, maxExceptions } = this.#run.options;
-    // A difference is judged by the next scan, which forgets it first; an undecided place harms nobody until somebody decides
+    // The next scan finds a difference again if it is still there; an undecided place may stay until a person decides
     const open = await this.#exceptions.countOpen({ but: ['digest-differs', 'unproven', 'undecided-place'] });
     if (open > (onException === 'stop' ? 0 : maxExceptions)) throw tooManyExceptions(open, this.#run.options);
   }
 
-  /** Halves what took too long, down to one row, which then fails by its name. */
+  /** Splits a chunk that took too long in two, down to a single row, which then fails and is named. */
   async #splitSlow(): Promise<void> {
     const slow = await this.#chunks.timedOut();
     const target = this.#run.job.targets.find((each) => targetName(each) === slow?.target);

@@ -3,7 +3,7 @@ import type { Hint } from '../queue/queue.ts';
 import { ThreadPool } from '../queue/thread-pool.ts';
 import { isForOthers, type ThreadData } from './thread.ts';
 
-/** What the threads of a run are given, once it is known that they may work on it. */
+/** Returns the data for the threads of a run after checking that they may work on it. */
 export type Admit = (run: string) => Promise<ThreadData>;
 
 interface Shift {
@@ -11,7 +11,7 @@ interface Shift {
   readonly pool: Promise<ThreadPool>;
 }
 
-/** Worker threads that take hints of one run at a time, started anew for another run and when they broke. */
+/** Worker threads for the hints of one run at a time. They are restarted for another run, and after they broke. */
 export class Crew {
   readonly size: number;
   readonly #entry: URL;
@@ -27,12 +27,12 @@ export class Crew {
     this.#news = news;
   }
 
-  /** Starts the threads of a run before its first hint; a failure is told at that. */
+  /** Starts the threads of a run before its first hint. If that fails, `take` throws the error. */
   prepare(run: string): void {
     this.#shiftOf(run);
   }
 
-  /** Resolves when the chunk is settled; rejects when the run was not admitted or the threads broke. */
+  /** Resolves when the chunk is settled; rejects if the run was not admitted or the threads broke. */
   async take(hint: Hint): Promise<void> {
     const shift = this.#shiftOf(hint.run);
     try {
@@ -45,7 +45,7 @@ export class Crew {
     }
   }
 
-  /** Ends the threads, in the middle of a chunk if need be: its database rolls it back. */
+  /** Ends the threads at once; the database rolls back a chunk in progress. */
   async close(): Promise<void> {
     const shift = this.#shift;
     this.#shift = null;
@@ -63,7 +63,7 @@ export class Crew {
 
   async #start(run: string, before: Shift | null): Promise<ThreadPool> {
     const data = await this.#admit(run);
-    // Two runs of a database are never under way at once: what is left of the other is of no use
+    // A database has one unfinished run at a time: the threads of the other run are not needed any more
     if (before !== null) await endOf(before);
     return ThreadPool.start(this.#entry, data, this.size, (news) => this.#news(news as ChunkNews));
   }

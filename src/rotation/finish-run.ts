@@ -16,8 +16,8 @@ import { coordinate, type Site } from './site.ts';
 import { threadData } from './thread.ts';
 
 /**
- * Takes a run of the database to its end; resumes it if it stands anywhere in the middle. A database that goes away is
- * waited for, some minutes.
+ * Finishes a run of the database, from whatever state it is in. If the connection is lost, waits some minutes for the
+ * database.
  */
 export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
   assertKeys(run, keys.current, keys.next);
@@ -34,7 +34,7 @@ export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKe
       } catch (error) {
         if (!site.database.failures.isTransient(error)) throw error;
         site.progress(awaitingDatabase(last));
-        // It may be held still, and would stand in its own way
+        // The server may still hold the lock of this process
         await held.release();
         const regained = await regain(site, last.run);
         if (regained === null) throw error;
@@ -47,7 +47,7 @@ export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKe
   }
 }
 
-/** From taking the run over to its end, or to what interrupts it. */
+/** Takes the run over and works on it until it is finished or interrupted. */
 async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
   const runs = new RunTable(site.database.knex);
   const mac = new CheckpointMac(keys.next, run.id);
@@ -73,18 +73,18 @@ async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Prom
   });
 }
 
-/** A finished run's exceptions are tried again: their rows become sweep chunks. */
+/** Tries the exceptions of a finished run again: their rows become sweep chunks. */
 export async function retryExceptions(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
   assertKeys(run, keys.current, keys.next);
   const mac = new CheckpointMac(keys.next, run.id);
   assertAuthentic(run, mac);
-  // Unfinished first: killed in between, the run must not stand there as finished without its exceptions
+  // The state first: if the process is killed in between, the run must not look finished without its exceptions
   const rotating = await new RunTable(site.database.knex).become(run, 'rotating');
   await planRetries(site.database.knex, rotating, mac);
   return finishRun(site, lock, rotating, keys);
 }
 
-/** Rows with open exceptions become sweep chunks; in the same transaction the exceptions stop counting. */
+/** Rows with open exceptions become sweep chunks; in the same transaction the exceptions are closed. */
 async function planRetries(knex: Knex, run: Run, mac: CheckpointMac): Promise<void> {
   const exceptions = new ExceptionTable(knex, run.id);
   const chunks = new ChunkTable(knex, run.id, mac);

@@ -9,7 +9,7 @@ import type { Job } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
 import type { Site } from './site.ts';
 
-/** What the user ordered. */
+/** How the user wants the run to behave, and who wants it. */
 export interface Order {
   readonly options: RunOptions;
   readonly authority: Authority;
@@ -25,7 +25,7 @@ export interface NewRun extends Order {
   readonly pinned: (id: string) => Record<string, string>;
 }
 
-/** A run from one key to another over what was found. */
+/** A run from one key to another, with what the preflight found. */
 export function rotationOf(
   kind: 'rotation' | 'dry-run',
   order: Order,
@@ -37,7 +37,7 @@ export function rotationOf(
   return { kind, job, inventory, options, authority, fromKeyId: current.id, newKey: next, pinned };
 }
 
-/** Writes a run's row to the checkpoint tables in `knex`. */
+/** Inserts a run into the checkpoint tables of `knex`. */
 export async function insertRun(
   { database, toolVersion }: Pick<Site, 'database' | 'toolVersion'>,
   knex: Knex,

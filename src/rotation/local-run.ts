@@ -19,21 +19,21 @@ import { insertRun, type Order, rotationOf } from './insert-run.ts';
 import { coordinate, type Site } from './site.ts';
 import { type ThreadData, threadData } from './thread.ts';
 
-/** Tables in a local file, for runs that must not write to the database; `remove` when the report is written. */
+/** Checkpoint tables in a local file, for runs that must not write to the database. Call `remove` after the report. */
 export interface LocalCheckpoint {
   readonly file: string;
   readonly database: Database;
   readonly remove: () => Promise<void>;
 }
 
-/** What a run that writes nothing came to; a problem of the run's own is handed back, so that it can be reported. */
+/** The end of a run that writes nothing. A problem of the run is returned, so that it can be reported. */
 export interface LocalRun {
   readonly run: Run;
   readonly checkpoint: LocalCheckpoint;
   readonly problem: KeyturnError | null;
 }
 
-/** Everything but the writes: cryptography too, with what it seals opened again. The checkpoint is a local file. */
+/** A dry run: everything but the writes. Values are encrypted, and decrypted again. The checkpoint is a local file. */
 export async function rehearse(site: Site, order: Order, keys: RunKeys, found: Preflight): Promise<LocalRun> {
   return locally(site, keys.next, async ({ file, database: { knex } }) => {
     const run = await insertRun(site, knex, rotationOf('dry-run', order, keys, found));
@@ -70,7 +70,7 @@ export async function verifyDatabase(site: Site, reading: Reading): Promise<Loca
   });
 }
 
-/** Plans a run in a local checkpoint and takes it to its end there. */
+/** Plans a run in a local checkpoint and finishes it there. */
 async function locally(
   site: Site,
   newKey: Key,
@@ -102,7 +102,7 @@ async function locally(
   }
 }
 
-/** The same ranges as the rotation had, each pointing at the chunk whose digests it is compared with. */
+/** The same ranges as the rotation, each with the number of the chunk that holds its digests. */
 async function copyRanges(
   database: Knex,
   reference: Run,

@@ -1,31 +1,31 @@
-/** What a pace decides from. */
+/** What a pace decides by. */
 export interface PaceFacts {
   readonly now: Date;
-  /** By a clock that nobody sets, from whatever moment on: lengths of time are taken with it. */
+  /** From a monotonic clock with an arbitrary start: durations are measured with it. */
   readonly elapsedMs: number;
   /** 95th percentile of the milliseconds that recent chunks took; null: none is done yet. */
   readonly chunkMs: number | null;
-  /** Rows done by this run so far, those included that a verification has read again. */
+  /** Rows rotated or verified by this run so far. */
   readonly rows: number;
 }
 
 /**
- * Why no chunk is offered now: `wait` for a while and ask again, or `end` the session, resumable. `note` holds
- * nothing back. The operator sees the reason.
+ * Why no chunk is offered now: `wait` and ask again, or `end` the session, which can be resumed. `note` holds nothing
+ * back. The operator sees the reason.
  */
 export interface Hold {
   readonly kind: 'wait' | 'end' | 'note';
-  /** Of what ends the session: the error that it ends with. */
+  /** The code of the error that ends the session. */
   readonly code?: 'stopped' | 'window-closed' | 'cancelled';
   readonly reason: string;
 }
 
-/** Something that holds a run back: a window, a throttle, an operator's request. Asked between chunks. */
+/** Something that can hold a run back: a window or a throttle. Asked between chunks. */
 export interface Pace {
   check(facts: PaceFacts): Promise<Hold | null>;
 }
 
-/** The first that holds decides; what ends the session goes before what only waits. */
+/** The first one that holds the run back decides; ending the session takes precedence over waiting. */
 export function paceOf(paces: readonly Pace[]): Pace {
   return {
     async check(facts) {

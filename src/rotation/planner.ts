@@ -9,12 +9,12 @@ const largest = 2000;
 const first = 500;
 /** A chunk should take about this long (bench/README.md). */
 const targetMs = 700;
-/** Text of one chunk's rows in memory; documents can be megabytes. */
+/** Limit of memory for the rows of one chunk; documents can be megabytes. */
 const largestBytes = 16 * 1024 * 1024;
 
 /**
- * Lays out a target's rows in ranges, one at a time, as the database orders them. Bounds that are planned never
- * change. The last range has an open upper end, so that rows inserted after planning are in it.
+ * Divides a target's rows into ranges, one at a time, in the order of the database. Planned bounds never change. The
+ * last range has an open upper end, so that it includes rows inserted later.
  */
 export class Planner {
   readonly #source: RowSource;
@@ -23,7 +23,7 @@ export class Planner {
   readonly #fixedRows: number | null;
   readonly #done = new Set<string>();
 
-  /** @param fixedRows rows per chunk; null: by the time that the target's last chunks took. */
+  /** @param fixedRows rows per chunk; null: sized by the time that the target's last chunks took. */
   constructor(source: RowSource, chunks: ChunkTable, figures: ChunkFigures, fixedRows: number | null) {
     this.#source = source;
     this.#chunks = chunks;
@@ -31,7 +31,7 @@ export class Planner {
     this.#fixedRows = fixedRows;
   }
 
-  /** Plans the target's next range; false when it is planned to its end. */
+  /** Plans the target's next range; false: the target is completely planned. */
   async planNext(target: Target): Promise<boolean> {
     const name = targetName(target);
     if (this.#done.has(name)) return false;
@@ -57,14 +57,14 @@ export class Planner {
   }
 }
 
-/** Plans one more range of each target, in turn; those that are planned to their end fall out. */
+/** Plans one more range of each target, and returns the targets that are not completely planned. */
 export async function planRound(planner: Planner, targets: readonly Target[]): Promise<Target[]> {
   const left: Target[] = [];
   for (const target of targets) if (await planner.planNext(target)) left.push(target);
   return left;
 }
 
-/** The two halves of a chunk; null: it has one row, and cannot be smaller. */
+/** The two halves of a chunk; null: it has only one row. */
 export async function halvesOf(source: RowSource, target: Target, chunk: Chunk): Promise<NewChunk[] | null> {
   const { target: name, phase, parent, range } = chunk;
   if (chunk.rowIds !== null) {

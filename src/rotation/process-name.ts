@@ -1,11 +1,11 @@
 import { hostname } from 'node:os';
 
-/** This process as people know it, in the checkpoint and in logs: host and process. */
+/** Name of this process in the checkpoint and in logs: host and process id. */
 export function processName(): string {
   return `${hostname()}/${process.pid}`;
 }
 
-/** The host of a process so named. */
+/** The host in a process name. */
 export function hostOf(name: string): string {
   return name.slice(0, name.lastIndexOf('/'));
 }

@@ -4,16 +4,16 @@ import { RunTable } from '../checkpoint/run-table.ts';
 import { assertVersion, checkpointVersion, readCheckpointVersion } from '../checkpoint/schema.ts';
 import type { ChunkNews } from '../chunk/chunk-news.ts';
 import type { Database } from '../databases/database.ts';
-import { KeyturnError } from '../error.ts';
+import { KeyturnError, safeMessage } from '../error.ts';
 import { type Consumer, consume } from '../queue/consumer.ts';
 import type { Hint } from '../queue/queue.ts';
 import { Crew } from './crew.ts';
 import { isForOthers, type ThreadData } from './thread.ts';
 
 const lookMs = 1_000;
-/** Statements time out long before. */
+/** Statements time out long before this. */
 const stuckMs = 15 * 60_000;
-/** What the queue says of a hint that was given up; why was told before. */
+/** The queue's message about a hint that was given up; the reason was reported before. */
 const notTaken = 'the hint was not taken';
 
 export interface QueueWorkerSettings {
@@ -21,19 +21,19 @@ export interface QueueWorkerSettings {
   readonly queue: { readonly url: string; readonly password: string | null };
   /** Module that a worker thread runs. */
   readonly workerEntry: URL;
-  /** Chunks at a time, a thread each. */
+  /** Number of chunks at a time, each in a thread. */
   readonly concurrency: number;
-  /** How long the chunks in hand may take once it is asked to stop. */
+  /** How long chunks in progress may take after a request to stop. */
   readonly graceMs: number;
   readonly signal: AbortSignal;
   readonly exitWhenDone: boolean;
-  /** Checks the keys and what else a run demands; what it throws ends the worker. */
+  /** Checks the keys and the other requirements of a run; an error ends the worker. */
   readonly admit: (run: Run) => Promise<ThreadData>;
   readonly news: (news: ChunkNews) => void;
   readonly warn: (text: string) => void;
 }
 
-/** Takes chunks of whatever run its database has, until it is asked to stop. Keys are checked before the first. */
+/** Takes chunks of the run of its database until it is asked to stop. The keys are checked before the first chunk. */
 export class QueueWorker {
   readonly #with: QueueWorkerSettings;
   readonly #runs: RunTable;
@@ -42,12 +42,12 @@ export class QueueWorker {
   #consumer: Consumer | null = null;
   #run: Run | null = null;
   #refusal: KeyturnError | null = null;
-  /** Why the database tells nothing. */
+  /** Why the database cannot be read. */
   #trouble: string | null = null;
-  /** Why it handed the last chunk back. */
+  /** Why the last chunk was handed back. */
   #unseen: string | null = null;
   #lastWarning = '';
-  /** When the chunks in hand were taken. */
+  /** When the chunks in progress were taken. */
   readonly #since = new Set<{ readonly at: number }>();
 
   private constructor(settings: QueueWorkerSettings) {
@@ -57,7 +57,7 @@ export class QueueWorker {
     this.#crew = new Crew(workerEntry, concurrency, (run) => this.#admit(run), news);
   }
 
-  /** Throws `queue-url`, `queue-unreachable`; and what the run that is under way refuses it for. */
+  /** Throws `queue-url`, `queue-unreachable`, and what `admit` throws for the unfinished run. */
   static async open(settings: QueueWorkerSettings): Promise<QueueWorker> {
     const worker = new QueueWorker(settings);
     await worker.#look();
@@ -79,37 +79,37 @@ export class QueueWorker {
     return worker;
   }
 
-  /** Of the queue: for people, no password. */
+  /** Name of the queue for people, without a password. */
   get place(): string {
     return this.#consumer?.place ?? '';
   }
 
-  /** The run that it saw last, as it stood then. */
+  /** The run as last read. */
   get run(): Run | null {
     return this.#run;
   }
 
-  /** Chunks in hand. */
+  /** Number of chunks in progress. */
   get busy(): number {
     return this.#consumer?.busy ?? 0;
   }
 
-  /** A chunk is in hand for so long that its thread hangs. */
+  /** A chunk has been in progress for so long that its thread must be stuck. */
   get stuck(): boolean {
     const now = performance.now();
     return [...this.#since].some(({ at }) => now - at > stuckMs);
   }
 
-  /** Why it does nothing; null: nothing hinders. */
+  /** Why the worker is idle; null: no reason. */
   waiting(): string | null {
     if (this.#trouble !== null) return this.#trouble;
-    if (this.#run === null || isOver(this.#run)) return 'there is no run to work on';
+    if (this.#run === null || isOver(this.#run)) return 'no run to work on';
     return this.#consumer?.waiting() ?? this.#unseen;
   }
 
   /**
-   * Resolves when it was asked to stop, or its run is over and nothing more was wanted; what is in hand is finished
-   * within the grace time. Throws what a run refused it for, and `worker-wedged`.
+   * Resolves after a request to stop, or with `exitWhenDone` when its run is over. Chunks in progress are finished within
+   * the grace time. Throws what `admit` throws, and `worker-wedged`.
    */
   async work(): Promise<void> {
     try {
@@ -126,7 +126,7 @@ export class QueueWorker {
     if (this.#refusal !== null) throw this.#refusal;
   }
 
-  /** Looks which run there is, and whether this worker may work on it. True: the run that it worked on is over. */
+  /** Finds the run of the database and checks that this worker may work on it. True: its run is over. */
   async #look(): Promise<boolean> {
     try {
       this.#trouble = null;
@@ -137,14 +137,14 @@ export class QueueWorker {
       await this.#admit(found.id);
       this.#crew.prepare(found.id);
     } catch (error) {
-      if (this.#refusal === null) this.#trouble = `the database does not answer: ${scrubbed(error)}`;
+      if (this.#refusal === null) this.#trouble = `the database does not respond: ${safeMessage(error)}`;
     }
     return false;
   }
 
   async #underway(): Promise<Run | undefined> {
     const version = await readCheckpointVersion(this.#with.database);
-    // Older ones are being brought up to date by a coordinator, or will be
+    // A coordinator is upgrading older tables, or will
     if (version < checkpointVersion) return undefined;
     this.#refuseOn(() => assertVersion(version));
     const run = await this.#runs.unfinished();
@@ -164,7 +164,7 @@ export class QueueWorker {
       this.#unseen = null;
     } catch (error) {
       if (isForOthers(error)) this.#unseen = (error as KeyturnError).message;
-      throw error instanceof KeyturnError ? error : new Error(scrubbed(error));
+      throw error instanceof KeyturnError ? error : new Error(safeMessage(error));
     } finally {
       this.#since.delete(since);
     }
@@ -172,12 +172,12 @@ export class QueueWorker {
 
   #foreign({ run }: Hint): KeyturnError {
     const { place } = this.#with.database;
-    return new KeyturnError('run-unknown', `${this.place} speaks of run ${run}, which is not in ${place}`, {
-      hint: 'give each database a queue of its own',
+    return new KeyturnError('run-unknown', `${this.place} offers run ${run}, which is not in ${place}`, {
+      hint: 'use a separate queue for each database',
     });
   }
 
-  /** Once per run; a refusal ends the worker. */
+  /** Checked once per run; a refusal ends the worker. */
   #admit(id: string): Promise<ThreadData> {
     const known = this.#admitted.get(id);
     if (known !== undefined) return known;
@@ -205,10 +205,10 @@ export class QueueWorker {
 
   #refuse(error: unknown): void {
     if (error instanceof KeyturnError) this.#refusal ??= error;
-    else this.#warn(scrubbed(error));
+    else this.#warn(safeMessage(error));
   }
 
-  /** The same trouble every second is told once. */
+  /** A warning that repeats every second is printed once. */
   #warn(text: string): void {
     if (text.endsWith(notTaken)) return;
     const same = text.replace(/\d+/g, '');
@@ -217,7 +217,7 @@ export class QueueWorker {
   }
 }
 
-/** Nobody works on it any more, unless somebody resumes it. */
+/** Nothing works on the run any more, unless it is resumed. */
 function isOver({ state }: Run): boolean {
   return isFinished(state) || state === 'cancelled';
 }
@@ -225,9 +225,4 @@ function isOver({ state }: Run): boolean {
 async function pause(signal: AbortSignal): Promise<false> {
   await sleep(lookMs, undefined, { signal }).catch(() => undefined);
   return false;
-}
-
-/** A driver's message may quote a value: long unbroken strings are cut out. */
-function scrubbed(error: unknown): string {
-  return String((error as Error).message ?? error).replace(/[A-Za-z0-9+/=_-]{24,}/g, '…');
 }

@@ -4,7 +4,7 @@ import { RunTable } from '../checkpoint/run-table.ts';
 import type { Database, RunLock } from '../databases/database.ts';
 import type { Progress } from './coordinator.ts';
 
-/** Longer than a server takes to restart or to fail over; then somebody has to look. */
+/** Longer than a server takes to restart or to fail over. */
 const patienceMs = 10 * 60_000;
 const firstPauseMs = 500;
 const longestPauseMs = 10_000;
@@ -15,10 +15,10 @@ export interface Regained {
 }
 
 /**
- * Waits until a database that went away is back, and takes the run lock anew. Null when it does not come back in time,
- * when somebody asks to stop, or when another coordinator took the run over meanwhile (its fence has risen).
+ * Waits until a lost database can be reached again, and takes the run lock again. Null if that takes too long, if the
+ * run was asked to stop, or if another coordinator took the run over in the meantime (its fence is higher).
  *
- * The old lock's connection may live on in the server for a while: that it is held is no reason to give up.
+ * The server may keep the old connection with its lock for a while: a lock that is still held is not a reason to give up.
  */
 export async function regain(
   { database, signal }: { readonly database: Database; readonly signal: AbortSignal },
@@ -44,8 +44,8 @@ export async function regain(
   return null;
 }
 
-/** Where the run stands, as far as anybody can tell. */
+/** The last known progress, while the database cannot be reached. */
 export function awaitingDatabase(last: Progress): Progress {
-  const run = { ...last.run, waiting: 'the database went away' };
+  const run = { ...last.run, waiting: 'the connection to the database was lost' };
   return { ...last, run, waitingFor: 'database' };
 }

@@ -6,21 +6,21 @@ import type { Queue } from '../queue/queue.ts';
 import { Crew } from './crew.ts';
 import type { ThreadData } from './thread.ts';
 
-/** Where the chunks of a run are handed out. */
+/** How the chunks of a run are distributed. */
 export interface QueueSite {
   /** Module that a worker thread runs. */
   readonly workerEntry: URL;
-  /** Number of worker threads in this process; none: `keyturn worker` processes alone do the work. */
+  /** Number of worker threads in this process; 0: only `keyturn worker` processes do the work. */
   readonly workers: number;
-  /** BullMQ's queue; without it the worker threads of this process need no server. */
+  /** The queue of BullMQ; default: the worker threads of this process, without a server. */
   readonly queue?: { readonly url: string; readonly password: string | null };
-  /** Told of every chunk that a thread of this process took. */
+  /** Called for every chunk that a thread of this process took. */
   readonly news?: (news: ChunkNews) => void;
-  /** Told what the queue's administrator should change, and what goes wrong on the way. */
+  /** Called with what the queue's administrator should change, and with problems during the run. */
   readonly warn?: (text: string) => void;
 }
 
-/** The queue of a run, with the worker threads of this process taking from it. Throws `queue-url`, `queue-unreachable`. */
+/** The queue of a run, with the worker threads of this process as consumers. Throws `queue-url`, `queue-unreachable`. */
 export async function openRunQueue(site: QueueSite, data: ThreadData): Promise<Queue> {
   const { queue, news = () => undefined, workers, workerEntry, warn = () => undefined } = site;
   if (queue === undefined)
@@ -37,7 +37,7 @@ export async function openRunQueue(site: QueueSite, data: ThreadData): Promise<Q
       graceMs: 1_000,
     };
     const consumer = await consume(queue.url, options, async (hint) => {
-      // Other coordinators may share the queue; their hints are for their workers
+      // Other coordinators may share the queue; their hints are not for this process
       if (hint.run !== data.run) throw new Error(`run ${hint.run} is not run ${data.run}`);
       await crew.take(hint);
     });

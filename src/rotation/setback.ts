@@ -6,17 +6,17 @@ import { diskFull } from '../databases/disk-full.ts';
 import { isDiskFull } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
 
-/** What ends a session before the run is at its end; a resume goes on. */
+/** Errors that end a session before the run is finished. It can be resumed. */
 
 export function chunkFailed(run: Run, failed: Chunk): KeyturnError {
   if (failed.error?.code === 'checkpoint-altered') return alteredAs(run.id, failed.error.text);
   return new KeyturnError('chunk-failed', `${nameOf(failed)} failed: ${failed.error?.text ?? ''}`, {
-    hint: 'mend the cause, then keyturn resume',
+    hint: 'fix the cause, then run keyturn resume',
     facts: { target: failed.target, chunk: failed.chunk },
   });
 }
 
-/** A chunk of one row is called by the row, so that the bad one is named. */
+/** A chunk of one row is named by its row, so that the operator finds it. */
 function nameOf({ chunk, target, range, error, rowIds }: Chunk): string {
   const row = error?.code === chunkTimeout ? (rowIds?.[0] ?? range.upTo) : null;
   return row === null ? `chunk ${chunk} of ${target}` : `row ${row.join(', ')} of ${target}`;
@@ -26,28 +26,32 @@ export function tooManyExceptions(
   open: number,
   { onException, maxExceptions }: Run['options'],
 ): KeyturnError {
-  const allowed = onException === 'stop' ? '' : `, ${maxExceptions} are allowed`;
+  const allowed = onException === 'stop' ? '' : `, at most ${maxExceptions} allowed`;
   return new KeyturnError(
     'exceptions',
-    `${open} value${open === 1 ? '' : 's'} could not be opened${allowed}`,
+    `${open} value${open === 1 ? '' : 's'} could not be decrypted${allowed}`,
     {
-      hint: 'see keyturn exceptions list; mend them and keyturn resume, or resume with --on-exception skip',
+      hint: 'keyturn exceptions list shows them; fix them and run keyturn resume, or resume with --on-exception skip',
     },
   );
 }
 
 /**
- * What a database may come to at any moment, by its name; anything else as it was thrown. The coordinator's own
- * statements are not tried again: somebody else may have taken over meanwhile.
+ * A lost database and a full disk as errors with a code; any other error unchanged. The coordinator's own statements are
+ * not tried again, because another coordinator may have taken over in the meantime.
  *
- * @param next what the user does once that is mended.
+ * @param next what the user does after fixing the cause.
  */
-export function foreseen(database: Database, thrown: unknown, next = 'go on with keyturn resume'): unknown {
-  // A lost run lock has a lost connection for its cause, and is more than that: somebody else may hold it now
+export function foreseen(
+  database: Database,
+  thrown: unknown,
+  next = 'continue with keyturn resume',
+): unknown {
+  // A lost run lock is caused by a lost connection, but it is worse: another process may hold the lock now
   if (thrown instanceof KeyturnError) return thrown;
   if (database.failures.isTransient(thrown))
-    return new KeyturnError('database-lost', 'the database went away', {
-      hint: `when it is back, ${next}`,
+    return new KeyturnError('database-lost', 'the connection to the database was lost', {
+      hint: `when the database can be reached again, ${next}`,
       cause: thrown,
     });
   return isDiskFull(thrown) ? diskFull(thrown, next) : thrown;
@@ -56,19 +60,19 @@ export function foreseen(database: Database, thrown: unknown, next = 'go on with
 export function stillWriting(run: Run): KeyturnError {
   return new KeyturnError(
     'late-rows',
-    `after ${run.round} scans there are still new rows under the old key`,
+    `there are still new rows under the old key after ${run.round} scans`,
     {
-      hint: 'something writes with the old key: stop the application, then keyturn resume',
+      hint: 'an application still writes with the old key: stop it, then run keyturn resume',
     },
   );
 }
 
-/** Somebody, or a window, asked for it. */
+/** A user or a window asked for it. */
 export function endOf(code: 'stopped' | 'window-closed' | 'cancelled', reason: string): KeyturnError {
-  return new KeyturnError(code, reason, { hint: 'go on with keyturn resume' });
+  return new KeyturnError(code, reason, { hint: 'continue with keyturn resume' });
 }
 
-/** The state that a run is left in. */
+/** The state of a run after an error with this code. */
 export function stateAfter(code: string): 'cancelled' | 'paused' | 'failed' {
   if (code === 'cancelled') return 'cancelled';
   return code === 'stopped' || code === 'window-closed' ? 'paused' : 'failed';

@@ -13,12 +13,12 @@ export interface Site extends QueueSite, DatabaseAccess {
   readonly database: Database;
   readonly signal: AbortSignal;
   readonly progress: (state: Progress) => void;
-  /** What holds the run back; default nothing. */
+  /** What may hold the run back; default: nothing. */
   readonly pace?: Pace;
   readonly toolVersion: string;
 }
 
-/** A run that has its row, and what its coordinator needs besides the site. */
+/** A run that is in the checkpoint, and what its coordinator needs besides the site. */
 export interface Session {
   /** Holds the checkpoint tables. */
   readonly checkpoint: Knex;

@@ -4,21 +4,22 @@ import { RunTable } from '../checkpoint/run-table.ts';
 import type { Database, RunLock } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 
-/** How often the run's row is looked at, and how often the lock is tried, which a coordinator may hold. */
+/** How often the run's row is read, and how often the lock is tried, which a coordinator may hold. */
 const lookEveryMs = 200;
 const tryLockEveryMs = 2_000;
 
-/** What became of a request. */
+/** The result of a request. */
 export interface Steered {
   readonly run: Run;
   /**
-   * `coordinator`: it acted. `this`: no coordinator was alive, so the run was moved here. `already`: it stood so before.
-   * `asked`: the request stands, nobody has acted on it yet. `ended`: the run came to its end first.
+   * `coordinator`: the coordinator did it. `this`: no coordinator was running, so this process changed the state.
+   * `already`: the run was in this state before. `asked`: the request is stored, and no coordinator has acted on it yet.
+   * `ended`: the run was finished first.
    */
   readonly by: 'coordinator' | 'this' | 'already' | 'asked' | 'ended';
 }
 
-/** Whether a coordinator is at work: its lock tells, which dies with it. Null: it cannot be told. */
+/** Whether a coordinator is running: it holds the run lock, which ends with its process. Null: unknown. */
 export async function isCoordinated(database: Database): Promise<boolean | null> {
   try {
     const lock = await lockOrNull(database);
@@ -30,9 +31,10 @@ export async function isCoordinated(database: Database): Promise<boolean | null>
 }
 
 /**
- * Brings a run to rest: through its row where a coordinator is alive, else right here under the run lock.
+ * Pauses or cancels a run: if a coordinator is running, by a request in the run's row, otherwise here, under the run
+ * lock.
  *
- * @param waitMs how long to wait for the coordinator; 0: the request is left in the run's row.
+ * @param waitMs how long to wait for the coordinator; 0: only the request is stored.
  */
 export async function steer(
   database: Database,
@@ -50,7 +52,7 @@ export async function steer(
   for (;;) {
     const now = await runs.get(run.id);
     if (rests(now.state, request)) return { run: now, by: isFinished(now.state) ? 'ended' : 'coordinator' };
-    // A coordinator that has just taken over cleared what was asked of the one before it
+    // A coordinator that has just taken over cleared the request to the one before it
     if (now.requested !== request) await runs.request(now, request);
     if (signal.aborted || performance.now() >= until) return { run: now, by: 'asked' };
     await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
@@ -61,13 +63,13 @@ export async function steer(
   }
 }
 
-/** What a run at rest whose lock was free, as `restAlone` found or left it, is told as; `found`: who moved it before. */
+/** The result for a run that `restAlone` found or left at rest; `found`: by whom, if not by `restAlone`. */
 function steered({ run, moved }: Rested, found: 'already' | 'coordinator'): Steered {
   if (isFinished(run.state)) return { run, by: 'ended' };
   return { run, by: moved ? 'this' : found };
 }
 
-/** Nobody works on a run in such a state, or what was asked for has been done. */
+/** Nothing works on a run in this state, or the request is fulfilled. */
 function rests(state: RunState, request: Request): boolean {
   if (state === 'cancelled' || isFinished(state)) return true;
   return request === 'pause' && (state === 'paused' || state === 'failed');
@@ -75,11 +77,11 @@ function rests(state: RunState, request: Request): boolean {
 
 interface Rested {
   readonly run: Run;
-  /** By restAlone, not by the coordinator before it. */
+  /** By `restAlone`, not by a coordinator before it. */
   readonly moved: boolean;
 }
 
-/** Moves the run itself when no coordinator can: under its lock none begins. Null: one is alive. */
+/** Changes the state of the run under its lock, so that no coordinator can start. Null: one is running. */
 async function restAlone(database: Database, run: Run, request: Request): Promise<Rested | null> {
   const lock = await lockOrNull(database);
   if (lock === null) return null;
@@ -96,11 +98,11 @@ async function restAlone(database: Database, run: Run, request: Request): Promis
   }
 }
 
-/** A failure stays the reason: a resume reads everything again after a verification that failed. */
+/** A failure stays the reason: after a failed verification a resume reads everything again. */
 function reasonOf({ state, reason }: Run, request: Request): NonNullable<Run['reason']> {
   if (request === 'pause') return { code: 'stopped', text: 'paused by keyturn pause' };
   if (state === 'failed' && reason !== null)
-    return { code: reason.code, text: `cancelled by keyturn cancel after it had failed: ${reason.text}` };
+    return { code: reason.code, text: `cancelled by keyturn cancel after a failure: ${reason.text}` };
   return { code: 'cancelled', text: 'cancelled by keyturn cancel' };
 }
 

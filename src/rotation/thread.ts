@@ -7,17 +7,17 @@ import { type FromThread, sendError } from '../queue/thread-pool.ts';
 import { processName } from './process-name.ts';
 import { ChunkWorker, type DatabaseAccess, type WorkerSettings } from './worker.ts';
 
-/** WorkerSettings as they travel between threads: a Key does not. */
+/** WorkerSettings as they are sent to a thread: a Key cannot be sent as it is. */
 export type ThreadData = Omit<WorkerSettings, 'oldKey' | 'newKey'> & {
   readonly oldKey: SentKey | null;
   readonly newKey: SentKey;
 };
 
 /**
- * What the threads of this process that work on a run are given.
+ * The data for the worker threads of a run in this process.
  *
  * @param keys `current` is null for a verification, which has one key.
- * @param local of a run that writes nothing to the database.
+ * @param local for a run that writes nothing to the database.
  */
 export function threadData(
   { databaseUrl, databasePassword, attachments }: DatabaseAccess,
@@ -41,12 +41,12 @@ export function threadData(
   };
 }
 
-/** A worker elsewhere may see what this one does not. */
+/** Another worker may see the files that this one does not see. */
 export function isForOthers(error: unknown): boolean {
   return error instanceof KeyturnError && error.code === 'attachments-unseen';
 }
 
-/** The life of a worker thread: serves hints until it is ended. Keys arrive in memory, from the same process. */
+/** Runs a worker thread: takes hints until the thread is ended. Keys are passed in memory, within the process. */
 export async function serve(): Promise<void> {
   const port = parentPort;
   if (port === null) throw new Error('this module is the entry of a worker thread');

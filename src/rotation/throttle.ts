@@ -4,23 +4,23 @@ import { KeyturnError } from '../error.ts';
 import type { Hold, Pace, PaceFacts } from './pace.ts';
 
 /**
- * A limit that holds the run back while the machine has other things to do. A check that fails is 'unknown': the run
- * goes on, and the reason says so; it never ends a run of ten hours.
+ * A limit that holds the run back while the machine is busy with other work. A check that fails is 'unknown': the run
+ * continues, and the reason says so. It never ends a run of ten hours.
  */
 export interface Throttle {
   readonly name: string;
-  /** Its check asks nobody, and may be made at any time. */
+  /** Its check costs nothing, and may be made at any time. */
   readonly free?: true;
-  /** What to wait for, in words; null: go on; 'unknown': it could not be told. */
+  /** Why to wait, in words; null: continue; 'unknown': the check failed. */
   check(facts: PaceFacts): Promise<string | null | 'unknown'>;
 }
 
-/** A throttle is asked at most so often: the answer costs a query, and load changes slowly. */
+/** A check may cost a query, and load changes slowly. */
 const askEveryMs = 1000;
 
 type Answer = string | null | 'unknown';
 
-/** The throttles of a session as one pace; asked once a second each, or whenever that costs nothing. */
+/** The throttles of a session as one pace. Each is checked once a second, or every time if its check costs nothing. */
 export class ThrottlePace implements Pace {
   readonly #throttles: readonly {
     readonly throttle: Throttle;
@@ -48,7 +48,7 @@ export class ThrottlePace implements Pace {
 
 const names = 'rows-per-second, file, sql, free-disk';
 
-/** `NAME=LIMIT` of --throttle; names of its own that the engine's gauges add. Throws `bad-option`. */
+/** `NAME=LIMIT` of --throttle; the engine's gauges add names. Throws `bad-option`. */
 export function parseThrottle(text: string, database: Database): Throttle {
   const [name = '', limit = ''] = [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)];
   if (!text.includes('=') || limit === '') throw noThrottle(text, database);
@@ -60,9 +60,7 @@ export function parseThrottle(text: string, database: Database): Throttle {
       check: async () => {
         const value = await gauge.read();
         if (value === null) return 'unknown';
-        return value <= most
-          ? null
-          : `${quantity(value, gauge.unit)}, ${quantity(most, gauge.unit)} are allowed`;
+        return value <= most ? null : `${quantity(value, gauge.unit)}, limit ${quantity(most, gauge.unit)}`;
       },
     };
   }
@@ -81,8 +79,8 @@ function rowsPerSecond(most: number): Throttle {
     check: async ({ elapsedMs, rows }) => {
       started ??= { at: elapsedMs, rows };
       const seconds = (elapsedMs - started.at) / 1000;
-      // One second's worth may be ahead, else the first chunk would have to wait for itself
-      return rows - started.rows <= most * (seconds + 1) ? null : `${most} rows a second are allowed`;
+      // One second ahead is allowed, otherwise the first chunk would have to wait for itself
+      return rows - started.rows <= most * (seconds + 1) ? null : `limit ${most} rows per second`;
     },
   };
 }
@@ -105,7 +103,7 @@ function whileFileExists(path: string): Throttle {
 function whileTrue(sql: string, database: Database): Throttle {
   return {
     name: 'sql',
-    check: async () => ((await database.server.ask(sql)) ? 'its condition is true' : null),
+    check: async () => ((await database.server.ask(sql)) ? 'the condition is true' : null),
   };
 }
 
@@ -114,8 +112,8 @@ function freeDisk(limit: string, text: string): Throttle {
   const path = limit.slice(0, colon);
   const least = bytesOf(limit.slice(colon + 1), text);
   if (colon < 1)
-    throw new KeyturnError('bad-option', `--throttle ${text}: no folder`, {
-      hint: 'write free-disk=/path:5GB',
+    throw new KeyturnError('bad-option', `--throttle ${text}: the folder is missing`, {
+      hint: 'expected free-disk=/path:5GB',
     });
   return {
     name: 'free-disk',
@@ -124,7 +122,7 @@ function freeDisk(limit: string, text: string): Throttle {
       const free = bavail * bsize;
       return free >= least
         ? null
-        : `${quantity(free, 'bytes')} free on ${path}, ${quantity(least, 'bytes')} are wanted`;
+        : `${quantity(free, 'bytes')} free on ${path}, ${quantity(least, 'bytes')} required`;
     },
   };
 }
@@ -132,7 +130,7 @@ function freeDisk(limit: string, text: string): Throttle {
 function numberOf(limit: string, text: string): number {
   const value = Number(limit.replace(/s$/, ''));
   if (limit !== '' && Number.isFinite(value) && value > 0) return value;
-  throw new KeyturnError('bad-option', `--throttle ${text}: ${limit} is no positive number`);
+  throw new KeyturnError('bad-option', `--throttle ${text}: ${limit} is not a positive number`);
 }
 
 const units: Readonly<Record<string, number>> = { B: 1, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 };
@@ -141,8 +139,8 @@ function bytesOf(limit: string, text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?) ?([KMGT]?B)$/i.exec(limit) ?? [];
   const factor = units[unit?.toUpperCase() ?? ''];
   if (number !== undefined && factor !== undefined) return Number(number) * factor;
-  throw new KeyturnError('bad-option', `--throttle ${text}: ${limit} is no size`, {
-    hint: 'write it as 500MB or 10GB',
+  throw new KeyturnError('bad-option', `--throttle ${text}: ${limit} is not a valid size`, {
+    hint: 'expected a size such as 500MB or 10GB',
   });
 }
 
@@ -152,7 +150,7 @@ function quantity(value: number, unit: 'seconds' | 'bytes'): string {
 
 function noThrottle(text: string, database: Database): KeyturnError {
   const own = Object.keys(database.server.gauges);
-  return new KeyturnError('bad-option', `--throttle ${text} is not understood`, {
-    hint: `write NAME=LIMIT with ${names}${own.length === 0 ? '' : ` or ${own.join(', ')}`}`,
+  return new KeyturnError('bad-option', `--throttle ${text} is not a valid throttle`, {
+    hint: `expected NAME=LIMIT, where NAME is ${names}${own.length === 0 ? '' : ` or ${own.join(', ')}`}`,
   });
 }

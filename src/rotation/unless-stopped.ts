@@ -1,9 +1,9 @@
 import { KeyturnError } from '../error.ts';
 
 /**
- * What nothing is written by may be left at once when somebody asks to stop.
+ * Waits for `work`, which writes nothing, until the user asks to stop.
  *
- * @param hint what the user does then
+ * @param hint what the user does next
  * @throws KeyturnError `stopped`
  */
 export async function unlessStopped<T>(

@@ -3,7 +3,7 @@ import ms, { type StringValue } from 'ms';
 import { KeyturnError } from '../error.ts';
 import type { Hold, Pace, PaceFacts } from './pace.ts';
 
-/** A daily maintenance window in a time zone; may cross midnight. Both ends are wall-clock times. */
+/** A daily maintenance window in a time zone; it may cross midnight. Both ends are wall-clock times. */
 export interface Window {
   readonly from: WallClock;
   readonly to: WallClock;
@@ -20,13 +20,13 @@ interface WallClock {
 export function parseWindow(text: string, zone = 'local'): Window {
   const match = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/.exec(text);
   if (match === null || text.slice(0, 5) === text.slice(6)) {
-    throw new KeyturnError('bad-option', `--window ${text} is no window`, {
-      hint: 'write it as 22:00-06:00',
+    throw new KeyturnError('bad-option', `--window ${text} is not a valid window`, {
+      hint: 'expected HH:MM-HH:MM, for example 22:00-06:00',
     });
   }
   if (zone !== 'local' && !IANAZone.isValidZone(zone)) {
-    throw new KeyturnError('bad-option', `--time-zone ${zone} is unknown`, {
-      hint: 'write it as Europe/Berlin or UTC',
+    throw new KeyturnError('bad-option', `--time-zone ${zone} is not a known time zone`, {
+      hint: 'expected a name such as Europe/Berlin or UTC',
     });
   }
   const [, fromHour, fromMinute, toHour, toMinute] = match.map(Number);
@@ -37,22 +37,22 @@ export function parseWindow(text: string, zone = 'local'): Window {
   };
 }
 
-/** On a day whose clock does not jump. */
+/** On a day without a change to or from summer time. */
 export function windowLengthMs({ from, to }: Window): number {
   const minutes = (to.hour - from.hour) * 60 + to.minute - from.minute;
   return (minutes > 0 ? minutes : minutes + 24 * 60) * 60_000;
 }
 
-/** A length of time such as 3h, 90m or 45s, in milliseconds. Throws `bad-option`. */
+/** A duration such as 3h, 90m or 45s, in milliseconds. Throws `bad-option`. */
 export function parseDuration(text: string, option: string): number {
   const length = /^\d+(\.\d+)? ?[a-z]+$/i.test(text) ? ms(text as StringValue) : undefined;
   if (length !== undefined && length > 0) return length;
-  throw new KeyturnError('bad-option', `${option} ${text} is no length of time`, {
-    hint: 'write it as 3h, 90m or 45s',
+  throw new KeyturnError('bad-option', `${option} ${text} is not a valid duration`, {
+    hint: 'expected a duration such as 3h, 90m or 45s',
   });
 }
 
-/** The end of the window that is open at `now`; null when it is closed. */
+/** The end of the window that is open at `now`; null: it is closed. */
 export function windowEnd(window: Window, now: Date): Date | null {
   const today = DateTime.fromJSDate(now, { zone: window.zone });
   // A window that crosses midnight may have opened yesterday
@@ -71,12 +71,12 @@ export function windowOpens(window: Window, now: Date): Date {
   return (opens > today ? opens : at(today.plus({ days: 1 }), window.from)).toJSDate();
 }
 
-/** A wall-clock time that a change to summer time skips is taken as much later as the clock jumps. */
+/** A wall-clock time that does not exist on the day of the change to summer time is moved by the change. */
 function at(day: DateTime, { hour, minute }: WallClock): DateTime {
   return day.startOf('day').set({ hour, minute });
 }
 
-/** Ends the session when the window's end is nearer than a chunk takes. */
+/** Ends the session when the time to the end of the window is shorter than a chunk takes. */
 export class WindowPace implements Pace {
   readonly #window: Window;
 
@@ -91,12 +91,12 @@ export class WindowPace implements Pace {
     return {
       kind: 'end',
       code: 'window-closed',
-      reason: `window closed, it opens ${opens.toFormat('yyyy-MM-dd HH:mm ZZZZ')}`,
+      reason: `window closed, it opens at ${opens.toFormat('yyyy-MM-dd HH:mm ZZZZ')}`,
     };
   }
 }
 
-/** Ends the session when its time is nearly over: --max-duration, counted from the session's start. */
+/** Ends the session when its time is nearly over: --max-duration, from the start of the session. */
 export class DurationPace implements Pace {
   readonly #until: number;
 
@@ -107,6 +107,6 @@ export class DurationPace implements Pace {
 
   async check({ elapsedMs, chunkMs }: PaceFacts): Promise<Hold | null> {
     if (this.#until - elapsedMs > (chunkMs ?? 0)) return null;
-    return { kind: 'end', code: 'window-closed', reason: 'the time of --max-duration is over' };
+    return { kind: 'end', code: 'window-closed', reason: 'the time limit of --max-duration is reached' };
   }
 }

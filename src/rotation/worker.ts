@@ -13,7 +13,7 @@ import { verifyChunk } from '../chunk/verify-chunk.ts';
 import { Contended, type WorkerContext } from '../chunk/worker-context.ts';
 import type { Database } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
-import { KeyturnError } from '../error.ts';
+import { KeyturnError, safeMessage } from '../error.ts';
 import { Listings } from '../files/listings.ts';
 import { findKeyring, keyringAfter } from '../inventory/source-keys.ts';
 import { type Decision, type Job, type Rules, targetName } from '../job/job.ts';
@@ -21,7 +21,7 @@ import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
 
-/** How the database and its files are reached from this host. */
+/** How this host reaches the database and its files. */
 export interface DatabaseAccess {
   readonly databaseUrl: string;
   readonly databasePassword: string | null;
@@ -29,18 +29,18 @@ export interface DatabaseAccess {
   readonly attachments: string | null;
 }
 
-/** Where a worker finds everything; keys are its own, checked against the run by their ids. */
+/** What a worker needs. Its keys are compared with the ids in the run's row. */
 export interface WorkerSettings extends DatabaseAccess {
-  /** A local SQLite file with the checkpoint tables, for runs that must not write; null: they are in the database. */
+  /** A local SQLite file with the checkpoint tables, for runs that write nothing; null: they are in the database. */
   readonly checkpointFile: string | null;
   readonly run: string;
   readonly statementTimeoutMs: number | null;
-  /** Name for people: host and process. */
+  /** Name for people: host and process id. */
   readonly worker: string;
   /** Null for a verification. */
   readonly oldKey: Key | null;
   readonly newKey: Key;
-  /** The rotation in the database itself whose digests a verification compares with. */
+  /** The rotation in the database whose digests a verification compares with. */
   readonly referenceRun: string | null;
 }
 
@@ -48,13 +48,13 @@ const attempts = 6;
 
 type NewsListener = (news: ChunkNews) => void;
 
-/** Rotates or verifies the chunks that it is told of, as the run's state says. Holds its own connections. */
+/** Rotates or verifies chunks, according to the state of the run. Has its own connections. */
 export class ChunkWorker {
   readonly #context: WorkerContext;
   readonly #runs: RunTable;
   #prepared: { readonly of: string; readonly targets: ReadonlyMap<string, PreparedTarget> } | null = null;
   readonly #databases: readonly Database[];
-  /** Content of the run's row that was found authentic. */
+  /** Content of the run's row that was found to be authentic. */
   #authentic: string | null = null;
   readonly #onNews: NewsListener;
 
@@ -87,7 +87,7 @@ export class ChunkWorker {
     }
   }
 
-  /** Takes one chunk as far as the checkpoint allows. What cannot be mended by trying again marks the chunk failed. */
+  /** Takes one chunk as far as the checkpoint allows. If trying again does not help, the chunk is marked as failed. */
   async take(chunk: number): Promise<void> {
     let run: Run | null = null;
     const started = performance.now();
@@ -119,7 +119,7 @@ export class ChunkWorker {
     await Promise.all(this.#databases.map((database) => database.close()));
   }
 
-  /** Whoever steers the run may have written its row anew. */
+  /** A command may have changed the run's row since. */
   #assertAuthentic(run: Run): void {
     if (this.#authentic === run.content) return;
     assertAuthentic(run, this.#context.mac);
@@ -132,19 +132,19 @@ export class ChunkWorker {
     return null;
   }
 
-  /** A resume may settle places, and what came behind the inventory becomes a target: a worker outlives both. */
+  /** A resume may add decisions, and tables added during the run become targets: a worker lives longer than both. */
   async #targets({ fence, job }: Run): Promise<ReadonlyMap<string, PreparedTarget>> {
     const of = `${fence} ${job.targets.length}`;
     if (this.#prepared?.of === of) return this.#prepared.targets;
     const rules = job.everywhere && withExclusions(job.everywhere, job.exclude);
     const targets = new Map(job.targets.map((target) => [targetName(target), prepareTarget(target, rules)]));
-    // It may have read the catalog before that table came
+    // The worker may have read the catalog before the table was added
     if (this.#prepared !== null) await this.#context.database.catalog();
     this.#prepared = { of, targets };
     return targets;
   }
 
-  /** It is for a worker that sees the files; whoever waits for one is told. */
+  /** Another worker must take the chunk, one that sees the files. The reason is stored for the operator. */
   async #handedBack(chunk: number, error: KeyturnError): Promise<KeyturnError> {
     const { checkpoint, run, worker } = this.#context;
     const text = `no worker takes ${error.message} (${worker})`;
@@ -152,16 +152,16 @@ export class ChunkWorker {
     return error;
   }
 
-  /** What the chunk fails with; null: it is worth another try. */
+  /** The error that the chunk fails with; null: it should be tried again. */
   #failureOf(error: unknown, attempt: number): unknown {
     const { database } = this.#context;
     if (database.failures.isTimeout(error))
-      return new KeyturnError('chunk-timeout', 'the database did not finish it in time');
+      return new KeyturnError('chunk-timeout', 'the statement timed out');
     const transient = error instanceof Contended || database.failures.isTransient(error);
     return transient && attempt < attempts ? null : error;
   }
 
-  /** Null: the database does not tell it now. */
+  /** Null: the database cannot be read now. */
   async #targetOf(chunk: number): Promise<string | null> {
     const { checkpoint, run } = this.#context;
     const found = await new ChunkTable(checkpoint, run, this.#context.mac).find(chunk).catch(() => undefined);
@@ -174,7 +174,7 @@ export class ChunkWorker {
     this.#onNews({ target: null, rows: 0, ...more, event, run, chunk, worker, ms });
   }
 
-  /** @param run as it stood when the chunk was taken; null: not even that could be read, so nobody can be told. */
+  /** @param run as it was when the chunk was taken; null: it could not be read, so nothing can be written either. */
   async #fail(run: Run | null, chunk: number, error: unknown): Promise<void> {
     if (run === null) throw error;
     const { code, text } = describeFailure(error);
@@ -182,7 +182,7 @@ export class ChunkWorker {
   }
 }
 
-/** A row id may be excluded, but is read with every row all the same. */
+/** An excluded column may be an id column, which is read with every row nevertheless. */
 function withExclusions(rules: Rules, exclude: Job['exclude']): Rules {
   const left = exclude.map(
     ({ table, column }): Decision => ({ place: placeText(table, column, ''), as: 'leave' }),
@@ -220,7 +220,7 @@ async function contextOf(
       if (found?.round !== round) {
         const ring = database.catalog().then((catalog) => findKeyring(database, catalog, run.job, newKey));
         found = { round, ring };
-        // What failed is asked for again, or every later try would fail with it
+        // A failure is not kept, otherwise every later try would fail too
         ring.catch(() => {
           if (found?.ring === ring) found = null;
         });
@@ -232,7 +232,7 @@ async function contextOf(
   };
 }
 
-/** A run of an earlier version has no MACs: its digests are compared with as they are. */
+/** A run of an earlier version has no MACs: its digests are used without a check. */
 async function referenceOf(
   run: string,
   checkpoint: Knex,
@@ -242,10 +242,9 @@ async function referenceOf(
   return { run, checkpoint, mac: mac === null ? null : new CheckpointMac(newKey, run) };
 }
 
-/** For the checkpoint and the terminal: long unbroken strings are cut out, for they may be what nobody should see. */
+/** For the checkpoint and the terminal. */
 function describeFailure(error: unknown): { code: string; text: string } {
   if (error instanceof KeyturnError) return { code: error.code, text: error.message };
-  const { code, name, message } = error as { code?: unknown; name?: string; message?: string };
-  const text = (message ?? String(error)).replace(/[A-Za-z0-9+/=_-]{24,}/g, '…');
-  return { code: typeof code === 'string' ? code : (name ?? 'Error'), text };
+  const { code, name } = error as { code?: unknown; name?: string };
+  return { code: typeof code === 'string' ? code : (name ?? 'Error'), text: safeMessage(error) };
 }

@@ -164,6 +164,6 @@ test('pause is refused without a run', async () => {
   });
   expect(await host.ask('pause', '--timeout', 'soon')).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('--timeout soon is no length of time'),
+    stderr: expect.stringContaining('--timeout soon is not a valid duration'),
   });
 });

@@ -147,7 +147,7 @@ test('a damaged credential stops the run; skip continues; retry rotates it once 
   const first = await keyturn(['rotate', ...of.rotation, ...consent], { cwd: of.path });
   expect(first).toMatchObject({ code: 3, stdout: '' });
   expect(first.stderr).toMatch(new RegExp(`^ {2}credentials_entity row ${id}, data: \\S+$`, 'm'));
-  expect(first.stderr).toMatch(/^keyturn: error: 1 value could not be opened$/m);
+  expect(first.stderr).toMatch(/^keyturn: error: 1 value could not be decrypted$/m);
   expect(first.stderr).not.toContain(damaged);
 
   const skipped = await keyturn(

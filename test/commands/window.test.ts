@@ -30,7 +30,7 @@ test('a rotation does not start while its window is closed', async () => {
   const before = data(host);
   const { code, stderr } = await host.rotate(...inHours(2)).ended;
   expect(code).toBe(3);
-  expect(stderr).toMatch(/^keyturn: error: window closed, it opens \d{4}-\d\d-\d\d \d\d:00 UTC$/m);
+  expect(stderr).toMatch(/^keyturn: error: window closed, it opens at \d{4}-\d\d-\d\d \d\d:00 UTC$/m);
   expect(stderr).toMatch(/^keyturn: hint: nothing was changed/m);
   expect(data(host).equals(before)).toBe(true);
   expect(existsSync(host.file('new.key'))).toBe(false);
@@ -41,9 +41,11 @@ test('a run stops when --max-duration ends, waits for its window, and continues 
   const slow = ['--chunk-rows', '10', '--throttle', 'rows-per-second=25', '--max-duration', '8s'];
   const first = await host.rotate(...slow, '--chunk-timeout', '0').ended;
   expect(first).toMatchObject({ code: 3, stdout: '' });
-  expect(first.stderr).toContain('keyturn: error: the time of --max-duration is over\n');
+  expect(first.stderr).toContain('keyturn: error: the time limit of --max-duration is reached\n');
   const [, percent, again = ''] =
-    /^the time of --max-duration is over, (\d+)% done, resume with: keyturn (.*)$/m.exec(first.stderr) ?? [];
+    /^the time limit of --max-duration is reached, (\d+)% done, resume with: keyturn (.*)$/m.exec(
+      first.stderr,
+    ) ?? [];
   expect(Number(percent)).toBeGreaterThan(0);
   expect(Number(percent)).toBeLessThan(100);
   expect(again).toMatch(/^resume --database .* --max-duration 8s --throttle rows-per-second=25$/);
@@ -71,10 +73,10 @@ test('invalid options are refused before anything is changed', async () => {
   const host = await hosted();
   const before = data(host);
   const refused = [
-    [['--window', '25:00-06:00'], '--window 25:00-06:00 is no window'],
+    [['--window', '25:00-06:00'], '--window 25:00-06:00 is not a valid window'],
     [['--time-zone', 'UTC'], '--time-zone requires --window'],
-    [['--chunk-timeout', '0s'], '--chunk-timeout 0s is no length of time'],
-    [['--throttle', 'file=a', '--throttle', 'moon=full'], '--throttle moon=full is not understood'],
+    [['--chunk-timeout', '0s'], '--chunk-timeout 0s is not a valid duration'],
+    [['--throttle', 'file=a', '--throttle', 'moon=full'], '--throttle moon=full is not a valid throttle'],
   ] as const;
   // One after the other, because each takes the run lock.
   for (const [args, message] of refused) {

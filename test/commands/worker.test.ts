@@ -131,7 +131,7 @@ test('a worker shows its health in a file and on a port', async () => {
     healthy: true,
     run: null,
     busy: 0,
-    waiting: 'there is no run to work on',
+    waiting: 'no run to work on',
     stopping: false,
   };
   expect(await answer.json()).toMatchObject(health);
@@ -163,7 +163,7 @@ test('SQLite accepts only workers of the same host', async () => {
   await coordinator.said(/state=rotating/);
   of.exec("update keyturn_run set coordinator = 'elsewhere/1'");
   const elsewhere = await keyturn(['worker', ...keys, ...queue, '--json'], { cwd: path });
-  refused(elsewhere, /is in an SQLite database of the host elsewhere, this is /, 'other-host');
+  refused(elsewhere, /is in an SQLite database on the host elsewhere, but this is /, 'other-host');
   coordinator.child.kill('SIGKILL');
   await coordinator.ended;
   const worker = start(['worker', ...keys, ...queue, '--exit-when-done'], { cwd: path });

@@ -35,9 +35,7 @@ test('a value that was changed under the new key fails the verification by name 
   for (let tries = 0; tries < 2; tries++) {
     const failed = await keyturn(['resume', ...keys], { cwd: dir });
     expect(failed).toMatchObject({ code: 5 });
-    expect(failed.stderr).toContain(
-      `1 rows are not what they were before the rotation: credentials_entity ${id}`,
-    );
+    expect(failed.stderr).toContain(`1 row differs from before the rotation: credentials_entity ${id}`);
   }
 
   await withStore(place, (store) =>

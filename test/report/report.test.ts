@@ -279,12 +279,12 @@ describe('the report of', () => {
     await recorded.scan();
     await recorded.become('failed', {
       code: 'verification-failed',
-      text: '2 rows are not what they were before the rotation',
+      text: '2 rows differ from before the rotation',
     });
     const built = await report();
     expect(built.verdict).toEqual({
       result: 'verification-failed',
-      text: 'VERIFICATION FAILED: 2 rows are not what they were before the rotation',
+      text: 'VERIFICATION FAILED: 2 rows differ from before the rotation',
     });
     expect(built.times.pauses).toMatchObject([{ to: null, why: 'verification-failed' }]);
   });

@@ -21,7 +21,7 @@ test('the status of a failed run equals its transcript', async () => {
   const first = await recorded.plan('credentials_entity', null, ['500']);
   await recorded.plan('credentials_entity', null, ['900']);
   await recorded.rotate(first, { rows: 500, values: 500, rotated: 499, exceptions: 1 }, [damaged(['42'])]);
-  await recorded.become('failed', { code: 'exceptions', text: '1 value could not be opened' });
+  await recorded.become('failed', { code: 'exceptions', text: '1 value could not be decrypted' });
   await recorded.freeze();
   expectTranscript(transcript('status-failed.txt'), await statusOf(recorded));
 });

@@ -283,7 +283,7 @@ phases:
     const { code, stderr } = await resumed;
     expect({ code, stderr }).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining('the database went away'),
+      stderr: expect.stringContaining('the connection to the database was lost'),
     });
     await expectRotated(60);
   });

@@ -56,18 +56,18 @@ describe('a throttle', () => {
     const throttle = parseThrottle('rows-per-second=100', sqlite);
     expect(await throttle.check(facts(0, 0))).toBeNull();
     expect(await throttle.check(facts(1000, 200))).toBeNull();
-    expect(await throttle.check(facts(1000, 201))).toBe('100 rows a second are allowed');
+    expect(await throttle.check(facts(1000, 201))).toBe('limit 100 rows per second');
     expect(await throttle.check(facts(1020, 201))).toBeNull();
   });
 
   test('by free disk waits when less is free', async () => {
     expect(await parseThrottle(`free-disk=${dir}:1KB`, sqlite).check(facts(0))).toBeNull();
-    expect(await parseThrottle(`free-disk=${dir}:9999TB`, sqlite).check(facts(0))).toMatch(/are wanted$/);
+    expect(await parseThrottle(`free-disk=${dir}:9999TB`, sqlite).check(facts(0))).toMatch(/required$/);
   });
 
   test('by the size of the WAL tells what it measured', async () => {
     expect(await parseThrottle('wal=9999GB', postgres).check(facts(0))).toBeNull();
-    expect(await parseThrottle('wal=1KB', postgres).check(facts(0))).toMatch(/^\d+ MB, 0 MB are allowed$/);
+    expect(await parseThrottle('wal=1KB', postgres).check(facts(0))).toMatch(/^\d+ MB, limit 0 MB$/);
   });
 
   test('by replication lag holds nothing without a standby', async () => {
@@ -94,7 +94,7 @@ describe('the pace of throttles', () => {
       parseThrottle('sql=select 0', sqlite),
       parseThrottle('sql=select 1', sqlite),
     ]);
-    expect(await pace.check(facts(0))).toEqual({ kind: 'wait', reason: 'sql: its condition is true' });
+    expect(await pace.check(facts(0))).toEqual({ kind: 'wait', reason: 'sql: the condition is true' });
   });
 
   test('goes on when a check fails, and says that it is unknown', async () => {

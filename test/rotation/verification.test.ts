@@ -309,7 +309,7 @@ test('a run that finds no value at its end has not verified anything', async () 
     stage,
     ['credentials_entity', '"user"', 'settings', 'deployment_key'].map((table) => `delete from ${table}`),
   );
-  expect(ended.error).toMatchObject({ code: 'verification-failed', message: 'not one value was found' });
+  expect(ended.error).toMatchObject({ code: 'verification-failed', message: 'no encrypted value was found' });
   expect(ended.run.state).toBe('failed');
 });
 

@@ -56,7 +56,7 @@ describe('the pace of a window', () => {
     ).toEqual({
       kind: 'end',
       code: 'window-closed',
-      reason: 'window closed, it opens 2026-06-11 01:00 UTC',
+      reason: 'window closed, it opens at 2026-06-11 01:00 UTC',
     });
   });
 
@@ -81,9 +81,12 @@ test('the pace of a duration ends when a chunk no longer fits, whatever the cloc
   ).toMatchObject({ kind: 'end' });
 });
 
-test.each(['22:00', '24:00-06:00', '22:00-22:00', '2:00-6:00', 'night'])('%s is no window', (text) => {
-  expect(() => parseWindow(text)).toThrow(expect.objectContaining({ code: 'bad-option' }));
-});
+test.each(['22:00', '24:00-06:00', '22:00-22:00', '2:00-6:00', 'night'])(
+  '%s is not a valid window',
+  (text) => {
+    expect(() => parseWindow(text)).toThrow(expect.objectContaining({ code: 'bad-option' }));
+  },
+);
 
 test('an unknown time zone is refused', () => {
   expect(() => parseWindow('22:00-06:00', 'Mars/Olympus')).toThrow(
@@ -91,7 +94,7 @@ test('an unknown time zone is refused', () => {
   );
 });
 
-test.each(['', '3', 'soon', '-3h', '0h', '3 parsecs'])('"%s" is no length of time', (text) => {
+test.each(['', '3', 'soon', '-3h', '0h', '3 parsecs'])('"%s" is not a valid duration', (text) => {
   expect(() => parseDuration(text, '--max-duration')).toThrow(
     expect.objectContaining({ code: 'bad-option' }),
   );

@@ -1,4 +1,4 @@
-import { KeyturnError } from '../../error.ts';
+import { KeyturnError, safeMessage } from '../../error.ts';
 import { RunFailure } from './run-failure.ts';
 
 /** What to print and log about an error. Contains no secrets. */
@@ -27,7 +27,7 @@ export function failureOf(thrown: unknown): Failure {
     exitCode: 1,
     error: {
       code: 'unexpected',
-      message: `unexpected: ${nameOf(thrown)}: ${scrubbed(thrown)}`,
+      message: `unexpected: ${nameOf(thrown)}: ${safeMessage(thrown)}`,
       hint: 'run the command again with --log-level debug, and report the error to the project',
       facts: {},
     },
@@ -40,7 +40,7 @@ export function failureOf(thrown: unknown): Failure {
 function traceOf(thrown: unknown): string[] {
   const lines: string[] = [];
   for (let at: unknown = thrown; at instanceof Error; at = at.cause) {
-    lines.push(`${nameOf(at)}: ${scrubbed(at)}`);
+    lines.push(`${nameOf(at)}: ${safeMessage(at)}`);
     lines.push(
       ...(at.stack ?? '')
         .split('\n')
@@ -54,10 +54,4 @@ function traceOf(thrown: unknown): string[] {
 function nameOf(thrown: unknown): string {
   const { code, name } = thrown as { code?: unknown; name?: unknown };
   return typeof code === 'string' ? code : typeof name === 'string' ? name : 'error';
-}
-
-/** A driver's message may quote a value: long unbroken strings are cut out. */
-function scrubbed(thrown: unknown): string {
-  const text = thrown instanceof Error ? thrown.message : String(thrown);
-  return text.replace(/[A-Za-z0-9+/=_-]{24,}/g, '…');
 }
