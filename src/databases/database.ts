@@ -4,7 +4,7 @@ import type { Failures } from './failures.ts';
 import type { Server } from './server.ts';
 import type { Traits } from './traits.ts';
 
-/** One text per id column, as the engine itself writes the value; compared only in SQL (invariant 10). */
+/** One text per id column, in the engine's own spelling; compared only in SQL (invariant 10). */
 export type RowId = readonly string[];
 
 export interface Column {
@@ -16,27 +16,27 @@ export interface Column {
   /** In characters, for `binary` in bytes; null: unlimited or not applicable. */
   readonly maxLength: number | null;
   readonly nullable: boolean;
-  /** The engine computes it (generated, computed, rowversion, system time): never written. */
+  /** Computed by the engine (generated, computed, rowversion, system time): never written. */
   readonly generated: boolean;
 }
 
 export interface Table {
   readonly name: string;
   readonly columns: readonly Column[];
-  /** Columns of the primary key in key order, else of the first unique index over NOT NULL columns; empty: none. */
+  /** Columns of the primary key in key order, or of the first unique index over NOT NULL columns; empty: there is none. */
   readonly rowId: readonly string[];
-  /** Columns that some index covers (updating them costs more). */
+  /** Columns that an index covers: updating them costs more. */
   readonly indexed: readonly string[];
-  /** Names of the enabled triggers that an update of a row fires. */
+  /** Names of the enabled triggers that the update of a row fires. */
   readonly triggers: readonly string[];
 }
 
-/** What is read of a table's row: its id and some columns, all as text; bytes as one character (U+0000 to U+00FF) each. */
+/** What is read of a row: its id and some columns, all as text. A byte is one character (U+0000 to U+00FF). */
 export interface RowShape {
   readonly table: string;
   readonly id: readonly string[];
   readonly columns: readonly string[];
-  /** How many of `columns`, from the first, `write` may set. It compares all of them. */
+  /** How many of `columns`, counted from the first, `write` sets. It compares all of them. */
   readonly written: number;
 }
 
@@ -46,20 +46,20 @@ export interface Row {
   readonly values: readonly (string | null)[];
 }
 
-/** `(after, upTo]`; null is an open end. */
+/** `(after, upTo]`; null: no bound. */
 export interface Range {
   readonly after: RowId | null;
   readonly upTo: RowId | null;
 }
 
-/** Compare-and-set of one row: `old` are the exact values last read, `new` what to store (columns in RowShape order). */
+/** Compare-and-set of one row: `old` has the exact values last read, `new` those to store, in the order of RowShape.columns. */
 export interface Change {
   readonly id: RowId;
   readonly old: readonly (string | null)[];
   readonly new: readonly (string | null)[];
 }
 
-/** Held by one coordinator for the life of its run; dies with its process. */
+/** Held by one coordinator while it works on a run; released when its process ends, however that happens. */
 export interface RunLock {
   /** Rejects when the lock is lost; never resolves. */
   readonly lost: Promise<never>;
@@ -73,53 +73,53 @@ export type Transaction = Knex.Transaction;
 export interface Catalog {
   /** Base tables (no views) of the schema, keyturn's own left out. */
   catalog(): Promise<readonly Table[]>;
-  /** All rows; those with NULL in their row id, which SQLite lets a primary key hold, are in no chunk. */
+  /** All rows. Those with NULL in their row id, which SQLite allows in a primary key, are in no chunk. */
   count(table: string): Promise<number>;
   /** Length in characters of the longest value of a column; 0 for an empty table. */
   longest(table: string, column: string): Promise<number>;
-  /** Makes a column hold this many characters (bytes); the rest of its declaration stays. An engine without lengths does nothing. */
+  /** Widens a column to this many characters (bytes); the rest of its declaration stays. Does nothing on an engine without lengths. */
   widen(table: string, column: string, length: number): Promise<void>;
 }
 
 /** Reads the application's rows. */
 export interface Rows {
   /**
-   * The id of the last row of the next chunk after `after`: at most `rows` rows and about `bytes` bytes of the
-   * shape's columns, at least one row. Null when no row is left.
+   * The id of the last row of the chunk that follows `after`: at least one row, at most `rows` rows, and about `bytes`
+   * bytes of the shape's columns. Null: no row is left.
    */
   boundAfter(
     shape: RowShape,
     after: RowId | null,
     limit: { rows: number; bytes: number },
   ): Promise<RowId | null>;
-  /** Rows in id order. With `limit`, the first so many (the verifier pages with it). */
+  /** Rows in id order. With `limit`, only that many of them (the verifier pages with it). */
   readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]>;
   /**
    * All rows of a table without a row id, in no order, by one sequential read: memory does not grow with the table. Their
-   * ids are empty. What `each` throws is thrown at the end.
+   * ids are empty. An error of `each` is thrown at the end.
    */
   readAll(shape: RowShape, each: (row: Row) => void): Promise<void>;
-  /** Those of the given rows that exist, in no particular order; with `trx` they are locked against writers. */
+  /** Those of the given rows that exist, in no particular order. With `trx` they are locked against writers. */
   readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]>;
-  /** The rows (id and column text) whose column contains one of the literal strings, paged after `after`. */
+  /** The first `limit` rows after `after` of which a column contains one of the strings, taken literally. */
   search(shape: RowShape, needles: readonly string[], after: RowId | null, limit: number): Promise<Row[]>;
 }
 
 /** Writes the application's rows and keyturn's own in one transaction (invariant 2). */
 export interface Writes {
   /**
-   * One short transaction, writing from its first statement (SQLite: BEGIN IMMEDIATE, which also waits where the file
-   * is busy). SQLite has one connection: whatever `work` does must go through `trx`, or it waits for its own transaction.
+   * One short transaction that may write from its first statement (SQLite: BEGIN IMMEDIATE, which waits while the file
+   * is busy). SQLite has one connection: everything in `work` must go through `trx`, or it waits for its own transaction.
    */
   transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T>;
   /**
    * Compare-and-set, null-safe and binary whatever the collation (invariant 3).
-   * Returns the indexes of changes that were NOT written, because the row changed or is gone.
+   * Returns the indexes of the changes that were NOT written, because the row changed or was deleted.
    */
   write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]>;
 }
 
-/** Where keyturn keeps its own tables. */
+/** Keyturn's own tables. */
 export interface OwnTables {
   /** For keyturn's own tables; never for the application's. */
   readonly knex: Knex;
@@ -128,8 +128,8 @@ export interface OwnTables {
 }
 
 /**
- * A database, written from the rotation's need. Knows no keys and no formats.
- * Every implementation passes test/contract/database.ts.
+ * A database, as the rotation needs it. It knows no keys and no formats. Every implementation passes
+ * test/contract/database.ts.
  */
 export interface Database extends Catalog, Rows, Writes, OwnTables {
   /** Where it is, for people: without the password. */

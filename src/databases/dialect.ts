@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 
-/** How an engine defines keyturn's own tables, where knex does not already do what is needed. */
+/** How an engine defines keyturn's own tables, beyond what knex does. */
 export interface Dialect {
   /** Whether defining a table commits the transaction that it is in. */
   readonly commitsDefinitions: boolean;
@@ -10,7 +10,7 @@ export interface Dialect {
    * @param keyed whether the table has a primary key of its own
    */
   begin(table: Knex.CreateTableBuilder, keyed: boolean): void;
-  /** Adds a column for bytes of any length. A text of any length is `text(name, 'longtext')` on every engine. */
+  /** Adds a column for bytes of any length. For a text of any length, `text(name, 'longtext')` works on every engine. */
   bytes(table: Knex.CreateTableBuilder, name: string): void;
 }
 

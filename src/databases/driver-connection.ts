@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import type { Transaction } from './database.ts';
 
 /**
- * Lends the driver's own connection, that of the transaction or any of knex's pool. Statements on the application's
+ * Lends the driver's own connection: that of the transaction, or one of knex's pool. Statements on the application's
  * tables do not go through `knex.raw`: there a `?` in an identifier is a binding, and an error's message repeats the
  * bindings, which are ciphertexts (invariant 9).
  */
@@ -23,5 +23,5 @@ export async function onConnection<C, T>(
 }
 
 export function transactionOver(): Error {
-  return new Error('the transaction is over, or never began');
+  return new Error('the transaction has ended, or never began');
 }

@@ -7,13 +7,13 @@ export interface OpenOptions extends Login {
   readonly create?: boolean;
 }
 
-/** A kind of database that keyturn works with. Its driver is loaded when it opens one: some take longer than all the rest. */
+/** A kind of database. Its driver is loaded only when a database is opened: some take longer to load than all the rest. */
 export interface Engine {
   /** What its URLs look like, for people. */
   readonly shape: string;
   /** Whether a URL names a database of this engine. */
   takes(url: string): boolean;
   readonly failures: Failures;
-  /** @throws KeyturnError `database-url` and whatever is wrong with the server, the login or the file. */
+  /** @throws KeyturnError for whatever is wrong with the URL, the server, the login or the file */
   open(url: string, options: OpenOptions): Promise<Database>;
 }

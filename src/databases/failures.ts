@@ -1,4 +1,4 @@
-/** What an error of a driver or its server means, whatever keyturn was doing. */
+/** What an error of a driver or a server means, whatever keyturn was doing. */
 export interface Failures {
   /** A deadlock, a lock wait, a lost connection, a serialization failure: the whole transaction may be tried again. */
   isTransient(error: unknown): boolean;
@@ -8,11 +8,11 @@ export interface Failures {
   isTimeout(error: unknown): boolean;
   /** A table does not exist. */
   isMissingTable(error: unknown): boolean;
-  /** There was no room for what was written. */
+  /** A disk is full. */
   isDiskFull(error: unknown): boolean;
 }
 
-/** Node's network errors: the server, or the way to it, is gone for now. */
+/** Node's network errors: the server cannot be reached at the moment. */
 export const networkCodes: readonly string[] = [
   'ECONNRESET',
   'ECONNREFUSED',
@@ -32,7 +32,7 @@ export interface ErrorShape {
 
 /**
  * Whether an error, or one of its causes, satisfies the condition. By shape, not by class: an error of another realm
- * (a worker's, a test's) is no instance of this realm's Error.
+ * (a worker, a test) is not an instance of this realm's Error.
  */
 export function causedBy(error: unknown, condition: (at: ErrorShape) => boolean): boolean {
   for (let at = error; typeof at === 'object' && at !== null; at = (at as { cause?: unknown }).cause)

@@ -4,7 +4,7 @@ import type { RunLock } from './database.ts';
 const heartbeatMs = 3_000;
 const answerMs = 10_000;
 
-/** A server's lock, held by a connection of its own that has to answer every few seconds. */
+/** A lock on a server, held by a connection of its own that has to answer every few seconds. */
 export class HeldLock implements RunLock {
   readonly lost: Promise<never>;
   #lose: (reason: unknown) => void = () => undefined;
@@ -29,12 +29,12 @@ export class HeldLock implements RunLock {
   }
 
   /**
-   * @param beat asks the server; rejects when the lock is no longer this connection's alone.
-   * @param end gives the lock up.
+   * @param beat asks the server; rejects when this connection no longer holds the lock.
+   * @param end releases the lock.
    */
   keep(beat: () => Promise<void>, end: () => Promise<void>): this {
     this.#end = end;
-    this.#timer = setInterval(() => void inTime(beat()).catch(this.#lose), heartbeatMs).unref();
+    this.#timer = setInterval(() => void withTimeout(beat()).catch(this.#lose), heartbeatMs).unref();
     return this;
   }
 
@@ -50,12 +50,12 @@ export function lockedByAnother(place: string): KeyturnError {
   });
 }
 
-/** A pooler answers from any of its connections (pgbouncer's transaction mode, ProxySQL). */
+/** A pooler answers from any of its connections (PgBouncer in transaction mode, ProxySQL). */
 export function pooled(): Error {
   return new Error('a connection pooler shares the connection: connect to the server directly');
 }
 
-function inTime<T>(answer: Promise<T>): Promise<T> {
+function withTimeout<T>(answer: Promise<T>): Promise<T> {
   const late = new Promise<never>((_, reject) => {
     setTimeout(
       () => reject(new Error('Connection terminated: the server does not answer')),

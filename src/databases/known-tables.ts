@@ -1,7 +1,7 @@
 import { KeyturnError } from '../error.ts';
 import type { Table } from './database.ts';
 
-/** The catalog as it was last read, with what the engine keeps of each table for itself. */
+/** The catalog as it was last read, with what the engine itself needs to know of each table. */
 export class KnownTables<T extends Table> {
   readonly #read: () => Promise<Map<string, T>>;
   readonly #place: string;
@@ -21,7 +21,7 @@ export class KnownTables<T extends Table> {
   all(): Promise<Map<string, T>> {
     const reading = this.#tables ?? this.#read();
     this.#tables = reading;
-    // What failed is read again, or every later statement would fail with it
+    // A failure is not kept, or every later statement would fail with it
     reading.catch(() => {
       if (this.#tables === reading) this.#tables = undefined;
     });
@@ -35,7 +35,7 @@ export class KnownTables<T extends Table> {
   }
 }
 
-/** Without what the engine keeps for itself. */
+/** Without what only the engine needs. */
 export function asTable({ name, columns, rowId, indexed, triggers }: Table): Table {
   return { name, columns, rowId, indexed, triggers };
 }

@@ -1,9 +1,9 @@
-/** What a server's engine needs beside the URL. */
+/** What opening a database needs beside the URL. */
 export interface Login {
   /** Used where the URL has none. */
   readonly password?: string;
-  /** What the server's administrator sees in its list of sessions. */
+  /** The name that the server shows in its list of sessions. */
   readonly applicationName?: string;
-  /** A statement that takes longer is cut off; default no limit. Engines without such a limit leave it out. */
+  /** A statement that takes longer is cancelled; default: no limit. Not every engine has such a limit. */
   readonly statementTimeoutMs?: number;
 }

@@ -10,12 +10,12 @@ export type { OpenOptions } from './engine.ts';
 
 const engines: readonly Engine[] = [sqlite, postgres, mysql, mssql];
 
-/** Opens and tries the database, so that what is wrong with the URL, the login or the file is reported here. */
+/** Opens the database and tries it out, so that whatever is wrong with the URL, the login or the file is reported here. */
 export async function openDatabase(url: string, options: OpenOptions = {}): Promise<Database> {
   return engineOf(url).open(url, options);
 }
 
-/** Of any engine: the checkpoint tables may be in a local file, whatever the database is. */
+/** On any engine: the checkpoint tables of a run may be in a local SQLite file, whatever its database is. */
 export function isDiskFull(error: unknown): boolean {
   return engines.some(({ failures }) => failures.isDiskFull(error));
 }

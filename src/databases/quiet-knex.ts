@@ -1,6 +1,6 @@
 /**
- * What every engine's knex is told: bindings in an error's message would be ciphertexts (invariant 9), and what goes
- * wrong is thrown, not printed.
+ * Settings of knex for every engine: bindings in an error's message would be ciphertexts (invariant 9), and errors are
+ * thrown, not printed.
  */
 export const quietKnex = {
   compileSqlOnError: false,

@@ -1,6 +1,6 @@
 import type { Row, RowShape } from './database.ts';
 
-/** A row as a driver gives it, bytes as a buffer. */
+/** A row as a driver returns it; bytes are a buffer. */
 export type Texts = (string | Buffer | null)[];
 
 export function where(conditions: readonly string[]): string {

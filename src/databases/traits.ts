@@ -7,8 +7,8 @@ export interface Traits {
    * leaves no version behind in the table.
    */
   readonly versionBytes: number | null;
-  /** There is no server: only processes of one host may write the database. */
+  /** Only processes of one host may use the database, since it has no server. */
   readonly oneHost: boolean;
-  /** Where old ciphertext survives a rotation, out of its reach; sentences for the report. */
+  /** Where old ciphertext survives a rotation; sentences for the report. */
   readonly survival: readonly string[];
 }

@@ -1,12 +1,12 @@
 import { KeyturnError } from '../error.ts';
 import type { TlsFiles } from '../tls.ts';
 
-/** A URL that is not one of its engine's. No message repeats the URL: it may hold a password. */
+/** No message repeats the URL: it may contain a password. */
 export function invalidUrl(message: string, more: { hint: string; cause?: unknown }): KeyturnError {
   return new KeyturnError('database-url', message, more);
 }
 
-/** @param shape what a URL of this engine looks like, for the hint. */
+/** @param shape what a URL of this engine looks like, for the hint */
 export function partsOf(
   text: string,
   shape: string,
@@ -23,12 +23,12 @@ export function hostOf(url: URL): string {
   return decode(url.hostname).replace(/^\[(.*)\]$/, '$1');
 }
 
-/** The inverse of `hostOf`; a path of a socket's folder stays as it is. */
+/** The inverse of `hostOf`. The path of a folder with a socket stays as it is. */
 export function hostText(host: string): string {
   return host.includes(':') && !host.startsWith('/') ? `[${host}]` : host;
 }
 
-/** `user@`, or nothing. */
+/** `user@`, or an empty text. */
 export function userText(user: string | undefined): string {
   return user === undefined ? '' : `${encodeURIComponent(user)}@`;
 }

@@ -595,7 +595,7 @@ function describeTransactions(both: Both, dialect: Dialect): void {
         late = trx;
       });
       await expect(database.write(late!, shape, [{ id: ['2'], old: ['x'], new: ['late'] }])).rejects.toThrow(
-        'the transaction is over',
+        'the transaction has ended',
       );
       expect((await world.exec('select v from locked where id = 2'))[0]!.v).toBe('x');
     });

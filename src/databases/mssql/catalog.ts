@@ -2,13 +2,13 @@ import type { Connection } from 'tedious';
 import type { Column, Table } from '../database.ts';
 import { ask } from './request.ts';
 
-/** What SQL on a column needs beyond its name. */
+/** What SQL on a column needs beside its name. */
 export interface MssqlType {
-  /** The base type, e.g. `nvarchar`; an alias type's is that of what it stands for. */
+  /** The base type, e.g. `nvarchar`; for an alias type, the type that it stands for. */
   readonly name: string;
   /** With length, precision and scale, e.g. `decimal(10,2)`. */
   readonly declared: string;
-  /** Of character types, else null. */
+  /** Of character types; null for others. */
   readonly collation: string | null;
   readonly holds: Column['holds'];
 }
@@ -36,12 +36,12 @@ interface IndexRow {
   readonly table: string;
   readonly index: number;
   readonly column: string;
-  /** Its place in the key, from 1; 0: only included. */
+  /** Its place in the key, from 1; 0: included, not part of the key. */
   readonly place: number;
   readonly usable: boolean;
 }
 
-// A history table is written by the server alone; an external table's rows are elsewhere.
+// A history table is written only by the server; the rows of an external table are elsewhere.
 const tables = `from sys.tables t
   %
   where t.schema_id = schema_id(@p0) and t.is_ms_shipped = 0 and t.is_external = 0 and t.temporal_type <> 1
@@ -60,7 +60,7 @@ const columnsSql = `
   )}
   order by t.name, c.column_id`;
 
-// Types of index: 1 clustered, 2 nonclustered; the others (XML, spatial, columnstore) order no rows.
+// Types of index: 1 clustered, 2 nonclustered; the others (XML, spatial, columnstore) do not order rows.
 const indexesSql = `
   select t.name as [table], cast(i.index_id as int) as [index], c.name as [column], cast(k.key_ordinal as int) as place,
     cast(case when i.is_unique = 1 and i.has_filter = 0 and i.is_disabled = 0 and i.is_hypothetical = 0 and i.type in (1, 2)
@@ -82,7 +82,7 @@ const triggersSql = `
   )}
   order by t.name, g.name`;
 
-/** What this login may see of the schema's base tables: those that it has any right to. */
+/** The base tables of the schema on which the login has any permission; others are hidden from it. */
 export async function readCatalog(connection: Connection, schema: string): Promise<Map<string, MssqlTable>> {
   const columns = await objects<ColumnRow>(connection, columnsSql, schema);
   const indexes = await objects<IndexRow>(connection, indexesSql, schema);
@@ -159,13 +159,13 @@ function describe(
   };
 }
 
-/** Their text does not convert back to the same value. */
+/** Types whose text does not convert back to the same value. */
 const withoutText = new Set(['sql_variant', 'hierarchyid', 'geometry', 'geography']);
 
 const characters = new Set(['char', 'varchar', 'nchar', 'nvarchar', 'text', 'ntext', 'xml', 'json']);
 const bytes = new Set(['binary', 'varbinary', 'image']);
 
-/** Always Encrypted is opened by drivers that have its keys; here it is no text. */
+/** Always Encrypted is decrypted by drivers that have its keys; here it is not text. */
 function holds({ type, encrypted }: ColumnRow): Column['holds'] {
   if (encrypted) return 'other';
   if (characters.has(type)) return 'text';

@@ -42,7 +42,7 @@ import { mssqlTraits } from './traits.ts';
 import { describeMssql, type MssqlUrl } from './url.ts';
 import { widenColumn } from './widen.ts';
 
-/** Rows of one UPDATE: at 5,000 locks a statement's locks become one on the table. */
+/** Rows of one UPDATE: at 5,000 locks, the locks of a statement are escalated to one on the table. */
 const statementRows = 2_000;
 
 export async function openMssql(url: MssqlUrl, login: Login): Promise<Database> {
@@ -149,7 +149,7 @@ class MssqlDatabase implements Database {
   transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
     return this.knex.transaction(async (trx) => {
       const result = await work(trx);
-      // After an error that `work` swallowed there is no transaction any more; to commit then would say nothing
+      // After an error that `work` ignored, the transaction has ended, and a commit would not report that
       await this.#session(trx, async () => undefined);
       return result;
     });

@@ -1,14 +1,14 @@
 /**
- * What SQL Server (or the way to it) said. The driver's own errors end here: the server's texts quote the values that
- * did not fit (invariant 9), so they are replaced; number, severity and state stay.
+ * An error of SQL Server, or of the connection to it. It replaces the driver's errors, whose messages quote values
+ * (invariant 9).
  */
 export class MssqlError extends Error {
   override readonly name = 'MssqlError';
-  /** The driver's word: EREQUEST (the server's answer), ETIMEOUT, ESOCKET, ELOGIN… */
+  /** The driver's code: EREQUEST (an error of the server), ETIMEOUT, ESOCKET, ELOGIN… */
   readonly code: string;
-  /** Of sys.messages; undefined: not the server's. The first, where a statement failed for several reasons. */
+  /** The number in sys.messages, the first of several; undefined: not an error of the server. */
   readonly number: number | undefined;
-  /** Whether a statement was cut off, and not the making of a connection. */
+  /** Whether a statement timed out; false for a connection that did. */
   readonly timeout: boolean;
 
   constructor(message: string, code: string, number: number | undefined, timeout = false) {
@@ -20,7 +20,7 @@ export class MssqlError extends Error {
 }
 
 /**
- * Texts that name objects, logins and limits, and never a value:
+ * Numbers whose message names objects, logins or limits, but never a value:
  * https://learn.microsoft.com/en-us/sql/relational-databases/errors-events/database-engine-events-and-errors
  */
 const harmless = new Set([
@@ -29,12 +29,12 @@ const harmless = new Set([
   10929, 18456, 40197, 40501, 40544, 40613, 49918, 49919, 49920,
 ]);
 
-/** What the others that occur here mean; their own texts quote a value. */
+/** What the other numbers that occur here mean; their messages quote a value. */
 const meanings: Readonly<Record<number, string>> = {
   245: 'a value does not convert to its column type',
   248: 'a value does not fit its integer column',
-  2601: 'a unique index holds this value already',
-  2627: 'a unique constraint holds this value already',
+  2601: 'a unique index already contains this value',
+  2627: 'a unique constraint already contains this value',
   2628: 'a value is too long for its column',
   8114: 'a value does not convert to its column type',
   8115: 'a value does not fit its numeric column',
@@ -48,17 +48,18 @@ interface Thrown {
   readonly errors?: readonly unknown[];
 }
 
-/** Any error of the driver or the pool; by shape, since several copies of a class may exist. */
+/** Takes any error of the driver or the pool. By shape, since several copies of a class may exist. */
 export function cleaned(error: unknown): unknown {
   if (typeof error !== 'object' || error === null || error instanceof MssqlError) return error;
   const { name, message, code, number, errors } = error as Thrown;
   const first = errors?.[0];
   if (first !== undefined) return cleaned(first);
-  if (typeof number === 'number') return new MssqlError(told(number, String(message)), 'EREQUEST', number);
-  // The driver's own: a lost connection, a refused login, a parameter it cannot send
+  if (typeof number === 'number')
+    return new MssqlError(messageOf(number, String(message)), 'EREQUEST', number);
+  // Of the driver: a lost connection, a refused login, a parameter that it cannot send
   if (typeof code === 'string')
     return new MssqlError(
-      code === 'EPARAM' ? 'the driver does not take a parameter' : String(message),
+      code === 'EPARAM' ? 'the driver does not accept a parameter' : String(message),
       code,
       undefined,
       code === 'ETIMEOUT' && name !== 'ConnectionError' && !/^Failed to connect/.test(String(message)),
@@ -66,6 +67,6 @@ export function cleaned(error: unknown): unknown {
   return error;
 }
 
-function told(number: number, message: string): string {
-  return `SQL Server error ${number}: ${harmless.has(number) ? message : (meanings[number] ?? 'its text may quote a value')}`;
+function messageOf(number: number, message: string): string {
+  return `SQL Server error ${number}: ${harmless.has(number) ? message : (meanings[number] ?? 'its message is omitted, since it may quote a value')}`;
 }

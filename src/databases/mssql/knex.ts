@@ -1,7 +1,7 @@
 import knex, { type Knex } from 'knex';
-// @ts-expect-error knex declares no types of its dialects
+// @ts-expect-error knex declares no types for its dialects
 import dialect from 'knex/lib/dialects/mssql/index.js';
-// @ts-expect-error neither of their transactions
+// @ts-expect-error nor for their transactions
 import dialectTransaction from 'knex/lib/dialects/mssql/transaction.js';
 import type { ConnectionPool } from 'mssql';
 import type { Connection } from 'tedious';
@@ -15,23 +15,23 @@ import { collation, quote } from './statement.ts';
 
 const Dialect = dialect as typeof Knex.Client;
 
-type Settle = (result?: unknown) => void;
+type Callback = (result?: unknown) => void;
 const DialectTransaction = dialectTransaction as new (
   ...of: unknown[]
-) => { _completed: boolean; _resolver: Settle; _rejecter: Settle };
+) => { _completed: boolean; _resolver: Callback; _rejecter: Callback };
 
 /**
- * Like knex's, but its errors are ours, and what made a transaction fail is what its caller hears: knex's own makes an
- * error its own `originalError`, which nothing can print, and hides it behind a lost connection's.
+ * Like knex's transaction, but with keyturn's errors, and with the error that made it fail: knex's own makes an error its
+ * own `originalError`, so that it cannot be printed, and hides it behind the error of a lost connection.
  */
 class MssqlTransaction extends DialectTransaction {
   begin(connection: Connection): Promise<void> {
-    return settled((done) => connection.beginTransaction(done));
+    return completed((done) => connection.beginTransaction(done));
   }
 
   async commit(connection: Connection, value?: unknown): Promise<void> {
     this._completed = true;
-    await settled((done) => connection.commitTransaction(done)).then(
+    await completed((done) => connection.commitTransaction(done)).then(
       () => this._resolver(value),
       (error) => this._rejecter(error),
     );
@@ -39,15 +39,15 @@ class MssqlTransaction extends DialectTransaction {
 
   async rollback(connection: Connection, error?: unknown): Promise<void> {
     this._completed = true;
-    // Of one that is lost, or busy, the server rolls back what it has when the connection ends
+    // If the connection is lost or busy, the server rolls back when it is closed
     if (inTransaction(connection))
-      await settled((done) => connection.rollbackTransaction(done)).catch(() => connection.close());
+      await completed((done) => connection.rollbackTransaction(done)).catch(() => connection.close());
     if (error === undefined) this._resolver();
     else this._rejecter(error);
   }
 }
 
-function settled(request: (done: (error?: Error | null) => void) => void): Promise<void> {
+function completed(request: (done: (error?: Error | null) => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     request((error) => (error ? reject(cleaned(error)) : resolve()));
   });
@@ -62,8 +62,10 @@ interface Query {
 type ColumnCompiler = Record<'varchar' | 'text' | 'integer', unknown>;
 
 /**
- * knex's dialect with the connections of the pool that is there anyway. Its own way to the server is not used: its queue
- * of requests is one for all connections, and a request to a lost connection waits there for ever, or for another one.
+ * knex's dialect on the connections of keyturn's own pool. It does not send requests by itself: it has one queue for all
+ * connections, in which a request to a lost connection waits for ever, or for another connection.
+ *
+ * knex documents none of this; test/databases/mssql/knex.test.ts fails when an upgrade moves any of it.
  */
 class MssqlClient extends Dialect {
   wrapNativePool(pool: ConnectionPool): Knex.TarnPoolLike {
@@ -91,7 +93,7 @@ class MssqlClient extends Dialect {
     return new MssqlTransaction(this, ...of) as unknown as Knex.Transaction;
   }
 
-  /** Otherwise the login's default schema would be meant. */
+  /** Otherwise knex would use the login's default schema. */
   override queryBuilder(): Knex.QueryBuilder {
     return super.queryBuilder().withSchema(schemaOf(this));
   }
@@ -101,8 +103,8 @@ class MssqlClient extends Dialect {
   }
 
   /**
-   * A binary collation: the database's own may take one row id for another that differs in case only. And sums of int
-   * are int here, and overflow.
+   * A binary collation: under the database's own, two row ids that differ only in case may be equal. And bigint, since
+   * the sum of int is int on SQL Server, and overflows.
    */
   override columnCompiler(table: unknown, column: unknown): ColumnCompiler {
     const compiler: ColumnCompiler = super.columnCompiler(table, column);
@@ -124,8 +126,8 @@ export function knexOver(pool: ConnectionPool, schema: string): Knex {
 }
 
 /**
- * The server ends a transaction by itself after an error (XACT_ABORT) or a timeout; a statement that came after it would
- * run, and commit, on its own.
+ * The server ends a transaction by itself after an error (XACT_ABORT) or a timeout. A statement after that would run, and
+ * commit, on its own.
  */
 export function assertWithin(connection: Connection, expected: boolean): void {
   if (expected && !inTransaction(connection)) throw transactionOver();

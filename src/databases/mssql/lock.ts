@@ -6,11 +6,11 @@ import { cleaned } from './error.ts';
 import { isClosed } from './internals.ts';
 import { ask } from './request.ts';
 
-/** Names are per database; a schema's number tells it apart however it was spelled. */
+/** Names belong to a database. A schema is identified by its number, however its name was spelled. */
 const name = `concat('keyturn/run-lock/', schema_id(@p0))`;
 
 /**
- * A *session* lock on a connection of its own: it outlives transactions and dies with the process, whatever kills it.
+ * A *session* lock on a connection of its own: it outlasts transactions, and ends with the process however that ends.
  * https://learn.microsoft.com/en-us/sql/relational-databases/system-stored-procedures/sp-getapplock-transact-sql
  */
 export async function lockMssql(
@@ -61,7 +61,6 @@ async function beat(connection: Connection, schema: string): Promise<void> {
   if (rows[0]?.[0] !== 'Exclusive') throw pooled();
 }
 
-/** One that is closed already says nothing more. */
 async function close(connection: Connection): Promise<void> {
   if (isClosed(connection)) return;
   const ended = once(connection, 'end');

@@ -1,17 +1,17 @@
 import type { Ask } from './request.ts';
 
-/** What a login may see of the transaction log, in bytes; null: it may not, or this version does not tell. */
+/** The transaction log, in bytes; null: the login may not see it, or this version does not have it. */
 export interface LogFacts {
   readonly recovery: string;
   readonly size: number | null;
   readonly used: number | null;
-  /** By which its files may still grow, as they are declared; Infinity: without a limit. */
+  /** By how much its files may still grow according to their declaration; Infinity: without a limit. */
   readonly growth: number | null;
   /** Free on the volumes of its files. */
   readonly free: number | null;
 }
 
-/** A row each, of bytes; each asked for on its own, since each needs a right of its own. */
+/** Each in a query of its own, since each needs a permission of its own. */
 const spaceSql = 'select total_log_size_in_bytes, used_log_space_in_bytes from sys.dm_db_log_space_usage';
 const filesSql = `select cast(size as bigint), cast(max_size as bigint), cast(growth as bigint)
   from sys.database_files where type = 1`;
@@ -19,13 +19,13 @@ const volumesSql = `select distinct v.volume_mount_point, v.available_bytes from
   cross apply sys.dm_os_volume_stats(db_id(), f.file_id) v where f.type = 1`;
 
 export async function logFacts(ask: Ask): Promise<LogFacts | null> {
-  // What a login may not see, or a version does not have, is left out
-  const told = (sql: string): Promise<unknown[][]> => ask(sql, []).catch(() => []);
-  const [model] = await told('select recovery_model_desc from sys.databases where database_id = db_id()');
+  // Empty: the login may not see it, or this version does not have it
+  const visible = (sql: string): Promise<unknown[][]> => ask(sql, []).catch(() => []);
+  const [model] = await visible('select recovery_model_desc from sys.databases where database_id = db_id()');
   if (model === undefined) return null;
-  const [space] = await told(spaceSql);
-  const files = await told(filesSql);
-  const volumes = await told(volumesSql);
+  const [space] = await visible(spaceSql);
+  const files = await visible(filesSql);
+  const volumes = await visible(volumesSql);
   return {
     recovery: String(model[0]),
     size: number(space?.[0]),
@@ -39,13 +39,13 @@ function number(value: unknown): number | null {
   return value == null ? null : Number(value);
 }
 
-/** https://learn.microsoft.com/en-us/sql/relational-databases/system-catalog-views/sys-database-files-transact-sql: in pages of 8 KB; -1 is no limit, and a growth of 0 none. */
-function growthOf([size = 0, most = 0, growth = 0]: readonly number[]): number {
+/** https://learn.microsoft.com/en-us/sql/relational-databases/system-catalog-views/sys-database-files-transact-sql: in pages of 8 KB. A maximum of -1 means no limit, a growth of 0 no growth. */
+function growthOf([size = 0, maximum = 0, growth = 0]: readonly number[]): number {
   if (growth === 0) return 0;
-  return most === -1 ? Number.POSITIVE_INFINITY : Math.max(0, most - size) * 8192;
+  return maximum === -1 ? Number.POSITIVE_INFINITY : Math.max(0, maximum - size) * 8192;
 }
 
-/** Where the log is not cleared by itself: how large it is, and what room it has. */
+/** If the log is not cleared automatically: how large it is, and how much space it has. */
 export function logWarnings(facts: LogFacts | null): string[] {
   if (facts === null || !['FULL', 'BULK_LOGGED'].includes(facts.recovery)) return [];
   const { size, used, growth, free } = facts;

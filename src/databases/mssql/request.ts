@@ -8,10 +8,10 @@ export type Parameter = string | number | bigint | boolean | Buffer | null | und
 /** Runs a statement with `@pn` parameters. */
 export type Ask = (sql: string, values: readonly Parameter[]) => Promise<unknown[][]>;
 
-/** Of a statement's last result. */
+/** The last result of a statement. */
 export interface Answer {
   readonly columns: readonly { readonly name: string; readonly bigint: boolean }[];
-  /** Values as the driver gives them: bigint and decimals that it reads as text, bytes as a Buffer. */
+  /** Values as the driver returns them: bigint and decimals that it reads as text, bytes as a Buffer. */
   readonly rows: unknown[][];
 }
 
@@ -26,9 +26,9 @@ const contention = new Set<number | undefined>([1205, 1222]);
 const attempts = 4;
 
 /**
- * One statement with its parameters `@p0`, `@p1`…; without parameters as a batch, whose SETs and #tables outlive it.
- * Outside a transaction one that lost against another's locks did nothing, and is tried again: where the database reads
- * under locks (READ_COMMITTED_SNAPSHOT off), the coordinator's look at the checkpoints meets the workers' writes.
+ * One statement with its parameters `@p0`, `@p1`…; without parameters a batch, whose SETs and #tables stay in effect.
+ * Outside a transaction, a statement that failed because of another's locks did nothing, and is tried again: if reading
+ * needs locks (READ_COMMITTED_SNAPSHOT off), the coordinator's reads of the checkpoints collide with the workers' writes.
  */
 export async function ask(
   connection: Connection,
@@ -45,7 +45,7 @@ export async function ask(
   }
 }
 
-/** The rows of a statement as they come; none is kept. */
+/** The rows of a statement as they arrive; none is kept. */
 export async function rowByRow(
   connection: Connection,
   sql: string,
@@ -80,7 +80,7 @@ function send(connection: Connection, sql: string, parameters: readonly Paramete
   });
 }
 
-/** Fixed lengths: a length of each value's own would give each its own plan. */
+/** Fixed lengths: with the length of each value there would be a query plan for each. */
 function bind(request: Request, name: string, value: NonNullable<Parameter> | null): void {
   if (typeof value === 'boolean') request.addParameter(name, TYPES.Bit, value);
   else if (typeof value === 'bigint') request.addParameter(name, TYPES.BigInt, value.toString());
@@ -94,7 +94,7 @@ function bind(request: Request, name: string, value: NonNullable<Parameter> | nu
     });
 }
 
-/** A column of the staging table; its type is that of what it carries. */
+/** A column of the staging table. */
 export interface Staged {
   readonly name: string;
   readonly binary: boolean;
@@ -103,8 +103,8 @@ export interface Staged {
 export const staging = '#keyturn';
 
 /**
- * Puts rows into a temporary table of this connection by bulk load: as many as one likes (a request takes 2,100
- * parameters), of any size, and code unit by code unit. Column `n` counts them from 0.
+ * Loads rows into a temporary table of this connection: any number (a request has at most 2,100 parameters), of any size,
+ * with every code unit kept. Column `n` counts them from 0.
  */
 export async function stage(
   connection: Connection,

@@ -39,7 +39,7 @@ async function privilegesOf(ask: Ask, schema: string, tables: readonly string[])
   const readOnly = `databasepropertyex(db_name(), 'Updateability') = 'READ_ONLY'`;
   const may = (right: string): string =>
     `has_perms_by_name(quotename(schema_name(t.schema_id)) + '.' + quotename(t.name), 'OBJECT', '${right}')`;
-  // A grant on some columns only may suffice or not: unknown. A read-only database or replica takes no writes.
+  // Whether a grant on some columns suffices is unknown. A read-only database or replica accepts no writes.
   const sql = `select t.name, case
       when ${readOnly} then 'no'
       when ${may('SELECT')} = 1 and ${may('UPDATE')} = 1 then 'yes'
@@ -59,11 +59,11 @@ async function privilegesOf(ask: Ask, schema: string, tables: readonly string[])
 }
 
 /**
- * Without the right to see the server's state a login sees its own sessions only, which is no answer.
+ * Without the permission to see the server's state, a login sees only its own sessions, which is no answer.
  * https://learn.microsoft.com/en-us/sql/relational-databases/system-dynamic-management-views/sys-dm-exec-sessions-transact-sql
  */
 async function sessionsOf(ask: Ask): Promise<Session[] | null> {
-  // Engine edition 5 is Azure SQL Database, where the database's state is enough; an unknown right gives null
+  // Engine edition 5 is Azure SQL Database, where the state of the database is enough; an unknown permission gives null
   const permitted = `select coalesce(has_perms_by_name(null, null, 'VIEW SERVER STATE'), 0)
     + coalesce(has_perms_by_name(null, null, 'VIEW SERVER PERFORMANCE STATE'), 0)
     + case when serverproperty('EngineEdition') = 5
@@ -83,19 +83,19 @@ async function sessionsOf(ask: Ask): Promise<Session[] | null> {
 
 async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): Promise<string[]> {
   const wanted = new Set(tables);
-  // What a login may not see, or a version does not have, warns of nothing
-  const told = async (sql: string): Promise<unknown[][]> =>
+  // Empty: the login may not see it, or this version does not have it
+  const visible = async (sql: string): Promise<unknown[][]> =>
     (await ask(sql, [schema]).catch(() => [])).filter((row) => wanted.has(String(row[0])));
   const of = 'from sys.tables t % where t.schema_id = schema_id(@p0)';
   const from = (joins: string): string => of.replace('%', joins);
-  const temporal = await told(
+  const temporal = await visible(
     `select t.name, h.name ${from('join sys.tables h on h.object_id = t.history_table_id')} order by t.name`,
   );
-  const captured = await told(`select t.name ${from('')} and t.is_tracked_by_cdc = 1 order by t.name`);
-  const replicated = await told(
+  const captured = await visible(`select t.name ${from('')} and t.is_tracked_by_cdc = 1 order by t.name`);
+  const replicated = await visible(
     `select t.name ${from('')} and (t.is_published = 1 or t.is_merge_published = 1 or t.is_replicated = 1) order by t.name`,
   );
-  const secured = await told(
+  const secured = await visible(
     `select distinct t.name, p.name ${from(
       `join sys.security_predicates s on s.target_object_id = t.object_id and s.predicate_type = 0
        join sys.security_policies p on p.object_id = s.object_id and p.is_enabled = 1`,

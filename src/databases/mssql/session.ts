@@ -10,9 +10,9 @@ import { describeMssql, type MssqlUrl } from './url.ts';
 export type Pool = sql.ConnectionPool;
 
 /**
- * XACT_ABORT: every error ends the transaction, as anywhere else; by default some end only their statement.
- * DEADLOCK_PRIORITY: where keyturn and something else wait for each other, the other goes on.
- * NOCOUNT: a trigger's counts are no answer.
+ * XACT_ABORT: every error ends the transaction, as on other engines; by default some end only their statement.
+ * DEADLOCK_PRIORITY: in a deadlock with another program, keyturn is the one to be rolled back.
+ * NOCOUNT: the row counts of a trigger must not be taken for an answer.
  */
 const sessionSql = 'set xact_abort on; set nocount on; set lock_timeout 5000; set deadlock_priority low';
 
@@ -33,7 +33,7 @@ export function clientConfig(url: MssqlUrl, login: Login): ConnectionConfigurati
       encrypt: url.encrypt,
       trustServerCertificate: url.trustServerCertificate,
       appName: login.applicationName ?? 'keyturn',
-      // Error texts are told apart by number, but some are read; and a login's language sets the order of day and month
+      // Some messages are read, not only their numbers; and the language of a login sets the order of day and month
       language: 'us_english',
       dateFormat: 'ymd',
       connectTimeout: 10_000,
@@ -42,18 +42,18 @@ export function clientConfig(url: MssqlUrl, login: Login): ConnectionConfigurati
   };
 }
 
-/** A pool that is known to connect. It opens connections as they are needed. */
+/** A pool, once a connection has succeeded. It opens connections as they are needed. */
 export async function openPool(url: MssqlUrl, config: ConnectionConfiguration): Promise<Pool> {
-  const said = new Set<number>();
+  const reported = new Set<number>();
   const pool = new sql.ConnectionPool({
     ...(config as unknown as sql.config),
     pool: { min: 0, max: 4, acquireTimeoutMillis: 30_000 },
     validateConnection: 'socket',
-    // A refused login says why before it says that it is one, and the driver keeps the last
+    // The server gives the reason first and then says that the login failed, and the driver keeps only the last
     beforeConnect: (connection: Connection) =>
-      connection.on('errorMessage', ({ number }) => said.add(number)),
+      connection.on('errorMessage', ({ number }) => reported.add(number)),
   } as sql.config);
-  // A connection that is lost while idle; whoever borrows next hears of it, if it still matters
+  // A connection was lost while idle; if that matters, the next borrower gets the error
   pool.on('error', () => undefined);
   try {
     await pool.connect();
@@ -61,7 +61,7 @@ export async function openPool(url: MssqlUrl, config: ConnectionConfiguration): 
     return pool;
   } catch (error) {
     await pool.close();
-    throw error instanceof KeyturnError ? error : refusal(cleaned(error), url, said);
+    throw error instanceof KeyturnError ? error : refusal(cleaned(error), url, reported);
   }
 }
 
@@ -82,7 +82,7 @@ export async function borrow(pool: Pool): Promise<Connection> {
   }
 }
 
-/** One with an open transaction (whose end failed, or timed out) is closed, and the pool drops it. */
+/** A connection with an open transaction (its end failed, or timed out) is closed, and the pool drops it. */
 export function giveBack(pool: Pool, connection: Connection): boolean {
   if (inTransaction(connection)) connection.close();
   release(pool, connection);
@@ -102,20 +102,20 @@ async function assertSchema(pool: Pool, url: MssqlUrl): Promise<void> {
         },
       );
   } finally {
-    // Nothing stays open that nobody uses yet
+    // No connection stays open before one is needed
     connection.close();
     giveBack(pool, connection);
   }
 }
 
-/** By the driver's codes: https://tediousjs.github.io/tedious/api-connection.html; its texts never hold a password. */
-function refusal(cause: unknown, url: MssqlUrl, said: ReadonlySet<number>): KeyturnError {
+/** By the driver's codes: https://tediousjs.github.io/tedious/api-connection.html; its messages never contain a password. */
+function refusal(cause: unknown, url: MssqlUrl, reported: ReadonlySet<number>): KeyturnError {
   const { code = '', message = '' } = cause as { code?: string; message?: string };
   const place = describeMssql(url);
   const unreachable = (what: string, hint: string): KeyturnError =>
     new KeyturnError('database-unreachable', what, { hint, cause });
   // Cannot open the database; it does not exist
-  if (said.has(4060) || said.has(911))
+  if (reported.has(4060) || reported.has(911))
     return new KeyturnError('database-missing', `there is no database ${url.database ?? ''} at ${place}`, {
       hint: 'check the name of the database, and that the login may use it',
       cause,

@@ -5,7 +5,7 @@ import { where, wholeNumber, written } from '../statement.ts';
 import type { MssqlTable, MssqlType } from './catalog.ts';
 import { type Staged, staging } from './request.ts';
 
-/** By code unit; what only it tells apart, trailing spaces, DATALENGTH does. */
+/** Compares code units. It ignores trailing spaces, which DATALENGTH tells apart. */
 export const collation = 'Latin1_General_100_BIN2';
 
 export function quote(name: string): string {
@@ -45,17 +45,17 @@ const styles: Readonly<Record<string, number>> = {
 
 const isBytes = ({ name }: MssqlType): boolean => ['binary', 'varbinary', 'timestamp'].includes(name);
 
-/** Of an id column, in the engine's own spelling; of bytes, as 0x… */
+/** The text of an id column in the engine's own spelling; bytes as 0x… */
 export function idText(table: MssqlTable, column: string, sql = `t.${quote(column)}`): string {
   const type = typeOf(table, column);
   if (isBytes(type)) return `convert(varchar(max), ${sql}, 1)`;
-  // Its own text has two decimals
+  // Converted directly, money has two decimals
   if (type.name.endsWith('money')) return `convert(nvarchar(max), cast(${sql} as decimal(19,4)))`;
   const style = styles[type.name];
   return `convert(nvarchar(max), ${sql}${style === undefined ? '' : `, ${style}`})`;
 }
 
-/** Any type but bytes as text. */
+/** Every type but bytes as text. */
 export function value(table: MssqlTable, column: string): string {
   if (isBinary(table, column)) return `cast(t.${quote(column)} as varbinary(max))`;
   return idText(table, column);
@@ -69,7 +69,7 @@ export function texts(table: MssqlTable, shape: RowShape): string {
   return selected.join(', ') || 'null';
 }
 
-/** How long a value is, in the unit of the column's own length: UTF-16 code units, or bytes. */
+/** Length of a value in the unit of the column's own length: UTF-16 code units, or bytes. */
 export function size(table: MssqlTable, column: string): string {
   const { name, holds } = typeOf(table, column);
   if (holds === 'binary' || ['char', 'varchar', 'text'].includes(name))
@@ -88,7 +88,7 @@ function converted(table: MssqlTable, column: string, text: string): string {
   return `cast(${inCollation(type, text)} as ${type.declared})`;
 }
 
-/** Before the cast, which keeps it: a character outside the code page of the text's own collation would become `?` in it. */
+/** Before the cast, which keeps the collation: a character outside the code page of another collation would become `?`. */
 function inCollation({ collation }: MssqlType, text: string): string {
   return collation === null ? text : `${text} collate ${collation}`;
 }
@@ -122,7 +122,7 @@ export function boundStatement(
 ): string {
   const keys = shape.id.map((_, place) => `k${place}`);
   const sizes = shape.columns.map((column) => `coalesce(cast(${size(table, column)} as bigint), 0)`);
-  // The row limit comes first: the window functions never see more rows, however large the table
+  // The innermost query limits the rows, so that the window functions see only those, however large the table is
   return `select top (1) ${shape.id.map((column, place) => idText(table, column, `k${place}`))} from (
     select ${keys}, row_number() over (order by ${keys}) as n,
       sum(size) over (order by ${keys} rows unbounded preceding) as bytes from (
@@ -144,7 +144,7 @@ export function changesStaged(table: MssqlTable, shape: RowShape): Staged[] {
   return [...idsStaged(shape), ...shape.columns.map(staged('o')), ...written(shape).map(staged('n'))];
 }
 
-/** Staged rows' own ones, a loop of seeks: an optimizer that scanned instead would lock rows that are nobody's business. */
+/** Looks up each staged row by a seek: a scan instead would lock rows that do not belong to the chunk. */
 function seek(table: MssqlTable, shape: RowShape, hints: string): string {
   const same = shape.id.map((column, place) =>
     compare(table, column, `convert(nvarchar(4000), c.i${place})`)('='),
@@ -152,15 +152,15 @@ function seek(table: MssqlTable, shape: RowShape, hints: string): string {
   return `inner loop join ${source(table)} ${hints} on ${same.join(' and ')}`;
 }
 
-/** UPDLOCK keeps other writers out until the end of the transaction; readers may read. */
+/** UPDLOCK keeps other writers out until the transaction ends; others may still read. */
 export function readStatement(table: MssqlTable, shape: RowShape, locking: boolean): string {
   return `select ${texts(table, shape)} from ${staging} as c
     ${seek(table, shape, locking ? 'with (updlock, rowlock)' : '')} order by c.n`;
 }
 
 /**
- * Locks and compares, then writes what was found unchanged: nobody can come between the two. OUTPUT would tell in one
- * statement, but for the tables with triggers that refuse it.
+ * Locks and compares, then writes what is unchanged: nobody can write in between. OUTPUT would do that in one statement,
+ * but tables with triggers refuse it.
  */
 export function writeStatement(table: MssqlTable, shape: RowShape): string {
   const set = written(shape).map(
@@ -168,7 +168,7 @@ export function writeStatement(table: MssqlTable, shape: RowShape): string {
   );
   const unchanged = shape.columns.map((column, place) => {
     const now = `${value(table, column)}${isBinary(table, column) ? '' : ` collate ${collation}`}`;
-    // SQL Server takes 'a' for 'a ' and 0x01 for 0x0100
+    // To SQL Server 'a' equals 'a ', and 0x01 equals 0x0100
     return `(${now} = c.o${place} and datalength(${now}) = datalength(c.o${place}) or t.${quote(column)} is null and c.o${place} is null)`;
   });
   return `declare @done table (n int not null primary key);
@@ -177,7 +177,7 @@ export function writeStatement(table: MssqlTable, shape: RowShape): string {
     select n from @done`;
 }
 
-/** Without a length: what is too long for its column is to fail, where a cast would cut it. */
+/** Without a length: a value that is too long for its column must fail, and a cast would truncate it. */
 function stored(table: MssqlTable, column: string, staged: string): string {
   const type = typeOf(table, column);
   if (type.holds === 'other') return converted(table, column, staged);
@@ -185,7 +185,7 @@ function stored(table: MssqlTable, column: string, staged: string): string {
   return type.name === 'text' ? `cast(${text} as varchar(max))` : text;
 }
 
-/** `found` is the number of the first needle's parameter. */
+/** @param first number of the first needle's parameter */
 export function contains(table: MssqlTable, column: string, needles: number, first: number): string[] {
   return Array.from(
     { length: needles },

@@ -1,6 +1,6 @@
 import { decode, hostOf, invalidUrl, partsOf, userText } from '../url.ts';
 
-/** `strict` is TDS 8.0: TLS before the first byte of the protocol. */
+/** `strict` is TDS 8.0: TLS begins before the protocol. */
 export type Encrypt = boolean | 'strict';
 
 export interface MssqlUrl {
@@ -45,7 +45,7 @@ function isAdo(text: string): boolean {
   return /(^|;)\s*(server|data source|addr(ess)?|network address)\s*=/i.test(text);
 }
 
-/** ADO.NET's form; what keyturn has no use for (pool sizes, timeouts…) is passed over. */
+/** A connection string of ADO.NET; what keyturn does not need (pool sizes, timeouts…) is ignored. */
 function parseAdo(text: string): MssqlUrl {
   const entries = readAdo(text);
   const word = (name: keyof typeof words): string | undefined =>
@@ -73,7 +73,7 @@ function parseAdo(text: string): MssqlUrl {
 }
 
 function parseUrl(text: string): MssqlUrl {
-  // The instance's backslash is no character of a URL's host
+  // The host of a URL cannot contain the backslash before an instance
   const { url } = partsOf(text.replaceAll('\\', '%5C'), shapes);
   const query = new Map([...url.searchParams].map(([name, value]) => [name.toLowerCase(), value]));
   const { host, instance } = place(hostOf(url) || 'localhost');
@@ -91,7 +91,7 @@ function parseUrl(text: string): MssqlUrl {
   };
 }
 
-/** Where it is, for people: no password. */
+/** For people: without the password. */
 export function describeMssql(url: MssqlUrl): string {
   const host = url.host.includes(':') ? `[${url.host}]` : url.host;
   const port = url.port === undefined ? '' : `:${url.port}`;
@@ -104,7 +104,7 @@ export function describeMssql(url: MssqlUrl): string {
   return `mssql://${userText(url.user)}${host}${port}/${encodeURIComponent(url.database ?? '')}?${query.join('&')}`;
 }
 
-/** `[tcp:]host[\instance][,port]`; a port wins over an instance's name. */
+/** `[tcp:]host[\instance][,port]`; a port takes precedence over the name of an instance. */
 function place(server: string): Pick<MssqlUrl, 'host' | 'instance' | 'port'> {
   if (/^(np|lpc|admin):|^\\\\/i.test(server))
     throw invalidUrl('keyturn does not support named pipes or shared memory', {
@@ -122,8 +122,8 @@ function place(server: string): Pick<MssqlUrl, 'host' | 'instance' | 'port'> {
 }
 
 /**
- * The parser that the mssql package brings takes what follows an empty value for that value: `Server=;Password=…` would
- * put the password into every message.
+ * Not the parser of the mssql package: it takes what follows an empty value for that value, so that `Server=;Password=…`
+ * would put the password into every message.
  */
 function readAdo(text: string): ReadonlyMap<string, string> {
   const entry =
@@ -140,7 +140,7 @@ function readAdo(text: string): ReadonlyMap<string, string> {
   return entries;
 }
 
-/** SqlClient 5's words: https://learn.microsoft.com/en-us/sql/connect/ado-net/sqlclient-troubleshooting-guide */
+/** The words of SqlClient 5: https://learn.microsoft.com/en-us/sql/connect/ado-net/sqlclient-troubleshooting-guide */
 function encryption(value: string | undefined): Encrypt {
   const word = value?.toLowerCase() || 'true';
   if (word === 'strict') return 'strict';

@@ -2,7 +2,7 @@ import { KeyturnError } from '../../error.ts';
 import type { Ask } from './request.ts';
 import { quote } from './statement.ts';
 
-/** The whole declaration is said again: what is left out would take the database's defaults. A DEFAULT is a constraint, and stays. */
+/** The whole declaration is repeated: what is left out would get the database's defaults. A DEFAULT is a constraint, and stays. */
 export async function widenColumn(
   ask: Ask,
   schema: string,
@@ -17,7 +17,7 @@ export async function widenColumn(
     [schema, table, column],
   );
   const [type, collation, nullable, alias] = found ?? [];
-  // 8,000 bytes is what has a number; beyond it is max. A fixed length would pad the values that are there
+  // Up to 8,000 bytes have a number; more is max. A type of fixed length would pad the existing values
   const most = { varchar: 8000, nvarchar: 4000, varbinary: 8000 }[String(type)];
   if (most === undefined || alias !== 0)
     throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {

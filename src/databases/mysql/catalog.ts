@@ -3,18 +3,18 @@ import type { MysqlType } from './id.ts';
 
 export interface MysqlTable extends Table {
   readonly types: ReadonlyMap<string, MysqlType>;
-  /** Columns that an update would set to the present time, were it not told otherwise. */
-  readonly touched: readonly string[];
-  /** Name of the index that `rowId` is taken from. */
+  /** Columns that an update sets to the current time unless it sets them itself. */
+  readonly timestamped: readonly string[];
+  /** Name of the index that gives the row id. */
   readonly rowIdIndex: string | null;
-  /** Its storage engine, where that has no transactions (MyISAM, Aria, MEMORY). */
+  /** Its storage engine, if that has no transactions (MyISAM, Aria, MEMORY). */
   readonly untransacted: string | null;
 }
 
 /** Runs a statement with `?` parameters; rows as arrays of texts. */
 export type Ask = (sql: string, values?: readonly string[]) => Promise<(string | null)[][]>;
 
-/** A table with system versioning is a table; what it was is no row of it. */
+/** A system-versioned table counts as a table; its history is not part of its rows. */
 const tablesSql = `select t.table_name, if(e.transactions = 'YES', null, t.engine)
   from information_schema.tables t left join information_schema.engines e on e.engine = t.engine
   where t.table_schema = database() and t.table_type in ('BASE TABLE', 'SYSTEM VERSIONED')
@@ -25,8 +25,8 @@ const columnsSql = `select table_name, column_name, data_type, column_type, char
   from information_schema.columns where table_schema = database() order by table_name, ordinal_position`;
 
 /**
- * An index of the first bytes of a column is in no order of rows; a functional one has no column's name. A unique index of
- * a system-versioned table ends with the end of its rows' time, which is one and the same for all rows but history.
+ * An index of the first bytes of a column does not order the rows, and a functional one has no column name. A unique index
+ * of a system-versioned table ends with the column ROW END, which is the same for all rows except history.
  */
 const indexesSql = `select s.table_name, s.index_name, s.column_name,
     s.non_unique = 0 and s.sub_part is null and s.nullable <> 'YES' and s.index_type = 'BTREE' and s.column_name is not null
@@ -42,17 +42,17 @@ const triggersSql = `select event_object_table, trigger_name from information_sc
 interface Index {
   readonly name: string;
   readonly columns: readonly string[];
-  /** Finds each row by its columns, and in order. */
+  /** Its columns identify each row, and it has the rows in order. */
   readonly identifies: boolean;
 }
 
 interface Described {
   readonly column: Column;
   readonly type: MysqlType;
-  readonly touched: boolean;
+  readonly timestamped: boolean;
 }
 
-/** Base tables of the database, as far as the login has any right to them: information_schema hides the others. */
+/** Base tables of the database on which the login has any permission: information_schema hides the others. */
 export async function readCatalog(ask: Ask): Promise<Map<string, MysqlTable>> {
   const columns = byTable(await ask(columnsSql));
   const indexes = byTable(await ask(indexesSql));
@@ -71,7 +71,7 @@ export async function readCatalog(ask: Ask): Promise<Map<string, MysqlTable>> {
         indexed: [...new Set(found.flatMap((index) => index.columns))],
         triggers: (triggers.get(name) ?? []).map(([, trigger]) => String(trigger)),
         types: new Map(described.map(({ column, type }) => [column.name, type])),
-        touched: described.flatMap(({ column, touched }) => (touched ? [column.name] : [])),
+        timestamped: described.flatMap(({ column, timestamped }) => (timestamped ? [column.name] : [])),
         untransacted: row[1] ?? null,
       };
       return [name, table];
@@ -98,13 +98,13 @@ function describe(row: readonly (string | null)[]): Described {
       name: String(name),
       type,
       holds,
-      // What longtext and longblob hold, no packet does
+      // longtext and longblob hold more than any packet
       maxLength: holds === 'other' || length == null || length === '4294967295' ? null : Number(length),
       nullable: nullable === 'YES',
       generated: generated === '1',
     },
     type: { data: type, full: String(full), charset: charset ?? null, collation: collation ?? null },
-    touched: /on update current_timestamp/i.test(extra ?? ''),
+    timestamped: /on update current_timestamp/i.test(extra ?? ''),
   };
 }
 

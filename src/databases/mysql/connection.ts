@@ -6,10 +6,10 @@ import { Taken } from '../taken.ts';
 import { withoutValues } from './error.ts';
 import type { ReachedServer } from './session.ts';
 
-/** The name that knex gives a connection; it documents none. Every test on a server fails when an upgrade moves it. */
+/** The name that knex gives a connection, which is undocumented: every test with a server fails when an upgrade moves it. */
 export function nameOf(connection: object): string {
   const { __knexUid: name } = connection as { readonly __knexUid?: unknown };
-  if (typeof name !== 'string') throw new Error('knex gives its connections no name');
+  if (typeof name !== 'string') throw new Error('knex gave the connection no name');
   return name;
 }
 
@@ -39,7 +39,7 @@ async function prepareSession(connection: Connection, { sessionSql }: ReachedSer
   for (const sql of sessionSql) await connection.promise().query(sql);
 }
 
-/** The rows of a statement as they come: without a callback the driver keeps none. */
+/** The rows of a statement as they arrive: without a callback the driver keeps none. */
 export async function rowByRow(
   connection: Connection,
   sql: string,
@@ -55,7 +55,7 @@ export async function rowByRow(
   taken.end();
 }
 
-/** Runs one statement; without values as it stands, since not every statement can be prepared. */
+/** Runs one statement. It is prepared only if it has values: not every statement can be. */
 export async function run(
   connection: Connection,
   sql: string,

@@ -54,7 +54,7 @@ class MysqlDatabase implements Database {
   readonly traits = mysqlTraits;
   readonly server: MysqlServer;
   readonly #server: ReachedServer;
-  /** The first failure of a statement, by the connection: its transaction must not be committed. */
+  /** The last failure of a statement by connection: its transaction must not be committed. */
   readonly #failed = new Map<string, unknown>();
   readonly #tables: KnownTables<MysqlTable>;
   readonly #ask: Ask = async (sql, values) =>
@@ -93,7 +93,7 @@ class MysqlDatabase implements Database {
     const size =
       shape.columns.map((column) => `coalesce(octet_length(${value(table, column)}), 0)`).join(' + ') || '0';
     const { conditions, values } = predicates(table, shape, { after, upTo: null });
-    // The row limit comes first: the window functions never see more rows, however large the table
+    // The innermost query limits the rows, so that the window functions see only those, however large the table is
     const sql = `select ${shape.id.map((column, place) => idText(typeOf(table, column), `k${place}`))} from (
       select ${keys}, row_number() over (order by ${keys}) as n,
         sum(size) over (order by ${keys} rows unbounded preceding) as bytes from (
@@ -136,8 +136,8 @@ class MysqlDatabase implements Database {
   }
 
   /**
-   * A failed statement ends the transaction: a deadlock has rolled back all of it, after which every statement would
-   * commit by itself, and a lock that was waited for in vain has rolled back that statement alone.
+   * A failed statement ends the transaction. A deadlock has rolled back all of it, so that every later statement would
+   * commit by itself; a lock wait that timed out has rolled back only its statement.
    */
   transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
     return this.knex.transaction(async (trx) => {
@@ -145,7 +145,7 @@ class MysqlDatabase implements Database {
       this.#failed.delete(name);
       const result = await work(trx);
       const cause = this.#failed.get(name);
-      if (cause !== undefined) throw new Error('a statement of the transaction failed', { cause });
+      if (cause !== undefined) throw new Error('a statement in the transaction failed', { cause });
       return result;
     });
   }
@@ -182,7 +182,7 @@ class MysqlDatabase implements Database {
     await this.knex.destroy();
   }
 
-  /** Has the server check a statement that is never run. */
+  /** Lets the server check a statement without running it. */
   #prepare(sql: string): Promise<void> {
     return this.#session(undefined, async (connection) => {
       await (await connection.promise().prepare(sql)).close();

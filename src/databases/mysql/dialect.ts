@@ -6,10 +6,10 @@ export const mysqlDialect: Dialect = {
     table.engine('InnoDB');
     table.charset('utf8mb4');
     table.collate('utf8mb4_bin');
-    // Servers can refuse a table without a key (sql_require_primary_key), and a MariaDB cluster cannot delete from one
+    // Servers can refuse a table without a primary key (sql_require_primary_key), and a MariaDB cluster cannot delete from one
     if (!keyed) table.bigIncrements('n');
   },
-  /** A blob holds 64 KiB. */
+  /** A blob would hold only 64 KiB. */
   bytes(table, name) {
     table.specificType(name, 'longblob');
   },

@@ -3,12 +3,11 @@ import type { Ask } from './catalog.ts';
 import { numberOf } from './error.ts';
 import { mysqlFailures } from './failures.ts';
 
-/** How far its replicas are behind, a server does not know. */
+/** The size of the binary logs. A server does not know how far its replicas are behind. */
 export function mysqlGauges(ask: Ask): Gauges {
   return {
     binlog: {
       unit: 'bytes',
-      about: 'size of the binary logs',
       read: async () => {
         try {
           return (await ask('show binary logs')).reduce((sum, [, size]) => sum + Number(size), 0);

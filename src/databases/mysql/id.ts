@@ -1,4 +1,4 @@
-/** Of a column, as information_schema tells it. */
+/** The type of a column, as information_schema has it. */
 export interface MysqlType {
   /** `varchar`, `bigint`, `enum`… */
   readonly data: string;
@@ -8,7 +8,7 @@ export interface MysqlType {
   readonly collation: string | null;
 }
 
-/** Text of an id column's value, from which `idValue` makes the very same value again. */
+/** The value of an id column as text, from which `idValue` restores exactly the same value. */
 export function idText({ data }: MysqlType, column: string): string {
   switch (data) {
     case 'binary':
@@ -18,7 +18,7 @@ export function idText({ data }: MysqlType, column: string): string {
     case 'set':
       return `cast(cast(${column} as unsigned) as char)`;
     case 'float':
-      // As itself it is shown with six digits, and two values may look alike
+      // A float is shown with six digits, so that two different values may have the same text
       return `cast(cast(${column} as double) as char)`;
     default:
       return `cast(${column} as char)`;
@@ -26,8 +26,8 @@ export function idText({ data }: MysqlType, column: string): string {
 }
 
 /**
- * The value of such a text, of the column's own type and collation: a comparison of the bare column with anything else
- * uses no index, or another order than the index's.
+ * The value of such a text, in the column's own type and collation: a comparison of the column with any other type or
+ * collation does not use the index, or uses another order than the index has.
  */
 export function idValue({ data, full, charset, collation }: MysqlType, text: string): string {
   if (charset !== null && data !== 'enum' && data !== 'set')
@@ -44,7 +44,7 @@ export function idValue({ data, full, charset, collation }: MysqlType, text: str
     case 'set':
       return `cast(${text} as unsigned)`;
     case 'enum':
-      // Its order is that of its declaration
+      // An enum is ordered as it was declared
       return `field(convert(${text} using utf8mb4) collate utf8mb4_bin, ${full.slice('enum('.length, -1)})`;
     case 'decimal':
       return `cast(${text} as ${/^decimal\(\d+,\d+\)/.exec(full)?.[0] ?? 'decimal(65,30)'})`;
@@ -60,7 +60,7 @@ export function idValue({ data, full, charset, collation }: MysqlType, text: str
     case 'varbinary':
       return `unhex(${text})`;
     default:
-      // date, and MariaDB's uuid, inet4, inet6
+      // date, and uuid, inet4 and inet6 of MariaDB
       return `cast(${text} as ${data})`;
   }
 }

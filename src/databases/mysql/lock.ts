@@ -5,7 +5,8 @@ import { HeldLock, lockedByAnother, pooled } from '../held-lock.ts';
 import type { ReachedServer } from './session.ts';
 
 /**
- * A session's named lock, on a connection of its own: it outlives transactions and dies with the process, whatever kills it.
+ * A named lock of a session, on a connection of its own: it outlasts transactions, and ends with the process however that
+ * ends.
  * https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
  */
 export async function lockMysql({ config, sessionSql }: ReachedServer, place: string): Promise<RunLock> {
@@ -28,7 +29,7 @@ export async function lockMysql({ config, sessionSql }: ReachedServer, place: st
   );
 }
 
-/** A name is the whole server's, in at most 64 characters: the database is in it, as the server itself spells it. */
+/** Names of locks are shared by the whole server and have at most 64 characters: this one contains the database. */
 async function acquire(
   connection: mysql.Connection,
   sessionSql: readonly string[],
@@ -42,7 +43,7 @@ async function acquire(
   throw lockedByAnother(place);
 }
 
-/** Another connection's answer means that the lock is not ours alone. */
+/** If another connection answers, a pooler is in between, and the lock does not protect the run. */
 async function beat(connection: mysql.Connection, name: string): Promise<void> {
   const [[answer]] = await connection.query<mysql.RowDataPacket[]>(
     'select is_used_lock(?) = connection_id() as ours',

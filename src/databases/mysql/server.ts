@@ -12,7 +12,7 @@ import { assertTransacted } from './write.ts';
 
 type Answer = 'yes' | 'no' | 'unknown';
 
-/** Has the server prepare a statement, which checks its rights, and runs nothing. */
+/** Lets the server prepare a statement, which checks the permissions and runs nothing. */
 export type Prepare = (sql: string) => Promise<void>;
 
 export class MysqlServer implements Server {
@@ -30,7 +30,7 @@ export class MysqlServer implements Server {
     this.#mariadb = mariadb;
   }
 
-  /** Throws `no-transactions` too, since this is asked before anything is written. */
+  /** Throws `no-transactions` too: this is called before anything is written. */
   async privileges(tables: readonly string[]): Promise<Privileges> {
     const known = await this.#tables.all();
     for (const name of tables) assertTransacted(known.get(name) ?? { name, untransacted: null });
@@ -53,8 +53,8 @@ export class MysqlServer implements Server {
 }
 
 /**
- * Grants come by user, host, role, database pattern, table and column: what counts is the server's own check, of a
- * statement that is never run. A server that is read-only to most takes writes of some.
+ * Grants are given by user, host, role, database pattern, table and column. So the server itself checks a statement that
+ * is never run. A read-only server still accepts writes from some logins.
  */
 async function privilegesOf(
   ask: Ask,
@@ -69,7 +69,7 @@ async function privilegesOf(
     const may = table === undefined ? 'unknown' : await mayRun(prepare(updateSql(table)));
     update.set(name, may === 'yes' ? writable : may);
   }
-  // MySQL looks at the rights of a CREATE TABLE only when it is run
+  // MySQL checks the permissions for CREATE TABLE only when it runs
   const create = mariadb
     ? await mayRun(prepare('create table keyturn_probe (n int)'))
     : await isGranted(ask, 'CREATE');
@@ -83,7 +83,7 @@ function updateSql({ name, columns }: MysqlTable): string {
   return `update ${quote(name)} set ${set.join(', ')} where false`;
 }
 
-/** ER_COLUMNACCESS_DENIED_ERROR: there is a right to other columns, which may suffice or not. */
+/** ER_COLUMNACCESS_DENIED_ERROR: there is a permission on other columns, which may be enough. */
 async function mayRun(prepared: Promise<void>): Promise<Answer> {
   try {
     await prepared;
@@ -93,30 +93,30 @@ async function mayRun(prepared: Promise<void>): Promise<Answer> {
   }
 }
 
-/** What roles bring is not in these tables, so that what is not found is not missing. */
-async function isGranted(ask: Ask, right: string): Promise<Answer> {
+/** Permissions from roles are not in these tables, so what is not found may still be granted. */
+async function isGranted(ask: Ask, privilege: string): Promise<Answer> {
   const grantee = `grantee = concat('''', replace(current_user(), '@', '''@'''), '''')`;
   const sql = `select 1 from information_schema.user_privileges where privilege_type = ? and ${grantee}
     union all select 1 from information_schema.schema_privileges
       where privilege_type = ? and ${grantee} and database() like table_schema`;
-  return (await ask(sql, [right, right]).catch(() => [])).length > 0 ? 'yes' : 'unknown';
+  return (await ask(sql, [privilege, privilege]).catch(() => [])).length > 0 ? 'yes' : 'unknown';
 }
 
-/** A session of keyturn's own that has just come has no mark yet, and one that is going has none any more: by then it has, or is gone. */
-const settledMs = 1_000;
+/** A session of keyturn that is just beginning or ending has no mark. After this time it has one, or has ended. */
+const markMs = 1_000;
 
 /**
- * Without the right PROCESS, a login sees its own threads only.
+ * Without the privilege PROCESS, a login sees only its own threads.
  * https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html#priv_process
  */
 async function sessionsOf(ask: Ask): Promise<Session[] | null> {
-  // This table asks for PROCESS, and for nothing else
+  // This table needs PROCESS, and no other privilege
   const seesAll = await ask('select count(*) from information_schema.innodb_trx').then(
     () => true,
     () => false,
   );
   if (!seesAll) return null;
-  // One without a default database may name ours in its statements
+  // A session without a default database may use this one in its statements
   const others = (program: string, attributes: string): string => `select ${program}, p.host, p.user
     from information_schema.processlist p ${attributes}
     where p.id <> connection_id() and coalesce(p.db, database()) = database()
@@ -134,12 +134,12 @@ async function sessionsOf(ask: Ask): Promise<Session[] | null> {
   const look = (): Promise<(string | null)[][]> => ask(named).catch(() => ask(others('null', '')));
   let rows = await look();
   if (rows.length > 0) {
-    await sleep(settledMs);
+    await sleep(markMs);
     rows = await look();
   }
   return rows.map(([program, host, login]) => ({
     program: program ?? null,
-    // It comes with its port
+    // The host comes with a port
     host: host?.replace(/:\d+$/, '') || null,
     login: login ?? null,
   }));
@@ -167,7 +167,7 @@ async function warningsOf(ask: Ask, tables: readonly string[]): Promise<string[]
         ]
       : []),
     ...(Number(replicas?.[0] ?? 0) > 0
-      ? [`${replicas?.[0]} replicas follow this server, and write every row too`]
+      ? [`${replicas?.[0]} replicas follow this server: each of them writes every row too`]
       : []),
   ];
 }

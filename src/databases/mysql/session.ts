@@ -5,13 +5,13 @@ import type { Login } from '../login.ts';
 import { numberOf, withoutValues } from './error.ts';
 import { describeMysql, type MysqlUrl } from './url.ts';
 
-/** A server that was reached, and what has to be known of it. */
+/** A server to which a connection succeeded, and what has to be known of it. */
 export interface ReachedServer {
   readonly config: mysql.ConnectionOptions;
   readonly mariadb: boolean;
-  /** Bytes of the largest statement that it takes, parameters included. */
+  /** Bytes of the largest statement that it accepts, with its parameters. */
   readonly maxPacket: number;
-  /** Run at the start of every session. */
+  /** Statements to run at the start of every session. */
   readonly sessionSql: readonly string[];
 }
 
@@ -23,22 +23,22 @@ interface Facts {
 }
 
 /**
- * Marks a session as keyturn's own, by a lock that bears its number: any login can ask who holds one, while the names
- * of programs are in the performance schema only, which MariaDB leaves off by default.
+ * Marks a session as one of keyturn by a lock with the session's number in its name. Every login can ask who holds a lock,
+ * whereas names of programs are only in the performance schema, which is off by default in MariaDB.
  */
 export const sessionMark = 'keyturn-session-';
 
-/** A server as the URL and the login tell, that is known to connect. */
+/** The server of the URL, once a connection has succeeded. */
 export async function connectable(url: MysqlUrl, login: Login): Promise<ReachedServer> {
   const config = clientConfig(url, login);
   const ssl = await sslOf(url);
-  if (ssl === undefined) return tried(config, url, login);
+  if (ssl === undefined) return tested(config, url, login);
   try {
-    return await tried({ ...config, ssl }, url, login);
+    return await tested({ ...config, ssl }, url, login);
   } catch (error) {
     const { cause } = error as { cause?: { code?: unknown } };
     if (url.sslMode !== 'PREFERRED' || cause?.code !== 'HANDSHAKE_NO_SSL_SUPPORT') throw error;
-    return tried(config, url, login);
+    return tested(config, url, login);
   }
 }
 
@@ -55,7 +55,7 @@ function clientConfig(url: MysqlUrl, login: Login): mysql.ConnectionOptions {
     dateStrings: true,
     jsonStrings: true,
     connectTimeout: 10_000,
-    // Their texts differ by the size of a chunk, so that all of them would be too many
+    // Statements differ by the size of the chunk, so that keeping all of them would be too many
     maxPreparedStatements: 50,
     connectAttributes: { program_name: login.applicationName ?? 'keyturn' },
   };
@@ -70,7 +70,7 @@ async function sslOf({ sslMode, sslFiles }: MysqlUrl): Promise<mysql.SslOptions 
   };
 }
 
-async function tried(config: mysql.ConnectionOptions, url: MysqlUrl, login: Login): Promise<ReachedServer> {
+async function tested(config: mysql.ConnectionOptions, url: MysqlUrl, login: Login): Promise<ReachedServer> {
   let connection: mysql.Connection | undefined;
   try {
     connection = await mysql.createConnection(config);
@@ -98,9 +98,9 @@ async function factsOf(connection: mysql.Connection): Promise<Facts> {
   };
 }
 
-/** JSON_TABLE, with which rows are written, came with MySQL 8.0 and MariaDB 10.6. */
+/** Rows are written with JSON_TABLE, which exists since MySQL 8.0 and MariaDB 10.6. */
 function assertVersion({ mariadb, version }: Facts, url: MysqlUrl): void {
-  // A MariaDB may say 5.5.5- first, for the sake of old replicas
+  // MariaDB may put 5.5.5- before its version, for old replicas
   const [major = 0, minor = 0] = version
     .replace(/^5\.5\.5-/, '')
     .split('.')
@@ -116,8 +116,8 @@ function assertVersion({ mariadb, version }: Facts, url: MysqlUrl): void {
 }
 
 /**
- * Text of a value must not depend on the server's settings: it is a row id, or compared with what is stored. What is
- * stored counts as valid, zero dates too; what does not fit is refused, not cut.
+ * The text of a value must not depend on settings of the server: it is a row id, or compared with what is stored. Every
+ * stored value counts as valid, also a zero date; a value that does not fit is refused, not truncated.
  */
 function sessionSql({ mariadb, statementBinlog }: Facts, login: Login): string[] {
   const limit = login.statementTimeoutMs;
@@ -128,15 +128,15 @@ function sessionSql({ mariadb, statementBinlog }: Facts, login: Login): string[]
     'lock_wait_timeout = 5',
     'sql_safe_updates = 0',
     'wait_timeout = 28800',
-    // A thread that opens and seals does not read meanwhile
+    // A thread does not read while it decrypts and encrypts
     'net_write_timeout = 600',
-    // A frozen worker keeps its chunk locked, for less time than others try to take it; MySQL has no such limit
+    // A frozen worker keeps its chunk locked for less time than others try to take it; MySQL has no such limit
     ...(mariadb ? ['idle_transaction_timeout = 20'] : []),
     ...(limit === undefined
       ? []
       : [mariadb ? `max_statement_time = ${limit / 1000}` : `max_execution_time = ${limit}`]),
   ];
-  // InnoDB writes no log of statements under READ COMMITTED: https://mariadb.com/kb/en/set-transaction/
+  // With a binary log of statements, InnoDB refuses writes under READ COMMITTED: https://mariadb.com/kb/en/set-transaction/
   const isolation = statementBinlog ? 'repeatable read' : 'read committed';
   const own = (login.applicationName ?? 'keyturn').startsWith('keyturn');
   return [
@@ -147,7 +147,7 @@ function sessionSql({ mariadb, statementBinlog }: Facts, login: Login): string[]
   ];
 }
 
-/** The server's texts of these numbers never hold a password. */
+/** The server's messages for these numbers never contain a password. */
 function refusal(error: unknown, url: MysqlUrl): KeyturnError {
   const cause = withoutValues(error);
   const { code = '', message = '' } = cause as { code?: string; message?: string };

@@ -33,27 +33,27 @@ export function isBinary(table: MysqlTable, column: string): boolean {
   return table.columns.find(({ name }) => name === column)?.holds === 'binary';
 }
 
-/** MySQL's JSON as text, which is a function of the stored value; MariaDB's is a text. */
+/** MySQL's JSON as text, which is a function of the stored value; in MariaDB JSON is a text. */
 export function value(table: MysqlTable, column: string): string {
   return typeOf(table, column).data === 'json' ? `cast(${idColumn(column)} as char)` : idColumn(column);
 }
 
-/** The UTF-8 of a text, the bytes of anything else: what no collation, and no padding with spaces, makes equal. */
+/** A text as UTF-8, anything else as its bytes: different values stay different, whatever collation and padding with spaces do. */
 export function bytes(table: MysqlTable, column: string): string {
   if (isBinary(table, column)) return idColumn(column);
   const text = value(table, column);
-  // Converting makes a copy, which `max_allowed_packet` limits
+  // A conversion makes a copy, which `max_allowed_packet` limits
   const legacy = legacyCharset(table, column) !== null;
   return `cast(${legacy ? `convert(${text} using utf8mb4)` : text} as binary)`;
 }
 
-/** One that is not a part of UTF-8. */
+/** A character set that is not part of UTF-8; null: it is. */
 function legacyCharset(table: MysqlTable, column: string): string | null {
   const { charset } = typeOf(table, column);
   return charset === null || /^(utf8|utf8mb3|utf8mb4|ascii)$/.test(charset) ? null : charset;
 }
 
-/** In what the column's limit counts: characters, but bytes of the texts that have no length of their own. */
+/** In the unit of the column's limit: characters, but bytes for text types without a declared length. */
 export function lengthOf(table: MysqlTable, column: string): string {
   const counted = /^(char|varchar|json)$/.test(typeOf(table, column).data) ? 'char_length' : 'octet_length';
   return `${counted}(${value(table, column)})`;
@@ -64,7 +64,7 @@ export function texts(table: MysqlTable, shape: RowShape): string {
   return [...id, ...shape.columns.map((column) => value(table, column))].join(', ') || 'null';
 }
 
-/** @param text SQL of the row id's texts, by place */
+/** @param text SQL of a text of the row id, by place */
 function comparisons(table: MysqlTable, shape: RowShape, text: (place: number) => string): Comparison[] {
   return shape.id.map(
     (column, place) => (operator) =>
@@ -72,7 +72,7 @@ function comparisons(table: MysqlTable, shape: RowShape, text: (place: number) =
   );
 }
 
-/** With the texts of their parameters: a `?` stands for itself alone, so that a bound is given as often as it is named. */
+/** With the values of their parameters: each `?` is a parameter of its own, so a bound is given as often as it is used. */
 export function predicates(
   table: MysqlTable,
   shape: RowShape,
@@ -92,8 +92,8 @@ export function predicates(
 }
 
 /**
- * Rows given as a JSON text, numbered from 1. STRAIGHT_JOIN: they come first, and each finds its own by the index, which
- * is forced: a small table would be scanned, and whoever scans waits for the locks of rows that are not its own.
+ * Rows given as a JSON text, numbered from 1. STRAIGHT_JOIN: these rows come first, and each of them looks up its row by
+ * the index. The index is forced: a small table would be scanned, and a scan waits for locks on other rows.
  */
 function joined(table: MysqlTable, shape: RowShape, names: readonly string[]): string {
   const columns = names.map((name, place) => `${name} longtext path '$[${place}]'`);
@@ -110,9 +110,9 @@ export function readRowsSql(table: MysqlTable, shape: RowShape, lock: boolean): 
 }
 
 /**
- * 20,000 to 60,000 rows a second, which is what a temporary table gives, but without the right to one and its state.
+ * As fast as a join with a temporary table (bench/README.md), but without the privilege that one needs, and without state.
  *
- * `find` locks the rows that are unchanged, and tells their numbers.
+ * `find` locks the rows that are unchanged, and returns their numbers.
  */
 export function writeSql(table: MysqlTable, shape: RowShape): { update: string; find: string } {
   const names = [
@@ -124,13 +124,13 @@ export function writeSql(table: MysqlTable, shape: RowShape): { update: string; 
     isBinary(table, column) ? `from_base64(${text})` : text;
   const set = [
     ...written(shape).map((column, i) => `${idColumn(column)} = ${stored(column, `c.n${i}`)}`),
-    ...table.touched
+    ...table.timestamped
       .filter((column) => !written(shape).includes(column))
       .map((column) => `${idColumn(column)} = ${idColumn(column)}`),
   ];
   const unchanged = shape.columns.map((column, i) => {
     const charset = i < shape.written ? legacyCharset(table, column) : null;
-    // What it cannot tell in Unicode was read as `?`, and would be written so: compared in the column's own bytes that differs
+    // A byte that has no Unicode character was read as `?`, and would be written as `?`: in the column's own bytes they differ
     return charset === null
       ? `${bytes(table, column)} <=> cast(${stored(column, `c.o${i}`)} as binary)`
       : `cast(${idColumn(column)} as binary) <=> cast(convert(c.o${i} using ${charset}) as binary)`;
@@ -143,7 +143,7 @@ export function writeSql(table: MysqlTable, shape: RowShape): { update: string; 
   };
 }
 
-/** A change as `writeSql` takes it: an element of its JSON, bytes in base64. */
+/** A change as `writeSql` needs it: an element of its JSON, bytes in base64. */
 export function changeJson(table: MysqlTable, shape: RowShape, change: Change): string {
   const given = (text: string | null | undefined, place: number): string | null =>
     text != null && isBinary(table, shape.columns[place] ?? '')

@@ -2,7 +2,7 @@ import { KeyturnError } from '../../error.ts';
 import type { Ask } from './catalog.ts';
 import { quote } from './statement.ts';
 
-/** Bytes that texts and blobs hold: https://dev.mysql.com/doc/refman/8.4/en/storage-requirements.html#data-types-storage-reqs-strings */
+/** Bytes that a text or a blob holds: https://dev.mysql.com/doc/refman/8.4/en/storage-requirements.html#data-types-storage-reqs-strings */
 const sizes = [
   ['tiny', 255],
   ['', 65_535],
@@ -10,7 +10,7 @@ const sizes = [
   ['long', 4_294_967_295],
 ] as const;
 
-/** MODIFY takes a whole declaration, which is the column's line of SHOW CREATE TABLE, with another length. */
+/** MODIFY needs the whole declaration: the column's line of SHOW CREATE TABLE, with another length. */
 export async function widenColumn(ask: Ask, table: string, column: string, length: number): Promise<void> {
   const [shown] = await ask(`show create table ${quote(table)}`);
   const start = `  ${quote(column)} `;

@@ -8,17 +8,17 @@ export interface Write {
   readonly table: MysqlTable;
   readonly shape: RowShape;
   readonly changes: readonly Change[];
-  /** Bytes that the server takes in one statement. */
+  /** Bytes that the server accepts in one statement. */
   readonly maxPacket: number;
 }
 
-/** Runs a statement of the transaction: its rows, or how many rows it found to change. */
+/** Runs a statement of the transaction: returns its rows, or the number of rows that matched. */
 export type Run = (sql: string, values?: readonly string[]) => Promise<{ rows: Texts[]; found: number }>;
 
-/** What a packet holds beside the one parameter. */
+/** Bytes of a packet beside its parameter. */
 const packetHead = 1024;
 
-/** Returns the indexes of changes that were not written: their rows changed, or are gone. */
+/** Returns the indexes of the changes that were not written: their rows changed, or were deleted. */
 export async function writeChanges(run: Run, write: Write): Promise<number[]> {
   assertTransacted(write.table);
   const sql = writeSql(write.table, write.shape);
@@ -32,8 +32,8 @@ export async function writeChanges(run: Run, write: Write): Promise<number[]> {
 }
 
 /**
- * The server tells how many rows it found, and not which. Where they are fewer than were given, the update is taken
- * back, the rows that are unchanged are locked and told, and those written.
+ * The server returns how many rows matched, but not which. If some did not, the update is rolled back, the unchanged rows
+ * are found and locked, and those are written.
  */
 async function writePacket(
   run: Run,
@@ -53,7 +53,7 @@ function listOf(rows: readonly string[]): string {
   return `[${rows.join(',')}]`;
 }
 
-/** The changes in as few lists as the server's packets take. */
+/** The changes in as few lists as fit into the server's packets. */
 function packets({ table, shape, changes, maxPacket }: Write): string[][] {
   const lists: string[][] = [];
   const room = maxPacket - packetHead;
@@ -83,7 +83,7 @@ function tooLarge({ name }: MysqlTable, { id }: Change, size: number): KeyturnEr
   );
 }
 
-/** A table without transactions keeps what was written when its checkpoint is rolled back (invariant 2). */
+/** A table without transactions would keep its rows when their checkpoint is rolled back (invariant 2). */
 export function assertTransacted({ name, untransacted }: Pick<MysqlTable, 'name' | 'untransacted'>): void {
   if (untransacted === null) return;
   throw new KeyturnError(

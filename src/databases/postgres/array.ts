@@ -1,21 +1,21 @@
-/** Oids of the element types, as every PostgreSQL has them (pg_type.dat). */
+/** Oids of the element types; every PostgreSQL has the same (pg_type.dat). */
 const textOid = 25;
 const byteaOid = 17;
 const headerBytes = 20;
 
 /**
- * A parameter of text[] or bytea[] in PostgreSQL's own form, array_recv in src/backend/utils/adt/arrayfuncs.c:
- * dimensions, whether there are nulls, the oid of the elements; length and lower bound of the dimension; then every
- * element behind its length, -1 for NULL. The driver writes an array as a literal, which has to be escaped here and
- * taken apart there: for a document of 20 kB that costs more than its transfer.
+ * A parameter of type text[] or bytea[] in PostgreSQL's binary form (array_recv in
+ * src/backend/utils/adt/arrayfuncs.c): number of dimensions, whether there are nulls, oid of the elements; length and
+ * lower bound of the dimension; then each element after its length, -1 for NULL. The driver would write a literal, which
+ * has to be escaped here and parsed there: for a document of 20 kB that costs more than its transfer.
  *
- * @param type of the elements; `bytea` from strings of one character per byte
+ * @param type of the elements; for `bytea` a string has one character per byte
  */
 export function arrayParameter(type: 'text' | 'bytea', elements: readonly (string | null)[]): Buffer {
   const encoding = type === 'text' ? 'utf8' : 'latin1';
-  const most = encoding === 'utf8' ? 3 : 1;
+  const bytesPerCharacter = encoding === 'utf8' ? 3 : 1;
   let room = headerBytes;
-  for (const element of elements) room += 4 + (element?.length ?? 0) * most;
+  for (const element of elements) room += 4 + (element?.length ?? 0) * bytesPerCharacter;
   const array = Buffer.allocUnsafe(room);
   array.writeInt32BE(1, 0);
   array.writeInt32BE(elements.includes(null) ? 1 : 0, 4);

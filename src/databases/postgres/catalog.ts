@@ -1,22 +1,22 @@
 import type { Client } from 'pg';
 import type { Column, Table } from '../database.ts';
 
-/** What SQL on an id column needs beyond its name. */
+/** What SQL on an id column needs beside its name. */
 export interface IdType {
-  /** The column's own type, without length (`character(3)` would cut a parameter, `bpchar` does not). */
+  /** The column's own type, without length: `character(3)` would truncate a parameter, `bpchar` does not. */
   readonly cast: string;
   /**
-   * Schema of the type's operators. An extension's type (citext…) lives outside the search path: there `a > b` would
-   * silently fall back to comparing text, while ORDER BY keeps to the type's own order.
+   * Schema of the type's operators. The type of an extension (citext…) may be outside the search path: `a > b` would
+   * then silently compare texts, while ORDER BY uses the type's own order.
    */
   readonly operators: string;
-  /** The row id index's collation where it is not the column's: only under that are the ids unique and in index order. */
+  /** Collation of the row id's index, if it is not that of the column: only under it are the ids unique and in index order. */
   readonly collation: string | null;
   readonly binary: boolean;
 }
 
 export interface PostgresTable extends Table {
-  /** Holds its rows itself; a partitioned table's are in its partitions. */
+  /** It holds its rows itself; those of a partitioned table are in its partitions. */
   readonly plain: boolean;
   readonly types: ReadonlyMap<string, IdType>;
 }
@@ -42,7 +42,7 @@ interface IndexRow {
   readonly covers: readonly string[];
 }
 
-// Partitions are reached through their parent; children of old-style inheritance are tables of their own (see ONLY).
+// Partitions are read through their parent. Children of old-style inheritance are tables of their own (see ONLY).
 const tables = `
   from pg_class c join pg_namespace n on n.oid = c.relnamespace and n.nspname = $1
   %
@@ -67,7 +67,7 @@ const columnsSql = `
   )}
   order by c.relname, a.attnum`;
 
-// An index's expressions and predicate name their columns only in pg_depend; its plain columns may be missing there.
+// The columns of an index's expressions and predicate are only in pg_depend, where its plain columns may be missing.
 const indexesSql = `
   select c.relname as table, k.names as keys, k.collations,
     i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null and k.required as usable,
@@ -93,7 +93,7 @@ const triggersSql = `
   ${tables.replace('%', `join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 16 > 0`)}
   order by c.relname, g.tgname`;
 
-/** The schema's base tables; needs no right but to connect. */
+/** The base tables of the schema; needs no permission except to connect. */
 export async function readCatalog(client: Client, schema: string): Promise<Map<string, PostgresTable>> {
   const columns = await client.query<ColumnRow>(columnsSql, [schema]);
   const indexes = await client.query<IndexRow>(indexesSql, [schema]);

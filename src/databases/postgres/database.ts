@@ -103,7 +103,7 @@ class PostgresDatabase implements Database {
     const keys = id.map((_, place) => `k${place}`);
     const size =
       shape.columns.map((column) => `coalesce(octet_length(${value(table, column)}), 0)`).join(' + ') || '0';
-    // The row limit comes first: the window functions never see more rows, however large the table
+    // The innermost query limits the rows, so that the window functions see only those, however large the table is
     const sql = `select ${keys.map((key) => `${key}::text`)} from (
       select ${keys}, row_number() over w as n, sum(size) over w as bytes from (
         select ${id.map((column, place) => `${column} as k${place}`)}, (${size})::bigint as size
@@ -133,7 +133,7 @@ class PostgresDatabase implements Database {
     const table = await this.#tables.get(shape.table);
     const wanted = shape.id.map((_, place) => `$${place + 1}::text[]`);
     const same = shape.id.map((column, place) => compare(table, column, `w.i${place}`)('='));
-    // In id order, so that two lockers cannot meet head-on
+    // In id order, so that two transactions cannot deadlock
     const sql = `select ${texts(table, shape)} from ${source(table)}
       join unnest(${wanted}) as w(${shape.id.map((_, place) => `i${place}`)}) on ${same.join(' and ')}
       ${orderBy(table, shape)} ${trx ? 'for update of t' : ''}`;
@@ -173,7 +173,7 @@ class PostgresDatabase implements Database {
   transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
     return this.knex.transaction(async (trx) => {
       const result = await work(trx);
-      // After an error that `work` swallowed, COMMIT would roll back and yet succeed; this fails instead
+      // After an error that `work` ignored, COMMIT would roll back and still succeed; this fails instead
       await this.#rows('select 1', [], trx);
       return result;
     });
@@ -188,7 +188,7 @@ class PostgresDatabase implements Database {
     const table = await this.#tables.get(shape.table);
     const bounds = predicates(table, shape, { after, upTo: null });
     const first = (after?.length ?? 0) + 1;
-    // "C": a nondeterministic collation has no substring search before PostgreSQL 18, and a needle is bytes anyway
+    // "C": before PostgreSQL 18, a nondeterministic collation has no substring search; and the bytes are what counts
     const hits = shape.columns
       .filter((column) => !isBinary(table, column))
       .flatMap((column) =>
@@ -210,7 +210,7 @@ class PostgresDatabase implements Database {
     await this.knex.destroy();
   }
 
-  /** @param name of the prepared statement, where one is worth keeping on its connection */
+  /** @param name of a prepared statement that is worth keeping on its connection */
   async #rows(text: string, values: readonly unknown[], trx?: Transaction, name?: string): Promise<Texts[]> {
     const query = {
       text,
@@ -230,7 +230,7 @@ class PostgresDatabase implements Database {
   }
 }
 
-/** PostgreSQL's detail and context quote the row that failed (invariant 9). */
+/** The detail and the context of PostgreSQL's errors quote the row that failed (invariant 9). */
 function withoutRow(error: unknown): unknown {
   if (error instanceof Error)
     for (const field of ['detail', 'where', 'internalQuery'])

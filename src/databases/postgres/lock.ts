@@ -4,7 +4,7 @@ import type { RunLock } from '../database.ts';
 import { HeldLock, lockedByAnother, pooled } from '../held-lock.ts';
 
 /**
- * A *session* lock on a connection of its own: it outlives transactions and dies with the process, whatever kills it.
+ * A *session* lock on a connection of its own: it outlasts transactions, and ends with the process however that ends.
  * https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
  */
 export async function lockPostgres(config: pg.ClientConfig, schema: string, place: string): Promise<RunLock> {
@@ -26,7 +26,7 @@ export async function lockPostgres(config: pg.ClientConfig, schema: string, plac
   );
 }
 
-/** Advisory locks are per database, so the key needs to tell schemas apart, no more. */
+/** Advisory locks belong to a database, so the key only has to differ between schemas. */
 function lockKey(schema: string): string {
   return createHash('sha256').update(`keyturn/run-lock/${schema}`).digest().readBigInt64BE().toString();
 }
@@ -41,7 +41,7 @@ async function acquire(client: pg.Client, schema: string, place: string): Promis
   throw lockedByAnother(place);
 }
 
-/** Another backend answering means that the lock is not ours alone. */
+/** If another backend answers, a pooler is in between, and the lock does not protect the run. */
 async function beat(client: pg.Client, backend: number): Promise<void> {
   const answer = await client.query<{ backend: number }>('select pg_backend_pid() as backend');
   if (answer.rows[0]?.backend !== backend) throw pooled();

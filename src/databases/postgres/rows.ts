@@ -2,7 +2,7 @@ import pg from 'pg';
 import type { Texts } from '../statement.ts';
 import { Taken } from '../taken.ts';
 
-/** The rows of a statement as they come: with a listener the driver keeps none. */
+/** The rows of a statement as they arrive: with a listener the driver keeps none. */
 export async function rowByRow(client: pg.Client, text: string, each: (row: Texts) => void): Promise<void> {
   const taken = new Taken(each);
   await new Promise<void>((resolve, reject) => {

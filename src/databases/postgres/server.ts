@@ -38,7 +38,7 @@ export class PostgresServer implements Server {
 }
 
 async function privilegesOf(ask: Ask, schema: string, tables: readonly string[]): Promise<Privileges> {
-  // A grant on some columns only may suffice or not: unknown. A standby takes no writes, whatever was granted.
+  // Whether a grant on some columns suffices is unknown. A standby accepts no writes, whatever was granted.
   const sql = `select c.relname, case
       when pg_is_in_recovery() then 'no'
       when has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'UPDATE') then 'yes'
@@ -56,7 +56,7 @@ async function privilegesOf(ask: Ask, schema: string, tables: readonly string[])
 }
 
 /**
- * Another login's session is listed even without pg_read_all_stats, but what program it is and where it comes from is not.
+ * Without pg_read_all_stats, sessions of other logins are listed, but neither their program nor their host.
  * https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW
  */
 async function sessionsOf(ask: Ask): Promise<Session[]> {

@@ -5,10 +5,12 @@ import type { Login } from '../login.ts';
 import { describePostgres, type PostgresUrl } from './url.ts';
 
 /**
- * Text of a value must not depend on the server's or the role's settings: it is a row id, or compared with what is stored.
- * row_security off: a policy that would hide rows is an error, not a silently smaller table.
- * READ COMMITTED: under a stricter default a compare-and-set that meets a concurrent writer fails instead of seeing its row.
- * Idle in transaction: a worker that is frozen in one keeps its chunk locked, for less time than others try to take it.
+ * The text of a value must not depend on settings of the server or the role: it is a row id, or compared with what is
+ * stored.
+ * row_security off: a policy that would hide rows is an error, not a table with fewer rows.
+ * READ COMMITTED: under a stricter default, a compare-and-set that meets a concurrent writer fails instead of seeing its
+ * row.
+ * idle_in_transaction_session_timeout: a frozen worker keeps its chunk locked for less time than others try to take it.
  */
 const settings = {
   datestyle: 'ISO, YMD',
@@ -26,17 +28,17 @@ const sessionSql = Object.entries(settings)
   .map(([name, value]) => `set ${name} = '${value}'`)
   .join('; ');
 
-/** A driver's configuration that is known to connect. */
+/** A configuration of the driver with which a connection succeeded. */
 export async function connectable(url: PostgresUrl, login: Login): Promise<pg.ClientConfig> {
   const config = clientConfig(url, login);
   const { sslMode = 'disable', sslFiles } = url;
   const ssl = await postgresTls(sslMode, sslFiles, 'database');
-  if (ssl === false) return tried(config, url);
+  if (ssl === false) return tested(config, url);
   try {
-    return await tried({ ...config, ssl }, url);
+    return await tested({ ...config, ssl }, url);
   } catch (error) {
     if (sslMode !== 'prefer' || !lacksTls(error)) throw error;
-    return tried(config, url);
+    return tested(config, url);
   }
 }
 
@@ -55,7 +57,7 @@ function clientConfig(url: PostgresUrl, login: Login): pg.ClientConfig {
   };
 }
 
-async function tried(config: pg.ClientConfig, url: PostgresUrl): Promise<pg.ClientConfig> {
+async function tested(config: pg.ClientConfig, url: PostgresUrl): Promise<pg.ClientConfig> {
   const client = new pg.Client(config);
   client.on('error', () => undefined);
   try {
@@ -77,7 +79,7 @@ async function tried(config: pg.ClientConfig, url: PostgresUrl): Promise<pg.Clie
   }
 }
 
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html; the server's texts never hold a password (tested). */
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html; the server's messages never contain a password (tested). */
 function refusal(cause: unknown, url: PostgresUrl): KeyturnError {
   const { code = '', message = '' } = cause as { code?: string; message?: string };
   const place = describePostgres(url);
@@ -105,7 +107,7 @@ function refusal(cause: unknown, url: PostgresUrl): KeyturnError {
   );
 }
 
-/** For the pool: a connection is ready when its settings are. */
+/** For the pool: a connection is ready once its settings are made. */
 export function prepareSession(
   connection: pg.Client,
   done: (error: Error | null, connection: pg.Client) => void,

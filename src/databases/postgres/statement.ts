@@ -9,12 +9,12 @@ export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** ONLY: the rows of inheriting tables belong to those tables' own targets. */
+/** ONLY: rows of inheriting tables belong to the targets of those tables. */
 export function source(table: PostgresTable): string {
   return `${table.plain ? 'only ' : ''}${quote(table.name)} as t`;
 }
 
-/** Qualified, since ORDER BY prefers an output column of that name, and ours are texts. */
+/** Qualified, since ORDER BY prefers an output column of that name, and those are texts. */
 export function idColumn(table: PostgresTable, column: string): string {
   const collation = table.types.get(column)?.collation;
   return collation ? `t.${quote(column)} collate ${collation}` : `t.${quote(column)}`;
@@ -24,7 +24,7 @@ export function isBinary(table: PostgresTable, column: string): boolean {
   return table.types.get(column)?.binary === true;
 }
 
-/** Any type but bytes as text; jsonb too, whose text form is a function of the stored value, so that equal text means unchanged. */
+/** Every type but bytes as text. Also jsonb: its text is a function of the stored value, so equal texts mean an unchanged value. */
 export function value(table: PostgresTable, column: string): string {
   return isBinary(table, column) ? `t.${quote(column)}` : idText(column);
 }
@@ -61,7 +61,7 @@ export function orderBy(table: PostgresTable, shape: RowShape): string {
   return `order by ${shape.id.map((column) => idColumn(table, column))}`;
 }
 
-/** One statement per shape: 41,000 to 68,000 rows a second, where row by row gives 6,600 to 10,600. */
+/** One statement for all rows of a chunk: several times as fast as a statement per row (bench/README.md). */
 export function writeStatement(table: PostgresTable, shape: RowShape): { sql: string; name: string } {
   const names = [
     ...shape.id.map((_, i) => `i${i}`),

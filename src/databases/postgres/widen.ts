@@ -2,7 +2,7 @@ import { KeyturnError } from '../../error.ts';
 import type { Ask } from './server.ts';
 import { quote } from './statement.ts';
 
-/** The whole declaration is said again: a type without its collation would take the type's own. */
+/** The type is declared again as a whole: without its collation it would get the default one of the type. */
 export async function widenColumn(
   ask: Ask,
   schema: string,

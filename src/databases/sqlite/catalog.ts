@@ -3,10 +3,10 @@ import type { Column, Table } from '../database.ts';
 import { type Affinity, affinityOf } from './id.ts';
 
 export interface SqliteTable extends Table {
-  /** Columns whose values travel as bytes. */
+  /** Columns whose values are read and written as bytes. */
   readonly binary: ReadonlySet<string>;
   readonly affinities: ReadonlyMap<string, Affinity>;
-  /** Of the row id's index, which may not be the column's: only under that are the ids unique and in index order. */
+  /** Of the row id's index, which may differ from the column's: only under it are the ids unique and in index order. */
   readonly collations: ReadonlyMap<string, string>;
 }
 
@@ -34,11 +34,11 @@ interface IndexRow {
 }
 
 interface Index extends IndexRow {
-  /** Key columns; null: an expression. */
+  /** Columns of the key; null: an expression. */
   readonly keys: readonly { readonly name: string | null; readonly coll: string }[];
 }
 
-/** Tables only: no views, virtual or shadow tables. */
+/** Tables only: no views, no virtual or shadow tables. */
 export function readCatalog(connection: Connection): Map<string, SqliteTable> {
   const tables = connection
     .prepare<[], TableRow>(
@@ -79,7 +79,7 @@ function indexesOf(connection: Connection, table: string): Index[] {
     .map((index) => ({ ...index, keys: keys.all(index.name) }));
 }
 
-/** SQLite lets a primary key hold NULL (https://www.sqlite.org/lang_createtable.html, 3.5); such rows have no id. */
+/** SQLite allows NULL in a primary key (https://www.sqlite.org/lang_createtable.html, 3.5); such rows have no id. */
 function rowIdOf(
   table: TableRow,
   columns: readonly ColumnRow[],
@@ -103,7 +103,7 @@ function rowIdOf(
   return (usable?.keys ?? []).map(({ name, coll }) => ({ name: name ?? '', coll }));
 }
 
-/** SQLite tells an expression's or a predicate's columns nowhere but in its SQL, so such an index leaves them out. */
+/** Columns of expressions and predicates are left out: SQLite has them only in the SQL of the index. */
 function indexedOf(columns: readonly ColumnRow[], indexes: readonly Index[]): string[] {
   const keys = indexes.flatMap((index) => index.keys.map(({ name }) => name));
   return columns.filter(({ name, pk }) => pk > 0 || keys.includes(name)).map(({ name }) => name);
@@ -117,19 +117,19 @@ function toColumn(
   const rowidAlias =
     type.toUpperCase() === 'INTEGER' && columns.filter((column) => column.pk > 0).length === 1;
   const required = notnull === 1 || (pk > 0 && (table.wr === 1 || rowidAlias));
-  // SQLite enforces no length: varchar(20) is a comment
+  // SQLite enforces no length: the 20 in varchar(20) has no effect
   const generated = hidden === 2 || hidden === 3;
   return { name, type, holds: holds(type), maxLength: null, nullable: !required, generated };
 }
 
-/** Declared types are free words: `json`, `string` and `uuid` have NUMERIC affinity and hold text all the same. */
+/** A declared type can be any word: `json`, `string` and `uuid` have NUMERIC affinity, and still hold text. */
 function holds(type: string): Column['holds'] {
   if (/CHAR|CLOB|TEXT/i.test(type)) return 'text';
   if (/BLOB|BINARY|BYTEA/i.test(type)) return 'binary';
   return /INT|REAL|FLOA|DOUB|NUM|DEC|BOOL|DATE|TIME/i.test(type) ? 'other' : 'text';
 }
 
-/** SQLite tells a trigger's event nowhere but in its SQL. */
+/** SQLite has the event of a trigger only in its SQL. */
 function triggersOf(connection: Connection, table: string): string[] {
   const found = connection
     .prepare<[string], { name: string; sql: string }>(

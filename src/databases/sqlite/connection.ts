@@ -3,7 +3,7 @@ import knex, { type Knex } from 'knex';
 import { quietKnex } from '../quiet-knex.ts';
 import type { SqliteValue } from './id.ts';
 
-/** An application that shares the file holds its lock for milliseconds; one that sits on it for this long is in the way. */
+/** An application that shares the file locks it for milliseconds; one that keeps the lock for this long has to be stopped. */
 const busyMs = 10_000;
 
 export function sqliteKnex(path: string): Knex {
@@ -27,7 +27,7 @@ function prepareConnection(
 }
 
 /**
- * A deferred BEGIN that reads first cannot become a writer once another has written: SQLITE_BUSY at once, with no wait
+ * A transaction that begins by reading cannot write once another connection has written: SQLITE_BUSY, without waiting
  * (https://www.sqlite.org/lang_transaction.html). knex has no option for it, and documents neither of these functions:
  * test/databases/sqlite/database.test.ts fails when an upgrade moves them.
  */

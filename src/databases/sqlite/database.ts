@@ -54,8 +54,8 @@ export async function openSqlite(url: SqliteUrl, create: boolean): Promise<Datab
 }
 
 /**
- * One connection: while a transaction is open, whatever does not go through it waits for its end. The driver is
- * synchronous: a wait for the file's lock stops the event loop, at most ten seconds.
+ * There is one connection: while a transaction is open, everything else waits for its end. The driver is synchronous: a
+ * wait for the lock of the file stops the event loop, for ten seconds at most.
  */
 class SqliteDatabase implements Database {
   readonly place: string;
@@ -76,7 +76,7 @@ class SqliteDatabase implements Database {
     );
   }
 
-  /** The file header is only read by the first statement that needs it. */
+  /** The header of the file is read only by the first statement that needs it. */
   async check(): Promise<void> {
     await this.#session(undefined, (connection) =>
       connection.prepare('select count(*) from sqlite_schema').get(),
@@ -116,7 +116,7 @@ class SqliteDatabase implements Database {
       const keys = shape.id.map((_, place) => `k${place}`);
       const size =
         shape.columns.map((column) => `coalesce(octet_length(t.${quote(column)}), 0)`).join(' + ') || '0';
-      // The row limit comes first: the window functions never see more rows, however large the table
+      // The innermost query limits the rows, so that the window functions see only those, however large the table is
       const sql = `select ${keys} from (
         select ${keys}, row_number() over w as n, sum(size) over w as bytes from (
           select ${shape.id.map((column, place) => `t.${quote(column)} as k${place}`)}, ${size} as size
@@ -216,7 +216,7 @@ class SqliteDatabase implements Database {
     });
   }
 
-  /** Tried before a run writes anything: an application that keeps the file locked is told apart from a short wait. */
+  /** Also begins a transaction: an application that keeps the file locked is reported before a run writes anything. */
   async lockRun(): Promise<RunLock> {
     const lock = await lockSqlite(this.#path, this.place);
     try {

@@ -8,16 +8,16 @@ import { idColumn, quote, selectedBytes, values } from './statement.ts';
 import { decoded, replacement } from './text.ts';
 
 /**
- * The row with its texts byte for byte. The driver replaces what is no UTF-8, so a row where it may have done so is read
- * again, as bytes: all others, which is as good as all, cost nothing.
+ * The row with its texts byte for byte. The driver replaces bytes that are not valid UTF-8, so a row where it may have
+ * done so is read again as bytes. That costs nothing for all other rows, which are almost all.
  *
- * @throws KeyturnError `no-row-id` where the id is no UTF-8
+ * @throws KeyturnError `no-row-id` if the id is not valid UTF-8
  */
 export function exactRow(connection: Connection, table: SqliteTable, shape: RowShape, row: Row): Row {
   assertExactId(connection, table, shape, row.id);
   if (!row.values.some((value) => value?.includes(replacement))) return row;
-  const [letter, ...bytes] = again(connection, table, shape, row.id) ?? [];
-  // Gone meanwhile; or a database in UTF-16, of which this is not the way to tell
+  const [letter, ...bytes] = readAgain(connection, table, shape, row.id) ?? [];
+  // The row was deleted meanwhile; or the database is in UTF-16, where this cannot find out
   if (!Buffer.isBuffer(letter) || letter.length > 1) return row;
   return {
     id: row.id,
@@ -29,10 +29,10 @@ export function exactRow(connection: Connection, table: SqliteTable, shape: RowS
   };
 }
 
-/** No row would be found by it, and none be in order. */
+/** By an id with replaced bytes no row would be found, and the order of rows would be wrong. */
 export function assertExactId(connection: Connection, table: SqliteTable, shape: RowShape, id: RowId): void {
   if (!id.some((part) => part.includes(replacement))) return;
-  if (again(connection, table, { ...shape, columns: [] }, id) !== undefined) return;
+  if (readAgain(connection, table, { ...shape, columns: [] }, id) !== undefined) return;
   throw new KeyturnError(
     'no-row-id',
     `the table ${table.name} has a row whose id is not valid text: ${id.join(', ')}`,
@@ -41,7 +41,7 @@ export function assertExactId(connection: Connection, table: SqliteTable, shape:
 }
 
 /** Undefined: there is no such row. */
-function again(
+function readAgain(
   connection: Connection,
   table: SqliteTable,
   shape: RowShape,

@@ -1,6 +1,6 @@
 import { causedBy, type Failures } from '../failures.ts';
 
-/** https://www.sqlite.org/rescode.html; the shared memory beside a write-ahead log is a file too. */
+/** https://www.sqlite.org/rescode.html; the shared memory beside a write-ahead log is also a file. */
 const full: ReadonlySet<unknown> = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
 
 export const sqliteFailures: Failures = {

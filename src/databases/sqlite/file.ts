@@ -4,7 +4,7 @@ import { KeyturnError } from '../../error.ts';
 import { diskFull } from '../disk-full.ts';
 import { sqliteFailures } from './failures.ts';
 
-/** Resolved, so that the run lock beside it is one, whatever symbolic link the user came by. */
+/** Resolved, so that there is one run lock beside it, whatever symbolic link the user gave. */
 export async function existingFile(path: string, create: boolean): Promise<string> {
   if (create) await writeFile(path, '', { flag: 'a', mode: 0o600 });
   const found = await stat(path).catch(() => undefined);
@@ -14,7 +14,7 @@ export async function existingFile(path: string, create: boolean): Promise<strin
   });
 }
 
-/** The driver's class of errors belongs to whoever loaded it last in this process, so its code tells, not its class. */
+/** By code, not by class: the driver's error class belongs to whoever loaded the driver last in this process. */
 export function sqliteCode(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : '';

@@ -5,7 +5,6 @@ export function sqliteGauges(path: string): Gauges {
   return {
     wal: {
       unit: 'bytes',
-      about: 'size of the write-ahead log',
       read: async () => {
         try {
           return (await stat(`${path}-wal`)).size;

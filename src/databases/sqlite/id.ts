@@ -1,7 +1,7 @@
 /** https://www.sqlite.org/datatype3.html#determination_of_column_affinity; NUMERIC, INTEGER and REAL compare alike. */
 export type Affinity = 'text' | 'numeric' | 'none';
 
-/** As better-sqlite3 gives it with safe integers on. */
+/** As better-sqlite3 returns it when safe integers are on. */
 export type SqliteValue = bigint | number | string | Buffer | null;
 
 export function affinityOf(declared: string, strict: boolean): Affinity {
@@ -17,8 +17,8 @@ const integer = /^-?\d+$/;
 const largest = 2n ** 63n;
 
 /**
- * Any value may sit in any SQLite column, and 1, '1' and x'31' are three different ids. The text form is plain where the
- * column's affinity makes it unambiguous, else it says its type: `i:`nteger, `r:`eal, `t:`ext, `x:`hex of a blob.
+ * Any SQLite column can hold any value, and 1, '1' and x'31' are three different ids. The text is plain if the column's
+ * affinity makes it unambiguous; otherwise it begins with the type: `i:`nteger, `r:`eal, `t:`ext, `x:`hex of a blob.
  */
 export function idText(value: SqliteValue, affinity: Affinity): string {
   if (value === null) throw new TypeError('a row id is never null');
@@ -42,7 +42,7 @@ function isPlainText(text: string, affinity: Affinity): boolean {
   return !/^[irtx]:/.test(text) && !(affinity === 'numeric' && number.test(text));
 }
 
-/** A real beyond 2^63 is written without a point or exponent too. */
+/** A real beyond 2^63 may also be written without a point or an exponent. */
 function numberOf(text: string): bigint | number {
   if (!integer.test(text)) return Number(text);
   const whole = BigInt(text);

@@ -4,9 +4,9 @@ import type { RunLock } from '../database.ts';
 import { sqliteCode } from './file.ts';
 
 /**
- * A file beside the database under SQLite's own exclusive lock: the operating system drops it with the process, so there is
- * nothing stale to judge. It cannot be a lock on the database itself, which the workers write. The empty file stays:
- * unlinking it would let one process lock the old file while another locks a new one of the same name.
+ * A file beside the database under SQLite's own exclusive lock. The operating system releases it with the process, so no
+ * lock can be stale. The database itself cannot be locked, since the workers write it. The empty file stays: if it were
+ * deleted, one process could hold a lock on the old file and another on a new file of the same name.
  */
 export async function lockSqlite(path: string, place: string): Promise<RunLock> {
   const connection = exclusively(`${path}.keyturn-lock`, place);

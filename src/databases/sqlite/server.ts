@@ -6,7 +6,7 @@ import type { Privileges, Server, Session } from '../server.ts';
 import { sqliteGauges } from './gauges.ts';
 import { sessionsOf } from './sessions.ts';
 
-/** SQLite has no server: the file and the host that it is on. */
+/** SQLite has no server: this is the file, and the host that it is on. */
 export class SqliteHost implements Server {
   readonly gauges: Gauges;
   readonly #path: string;

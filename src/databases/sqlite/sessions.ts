@@ -3,8 +3,8 @@ import { hostname } from 'node:os';
 import type { Session } from '../server.ts';
 
 /**
- * Processes of this host that have the file open. SQLite keeps no list of them, Linux does (proc(5)); a process of
- * another user shows only to root. Null where there is no /proc.
+ * Processes of this host that have the file open. SQLite keeps no list of them, but Linux does (proc(5)); only root sees
+ * those of other users. Null: there is no /proc.
  */
 export async function sessionsOf(path: string): Promise<Session[] | null> {
   const processes = await readdir('/proc').catch(() => null);
@@ -14,7 +14,7 @@ export async function sessionsOf(path: string): Promise<Session[] | null> {
   return found.filter((session) => session !== null);
 }
 
-/** Whatever ends while it is looked at is not connected. */
+/** A process that ends while it is looked at is not connected. */
 async function sessionOf(pid: string, path: string): Promise<Session | null> {
   try {
     const folder = `/proc/${pid}/fd`;
@@ -29,7 +29,7 @@ async function sessionOf(pid: string, path: string): Promise<Session | null> {
   }
 }
 
-/** Another process of this very program: a worker that waits for a run. */
+/** Another process of keyturn: a worker that waits for a run. */
 async function isKeyturn(pid: string): Promise<boolean> {
   const script = process.argv[1];
   const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');

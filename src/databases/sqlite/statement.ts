@@ -9,7 +9,7 @@ export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** @param alias where the column goes by another name */
+/** @param alias another name of the column */
 export function idColumn(table: SqliteTable, column: string, alias = `t.${quote(column)}`): string {
   const collation = table.collations.get(column);
   return collation === undefined ? alias : `${alias} collate ${quote(collation)}`;
@@ -20,8 +20,8 @@ export function order(table: SqliteTable, shape: RowShape, aliases?: readonly st
 }
 
 /**
- * Any value may sit in any column, so it is read as what the column is declared to hold: text of a binary column as its
- * bytes, a blob of a text column as text.
+ * A column can hold any value, so it is read as what the column is declared to hold: a text in a binary column as its
+ * bytes, a blob in a text column as text.
  */
 export function stored(table: SqliteTable, column: string): string {
   return `cast(t.${quote(column)} as ${table.binary.has(column) ? 'blob' : 'text'})`;
@@ -36,7 +36,7 @@ export function orderBy(table: SqliteTable, shape: RowShape): string {
   return `order by ${order(table, shape)}`;
 }
 
-/** A blob stays a blob and a text a text: an application that stored bytes reads bytes. Text may be given as its bytes. */
+/** A blob stays a blob and a text stays a text, since the application may rely on it. A text can be given as its bytes. */
 export function writeSql(table: SqliteTable, shape: RowShape): string {
   const set = written(shape).map((column) => {
     const [own, other] = table.binary.has(column) ? ['blob', 'text'] : ['text', 'blob'];
@@ -50,7 +50,7 @@ export function writeSql(table: SqliteTable, shape: RowShape): string {
   return `update ${quote(table.name)} as t set ${set} ${where([...id, ...unchanged])}`;
 }
 
-/** NULL in a primary key is no row id: such a row is in no chunk, and the count tells. */
+/** A row with NULL in its primary key has no row id: it is in no chunk, and the count shows that it is missing. */
 export function predicates(table: SqliteTable, shape: RowShape, range: Range): string[] {
   const against = (name: string): Comparison[] =>
     shape.id.map((column, place) => (operator) => `${idColumn(table, column)} ${operator} @${name}${place}`);
@@ -88,14 +88,14 @@ export function toRow(table: SqliteTable, shape: RowShape, row: readonly SqliteV
   };
 }
 
-/** A letter and the columns of a row, in the bytes of the database's own encoding. */
+/** A letter and the columns of a row, as bytes in the encoding of the database. */
 export function selectedBytes(table: SqliteTable, shape: RowShape): string {
   return ["'a'", ...shape.columns.map((column) => stored(table, column))]
     .map((text) => `cast(${text} as blob)`)
     .join(', ');
 }
 
-/** The values of the first columns of a shape as the driver binds them. */
+/** Values of the first columns of a shape as the driver binds them. */
 export function storable(
   table: SqliteTable,
   shape: RowShape,

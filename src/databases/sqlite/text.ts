@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 
 /**
- * SQLite stores any bytes as text. What is no UTF-8 of them travels as a lone surrogate each (byte 0x80 as U+DC80, as
- * Python's `surrogateescape` does), which no valid text holds, so that every byte comes back.
+ * SQLite stores any bytes as text. Each byte that is not valid UTF-8 becomes a lone surrogate (byte 0x80 becomes U+DC80,
+ * as in Python's `surrogateescape`). No valid text contains one, so every byte can be restored.
  */
 const escaped = 0xdc00;
 
-/** What the driver puts in the place of bytes that are no UTF-8; an application may have stored the character itself. */
+/** The driver replaces bytes that are not valid UTF-8 by it; an application may also have stored the character itself. */
 export const replacement = '\ufffd';
 
 export function decoded(bytes: Buffer): string {
@@ -25,7 +25,7 @@ export function decoded(bytes: Buffer): string {
 
 const escapes = /([\udc80-\udcff]+)/u;
 
-/** Bytes where a string cannot carry them. */
+/** A buffer if a string cannot hold the bytes. */
 export function encoded(text: string): string | Buffer {
   if (!escapes.test(text)) return text;
   return Buffer.concat(
@@ -37,7 +37,7 @@ export function encoded(text: string): string | Buffer {
   );
 }
 
-/** Of the valid character that these bytes begin with; 0: none. */
+/** Length of the valid character that these bytes begin with; 0: there is none. */
 function characterBytes(bytes: Buffer): number {
   return [1, 2, 3, 4].find((length) => length <= bytes.length && isUtf8(bytes.subarray(0, length))) ?? 0;
 }

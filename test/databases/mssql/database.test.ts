@@ -238,7 +238,7 @@ function describeMssql(): void {
         await trx.raw('select 1 / 0').catch(() => undefined);
         await trx.raw(`update watched set v = 'stray'`).catch(() => undefined);
       });
-      await expect(swallowing).rejects.toThrow('the transaction is over');
+      await expect(swallowing).rejects.toThrow('the transaction has ended');
       expect(await value()).toBe('n');
     });
 

@@ -134,7 +134,7 @@ describe("knex's dialect of SQL Server", () => {
       recorder.inTransaction = false;
       await trx.raw('update t');
     });
-    await expect(stray).rejects.toThrow('the transaction is over, or never began');
+    await expect(stray).rejects.toThrow('the transaction has ended, or never began');
     expect(recorder.calls).toEqual([prepared, 'begin']);
   });
 

@@ -449,7 +449,7 @@ onMariadb('mariadb alone', () => {
         await database.write(trx, shapeOf('swallowed'), [change]);
         await fail(trx);
       });
-      if (at === 0) await expect(work).rejects.toThrow('a statement of the transaction failed');
+      if (at === 0) await expect(work).rejects.toThrow('a statement in the transaction failed');
       else await work.catch(() => undefined);
       await world.exec("update swallowed set v = 'old'");
     }
