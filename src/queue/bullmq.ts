@@ -86,6 +86,7 @@ export class BullmqQueue implements Queue {
     await this.#wakeUp.heard(ms);
   }
 
+  /** How many worker processes take hints now; null: unknown. */
   async workers(): Promise<number | null> {
     this.#workersCounted = performance.now();
     this.#workers = await answered(answerMs, this.#jobs.it.getWorkersCount()).catch(() => null);

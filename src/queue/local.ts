@@ -34,10 +34,6 @@ export class LocalQueue implements Queue {
     if (this.#broken !== null) throw this.#broken;
   }
 
-  async workers(): Promise<number> {
-    return this.#pool.size;
-  }
-
   waiting(): null {
     return null;
   }

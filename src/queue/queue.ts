@@ -21,8 +21,7 @@ export interface Queue {
   offer(hints: readonly Hint[]): Promise<void>;
   /** Resolves when a worker has settled a hint since the last call, or after `ms`. Only a wake-up: read the checkpoint. */
   settled(ms: number): Promise<void>;
-  /** How many workers take hints now; null: unknown. Across machines, processes are counted. */
-  workers(): Promise<number | null>;
+
   /** Why no hints are taken: unreachable, no worker; null: no problem. */
   waiting(): string | null;
   /** False, once, after the queue has lost its jobs (flushed, restarted without data): offer with a new generation. */

@@ -56,7 +56,7 @@ function withCrew(queue: Queue, consumer: Consumer, crew: Crew): Queue {
     backlog: queue.backlog,
     offer: (hints) => queue.offer(hints),
     settled: (ms) => queue.settled(ms),
-    workers: () => queue.workers(),
+
     waiting: () => queue.waiting(),
     intact: () => queue.intact(),
     drain: () => queue.drain(),

@@ -155,6 +155,15 @@ export function describeSharedQueue(name: string, server: () => QueueServer): vo
       await queue.close();
     });
 
+    test('the queue counts its workers', async () => {
+      const queue = await BullmqQueue.open(server().url);
+      const workers = await Promise.all([work(new Desk()), work(new Desk())]);
+      await until(async () => (await queue.workers()) === 2);
+      expect(queue.waiting()).toBeNull();
+      await Promise.all(workers.map((worker) => worker.close()));
+      await queue.close();
+    });
+
     test('without workers, the queue says so and drain does not wait', async () => {
       const queue = await BullmqQueue.open(server().url);
       await queue.offer(hints(1, 5));

@@ -12,6 +12,12 @@ describeQueue('worker threads', async (desk) => {
 });
 
 describe('worker threads', () => {
+  test('the queue counts its threads in its place', async () => {
+    const queue = await LocalQueue.start(hintThread, { state: new Desk().state }, 2);
+    expect(queue.place).toBe('2 worker threads');
+    await queue.close();
+  });
+
   test('an error at the start of a thread arrives with its code and hint', async () => {
     const refuse = sendError(
       new Refusal('source-key', 'no key', { hint: 'find it', facts: { keyId: 'ab' } }),
