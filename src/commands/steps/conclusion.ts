@@ -116,7 +116,7 @@ export async function concludeVerification(
 }
 
 /** Counts, exceptions, and where the report is. */
-export function reportLines({ report, files }: WrittenReport): string[] {
+function reportLines({ report, files }: WrittenReport): string[] {
   const { totals, verdict, run } = report;
   const { tally } = totals.ranges;
   const parts = [
@@ -145,7 +145,7 @@ export function documentOf(written: WrittenReport | null): object {
   return written === null ? {} : { report: written.report, files: written.files };
 }
 
-export function exitCodeOf({ verdict }: Report): 0 | 3 | 5 {
+function exitCodeOf({ verdict }: Report): 0 | 3 | 5 {
   switch (verdict.result) {
     case 'verified':
     case 'rehearsed':
