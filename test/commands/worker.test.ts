@@ -53,7 +53,7 @@ test('a worker without the keys of the run refuses and names the expected key', 
   );
   refused(
     await worker(...given('old.key', 'none.key')),
-    new RegExp(`needs key ${to}, but there is no key file`),
+    new RegExp(`needs key ${to}, but key file \\S+none.key not found`),
   );
   refused(await worker(), new RegExp(`needs key ${from}, but no key was given to this worker$`));
 
