@@ -4,9 +4,9 @@ import type { Dialect } from '../databases/dialect.ts';
 import { KeyturnError } from '../error.ts';
 
 /**
- * The checkpoint tables, as versioned migrations; one that was done must do no harm when it is done again (`migrate`).
- * knex's own migrator is not used: its lock table stays locked
- * when a process dies, and nothing of ours may stick (docs/architecture.md, States). These run under the run lock.
+ * The checkpoint tables, as versioned migrations. Each of them can be repeated without harm (`migrate`). knex's own
+ * migrator is not used: its lock table stays locked when a process dies, and nothing of keyturn may stay locked
+ * (docs/architecture.md, States). Migrations run under the run lock.
  */
 const migrations: readonly ((trx: Knex.Transaction, dialect: Dialect) => Promise<void>)[] = [
   async (trx, dialect) => {
@@ -87,14 +87,14 @@ const migrations: readonly ((trx: Knex.Transaction, dialect: Dialect) => Promise
       t.primary(['run', 'seq']);
     });
   },
-  // Host and process of the coordinator: SQLite takes workers of its host only
+  // Host and process of the coordinator: SQLite accepts workers only on its host
   async (trx) => {
     if (await trx.schema.hasColumn('keyturn_run', 'coordinator')) return;
     await trx.schema.alterTable('keyturn_run', (t) => {
       t.string('coordinator', 300);
     });
   },
-  // What a file is and what it is to become, before it is renamed: a crash in between is told from its content
+  // Digests of a file before and after, committed before the rename: after a crash its content shows whether it was renamed
   async (trx, dialect) => {
     if (await trx.schema.hasTable('keyturn_file')) return;
     await create(
@@ -169,7 +169,7 @@ export async function readCheckpointVersion({ knex, failures }: OwnTables): Prom
     const row = await knex('keyturn_version').first<{ version: number } | undefined>('version');
     return row?.version ?? 0;
   } catch (error) {
-    // The catalog is no help: PostgreSQL's information_schema hides tables that the login has no right to
+    // The catalog cannot tell: PostgreSQL's information_schema hides tables on which the login has no permission
     if (failures.isMissingTable(error)) return 0;
     if (failures.isDenied(error)) throw unreadable(error);
     throw error;
@@ -187,7 +187,7 @@ function unreadable(cause: unknown): KeyturnError {
   );
 }
 
-/** Refuses tables of another version; an older one is mended by `migrate` once the user consents. */
+/** Refuses tables of another version. `migrate` upgrades older ones, once the user has confirmed it. */
 export function assertVersion(version: number): void {
   if (version === 0 || version === checkpointVersion) return;
   throw new KeyturnError(
@@ -203,9 +203,9 @@ export function assertVersion(version: number): void {
 }
 
 /**
- * Creates or upgrades the tables, all missing versions in one transaction: a process that dies here leaves the tables
- * as they were, not half-way to a version that nobody made. MySQL commits every definition by itself: there the version
- * is written last, and what it does not vouch for is made again. Callers hold the run lock.
+ * Creates or upgrades the tables, all missing versions in one transaction: if the process dies, the tables are as they
+ * were before, and never between two versions. MySQL commits every definition by itself: there the version is written
+ * last, and definitions of a version that was not written are repeated. Callers hold the run lock.
  */
 export async function migrate(database: OwnTables): Promise<void> {
   const { knex, dialect } = database;
@@ -213,13 +213,13 @@ export async function migrate(database: OwnTables): Promise<void> {
   if (version >= checkpointVersion) return;
   await knex.transaction(async (trx) => {
     if (version === 0) {
-      if (dialect.commitsDefinitions) await dropHalfMade(trx);
+      if (dialect.commitsDefinitions) await dropUnfinished(trx);
       await create(trx, dialect, 'keyturn_version', (t) => t.integer('version').notNullable(), {
         keyed: false,
       });
       await trx('keyturn_version').insert({ version: 0 });
     }
-    for (const bring of migrations.slice(version)) await bring(trx, dialect);
+    for (const upgrade of migrations.slice(version)) await upgrade(trx, dialect);
     await trx('keyturn_version').update({ version: checkpointVersion });
   });
 }
@@ -238,8 +238,8 @@ async function create(
   });
 }
 
-/** Tables that nobody has used yet; any other is not half-made, and stays. */
-async function dropHalfMade(trx: Knex.Transaction): Promise<void> {
+/** Drops tables that were created without their version, and are empty. A table with rows has been in use, and stays. */
+async function dropUnfinished(trx: Knex.Transaction): Promise<void> {
   await trx.schema.dropTableIfExists('keyturn_version');
   for (const table of tables) {
     if (!(await trx.schema.hasTable(table))) continue;

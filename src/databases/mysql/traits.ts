@@ -5,10 +5,10 @@ export const mysqlTraits: Traits = {
   versionBytes: null,
   oneHost: false,
   survival: [
-    'Undo logs and the pages of tables and indexes, until InnoDB purges old row versions and overwrites their bytes; OPTIMIZE TABLE writes a table anew.',
-    'The binary log, in which row format keeps every row as it was and as it is, until it is purged, and the redo log.',
-    'Replicas, delayed ones above all, their relay logs, and whatever else reads the binary log.',
+    'Undo logs and the pages of tables and indexes, until InnoDB purges old row versions and overwrites their bytes; OPTIMIZE TABLE rewrites a table.',
+    'The binary log, which in row format keeps the old and the new version of every row until it is purged, and the redo log.',
+    'Replicas, especially delayed ones, their relay logs, and other readers of the binary log.',
     'The history of system-versioned tables (MariaDB), until ALTER TABLE … DROP SYSTEM VERSIONING or DELETE HISTORY.',
-    "The server's general log and slow query log, when they are on.",
+    "The server's general log and slow query log, if they are enabled.",
   ],
 };

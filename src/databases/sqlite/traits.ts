@@ -5,8 +5,8 @@ export const sqliteTraits: Traits = {
   versionBytes: null,
   oneHost: true,
   survival: [
-    'The write-ahead log or rollback journal beside the database (-wal, -journal) until it is checkpointed, reset and overwritten.',
-    'Free pages and the slack of pages inside the database file, unless secure_delete was on; VACUUM writes the file anew.',
-    'Blocks that the file system or a solid-state disk has not yet reused, and snapshots of the volume.',
+    'The write-ahead log or rollback journal beside the database (-wal, -journal) until they are checkpointed, reset and overwritten.',
+    'Free pages and the slack of pages inside the database file, unless secure_delete was on; VACUUM rewrites the file.',
+    'Blocks that the file system or a solid-state disk has not reused yet, and snapshots of the volume.',
   ],
 };
