@@ -7,16 +7,16 @@ import type { Run } from './run.ts';
 
 const page = 500;
 
-/** Of one target: where each of its ranges ends, by where it begins. */
+/** The ranges of one target: their ends, by their beginnings. */
 type Ranges = Map<string | null, string | null>;
 
 /**
- * Every chunk of a run is as keyturn left it, and the ranges of every target follow each other without a gap. The digests are
- * checked where they are compared, since they are many.
+ * Every chunk of a run is unchanged since keyturn wrote it, and the ranges of every target follow each other without a
+ * gap. The digests are many: they are checked where they are compared.
  *
- * @param complete the run has verified everything: each target is covered from its first row to its last, and every range
- * was read by the last scan
- * @throws KeyturnError `checkpoint-altered`, which names what does not fit
+ * @param complete the run has verified everything: each target is covered from its first row to its last, and the last
+ * scan read every range
+ * @throws KeyturnError `checkpoint-altered`, which names the record
  */
 export async function assertAuthenticChunks(
   knex: Knex,
@@ -33,7 +33,7 @@ export async function assertAuthenticChunks(
     assertRotated(mac, row);
     const at = known.get(row.target);
     if (at === undefined)
-      throw altered(run.id, `chunk ${row.chunk} is of ${row.target}, which its job lacks`);
+      throw altered(run.id, `chunk ${row.chunk} belongs to ${row.target}, which is not in the job`);
     if (row.row_ids !== null) {
       if (row.rotated_mac !== null)
         sweeps.set(row.parent, [...(sweeps.get(row.parent) ?? []), row.rotated_mac]);
@@ -55,7 +55,7 @@ export async function assertAuthenticChunks(
   }
 }
 
-/** Bounds are compared as the texts that were stored: their order is the database's business (invariant 10). */
+/** Bounds are compared as stored texts: only the database knows their order (invariant 10). */
 function assertTiled(run: Run, target: string, ranges: Ranges, complete: boolean): void {
   let followed = 0;
   for (let after: string | null = null; ranges.has(after); ) {

@@ -34,7 +34,7 @@ export class ChunkTable {
 
   readonly #mac: CheckpointMac | null;
 
-  /** @param mac of who has the new key: checks what is read, and is needed to plan and to complete; null: nothing is checked. */
+  /** @param mac checks what is read, and is needed to plan and complete chunks; null: without the new key, unchecked. */
   constructor(knex: Knex, run: string, mac: CheckpointMac | null = null) {
     this.#knex = knex;
     this.#run = run;
@@ -42,11 +42,11 @@ export class ChunkTable {
   }
 
   #authority(): CheckpointMac {
-    if (this.#mac === null) throw new Error('the checkpoint of a run is written with its new key only');
+    if (this.#mac === null) throw new Error('chunks can only be written with the new key of the run');
     return this.#mac;
   }
 
-  /** Nobody asks for a MAC who cannot check it: tables of an older version have none. */
+  /** Without the columns for MACs if they cannot be checked: tables of an older version do not have them. */
   get #columns(): string[] {
     return this.#mac === null ? chunkColumns : [...chunkColumns, ...planColumns];
   }
@@ -71,7 +71,7 @@ export class ChunkTable {
     return row === undefined ? undefined : this.#chunkOf(row);
   }
 
-  /** Only the coordinator plans, one at a time. */
+  /** Called by the coordinator only. */
   async insert(chunks: readonly NewChunk[], trx?: Transaction, splitOf: number | null = null): Promise<void> {
     if (chunks.length === 0) return;
     const mac = this.#authority();
@@ -97,7 +97,7 @@ export class ChunkTable {
     );
   }
 
-  /** The last planned range of a target; its open upper end says that the target is planned to the end. */
+  /** The last planned range of a target. If its upper end is open, the target is completely planned. */
   async lastRange(target: string): Promise<Range | undefined> {
     const row = await this.#rows()
       .where({ target })
@@ -114,7 +114,7 @@ export class ChunkTable {
     return rows.map((row: ChunkRow) => row.chunk);
   }
 
-  /** Range chunks that the given verification scan has not read yet. */
+  /** Ranges that this verification scan has not read yet. */
   async unverified(round: number, limit: number): Promise<number[]> {
     const rows = await this.#rows()
       .whereNull('row_ids')
@@ -126,7 +126,7 @@ export class ChunkTable {
     return rows.map((row: ChunkRow) => row.chunk);
   }
 
-  /** All range chunks in order, read in pages. */
+  /** All ranges in order, read in pages. */
   async *ranges(): AsyncGenerator<Chunk> {
     let after = 0;
     for (;;) {
@@ -149,7 +149,7 @@ export class ChunkTable {
     return row === undefined ? undefined : this.#chunkOf(row);
   }
 
-  /** A chunk that took too long to rotate, to be split; what is rotated must not be rotated again. */
+  /** A chunk that timed out and must be split, if it was not rotated: that must not happen twice. */
   async timedOut(): Promise<Chunk | undefined> {
     const row = await this.#rows()
       .where({ state: 'failed', error_code: chunkTimeout })
@@ -159,7 +159,7 @@ export class ChunkTable {
     return row === undefined ? undefined : this.#chunkOf(row);
   }
 
-  /** Replaces a chunk by its halves, in one transaction: no row is in none of them, or in two. */
+  /** Replaces a chunk by its halves in one transaction, so that every row stays in exactly one chunk. */
   async split(chunk: Chunk, halves: readonly NewChunk[]): Promise<void> {
     await this.#knex.transaction(async (trx) => {
       await this.#rows(trx).where({ chunk: chunk.chunk }).update({ state: 'split' });
@@ -167,7 +167,7 @@ export class ChunkTable {
     });
   }
 
-  /** What the last scan says of these chunks does not count: a resume reads them again. */
+  /** The results of the last scan for these chunks do not count: a resume reads them again. */
   async verifyAgain(which: 'changed' | 'new' | 'gone' | 'all' | { readonly target: string }): Promise<void> {
     const chunks = this.#rows().whereNull('row_ids');
     if (which === 'changed' || which === 'new' || which === 'gone') chunks.where(`v_${which}`, '>', 0);
@@ -175,7 +175,7 @@ export class ChunkTable {
     await chunks.update({ verified_round: 0 });
   }
 
-  /** Chunks that failed are planned again (a resume); their attempts stay counted. */
+  /** A resume plans failed chunks again; their number of attempts is kept. */
   async replan(): Promise<void> {
     await this.#rows().where({ state: 'failed' }).whereNull('rotated_at').update(planned);
     await this.#rows()
@@ -185,8 +185,8 @@ export class ChunkTable {
   }
 
   /**
-   * Takes the chunk for this transaction: its row is locked by the very first statement, a write, so that SQLite
-   * takes its write lock at once. False: somebody else did it, and there is nothing to do.
+   * Takes the chunk for this transaction. Its row is locked by the first statement, which writes, so that SQLite takes
+   * its write lock at once. False: another worker has done it.
    */
   async claim(trx: Transaction, chunk: number): Promise<boolean> {
     const claimed = await this.#rows(trx).where({ chunk, state: 'planned' }).increment('attempts', 1);
@@ -220,7 +220,7 @@ export class ChunkTable {
       });
   }
 
-  /** False: another worker verified it in this round already. */
+  /** False: another worker has verified it in this round. */
   async claimVerification(trx: Transaction, chunk: number, round: number): Promise<boolean> {
     const claimed = await this.#rows(trx)
       .where({ chunk })
@@ -229,7 +229,7 @@ export class ChunkTable {
     return Number(claimed) === 1;
   }
 
-  /** `late`: rows found under the old key, which the coordinator turns into a sweep. */
+  /** @param late rows that were found under the old key; the coordinator makes a sweep of them. */
   async completeVerification(
     trx: Transaction,
     { chunk, round }: { readonly chunk: number; readonly round: number },
@@ -266,7 +266,7 @@ export class ChunkTable {
       });
   }
 
-  /** Turns the late rows that the verifier found into sweep chunks; how many there are. */
+  /** Plans sweep chunks for the late rows that were found, and returns their number. */
   async planSweeps(): Promise<number> {
     const rows: ChunkRow[] = await this.#rows()
       .whereNotNull('late')
@@ -289,8 +289,8 @@ export class ChunkTable {
   }
 
   /**
-   * What is done stays done: only work that the run, as the worker saw it, still waits for can fail.
-   * A worker of a run that was stopped or taken over has nothing to say.
+   * Only a chunk that the run still waits for can fail, if the run is as the worker read it: what is done stays done, and
+   * a worker of a run that was stopped or taken over changes nothing.
    */
   async fail(run: Run, chunk: number, code: string, text: string): Promise<void> {
     await this.#knex.transaction(async (trx) => {
@@ -305,13 +305,13 @@ export class ChunkTable {
     });
   }
 
-  /** Packed digests that a range's own chunk took. */
+  /** Packed digests of a range, without its sweeps. */
   async rangeDigests(chunk: number): Promise<Buffer[]> {
     const row = await this.#rows().where({ chunk }).whereNull('row_ids').first(this.#digestColumns);
     return row?.digests == null ? [] : [this.#digestsOf(row)];
   }
 
-  /** Packed digests of a range and, newer ones later, of the sweeps of rows in it. */
+  /** Packed digests of a range and of its sweeps, newer ones later. */
   async digests(chunk: number): Promise<Buffer[]> {
     const rows: ChunkRow[] = await this.#rows()
       .where((where) => where.where({ chunk }).orWhere({ parent: chunk }))
@@ -329,7 +329,7 @@ export class ChunkTable {
     return row.digests ?? Buffer.alloc(0);
   }
 
-  /** Sweeps rotated since the last full scan: the scan has to be taken again. */
+  /** Sweeps were rotated since the last full scan, so another scan is needed. */
   async hasUnverifiedSweeps(): Promise<boolean> {
     const row = await this.#rows().whereNotNull('row_ids').where({ state: 'rotated' }).first('chunk');
     return row !== undefined;

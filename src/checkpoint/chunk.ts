@@ -2,7 +2,7 @@ import type { Range, RowId } from '../databases/database.ts';
 
 export type ChunkState = 'planned' | 'rotated' | 'verified' | 'split' | 'failed';
 
-/** A bounded range of one target's rows, or (a sweep) a short explicit list of row ids found in the range of `parent`. */
+/** A range of one target's rows, or (a sweep) a short list of row ids in the range of `parent`. */
 export interface Chunk {
   readonly chunk: number;
   readonly target: string;
@@ -16,10 +16,10 @@ export interface Chunk {
   readonly verifiedRound: number;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a row as knex gives it, taken apart right below
+// biome-ignore lint/suspicious/noExplicitAny: a row as knex returns it, parsed below
 export type ChunkRow = Record<string, any>;
 
-/** The columns of a chunk without its figures. */
+/** The columns of a chunk without its counts. */
 export const chunkColumns = [
   'chunk',
   'target',
@@ -53,7 +53,7 @@ export function chunkOf(row: ChunkRow): Chunk {
   };
 }
 
-/** Error code of a chunk that the database cut off for taking too long. */
+/** Error code of a chunk with a statement that timed out. */
 export const chunkTimeout = 'chunk-timeout';
 
 export type NewChunk = Pick<Chunk, 'target' | 'phase' | 'parent' | 'range' | 'rowIds'>;

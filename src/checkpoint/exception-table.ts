@@ -13,7 +13,7 @@ export type ExceptionReason =
   | 'digest-differs'
   | 'unproven';
 
-/** A value that should have been rotated and could not be: where it is and why, never what it holds. */
+/** A value that could not be rotated: where it is and why, never its content. */
 export interface Exception {
   readonly target: string;
   readonly rowId: RowId;
@@ -28,7 +28,7 @@ export interface RecordedException extends Exception {
   readonly at: string;
 }
 
-/** What is left as it is, under whichever key, until a person decides. */
+/** Values that stay as they are, under whichever key, until a person decides. */
 export const undecidedReasons: readonly ExceptionReason[] = ['undecided', 'undecided-place'];
 
 /** Default: exceptions of every reason. */
@@ -37,7 +37,7 @@ export interface ReasonFilter {
   readonly but?: readonly ExceptionReason[];
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a row as knex gives it, taken apart right below
+// biome-ignore lint/suspicious/noExplicitAny: a row as knex returns it, parsed below
 type Row = Record<string, any>;
 
 export class ExceptionTable {
@@ -75,7 +75,7 @@ export class ExceptionTable {
     }
   }
 
-  /** A row is read again: what was wrong with it before no longer counts. */
+  /** A row is read again: its earlier exceptions do not count any more. */
   async resolve(trx: Transaction, target: string, rowIds: readonly RowId[]): Promise<void> {
     for (let i = 0; i < rowIds.length; i += 200) {
       await trx('keyturn_exception')
@@ -88,7 +88,7 @@ export class ExceptionTable {
     }
   }
 
-  /** Those of the rows, as JSON texts, that have an open exception. */
+  /** The rows, as JSON texts, that have an open exception. */
   async listed(trx: Transaction, target: string, rowIds: readonly RowId[]): Promise<Set<string>> {
     const found = new Set<string>();
     for (let i = 0; i < rowIds.length; i += 200) {
@@ -118,7 +118,7 @@ export class ExceptionTable {
       .update({ state: 'resolved' });
   }
 
-  /** A chunk is verified again: what only a scan finds is found again, or is mended. */
+  /** A chunk is verified again: exceptions that only a scan finds are found again, or are fixed. */
   async resolveScanned(trx: Transaction, chunk: number): Promise<void> {
     await trx('keyturn_exception')
       .where({ run: this.#run, chunk, state: 'open' })
@@ -126,7 +126,7 @@ export class ExceptionTable {
       .update({ state: 'resolved' });
   }
 
-  /** Of a range, and of the sweeps of its rows: values that nobody has decided on, by their row as JSON text. */
+  /** Undecided values of a range and of its sweeps, by the row id as JSON text. */
   async undecided(range: number): Promise<Map<string, Exception[]>> {
     const chunks = this.#knex('keyturn_chunk')
       .where({ run: this.#run })
@@ -144,7 +144,7 @@ export class ExceptionTable {
     return Number(row[0]?.n ?? 0);
   }
 
-  /** In the order they were found; pages of `limit`. */
+  /** In the order in which they were found, `limit` at a time. */
   async open(limit: number, offset = 0, filter: ReasonFilter = {}): Promise<RecordedException[]> {
     const rows: Row[] = await this.#open(filter)
       .orderBy(['at', 'target', 'row_id', 'field', 'path'])

@@ -3,10 +3,10 @@ import { tallyColumns, verificationColumns } from './schema.ts';
 import { type Tally, tallyFields } from './tally.ts';
 import { type Verification, verificationFields } from './verification.ts';
 
-// biome-ignore lint/suspicious/noExplicitAny: a row as knex gives it, taken apart right below
+// biome-ignore lint/suspicious/noExplicitAny: a row as knex returns it, parsed below
 type ChunkRow = Record<string, any>;
 
-/** The speed of a run is that of its last minute. */
+/** Speed is measured over the last minute. */
 const recentMs = 60_000;
 
 export interface ChunkTotals {
@@ -20,7 +20,7 @@ export interface ChunkTotals {
 
 export interface TargetTotals {
   readonly phase: number;
-  /** No range of it is left to plan. */
+  /** The target is completely planned. */
   readonly plannedOut: boolean;
   readonly ranges: ChunkTotals | null;
   readonly sweeps: ChunkTotals | null;
@@ -40,7 +40,7 @@ export class ChunkFigures {
     return this.#knex('keyturn_chunk').where({ run: this.#run });
   }
 
-  /** Milliseconds per row over the target's last few rotated ranges; null: not known yet. */
+  /** Milliseconds per row in the target's last rotated ranges; null: not known yet. */
   async recentPace(target: string): Promise<number | null> {
     const rows: ChunkRow[] = await this.#rows()
       .where({ target })
@@ -58,7 +58,7 @@ export class ChunkFigures {
         ) / count;
   }
 
-  /** 95th percentile of the milliseconds that the last hundred chunks took; null: none is done yet. */
+  /** 95th percentile of the milliseconds that the last hundred chunks took; null: no chunk is done yet. */
   async slowMs(): Promise<number | null> {
     const rows: ChunkRow[] = await this.#rows()
       .whereNotNull('rotated_at')
@@ -70,7 +70,7 @@ export class ChunkFigures {
     return sorted[Math.floor(sorted.length * 0.95)] ?? null;
   }
 
-  /** Rows of ranges and sweeps that were rotated, and those that a verification has read again. */
+  /** Rows that were rotated, in ranges and sweeps, plus rows that a verification has read. */
   async rowsDone(): Promise<number> {
     const row = await this.#rows().first<{ n: number | string | null }>(
       this.#knex.raw('sum(row_count + v_rows) as n'),
@@ -79,9 +79,9 @@ export class ChunkFigures {
   }
 
   /**
-   * Rows per second over the last minute, by the times at which chunks were committed; null: too few were.
+   * Rows per second in the last minute, by the times when chunks were committed; null: too few chunks.
    *
-   * @param round of the verification scan that is measured; null: the rotation.
+   * @param round number of the verification scan; null: the rotation.
    */
   async rowsPerSecond(round: number | null, now: Date): Promise<number | null> {
     const [at, rows] = round === null ? ['rotated_at', 'row_count'] : ['verified_at', 'v_rows'];
@@ -97,12 +97,12 @@ export class ChunkFigures {
     const first = timed.at(-1)?.time;
     if (first === undefined) return null;
     const ms = Math.max(now.getTime(), timed[0]?.time ?? 0) - first;
-    // The first is where the time begins: its own rows were done before
+    // The time starts when the first chunk was committed: its rows were done before
     const done = timed.reduce((sum, { time, n }) => sum + (time > first ? n : 0), 0);
     return ms <= 0 || done === 0 ? null : (done * 1000) / ms;
   }
 
-  /** Chunks that needed more than one try, that were halved, and that nothing mends. */
+  /** Chunks that were tried more than once, that were split, and that failed. */
   async mishaps(): Promise<{ retried: number; split: number; failed: number }> {
     const count = (condition: string): Knex.Raw =>
       this.#knex.raw(`sum(case when ${condition} then 1 else 0 end)`);
@@ -114,7 +114,7 @@ export class ChunkFigures {
     return { retried: Number(row?.retried), split: Number(row?.split), failed: Number(row?.failed) };
   }
 
-  /** Who worked on this run, and when a chunk of theirs was last committed. */
+  /** The workers of this run, and when each last committed a chunk. */
   async workers(): Promise<{ worker: string; chunks: number; lastAt: string }[]> {
     const rows: ChunkRow[] = await this.#rows()
       .whereNotNull('worker')
@@ -125,7 +125,7 @@ export class ChunkFigures {
     return rows.map((row) => ({ worker: row.worker, chunks: Number(row.chunks), lastAt: row.last_at }));
   }
 
-  /** Totals per target; `sweeps` count rows a second time, so they stand apart. */
+  /** Totals per target. `sweeps` are separate, because they count rows a second time. */
   async totals(): Promise<Map<string, TargetTotals>> {
     const sums = [...tallyColumns, ...verificationColumns].map((column) =>
       this.#knex.raw('sum(??) as ??', [column, column]),
@@ -135,7 +135,7 @@ export class ChunkFigures {
       .groupBy('target', this.#knex.raw('case when row_ids is null then 0 else 1 end'))
       .select('target', this.#knex.raw('case when row_ids is null then 0 else 1 end as sweep'))
       .select(this.#knex.raw('count(*) as chunks, sum(ms) as ms, min(phase) as phase'))
-      // A word of SQL Server's, so it is quoted
+      // Quoted, because it is a reserved word of SQL Server
       .select(this.#knex.raw("sum(case when state = 'planned' then 1 else 0 end) as ??", ['open']))
       .select(this.#knex.raw("sum(case when state = 'failed' then 1 else 0 end) as failed"))
       .select(

@@ -1,18 +1,18 @@
 import type { Knex } from 'knex';
 import type { Transaction } from '../databases/database.ts';
 
-/** A file's content now and after its rename, both as hex SHA-256 of what is stored. */
+/** A file before and after its rename, as SHA-256 of the stored content in hex. */
 export interface Intent {
   readonly path: string;
   readonly old: string;
   readonly new: string;
-  /** The entry of the chunk's packed digests that goes with the new content. */
+  /** The entry in the chunk's packed digests for the new content. */
   readonly digest: Buffer;
 }
 
 /**
- * What is about to be renamed, committed before it is: after a crash a file is told by its content, never by a key. A file
- * that was tried twice has two: either may be what became of it.
+ * Files that will be renamed, committed before the rename: after a crash the content of a file shows whether it was
+ * renamed, never a key. A file that was tried twice has two intents, and either may have been completed.
  */
 export class FileIntents {
   readonly #knex: Knex;
@@ -23,7 +23,7 @@ export class FileIntents {
     this.#run = run;
   }
 
-  /** Locks the chunk for this transaction, as a claim does, and leaves it to be claimed. False: it is done, or failed. */
+  /** Locks the chunk for this transaction without claiming it. False: it is done or failed. */
   async hold(trx: Transaction, chunk: number): Promise<boolean> {
     const open = trx('keyturn_chunk').where({ run: this.#run, chunk, state: 'planned' });
     return Number(await open.increment('attempts', 0)) === 1;
@@ -44,7 +44,7 @@ export class FileIntents {
     }
   }
 
-  /** Of a chunk that somebody began, by path. */
+  /** The intents of a chunk that was begun before, by path. */
   async of(chunk: number): Promise<Map<string, Intent[]>> {
     const found = new Map<string, Intent[]>();
     for (const row of await this.#knex('keyturn_file').where({ run: this.#run, chunk })) {
@@ -59,13 +59,13 @@ export class FileIntents {
     return found;
   }
 
-  /** How many the chunk has: another worker may be at it too. */
+  /** Number of intents of the chunk; another worker may add some at the same time. */
   async count(trx: Transaction, chunk: number): Promise<number> {
     const row = await trx('keyturn_file').where({ run: this.#run, chunk }).count<{ n: number }[]>('* as n');
     return Number(row[0]?.n ?? 0);
   }
 
-  /** The chunk is complete: they have served. */
+  /** After the chunk was completed. */
   async remove(trx: Transaction, chunk: number): Promise<void> {
     await trx('keyturn_file').where({ run: this.#run, chunk }).delete();
   }

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 
-/** Chunks that a worker could not do anything with, for others to take: they stay open, and why is told with them. */
+/** Chunks that a worker handed back because it does not see their files. They stay open for other workers. */
 export class HandedBack {
   readonly #knex: Knex;
   readonly #run: string;
@@ -16,14 +16,14 @@ export class HandedBack {
       .whereIn('state', ['planned', 'rotated', 'verified']);
   }
 
-  /** Forgotten when somebody completes it. */
+  /** The reason is removed when a worker completes the chunk. */
   async add(chunk: number, code: string, why: string): Promise<void> {
     await this.#open()
       .where({ chunk })
       .update({ error_code: code, error: why.slice(0, 2000) });
   }
 
-  /** Of one of them; null: there is none. */
+  /** The reason of one of them; null: there is none. */
   async why(): Promise<string | null> {
     const row = await this.#open().whereNotNull('error_code').first('error');
     return row?.error ?? null;

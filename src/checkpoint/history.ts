@@ -6,8 +6,8 @@ import { RunTable } from './run-table.ts';
 import { assertVersion, checkpointVersion, migrate, readCheckpointVersion } from './schema.ts';
 
 /**
- * All runs that this database knows of, newest first; none without keyturn's tables. What an older version left can be
- * read.
+ * All runs of this database, newest first. Empty without keyturn's tables. Tables of an older
+ * version can be read.
  *
  * @throws KeyturnError `checkpoint-version` for tables of a newer version
  */
@@ -19,9 +19,9 @@ export async function readHistory(database: OwnTables): Promise<readonly Run[]> 
 }
 
 /**
- * The same, for whoever writes to the tables under the run lock.
+ * The same for callers that write to the tables and hold the run lock.
  *
- * @param upgrade tables of an older version are brought up to date first
+ * @param upgrade upgrade tables of an older version first
  * @throws KeyturnError `checkpoint-version`
  */
 export async function openHistory(database: OwnTables, upgrade = false): Promise<readonly Run[]> {
@@ -39,7 +39,7 @@ export function unfinishedRun(runs: readonly Run[]): Run | undefined {
   return runs.find(({ kind, state }) => kind === 'rotation' && !isFinished(state));
 }
 
-/** Begun a second time, a rotation would take values under two keys for values under one. */
+/** A second rotation would expect all values under one key, while some are under each of two. */
 export function assertNoneUnfinished(runs: readonly Run[], hint = 'finish it with keyturn resume'): void {
   const run = unfinishedRun(runs);
   if (run === undefined) return;
@@ -57,23 +57,22 @@ export function retiredKeyIds(runs: readonly Run[]): string[] {
     .map(({ fromKeyId }) => fromKeyId);
 }
 
-/** The run named, or by default the newest. */
+/** The run with this id, or the newest. */
 export function runNamed(runs: readonly Run[], id?: string): Run {
   const run = id === undefined ? runs[0] : runs.find((each) => each.id === id);
   if (run !== undefined) return run;
-  const message =
-    id === undefined ? 'this database knows of no run' : `there is no run ${id} in this database`;
-  throw new KeyturnError('run-unknown', message, { hint: 'keyturn status lists its runs' });
+  const message = id === undefined ? 'this database has no runs' : `this database has no run ${id}`;
+  throw new KeyturnError('run-unknown', message, { hint: 'keyturn status lists the runs' });
 }
 
-/** The key file given must hold the key that the run rotates from, whatever its name. */
+/** The given key must be the one that the run rotates from. */
 export function assertCurrentKey(run: Run, current: Key): void {
   if (current.id === run.fromKeyId) return;
   throw new KeyturnError(
     'other-keys',
-    `the unfinished run ${run.id} rotates the key ${run.fromKeyId} to ${run.toKeyId}, but the current key given is ${current.id}`,
+    `the unfinished run ${run.id} rotates from key ${run.fromKeyId} to key ${run.toKeyId}, but the given current key is ${current.id}`,
     {
-      hint: `give the file of the key ${run.fromKeyId} with --current-key-file, and that of ${run.toKeyId} with --new-key-file`,
+      hint: `use --current-key-file with the file of key ${run.fromKeyId}, and --new-key-file with the file of key ${run.toKeyId}`,
       facts: { run: run.id, from: run.fromKeyId, to: run.toKeyId, given: current.id },
     },
   );

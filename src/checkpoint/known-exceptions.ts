@@ -2,7 +2,7 @@ import type { Exception, ExceptionTable } from './exception-table.ts';
 
 const page = 500;
 
-/** Whether every open exception of `found` is an open exception of `known` too. */
+/** Whether every open exception of `found` is also an open exception of `known`. */
 export async function isWithin(found: ExceptionTable, known: ExceptionTable): Promise<boolean> {
   const names = new Set<string>();
   for await (const exception of all(known)) names.add(place(exception));

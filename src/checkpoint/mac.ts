@@ -5,9 +5,9 @@ import type { Key } from '../keys/key.ts';
 type Part = string | number | Buffer | null;
 
 /**
- * Authenticates what the proof of a run rests on, so that an edit of the checkpoint tables is noticed: HMAC-SHA256 (RFC
- * 2104), with a key derived by HKDF-SHA256 (RFC 5869) from the new key and the run id. Each message begins with what it is,
- * and every part carries its length: no two messages are the same bytes.
+ * Authenticates the records that the proof of a run depends on, so that edits of the checkpoint tables are detected:
+ * HMAC-SHA256 (RFC 2104), with a key derived by HKDF-SHA256 (RFC 5869) from the new key and the run id. Each message begins
+ * with its kind, and every part has its length, so that no two messages have the same bytes.
  */
 export class CheckpointMac {
   readonly run: string;
@@ -50,12 +50,12 @@ function encode(parts: readonly Part[]): Buffer {
   );
 }
 
-/** @param what does not fit, for people: `chunk 7 of users` */
+/** @param what was changed, for people: `chunk 7 of users` */
 export function altered(run: string, what: string): KeyturnError {
   return alteredAs(run, `the records of run ${run} were changed by something other than keyturn: ${what}`);
 }
 
-/** The same, as a worker told it. */
+/** The same, with the message that a worker stored. */
 export function alteredAs(run: string, message: string): KeyturnError {
   return new KeyturnError('checkpoint-altered', message, {
     hint: 'restore the keyturn tables together with the data from one backup, or the whole database, and rotate again',

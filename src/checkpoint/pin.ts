@@ -5,8 +5,8 @@ import { Keyring } from '../keys/keyring.ts';
 import type { Run, RunKeys } from './run.ts';
 
 /**
- * Source keys wrapped under the new key for the run's row (invariant 4): a key that this run overwrites in the
- * database survives there until the run is forgotten. AES-256-GCM, key by HKDF-SHA256 from the new key and run id.
+ * Source keys, wrapped under the new key, for the run's row (invariant 4): a key that this run overwrites in the database
+ * is kept there until the run is forgotten. AES-256-GCM, key by HKDF-SHA256 from the new key and run id.
  * Wrapped form: base64(nonce(12) ‖ tag(16) ‖ ciphertext); the name is authenticated with it.
  */
 export function pin(ring: Keyring, newKey: Key, runId: string): Record<string, string> {
@@ -22,7 +22,7 @@ export function unpin(pinned: Readonly<Record<string, string>>, newKey: Key, run
   return Object.entries(pinned).map(([name, wrapped]) => [name, unwrap(wrapped, name, newKey, runId)]);
 }
 
-/** The keys before the run: the current one, and the source keys that the run may have overwritten since. */
+/** The keys before the run: the current one, and the source keys, which the run may have overwritten. */
 export function keyringBefore({ id, pinned }: Run, { current, next }: RunKeys): Keyring {
   return new Keyring(current, unpin(pinned, next, id));
 }
@@ -54,16 +54,16 @@ function unwrap(wrapped: string, name: string, newKey: Key, runId: string): Key 
       ? Key.fromText(text.slice(1))
       : Key.fromBytes(Buffer.from(text.slice(1), 'base64'));
   } catch (cause) {
-    throw sealedOtherwise(name, cause);
+    throw notDecrypted(name, cause);
   }
 }
 
-function sealedOtherwise(name: string, cause: unknown): KeyturnError {
+function notDecrypted(name: string, cause: unknown): KeyturnError {
   return new KeyturnError(
     'source-key',
-    `the key "${name}" that this run keeps does not unwrap with the new key`,
+    `the source key "${name}" of this run cannot be decrypted with the new key`,
     {
-      hint: 'use the new key file that this run was started with',
+      hint: 'use the new key file that the run was started with',
       cause,
     },
   );

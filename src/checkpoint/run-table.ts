@@ -28,7 +28,7 @@ interface RunRow {
   mac: string | null;
 }
 
-/** What a run that is only being written has not got yet. */
+/** Columns that are set after the run was inserted. */
 type SetLater = 'createdAt' | 'finishedAt' | 'requested' | 'waiting' | 'coordinator' | 'content' | 'mac';
 
 export interface RunEvent {
@@ -69,7 +69,7 @@ function fromRow(row: RunRow): Run {
   };
 }
 
-/** What never changes in a run's row but by `update`; where it stands is not in it. */
+/** The part of a run's row that only `update` changes. It does not include the state. */
 function contentOf(row: Omit<RunRow, 'mac'>): string {
   return contentHash([
     row.id,
@@ -86,7 +86,7 @@ function contentOf(row: Omit<RunRow, 'mac'>): string {
   ]);
 }
 
-/** The runs of one database: who turns which key into which, and where it stands. */
+/** The runs of one database. */
 export class RunTable {
   readonly #knex: Knex;
 
@@ -120,7 +120,7 @@ export class RunTable {
     await this.#knex<RunRow>('keyturn_run').insert({ ...row, mac: mac.of('run', [contentOf(row)]) });
   }
 
-  /** Now; but the newest run is the last to be made, also where the clock was set back since the one before. */
+  /** Now, but later than every other run, even if the clock was set back. */
   async #momentAfterAll(): Promise<string> {
     const last = await this.#knex<RunRow>('keyturn_run')
       .max<{ at: string | null }>('created_at as at')
@@ -137,8 +137,8 @@ export class RunTable {
   async get(id: string): Promise<Run> {
     const run = await this.find(id);
     if (run !== undefined) return run;
-    throw new KeyturnError('run-unknown', `there is no run ${id} in this database`, {
-      hint: 'keyturn status lists its runs',
+    throw new KeyturnError('run-unknown', `this database has no run ${id}`, {
+      hint: 'keyturn status lists the runs',
     });
   }
 
@@ -152,7 +152,7 @@ export class RunTable {
     return (await this.list()).find((run) => run.kind === 'rotation' && !isFinished(run.state));
   }
 
-  /** Moves the run along the transition table; refused when another coordinator raised the fence meanwhile. */
+  /** Changes the state, if the table of transitions allows it and no other coordinator has raised the fence. */
   async become(run: Run, to: RunState, reason: Run['reason'] = null): Promise<Run> {
     assertMayBecome(run, to);
     const written = await this.#knex<RunRow>('keyturn_run')
@@ -168,9 +168,9 @@ export class RunTable {
   }
 
   /**
-   * A new coordinator takes over: transactions of workers that started before it do nothing from now on.
+   * A new coordinator takes over. From now on transactions of workers that started before it do nothing.
    *
-   * @param coordinator its host and process.
+   * @param coordinator host and process.
    */
   async takeOver(run: Run, coordinator: string): Promise<Run> {
     await this.#knex<RunRow>('keyturn_run')
@@ -189,7 +189,7 @@ export class RunTable {
     return { ...run, round };
   }
 
-  /** What the run was told, or found out since; `run` was found to be authentic. */
+  /** Stores changed options, or a job that was extended during the run. `run` must be authentic. */
   async update(
     run: Run,
     part: Partial<Pick<Run, 'options' | 'job' | 'inventory'>>,
@@ -214,12 +214,12 @@ export class RunTable {
     return { ...run, ...part, content, mac: stored.mac };
   }
 
-  /** Asks the coordinator, wherever it works, to stop between two chunks. */
+  /** Asks the coordinator, in whatever process, to stop between two chunks. */
   async request(run: Run, request: Request): Promise<void> {
     await this.#knex<RunRow>('keyturn_run').where({ id: run.id }).update({ requested: request });
   }
 
-  /** For `keyturn status`: why nothing is handed out. */
+  /** Why no chunk is offered, for `keyturn status`. */
   async setWaiting(run: Run, waiting: string | null): Promise<void> {
     await this.#knex<RunRow>('keyturn_run').where({ id: run.id, fence: run.fence }).update({ waiting });
   }
@@ -229,7 +229,7 @@ export class RunTable {
     return (row?.requested ?? null) as Request | null;
   }
 
-  /** Appends to the run's history, which the report tells. Only the coordinator writes it. */
+  /** Appends to the run's history, which is part of the report. Only the coordinator writes it. */
   async record(run: string, event: string, detail: RunEvent['detail'] = {}): Promise<void> {
     const last = await this.#knex('keyturn_event')
       .where({ run })
@@ -256,8 +256,8 @@ export class RunTable {
 }
 
 /**
- * Whether the run is still in this state under the fence that the worker saw; its row is share-locked, so that a
- * stop or a take-over waits for the transaction that asks (invariant 2). SQLite has one writer, and no row locks.
+ * Whether the run is still in this state under the fence that the worker read. The row is locked for sharing, so that a
+ * stop or a takeover waits for this transaction (invariant 2). SQLite has one writer and no row locks.
  */
 export async function holdsRun(trx: Transaction, run: Run, state: RunState): Promise<boolean> {
   const row = await trx<RunRow>('keyturn_run').where({ id: run.id }).forShare().first('state', 'fence');
@@ -266,6 +266,6 @@ export async function holdsRun(trx: Transaction, run: Run, state: RunState): Pro
 
 function takenOver(run: Run): KeyturnError {
   return new KeyturnError('run-lock', `run ${run.id} was taken over by another coordinator`, {
-    hint: 'keyturn status shows where it stands',
+    hint: 'keyturn status shows its state',
   });
 }

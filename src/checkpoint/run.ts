@@ -5,7 +5,7 @@ import { altered, type CheckpointMac } from './mac.ts';
 
 export type RunKind = 'rotation' | 'dry-run' | 'verification';
 
-/** Asked for through the run's row, acted on between chunks. */
+/** A request in the run's row. The coordinator acts on it between chunks. */
 export type Request = 'pause' | 'cancel';
 
 export type RunState =
@@ -19,29 +19,29 @@ export type RunState =
   | 'cancelled'
   | 'failed';
 
-/** The whole life of a run: every arrow, and why it exists. */
+/** Every change of state that a run can make, and why. */
 const transitions: readonly (readonly [from: RunState, to: RunState, why: string])[] = [
-  ['planned', 'rotating', 'the keys are durable and the run row stands: the first chunk may be planned'],
+  ['planned', 'rotating', 'the keys are on disk and the run is in the checkpoint: chunks can be planned'],
   ['planned', 'verifying', 'a verification has nothing to rotate'],
-  ['rotating', 'rotated', 'no range is left to plan and no chunk is open'],
-  ['rotating', 'paused', 'somebody asked it to stop; the chunks in flight were finished'],
-  ['rotating', 'failed', 'an exception, or something that no retry mends; resumable'],
-  ['rotated', 'verifying', 'everything is read again'],
-  ['rotated', 'rotating', 'a resumed run looks for open chunks before it verifies'],
-  ['verifying', 'rotating', 'rows were found under the old key: they are swept'],
-  ['verifying', 'verified', 'a full scan found every value under the new key, with its digest'],
-  ['verifying', 'verified-with-exceptions', 'the same, but for the values on the list of exceptions'],
-  ['verifying', 'paused', 'somebody asked it to stop'],
-  ['planned', 'paused', 'its coordinator died before the first chunk'],
-  ['rotated', 'paused', 'its coordinator died before everything was read again'],
-  ['planned', 'cancelled', 'given up on before the first chunk'],
-  ['rotating', 'cancelled', 'given up on; only a resume or a rollback may follow'],
-  ['verifying', 'cancelled', 'given up on while it was verified'],
-  ['rotated', 'cancelled', 'given up on before it was verified'],
-  ['paused', 'cancelled', 'given up on while nobody worked on it'],
-  ['failed', 'cancelled', 'given up on after a failure'],
-  ['cancelled', 'rotating', 'resumed after all'],
-  ['verifying', 'failed', 'a value is not what it was, or something that no retry mends'],
+  ['rotating', 'rotated', 'everything is planned and no chunk is open'],
+  ['rotating', 'paused', 'it was asked to stop; chunks in progress were finished'],
+  ['rotating', 'failed', 'an exception, or an error that a retry does not fix; can be resumed'],
+  ['rotated', 'verifying', 'every row is read again'],
+  ['rotated', 'rotating', 'resumed: open chunks are rotated before the verification'],
+  ['verifying', 'rotating', 'rows were found under the old key and will be swept'],
+  ['verifying', 'verified', 'a full scan found every value under the new key, with an equal digest'],
+  ['verifying', 'verified-with-exceptions', 'the same, except for the listed exceptions'],
+  ['verifying', 'paused', 'it was asked to stop'],
+  ['planned', 'paused', 'its coordinator ended before the first chunk'],
+  ['rotated', 'paused', 'its coordinator ended before the verification'],
+  ['planned', 'cancelled', 'abandoned before the first chunk'],
+  ['rotating', 'cancelled', 'abandoned; it can only be resumed'],
+  ['verifying', 'cancelled', 'abandoned during the verification'],
+  ['rotated', 'cancelled', 'abandoned before the verification'],
+  ['paused', 'cancelled', 'abandoned while it was paused'],
+  ['failed', 'cancelled', 'abandoned after a failure'],
+  ['cancelled', 'rotating', 'resumed'],
+  ['verifying', 'failed', 'a value has changed, or an error that a retry does not fix'],
   ['paused', 'rotating', 'resumed'],
   ['failed', 'rotating', 'resumed'],
   ['verified-with-exceptions', 'rotating', 'its exceptions are tried again'],
@@ -51,12 +51,12 @@ export function mayBecome(from: RunState, to: RunState): boolean {
   return transitions.some(([a, b]) => a === from && b === to);
 }
 
-/** States that a run ends in; every other one can be resumed. */
+/** The final states; in every other state a run can be resumed. */
 export function isFinished(state: RunState): boolean {
   return state === 'verified' || state === 'verified-with-exceptions';
 }
 
-/** Who ordered the run and why; for the report only. */
+/** Who ordered the run and why. For the report only. */
 export interface Authority {
   readonly operator: string;
   readonly approver?: string | undefined;
@@ -64,18 +64,18 @@ export interface Authority {
   readonly reason?: string | undefined;
 }
 
-/** How the run was told to behave; a resume may change it. */
+/** How the run behaves; a resume may change it. */
 export interface RunOptions {
   readonly onException: 'stop' | 'skip';
-  /** With `skip`: the run pauses when it has more exceptions than this. */
+  /** With `skip`: the run stops if it has more exceptions than this. */
   readonly maxExceptions: number;
   /** Rows per chunk; null: sized by time. */
   readonly chunkRows: number | null;
-  /** A chunk whose statement takes longer is split; null: no limit. */
+  /** A chunk with a statement that takes longer is split; null: no limit. */
   readonly chunkTimeoutMs: number | null;
   /** Rows that this run rotated and that are gone when it verifies; absent: none may be. */
   readonly acceptDeleted?: Accepted;
-  /** Rows that are no longer what they were when they were rotated; absent: none may be. */
+  /** Accepted: rows that changed since they were rotated; absent: none. */
   readonly acceptChanged?: Accepted;
   /** Rows that were written during the run, without a digest, under the new key; absent: none may be. */
   readonly acceptUnproven?: Accepted;
@@ -111,35 +111,35 @@ export interface PlaceCounts {
   exceptions: number;
 }
 
-/** What was found in the database before the first change; counts only. */
+/** What was found in the database before the first change. Counts only. */
 export interface Inventory {
   readonly targets: readonly {
     readonly target: string;
     readonly rows: number;
-    /** Of files: what is stored. */
+    /** Only for files: their stored size. */
     readonly bytes?: number;
   }[];
   readonly absent: readonly string[];
   readonly undeclared: readonly Finding[];
-  /** Tables that the login may not read: what is in them is unknown. */
+  /** Tables that the login cannot read: their content is unknown. */
   readonly unread: readonly string[];
-  /** Of a job that goes by shape: tables without a row id, which are read to their end before and after, and never row by row. */
+  /** Only for a job that searches by shape: tables without a row id, which are only read as a whole, before and after. */
   readonly unkeyed?: readonly string[];
-  /** Where the database's engine keeps old ciphertext, out of reach of any rotation; sentences. Missing in runs that an older keyturn began. */
+  /** Sentences on where this engine keeps old ciphertext. Missing in runs of an older version. */
   readonly survival?: readonly string[];
-  /** Of a job that goes by shape: where strings of its formats stand. */
+  /** Only for a job that searches by shape: where strings of its formats were found. */
   readonly places?: readonly PlaceCounts[];
 }
 
-/** Ciphertext, or what looks like it, where no field declares any. */
+/** Ciphertext, or a look-alike, outside the declared fields. */
 export interface Finding {
   readonly table: string;
   readonly column: string;
-  /** Values that open under a key of this run. */
+  /** Values that a key of this run decrypts. */
   readonly values: number;
-  /** Strings of ciphertext's shape that do not. */
+  /** Strings with the shape of ciphertext that no key of this run decrypts. */
   readonly lookAlikes: number;
-  /** Why the column is knowingly left alone. */
+  /** Why the column is excluded. */
   readonly excluded?: string | undefined;
   /**
    * Of values that open: what a field of a job has to say besides its column and format to declare them. Null: no field
@@ -153,18 +153,18 @@ export interface Run {
   readonly id: string;
   readonly kind: RunKind;
   readonly state: RunState;
-  /** Why it is paused or failed: an error code and a sentence. */
+  /** Why the run is paused or failed: an error code and a sentence. */
   readonly reason: { readonly code: string; readonly text: string } | null;
-  /** What an operator asked for and the coordinator has not acted on yet. */
+  /** What an operator requested and the coordinator has not done yet. */
   readonly requested: Request | null;
-  /** Why no chunk is handed out right now. */
+  /** Why no chunk is offered at the moment. */
   readonly waiting: string | null;
   readonly job: Job;
   readonly fromKeyId: string;
   readonly toKeyId: string;
-  /** Rises when a coordinator takes over: transactions of older workers then do nothing. */
+  /** Increased when a coordinator takes over, so that transactions of older workers do nothing. */
   readonly fence: number;
-  /** Number of the full verification scan that runs or ran last; 0: none yet. */
+  /** Number of the current or last verification scan; 0: none yet. */
   readonly round: number;
   /** Source keys wrapped under the new key (invariant 4): name → base64. */
   readonly pinned: Readonly<Record<string, string>>;
@@ -174,13 +174,13 @@ export interface Run {
   readonly toolVersion: string;
   /** The database, without a password. */
   readonly place: string;
-  /** Host and process that coordinate it, or did last; null: none has yet. */
+  /** Host and process of the current or last coordinator; null: none yet. */
   readonly coordinator: string | null;
   readonly createdAt: string;
   readonly finishedAt: string | null;
-  /** SHA-256, in hex, of the columns that `mac` authenticates, as they are stored. */
+  /** SHA-256, in hex, of the stored columns that `mac` authenticates. */
   readonly content: string;
-  /** Null: an earlier version of keyturn began the run. */
+  /** Null: the run was begun by an earlier version of keyturn. */
   readonly mac: string | null;
 }
 
@@ -194,20 +194,21 @@ export interface RunKeys {
 export type LatePlaces = Pick<Run, 'job' | 'inventory'>;
 
 /**
- * The run's row is as keyturn wrote it: job, keys, options. A finished run of an earlier version has no MAC, and passes.
+ * The run's row is unchanged since keyturn wrote it: job, keys, options. A finished run of an earlier version has no MAC
+ * and passes.
  *
  * @throws KeyturnError `checkpoint-altered`, `checkpoint-version`
  */
 export function assertAuthentic(run: Run, mac: CheckpointMac): void {
   if (run.mac === null && isFinished(run.state)) return;
   if (run.mac === null) throw begunBefore(run);
-  if (!mac.matches(run.mac, 'run', [run.content])) throw altered(run.id, 'its job, its keys or its options');
+  if (!mac.matches(run.mac, 'run', [run.content])) throw altered(run.id, 'its job, keys or options');
 }
 
-/** Nothing in its tables is authenticated, so nothing could be relied on that a later version finds there. */
+/** The tables of an earlier version are not authenticated, so a later version cannot rely on them. */
 export function begunBefore({ id, toolVersion }: Pick<Run, 'id' | 'toolVersion'>): KeyturnError {
-  return new KeyturnError('checkpoint-version', `run ${id} was begun by keyturn ${toolVersion}`, {
-    hint: `finish it with keyturn ${toolVersion}: this version authenticates the records of its own runs only`,
+  return new KeyturnError('checkpoint-version', `run ${id} was started with keyturn ${toolVersion}`, {
+    hint: `finish it with keyturn ${toolVersion}: this version can only continue its own runs`,
     facts: { run: id },
   });
 }
@@ -220,19 +221,19 @@ export function assertMayBecome(run: Run, to: RunState): void {
 }
 
 /**
- * Whoever works on a run, now or later, here or elsewhere, has its keys: checked by their ids, whatever files they come
- * from.
+ * Whoever works on a run must have its keys. They are compared by their ids, whatever file they come from.
  *
  * @param current null for a verification, which has one key.
  */
 export function assertKeys(run: Run, current: Key | null, next: Key): void {
   if ((current === null || current.id === run.fromKeyId) && next.id === run.toKeyId) return;
-  const given = current === null ? `this is ${next.id}` : `these are ${current.id} and ${next.id}`;
+  const given =
+    current === null ? `the given key is ${next.id}` : `the given keys are ${current.id} and ${next.id}`;
   throw new KeyturnError(
     'other-keys',
-    `run ${run.id} turns key ${run.fromKeyId} into key ${run.toKeyId}, ${given}`,
+    `run ${run.id} rotates from key ${run.fromKeyId} to key ${run.toKeyId}, but ${given}`,
     {
-      hint: 'name the key files that the run was started with',
+      hint: 'use the key files that the run was started with',
       facts: { run: run.id, from: run.fromKeyId, to: run.toKeyId },
     },
   );

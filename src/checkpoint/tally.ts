@@ -1,5 +1,5 @@
 /**
- * What became of the rows and values of a chunk. Reconciles:
+ * Counts of the rows and values of a chunk. They add up:
  * rows = table's rows; values = rotated + current + empty + lookAlikes + undecided + exceptions;
  * filtered = rows without any value.
  */

@@ -1,18 +1,18 @@
-/** What the verifier found in a range. */
+/** What a verification found in a range. */
 export interface Verification {
   rows: number;
   values: number;
-  /** Rows whose digest equals the one taken when they were rotated. */
+  /** Rows with the same digest as when they were rotated. */
   proven: number;
-  /** Rows that no digest is known of, all values open under the new key. */
+  /** Rows without a digest. All their values open under the new key. */
   new: number;
-  /** Rows that open under the new key with another content than at rotation. */
+  /** Rows that open under the new key, with another content than at rotation. */
   changed: number;
   /** Rows with values under the old key. */
   late: number;
-  /** Rows that were rotated and no longer exist. */
+  /** Rows that were rotated and do not exist any more. */
   gone: number;
-  /** Values that do not open, known and listed. */
+  /** Values that do not open, and are listed as exceptions. */
   exceptions: number;
 }
 

@@ -2,28 +2,28 @@ import type { Dirent } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { KeyturnError } from '../error.ts';
 
-/** Smaller folders are read again instead: a chunk has about as many files. */
+/** Smaller folders are read again: a chunk has about this many files. */
 const large = 1000;
-/** Of large folders; about 100 bytes a name. */
+/** Number of large folders that are kept; about 100 bytes per name. */
 const most = 4;
 
 interface Kept {
-  /** What changes with every name that comes or goes. */
+  /** Changes with every name that is added or removed. */
   readonly mark: string;
   readonly entries: Promise<readonly Dirent[]>;
 }
 
 /**
- * What large folders hold, in the order of the names' bytes: each is read once for many chunks, since a chunk of a
- * folder of a million files is found by reading all of it.
+ * Entries of large folders, sorted by the bytes of their names. Each folder is read once for many chunks, because finding
+ * the files of one chunk takes reading the whole folder, which may have a million files.
  */
 export class Listings {
   readonly #whatever: boolean;
   readonly #kept = new Map<string, Kept>();
 
   /**
-   * @param of `this moment`: a folder that changed is read again. `some moment`: it is not; what has come since is in no
-   * range, and is for the verification to find.
+   * @param of `this moment`: a folder that changed is read again. `some moment`: it is not; files added since are in no
+   * range, and the verification finds them.
    */
   constructor(of: 'this moment' | 'some moment') {
     this.#whatever = of === 'some moment';
@@ -35,7 +35,7 @@ export class Listings {
     const before = this.#kept.get(place);
     this.#kept.delete(place);
     const entries = before?.mark === mark ? before.entries : readFolder(place);
-    // Also before it is read: two chunks may ask at once
+    // Kept before it is read: two chunks may ask at the same time
     this.#kept.set(place, { mark, entries });
     const found = await entries.catch((error: unknown) => {
       this.#kept.delete(place);
@@ -53,17 +53,17 @@ export async function readFolder(place: string): Promise<Dirent[]> {
   return entries.sort((a, b) => compareNames(a.name, b.name));
 }
 
-/** Halves of a character that UTF-16 needs two for stand before U+E000 there, and behind it in UTF-8. */
-const halves = /[\ud800-\udfff]/;
+/** Surrogates: UTF-16 sorts them before U+E000, UTF-8 sorts their characters after it. */
+const surrogates = /[\ud800-\udfff]/;
 
-/** By their bytes. */
+/** By the bytes of the names. */
 export function compareNames(a: string, b: string): number {
-  if (halves.test(a) || halves.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  if (surrogates.test(a) || surrogates.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
   return a < b ? -1 : Number(a > b);
 }
 
 function notUnicode(folder: string): KeyturnError {
   return new KeyturnError('attachments-missing', `${folder} has a file whose name is not UTF-8`, {
-    hint: 'keyturn keeps names as Unicode text: rename it',
+    hint: 'keyturn stores file names as Unicode: rename the file',
   });
 }

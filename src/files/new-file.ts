@@ -3,7 +3,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import type { StoredFile } from './stored-file.ts';
 import { unlessMissing } from './tree.ts';
 
-/** A file that is written beside the one that it is to replace; nothing is there of it until `replace`. */
+/** A file that is written beside the file that it will replace. Nothing changes there until `replace`. */
 export class NewFile {
   readonly place: string;
   readonly #handle: FileHandle;
@@ -27,9 +27,9 @@ export class NewFile {
     }
   }
 
-  /** Gives it the rights and times of the other and puts it on disk. Hex SHA-256 of what was written. */
+  /** Copies owner, mode and times of the other file, and syncs. Returns the SHA-256 of what was written, in hex. */
   async finish({ stats }: StoredFile): Promise<string> {
-    // Only root may give a file away; who may not has its own files here
+    // Only root may change the owner; any other user owns the files here
     await this.#handle.chown(Number(stats.uid), Number(stats.gid)).catch(() => undefined);
     await this.#handle.chmod(Number(stats.mode) & 0o7777);
     await this.#handle.utimes(Number(stats.atimeMs) / 1000, Number(stats.mtimeNs / 1000n) / 1_000_000);
@@ -39,7 +39,7 @@ export class NewFile {
     return this.#hash.digest('hex');
   }
 
-  /** False: somebody removed it, or the folder. */
+  /** False: the file or the folder was removed. */
   async replace(place: string): Promise<boolean> {
     return rename(this.place, place).then(
       () => true,

@@ -21,15 +21,15 @@ import { NewFile } from './new-file.ts';
 import { type StoredFile, sha256Of } from './stored-file.ts';
 import { type Tree, unlessMissing } from './tree.ts';
 
-/** The vendor's own command calls the folder so. */
+/** The name that the vendor's own command gives the folder. */
 const suffix = '_MasterKeyRotationBackup';
-/** In the tree and in the folder of its originals: which run they are of. Whoever does not see both works elsewhere. */
+/** Names the run, in the tree and in the folder of its originals. A host that does not see both cannot work on them. */
 const marker = '.keyturn-run';
 const unfinishedCopy = '.keyturn-copy-';
-/** What a file system says that cannot link from here to there. */
+/** Error codes of file systems that cannot make this hard link. */
 const unlinkable = new Set(['EXDEV', 'EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EACCES']);
 
-/** The folder beside a tree where each file is kept as it was before the run. Nothing in it is ever overwritten. */
+/** The folder beside a tree that keeps each file as it was before the run. Nothing in it is ever overwritten. */
 export class Originals {
   readonly folder: string;
   readonly tree: Tree;
@@ -39,7 +39,7 @@ export class Originals {
     this.folder = `${tree.folder}${suffix}`;
   }
 
-  /** Before anything is done. Throws `attachments-backup` when the originals of another run are there. */
+  /** Called before the first change. Throws `attachments-backup` if the folder holds the originals of another run. */
   async assertFree(): Promise<void> {
     const there = await stat(this.folder).catch(unlessMissing);
     if (there !== undefined && !there.isDirectory()) throw this.#taken();
@@ -47,7 +47,7 @@ export class Originals {
     if (found.some((name) => name !== `${marker}.new`)) throw this.#taken();
   }
 
-  /** Before anything is done, too: what is needed later. */
+  /** Called before the first change. Throws `attachments-backup` if this user cannot write to the folders. */
   async assertWritable(): Promise<void> {
     const there = (await lstat(this.folder).catch(unlessMissing)) !== undefined;
     for (const folder of [this.tree.folder, there ? this.folder : dirname(this.folder)])
@@ -56,7 +56,7 @@ export class Originals {
       });
   }
 
-  /** Makes the folder this run's, or finds that it is. */
+  /** Marks the folder as this run's, unless it is already. */
   async claim(run: string): Promise<void> {
     try {
       if ((await this.#runOf(this.folder)) !== run) {
@@ -71,13 +71,13 @@ export class Originals {
     }
   }
 
-  /** Whether this host sees the tree of this run, and where its originals go. */
+  /** Whether this host sees the tree of this run and the folder of its originals. */
   async areOf(run: string): Promise<boolean> {
     const seen = await Promise.all([this.folder, this.tree.folder].map((folder) => this.#runOf(folder)));
     return seen.every((found) => found === run);
   }
 
-  /** The run is over: the application's folder holds its own files only. The originals stay. */
+  /** After the run: removes keyturn's files from the application's folder. The originals stay. */
   async release(run: string): Promise<void> {
     for await (const path of this.tree.leftovers(run)) await rm(this.tree.at(path), { force: true });
     for (const name of await readdir(this.folder))
@@ -86,10 +86,10 @@ export class Originals {
   }
 
   /**
-   * Keeps the file that was read from `path`, as a link or, where it stays in use, as a copy. False: it is not what was
-   * read any more. Call `syncFolder` with the folder that `placeOf` gives before the file is replaced.
+   * Keeps the file that was read from `path`, as a hard link or, if the file stays in use, as a copy. False: the file has
+   * changed since it was read. Call `syncFolder` with the folder of `placeOf` before the file is replaced.
    *
-   * @param sha256 of what was read. Another original of that path (a late file's) is kept beside the first.
+   * @param sha256 of what was read. Another original with the same path (of a late file) is kept beside the first.
    */
   async keep(path: string, file: StoredFile, sha256: string, as: 'link' | 'copy'): Promise<boolean> {
     await this.#makeFolder(dirname(path));
@@ -99,7 +99,7 @@ export class Originals {
       if (kept !== null) continue;
       const linked = as === 'link' ? await linkTo(this.tree.at(path), place) : 'no';
       if (linked === 'no') return this.#copy(file, place, sha256);
-      // Another worker was faster
+      // Another worker made the link first
       if (linked === 'exists') return (await sha256Of(place)) === sha256;
       if (linked === 'gone') return false;
       const { ino } = await lstat(place, { bigint: true });
@@ -107,7 +107,7 @@ export class Originals {
       await rm(place);
       return false;
     }
-    throw new KeyturnError('attachments-backup', `${this.folder} holds other originals of a file`, {
+    throw new KeyturnError('attachments-backup', `${this.folder} already holds other originals of a file`, {
       hint: 'compare them with the backup; nothing in that folder is overwritten',
     });
   }
@@ -116,17 +116,19 @@ export class Originals {
     return join(this.folder, path);
   }
 
-  /** What the operator should know: the originals stay, so there must be room for as much again. */
+  /** Warnings for the operator. The originals stay, so their space is needed twice. */
   async warnings(bytes: number): Promise<string[]> {
     const user = geteuid?.() ?? 0;
     const { bavail, bsize } = await statfs(this.tree.folder);
     const [here, there] = await Promise.all([stat(this.tree.folder), stat(dirname(this.folder))]);
     return [
-      ...(bavail * bsize < bytes ? [`the disk of ${this.tree.folder} has no room for its files twice`] : []),
+      ...(bavail * bsize < bytes
+        ? [`the disk of ${this.tree.folder} does not have room for a second copy of its files`]
+        : []),
       ...(here.uid === user || user === 0
         ? []
         : [
-            `${this.tree.folder} belongs to another user, and the new files will belong to this one: run keyturn as that user, or as root`,
+            `${this.tree.folder} belongs to another user, and the new files would belong to the current user: run keyturn as the owner, or as root`,
           ]),
       ...(here.dev === there.dev
         ? []
@@ -168,7 +170,7 @@ export class Originals {
   #unwritable(cause: unknown): KeyturnError {
     const message = `${this.tree.folder} or ${this.folder} cannot be written`;
     return new KeyturnError('attachments-backup', message, {
-      hint: 'the files are replaced in the one, and their originals are kept in the other: give this user the right to write both',
+      hint: 'files are replaced in the first folder, and the originals are kept in the second: allow this user to write to both',
       facts: { path: this.folder },
       cause,
     });
@@ -176,7 +178,7 @@ export class Originals {
 
   #taken(): KeyturnError {
     return new KeyturnError('attachments-backup', `${this.folder} holds the originals of another run`, {
-      hint: 'move it away, or remove it once nobody needs the old files',
+      hint: 'move the folder away, or delete it when the old files are not needed any more',
       facts: { path: this.folder },
     });
   }
@@ -195,7 +197,7 @@ async function mark(folder: string, run: string): Promise<void> {
   syncFolder(folder);
 }
 
-/** `no`: this file system cannot. */
+/** `no`: this file system cannot make the link. */
 async function linkTo(from: string, to: string): Promise<'linked' | 'no' | 'exists' | 'gone'> {
   try {
     await link(from, to);

@@ -6,10 +6,10 @@ import { unlessMissing, unreadable } from './tree.ts';
 
 const { O_RDONLY, O_NOFOLLOW } = constants;
 
-/** Files are read and written so many bytes at a time, whatever their size. */
+/** Number of bytes that are read and written at a time. */
 const blockBytes = 1024 * 1024;
 
-/** One file that is open for reading, as it was when it was opened. */
+/** A file that is open for reading, with its state when it was opened. */
 export class StoredFile {
   readonly stats: BigIntStats;
   readonly #handle: FileHandle;
@@ -21,7 +21,7 @@ export class StoredFile {
     this.#place = place;
   }
 
-  /** Null: it is gone, or is no regular file any more. */
+  /** Null: the file was removed, or is not a regular file any more. */
   static async open(place: string): Promise<StoredFile | null> {
     const handle = await open(place, O_RDONLY | O_NOFOLLOW).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'EACCES' || error.code === 'EPERM') throw unreadable(place, error);
@@ -38,7 +38,7 @@ export class StoredFile {
     return Number(this.stats.size);
   }
 
-  /** What is at its place is still this very file, and nobody has written it since it was opened. */
+  /** The path still leads to this file, and the file was not written since it was opened. */
   async isUnchanged(): Promise<boolean> {
     const now = await lstat(this.#place, { bigint: true }).catch(unlessMissing);
     if (now === undefined || !now.isFile()) return false;
@@ -65,7 +65,7 @@ export class StoredFile {
     }
   }
 
-  /** Hex SHA-256 of what is stored. */
+  /** SHA-256 of the stored content, in hex. */
   async sha256(): Promise<string> {
     const hash = createHash('sha256');
     for await (const block of this.blocks()) hash.update(block);
@@ -81,7 +81,7 @@ function isSame(a: BigIntStats, b: BigIntStats): boolean {
   return a.dev === b.dev && a.size === b.size && a.mtimeNs === b.mtimeNs;
 }
 
-/** Of a file that may not be there: then null. */
+/** Null: there is no such file. */
 export async function sha256Of(place: string): Promise<string | null> {
   const file = await StoredFile.open(place);
   if (file === null) return null;

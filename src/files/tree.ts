@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { KeyturnError } from '../error.ts';
 import { compareNames, type Listings, readFolder } from './listings.ts';
 
-/** Names that keyturn gives files of its own beside the application's: `.keyturn-run`, `.keyturn-<run>-<chunk>-<random>`. */
+/** Names of keyturn's own files beside the application's: `.keyturn-run`, `.keyturn-<run>-<chunk>-<random>`. */
 const ownName = /^\.keyturn-(run(\.new)?|\d{8}-\d{6}-[0-9a-f]{6}-\d+-[0-9a-f]{16})$/;
 
 /** `(after, upTo]`; null is an open end. */
@@ -13,7 +13,7 @@ export interface PathRange {
   readonly upTo: string | null;
 }
 
-/** What a tree holds; symbolic links and special files are not followed, only counted. */
+/** Size of a tree. Symbolic links and special files are not followed, only counted as `passedOver`. */
 export interface TreeCount {
   readonly files: number;
   readonly bytes: number;
@@ -21,8 +21,8 @@ export interface TreeCount {
 }
 
 /**
- * The regular files of a folder, by their paths relative to it with `/` between the parts. They are in the order of
- * their parts' bytes, part by part, so that a range of them is found without reading folders outside it.
+ * The regular files of a folder, by their relative paths with `/` between the parts. They are sorted part by part, by
+ * bytes, so that a range is found without reading folders outside it.
  */
 export class Tree {
   readonly folder: string;
@@ -30,8 +30,8 @@ export class Tree {
   readonly #listings: Listings | null;
 
   /**
-   * @param folders names of the subfolders that count, whether they exist or not; none: the whole folder.
-   * @param listings what `files` and `boundAfter` may go by; null: each folder is read when they come to it.
+   * @param folders names of the subfolders that belong to the tree, whether they exist or not; none: the whole folder.
+   * @param listings entries that `files` and `boundAfter` may use; null: each folder is read when it is needed.
    */
   constructor(folder: string, folders: readonly string[], listings: Listings | null = null) {
     this.folder = resolve(folder);
@@ -39,7 +39,7 @@ export class Tree {
     this.#listings = listings;
   }
 
-  /** Where a file of it is. */
+  /** The full path of a file. */
   at(path: string): string {
     return join(this.folder, path);
   }
@@ -60,12 +60,12 @@ export class Tree {
     return found;
   }
 
-  /** 0 for a file that is gone. */
+  /** 0: the file was removed. */
   async size(path: string): Promise<number> {
     return (await lstat(this.at(path)).catch(unlessMissing))?.size ?? 0;
   }
 
-  /** The last of the next files after `after`: at most `files` and about `bytes`, at least one. Null: none is left. */
+  /** The last of the next files: at most `files`, about `bytes` bytes, but at least one file. Null: none is left. */
   async boundAfter(after: string | null, limit: { files: number; bytes: number }): Promise<string | null> {
     let last: string | null = null;
     let [files, bytes] = [0, 0];
@@ -78,13 +78,13 @@ export class Tree {
     return last;
   }
 
-  /** Files that keyturn has made by now in a folder, for a run or a chunk of it, and did not come to rename or remove. */
+  /** keyturn's own files in a folder, for a run or one of its chunks, that were neither renamed nor removed. */
   async ownNames(folder: string, of: string): Promise<string[]> {
     const names = (await this.#entries(folder === '.' ? '' : folder, null)).map(({ name }) => name);
     return names.filter((name) => ownName.test(name) && name.startsWith(`.keyturn-${of}-`));
   }
 
-  /** All such files of a run. */
+  /** keyturn's own files of a run in the whole tree. */
   async *leftovers(run: string, folder = ''): AsyncGenerator<string> {
     for (const name of await this.ownNames(folder, run)) yield joined(folder, name);
     for (const entry of await this.#entries(folder, null))
@@ -120,13 +120,13 @@ function joined(folder: string, name: string): string {
   return folder === '' ? name : `${folder}/${name}`;
 }
 
-/** The part of a path that stands in the folder; null: the path is elsewhere. */
+/** The next part of a path below the folder; null: the path is elsewhere. */
 function nextPart(folder: string, path: string | null): string | null {
   const head = folder === '' ? '' : `${folder}/`;
   return path?.startsWith(head) ? (path.slice(head.length).split('/')[0] ?? null) : null;
 }
 
-/** Index of the first entry that is not before the name. */
+/** Index of the first entry that does not come before the name. */
 function firstFrom(entries: readonly Dirent[], name: string | null): number {
   let [low, high] = [0, name === null ? 0 : entries.length];
   while (low < high) {
@@ -137,7 +137,7 @@ function firstFrom(entries: readonly Dirent[], name: string | null): number {
   return low;
 }
 
-/** Part by part: all of a folder stands together. */
+/** Part by part, so that all files of a folder follow each other. */
 export function comparePaths(a: string, b: string): number {
   const [left, right] = [a.split('/'), b.split('/')];
   for (let i = 0; i < left.length && i < right.length; i++) {
@@ -152,7 +152,7 @@ function isWhollyBefore(folder: string, path: string): boolean {
   return comparePaths(folder, path.split('/').slice(0, depth).join('/')) < 0;
 }
 
-/** For what may go while it is looked at. */
+/** For files that may be removed at any time. */
 export function unlessMissing(error: unknown): undefined {
   if (isMissing(error)) return undefined;
   throw error;
@@ -163,10 +163,10 @@ function isMissing(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
-/** For a file or a folder that is there. */
+/** For a file or a folder that exists. */
 export function unreadable(place: string, cause: unknown): KeyturnError {
   return new KeyturnError('attachments-missing', `${place} cannot be read`, {
-    hint: 'name with --attachments the folder of the encrypted files, which this user may read and write',
+    hint: 'use --attachments with the folder of the encrypted files; this user must be able to read and write it',
     facts: { path: place },
     cause,
   });

@@ -81,7 +81,8 @@ export interface Changes {
  * Prepares an existing run for `finishRun`: checks its keys, makes sure that the new key is on disk, and stores the
  * changes.
  *
- * @throws KeyturnError `other-keys`, `checkpoint-altered`; `undecided-place` and `bad-option` for a decision; `stopped`; what writing a key file throws.
+ * @throws KeyturnError `other-keys`, `checkpoint-altered`; `undecided-place` and `bad-option` for a decision; `stopped`;
+ * what writing a key file throws.
  */
 export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: Changes): Promise<Run> {
   const { database, signal } = site;

@@ -19,7 +19,7 @@ import { halvesOf, Planner, planRound } from './planner.ts';
 import { chunkFailed, endOf, foreseen, stateAfter, stillWriting, tooManyExceptions } from './setback.ts';
 import { unlessStopped } from './unless-stopped.ts';
 
-/** After a scan that finds late rows they are swept, and everything is scanned again. More rounds mean that something still writes. */
+/** Each scan that finds late rows is repeated after they are swept. More rounds mean that something still writes. */
 const mostRounds = 10;
 const progressMs = 500;
 const askQueueMs = 1_000;
@@ -62,7 +62,7 @@ export class Coordinator {
   readonly #handedBack: HandedBack;
   #run: Run;
   #lastProgress = 0;
-  /** Part of every hint. It changes with every coordinator, stage and loss of the queue, so that no new hint is taken for an old one. */
+  /** Part of every hint. Changes with every coordinator, stage and loss of the queue, so that no hint looks like an old one. */
   #generation: number;
   #askedQueue = 0;
   #waitingFor: Progress['waitingFor'] = null;

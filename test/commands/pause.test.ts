@@ -160,7 +160,7 @@ test('pause is refused without a run', async () => {
   const host = await hosted('sqlite');
   expect(await host.ask('pause')).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('knows of no run'),
+    stderr: expect.stringContaining('has no runs'),
   });
   expect(await host.ask('pause', '--timeout', 'soon')).toMatchObject({
     code: 2,
