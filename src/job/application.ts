@@ -2,7 +2,7 @@ import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { JobFile } from './schema.ts';
 
-/** The refusal of a database that lacks what every version of the application has, with the likeliest way out. */
+/** For a database without the tables that every version of the application has; the hint gives the most likely cause. */
 export function wrongApplication(
   file: JobFile,
   catalog: readonly Table[],
@@ -13,7 +13,7 @@ export function wrongApplication(
   const names = missing.map((name) => prefix + name).join(', ');
   return new KeyturnError(
     'wrong-application',
-    `this is not a database of ${file.title}: it has no ${noun} ${names}`,
+    `this is not a database of ${file.title}: ${noun} ${names} not found`,
     {
       hint: hint(
         file,
@@ -26,17 +26,17 @@ export function wrongApplication(
 }
 
 function hint(file: JobFile, names: readonly string[], prefix: string, missing: readonly string[]): string {
-  const schema = 'on PostgreSQL the tables may be in another schema: add ?schema=NAME to the database URL';
-  if (names.length === 0) return `it has no tables at all; ${schema}`;
+  const schema = 'on PostgreSQL, the tables may be in another schema: add ?schema=NAME to the database URL';
+  if (names.length === 0) return `the database has no tables; ${schema}`;
   const found = file.prefixable ? prefixesOf(missing, names) : [];
   const other = found.filter((candidate) => candidate !== prefix);
-  if (other.includes('')) return 'its tables have no prefix: leave out --table-prefix';
+  if (other.includes('')) return 'the tables have no prefix: omit --table-prefix';
   if (other.length > 0)
-    return `its tables have a prefix: add ${other.map((found) => `--table-prefix ${found}`).join(' or ')}`;
-  return `look at --database and --job; ${schema}`;
+    return `the tables have a prefix: add ${other.map((found) => `--table-prefix ${found}`).join(' or ')}`;
+  return `check --database and --job; ${schema}`;
 }
 
-/** Prefixes under which every missing table is there. */
+/** Prefixes with which every missing table exists. */
 function prefixesOf(missing: readonly string[], names: readonly string[]): string[] {
   const [first = '', ...rest] = missing;
   return names

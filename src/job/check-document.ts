@@ -4,7 +4,7 @@ import type { CanaryFile, FieldFile, JobFile } from './schema.ts';
 
 type Part = Pick<FieldFile | CanaryFile, 'document' | 'trim' | 'lines' | 'format'>;
 
-/** What no schema can say about how ciphertext stands in a column: what goes with which format. */
+/** Checks what a schema cannot: which document, `trim` and `lines` can be used with which format. */
 export function checkDocuments(job: JobFile): Problem[] {
   return [
     ...job.canary.flatMap((canary, i) => checkPart(canary, ['canary', i])),
@@ -23,19 +23,19 @@ function checkPart({ document, trim, lines, format }: Part, path: readonly Prope
   if (spelled !== undefined && carries === 'bytes')
     problems.push({
       path: [...path, spelled],
-      message: `goes with ciphertext in text; ${name} is bytes here`,
+      message: `only for ciphertext in text; ${name} is binary here`,
     });
   if (document !== 'within') return problems;
   if (signature === undefined) {
     problems.push({
       path: [...path, 'document'],
-      message: `within finds values by what they begin with, and those of ${name} begin with nothing of their own; fernet does, and aes-gcm with a prefix in base64, base64url or hex`,
+      message: `within finds values by their beginning, and ${name} has no fixed beginning; use it with fernet, or with aes-gcm that has a prefix and is encoded as base64, base64url or hex`,
     });
   }
   if (spelled !== undefined) {
     problems.push({
       path: [...path, spelled],
-      message: 'does not go with within, which finds values wherever they stand, each in one line',
+      message: 'cannot be used with within, which finds each value anywhere in the text, in one line',
     });
   }
   return problems;

@@ -8,7 +8,7 @@ interface Use {
   readonly path: readonly PropertyKey[];
 }
 
-/** What no schema can say about a job's formats: that they exist, that AES-GCM can be so, that the key fits. */
+/** Checks what a schema cannot: that formats exist, that AES-GCM layouts are valid, that formats accept the key. */
 export function checkFormats(job: JobFile, names: readonly string[]): Problem[] {
   const uses: Use[] = [
     ...job.sourceKeys.map(({ format }, i) => ({ format, path: ['sourceKeys', i, 'format'] })),
@@ -33,7 +33,7 @@ export function checkFormats(job: JobFile, names: readonly string[]): Problem[] 
 
 function checkFiles({ files }: JobFile): Problem[] {
   if (files === undefined || formatOf(files.format).files !== undefined) return [];
-  return [{ path: ['files', 'format'], message: 'must be a format that works on files: octopus-stream' }];
+  return [{ path: ['files', 'format'], message: 'must be a format for files: octopus-stream' }];
 }
 
 function checkFormat({ format, path }: Use, names: readonly string[]): Problem[] {
@@ -42,11 +42,11 @@ function checkFormat({ format, path }: Use, names: readonly string[]): Problem[]
   const message =
     format === 'aes-gcm'
       ? 'aes-gcm needs its layout: { aes-gcm: { layout: [nonce 12, ciphertext, tag 16] } }'
-      : `no such format: ${format} (there are ${names.join(', ')}, and aes-gcm with its layout)`;
+      : `unknown format: ${format} (known: ${names.join(', ')}, and aes-gcm with its layout)`;
   return [{ path, message }];
 }
 
-/** What AES-GCM allows of each part: NIST SP 800-38D, 5.2.1; a nonce below 64 bits would soon repeat. */
+/** Lengths that AES-GCM allows: NIST SP 800-38D, 5.2.1. A nonce of fewer than 64 bits would soon repeat. */
 const allowed = {
   nonce: { least: 8, most: 64 },
   tag: { least: 12, most: 16 },
@@ -59,23 +59,28 @@ function checkLayout(
   const parts = layout.map(partOf);
   const counts = (['nonce', 'ciphertext', 'tag'] as const).flatMap((name) => {
     const count = parts.filter((part) => part.name === name).length;
-    const message = `${count === 0 ? 'lacks' : 'repeats'} ${name}; there is one nonce, one ciphertext and one tag`;
+    const message = `${name} is ${count === 0 ? 'missing' : 'repeated'}; a layout has one nonce, one ciphertext and one tag`;
     return count === 1 ? [] : [{ path: [...path, 'layout'], message }];
   });
   const lengths = parts.flatMap(({ name, bytes }, i) => {
     if (name === 'ciphertext' || bytes === null) return [];
     const { least, most } = allowed[name];
-    const message = `a ${name} has ${least} to ${most} bytes`;
+    const message = `a ${name} must have ${least} to ${most} bytes`;
     return bytes < least || bytes > most ? [{ path: [...path, 'layout', i], message }] : [];
   });
   const separated =
     encoding === 'raw' && separator !== ''
-      ? [{ path: [...path, 'separator'], message: 'raw bytes may hold any separator' }]
+      ? [
+          {
+            path: [...path, 'separator'],
+            message: 'cannot be used with raw: raw bytes can contain any separator',
+          },
+        ]
       : [];
   return [...counts, ...lengths, ...separated];
 }
 
-/** One problem for the key, whatever number of fields it does not fit. */
+/** Reports one problem for the key, however many formats do not accept it. */
 function checkLengths({ key }: JobFile, uses: readonly Use[]): Problem[] {
   const needs = uses
     .map(({ format }) => formatOf(format))
@@ -84,8 +89,8 @@ function checkLengths({ key }: JobFile, uses: readonly Use[]): Problem[] {
   const lengths = (needs.keyLengths ?? []).join(' or ');
   return [
     key.form === 'text'
-      ? { path: ['key', 'form'], message: `must be base64, base64url or hex: ${needs.name} takes raw keys` }
-      : { path: ['key', 'bytes'], message: `must be ${lengths}, which ${needs.name} takes` },
+      ? { path: ['key', 'form'], message: `must be base64, base64url or hex: ${needs.name} needs a raw key` }
+      : { path: ['key', 'bytes'], message: `must be ${lengths}: ${needs.name} accepts no other length` },
   ];
 }
 

@@ -4,7 +4,7 @@ import { checkFormats } from './check-format.ts';
 import type { Problem } from './problem.ts';
 import type { FieldFile, JobFile, TargetFile } from './schema.ts';
 
-/** What no schema can say about a job file. Returns every problem, in the order of the file's parts. */
+/** Checks what a schema cannot. Returns all problems, in the order of the file's parts. */
 export function checkJob(job: JobFile, formatNames: readonly string[]): Problem[] {
   const formats = checkFormats(job, formatNames);
   return [
@@ -36,16 +36,16 @@ function checkKey(job: JobFile): Problem[] {
   if (form === 'text') {
     return bytes === undefined
       ? []
-      : [{ path: ['key', 'bytes'], message: 'only a base64, base64url or hex key has a length in bytes' }];
+      : [{ path: ['key', 'bytes'], message: 'only for a base64, base64url or hex key' }];
   }
   const problems: Problem[] = [];
   if (generate.as !== form) {
-    problems.push({ path: ['key', 'generate', 'as'], message: `must be ${form}, as the key's form is` });
+    problems.push({ path: ['key', 'generate', 'as'], message: `must be ${form}, like key.form` });
   }
   if (bytes !== undefined && !bytes.includes(generate.bytes)) {
     problems.push({
       path: ['key', 'generate', 'bytes'],
-      message: `must be one of the key's lengths: ${bytes.join(', ')}`,
+      message: `must be one of key.bytes: ${bytes.join(', ')}`,
     });
   }
   return problems;
@@ -61,11 +61,11 @@ function checkSourceKeys(job: JobFile): Problem[] {
     if (early.has(source.table)) {
       problems.push({
         path: ['sourceKeys', i, 'table'],
-        message: `${source.table} holds keys, so its target belongs to the last phase`,
+        message: `${source.table} contains keys, so its target must be in the last phase`,
       });
     }
     if (job.sourceKeys.findIndex(({ name }) => name === source.name) < i) {
-      problems.push({ path: ['sourceKeys', i, 'name'], message: `the key ${source.name} is declared twice` });
+      problems.push({ path: ['sourceKeys', i, 'name'], message: `key ${source.name} is declared twice` });
     }
     return problems;
   });
@@ -77,12 +77,12 @@ function checkPhases(job: JobFile): Problem[] {
   const names = job.phases.map(({ name }) => name);
   const repeated = names.flatMap((name, p) =>
     names.indexOf(name) < p
-      ? [{ path: ['phases', p, 'name'], message: `the phase ${name} is declared twice` }]
+      ? [{ path: ['phases', p, 'name'], message: `phase ${name} is declared twice` }]
       : [],
   );
   const none =
     job.phases.length === 0 && job.everywhere === undefined
-      ? [{ path: ['phases'], message: 'a job needs phases with targets, or everywhere' }]
+      ? [{ path: ['phases'], message: 'missing: a job needs phases, or everywhere' }]
       : [];
   return [
     ...none,
@@ -94,7 +94,7 @@ function checkPhases(job: JobFile): Problem[] {
       if (tables.has(target.table)) {
         problems.unshift({
           path: [...path, 'table'],
-          message: `${target.table} is declared twice; a row is written once`,
+          message: `table ${target.table} is declared twice; each row is written once`,
         });
       }
       tables.add(target.table);
@@ -113,28 +113,28 @@ function checkField(
   const path = [...base, 'fields', f];
   const problems: Problem[] = [];
   if (/\*(?!$)/.test(field.column) || field.column === '*') {
-    problems.push({ path: [...path, 'column'], message: 'a * stands only at the end of a column name' });
+    problems.push({ path: [...path, 'column'], message: '* is allowed only at the end of a column name' });
   }
   if (field.when !== undefined && Object.keys(field.when).length === 0) {
-    problems.push({ path: [...path, 'when'], message: 'names no column; leave it out to take every row' });
+    problems.push({ path: [...path, 'when'], message: 'names no column; omit it to select every row' });
   }
   if (field.becomes !== undefined && !isLast) {
     problems.push({
       path: [...path, 'becomes'],
-      message: 'a field that holds the master key belongs to the last phase',
+      message: 'a field that contains the master key must be in the last phase',
     });
   }
   if (field.foreign === 'replace' && field.becomes === undefined) {
-    problems.push({ path: [...path, 'foreign'], message: 'replace goes with becomes: primary only' });
+    problems.push({ path: [...path, 'foreign'], message: 'replace requires becomes: primary' });
   }
-  // The first field whose `when` fits applies: what comes after one without `when` would never be reached.
+  // The first field whose `when` matches applies, so a field after one without `when` would never apply
   const shadow = target.fields
     .slice(0, f)
     .find((earlier) => earlier.column === field.column && earlier.when === undefined);
   if (shadow !== undefined) {
     problems.push({
       path: [...path, 'column'],
-      message: `an earlier field takes every row of ${field.column}`,
+      message: `an earlier field already applies to every row of ${field.column}`,
     });
   }
   return problems;
@@ -146,7 +146,9 @@ function checkExclusions(job: JobFile): Problem[] {
     const declared = targets.some(
       (target) => target.table === table && target.fields.some((field) => field.column === column),
     );
-    return declared ? [{ path: ['exclude', i], message: `${table}.${column} is also a field` }] : [];
+    return declared
+      ? [{ path: ['exclude', i], message: `${table}.${column} is also declared as a field` }]
+      : [];
   });
 }
 
@@ -167,6 +169,6 @@ function checkSteps(job: JobFile): Problem[] {
   return job.afterwards.flatMap((step, i) =>
     [...step.matchAll(/\{(\w+)\}/g)]
       .filter(([, name]) => !placeholders.includes(name ?? ''))
-      .map(([text]) => ({ path: ['afterwards', i], message: `no such placeholder: ${text}` })),
+      .map(([text]) => ({ path: ['afterwards', i], message: `unknown placeholder: ${text}` })),
   );
 }

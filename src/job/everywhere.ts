@@ -5,8 +5,8 @@ import type { FormatFile, JobFile } from './schema.ts';
 type Excluded = JobFile['exclude'];
 
 /**
- * All text columns that no target names, for a job that goes by shape. What binary columns hold shows only when they are
- * read. A table without a row id cannot be walked: the scan looks into it, and refuses.
+ * For a job that finds ciphertext by shape: all text columns that no target declares. What binary columns contain is known
+ * only after the scan. Tables without a row id cannot be rotated; if the scan finds ciphertext in one, the run is refused.
  */
 export function shapedTargets(
   file: JobFile,
@@ -27,7 +27,7 @@ export function shapedTargets(
     });
 }
 
-/** What no target declares: whole tables, and the other columns of those that are targets. */
+/** The catalog without the columns that targets declare. */
 export function undeclaredColumns(catalog: readonly Table[], targets: readonly Target[]): Table[] {
   return catalog.map((table) => {
     const declared = new Set(
@@ -39,7 +39,7 @@ export function undeclaredColumns(catalog: readonly Table[], targets: readonly T
   });
 }
 
-/** Columns that may hold ciphertext: not computed, not of the row id, not excluded. */
+/** Columns that may contain ciphertext: not generated, not part of the row id, not excluded. */
 export function searchableColumns(table: Table, exclude: Excluded): Table['columns'] {
   return table.columns.filter(
     ({ name, holds, generated }) =>
@@ -52,7 +52,7 @@ export function searchableColumns(table: Table, exclude: Excluded): Table['colum
 
 type Declared = Omit<Field, 'index' | 'when'>;
 
-/** A column where any string may be ciphertext: the rules judge each. */
+/** A field for a column in which any string may be ciphertext; the rules decide. */
 export function searchedField(column: string, document: 'any' | 'gzip', format: FormatFile): Declared {
   return {
     column,
@@ -65,12 +65,12 @@ export function searchedField(column: string, document: 'any' | 'gzip', format: 
   };
 }
 
-/** A binary column that is known to hold ciphertext and nothing else. */
+/** A field for a binary column that is known to contain nothing but ciphertext. */
 export function ciphertextField(column: string, format: FormatFile): Declared {
   return { column, document: 'text', format, plaintext: 'any', foreign: 'exception', closed: 'exception' };
 }
 
-/** @param names of the targets that there are; its own is added */
+/** @param names of the other targets; the new name is added */
 export function shapedTarget(
   table: Table,
   phase: number,

@@ -1,10 +1,10 @@
 import type { Target } from './job.ts';
 import type { FilesFile } from './schema.ts';
 
-/** As no table is called: the files are a target beside the tables. */
+/** Cannot be the name of a table. */
 export const filesTargetName = 'attachments/';
 
-/** They come first: a table of keys is rotated after everything that its keys open. */
+/** Files are rotated first: tables with keys come after everything that their keys open. */
 export function filesTarget({ format, folders, foreign, closed }: FilesFile): Target {
   const column = 'content';
   return {

@@ -1,24 +1,24 @@
 import type { RowShape } from '../databases/database.ts';
 import type { CanaryFile, FieldFile, FormatFile, JobFile, SourceKeyFile } from './schema.ts';
 
-/** A field with its place in the rows of its target: `index` and `when` point into RowShape.columns. */
+/** A field of a target; `index` is the position of its column in RowShape.columns, also inside `when`. */
 export interface Field extends Omit<FieldFile, 'when' | 'optional'> {
   readonly index: number;
   readonly when: readonly { readonly index: number; readonly values: readonly string[] }[];
-  /** No field of the job file, but one of `everywhere`: its values are judged by the rules. */
+  /** Comes from `everywhere`, not from a field of the job file: the rules decide what becomes of its values. */
   readonly byShape?: true;
 }
 
-/** One table of this very database, with every column that its fields need. */
+/** A table of this database, with the columns that its fields need. */
 export interface Target {
-  /** Default: its table's. Columns that are found besides a table's target are a target of their own. */
+  /** Default: the name of the table. Differs for a second target of a table, with columns that were found later. */
   readonly name?: string;
   readonly shape: RowShape;
   readonly phase: number;
   readonly fields: readonly Field[];
-  /** No table, but files beside the database: a row is a file, its row id the path. */
+  /** The target is not a table but a folder of files. A row is a file, and its row id is the path. */
   readonly tree?: { readonly folders: readonly string[] };
-  /** Nothing was found there: it is read by the verifier alone. */
+  /** The inventory found nothing here: only the verifier reads it. */
   readonly onlyVerified?: true;
 }
 
@@ -26,23 +26,23 @@ export function targetName({ name, shape }: Target): string {
   return name ?? shape.table;
 }
 
-/** What is settled of a place where undecided values stand. */
+/** An operator's decision on a place with undecided values (`--decide`). */
 export interface Decision {
   readonly place: string;
   readonly as: 'rotate' | 'leave';
 }
 
-/** By which values are judged that are found by their shape alone. */
+/** Rules that decide what becomes of values that are found by shape. */
 export interface Rules {
   readonly sensitive: NonNullable<JobFile['everywhere']>['sensitive'];
   readonly decisions: readonly Decision[];
-  /** Places where the inventory found so many values, all of which open, that chance is out of the question. */
+  /** Places where the inventory found so many values, all of which open, that it cannot be chance. */
   readonly certain: readonly string[];
 }
 
 /**
- * A job resolved against one database: table names with their prefix, absent tables dropped, id columns known.
- * Plain data: it is stored in the run's row, and a resume uses that copy whatever became of the file.
+ * A job resolved against one database: with the real table names, without absent tables, with known id columns.
+ * Plain data: it is stored in the run's row, and a resumed run uses that copy even if the file has changed.
  */
 export interface Job {
   readonly name: string;
@@ -52,17 +52,17 @@ export interface Job {
   readonly key: JobFile['key'];
   readonly phases: readonly string[];
   readonly targets: readonly Target[];
-  /** Files that the job knows of and that are not rotated, on the user's word; absent: none. */
+  /** The target of the job's files, if the user chose not to rotate them. */
   readonly leftOut?: string;
-  /** Declared tables that this database lacks. */
+  /** Declared tables that this database does not have. */
   readonly absent: readonly string[];
-  /** With real table names, absent tables dropped. */
+  /** With the real table names, without absent tables. */
   readonly sourceKeys: readonly SourceKeyFile[];
   readonly canary: readonly CanaryFile[];
-  /** Undefined: the job names every place itself. */
+  /** Undefined: the job declares all of its fields. */
   readonly everywhere?: Rules & { readonly text: FormatFile; readonly binary: FormatFile | undefined };
   readonly exclude: JobFile['exclude'];
-  /** `unless` of a table that does not exist is dropped: the secret is then always kept. */
+  /** Without `unless` if its table does not exist: the secret is then always kept. */
   readonly derived: readonly {
     readonly secret: string;
     readonly setting: string;

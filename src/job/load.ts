@@ -14,10 +14,10 @@ export interface LoadedJob {
   readonly path: string;
 }
 
-/** The package's own jobs: two folders up both from src/job and from dist/job. */
+/** The built-in jobs: two folders up both from src/job and from dist/job. */
 const folder = fileURLToPath(new URL('../../jobs/', import.meta.url));
 
-/** Names of the jobs that come with keyturn, sorted. */
+/** Names of the built-in jobs, sorted. */
 export function builtInJobs(): string[] {
   return readdirSync(folder)
     .filter((name) => name.endsWith('.yaml'))
@@ -26,10 +26,10 @@ export function builtInJobs(): string[] {
 }
 
 /**
- * Reads and checks a job: a built-in name, or the path of a YAML file (a built-in name wins over a file).
+ * Reads and checks a job, given by a built-in name or the path of a YAML file. A built-in name takes precedence.
  *
- * @param formatNames the ciphertext formats that exist; a job may name no other.
- * @throws KeyturnError `job-unknown`; `job-invalid` with one line per problem: `file:line: field: what is wrong`.
+ * @param formatNames the known ciphertext formats
+ * @throws KeyturnError `job-unknown`; `job-invalid` with one line per problem: `file:line: field: problem`.
  */
 export function loadJob(nameOrFile: string, formatNames: readonly string[]): LoadedJob {
   const { path, shown } = find(nameOrFile);
@@ -46,8 +46,8 @@ function find(nameOrFile: string): { path: string; shown: string } {
   if (names.includes(nameOrFile))
     return { path: `${folder}${nameOrFile}.yaml`, shown: `jobs/${nameOrFile}.yaml` };
   if (existsSync(nameOrFile)) return { path: nameOrFile, shown: nameOrFile };
-  throw new KeyturnError('job-unknown', `there is no job "${nameOrFile}", and no file of that name`, {
-    hint: `built-in jobs: ${names.join(', ')}; for your own system, give the path of a YAML file`,
+  throw new KeyturnError('job-unknown', `"${nameOrFile}" is neither a built-in job nor a file`, {
+    hint: `built-in jobs: ${names.join(', ')}; for your own system, use the path of a YAML file`,
   });
 }
 
@@ -70,13 +70,13 @@ function decode(bytes: Buffer, shown: string): string {
 function failed(code: ErrorCode, message: string, cause: unknown): KeyturnError {
   return new KeyturnError(code, message, {
     cause,
-    hint: 'a job is a YAML file in UTF-8 that this user may read',
+    hint: 'a job must be a YAML file in UTF-8 that this user can read',
   });
 }
 
 function parse(text: string, shown: string, formatNames: readonly string[]): JobFile {
   const lines = new LineCounter();
-  // A warning is an unresolved tag, say, which would silently mean something else: as wrong as an error.
+  // Warnings count as errors: an unresolved tag, for example, would silently change the meaning
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' });
   const faults = [...document.errors, ...document.warnings];
   if (faults.length > 0) {

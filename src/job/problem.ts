@@ -1,7 +1,7 @@
 import { type Document, isCollection, isMap, isScalar, type LineCounter, type Node } from 'yaml';
 import type { z } from 'zod';
 
-/** One thing wrong with a job file: where in its structure, and what. */
+/** A problem of a job file, and its position in the file's structure. */
 export interface Problem {
   readonly path: readonly PropertyKey[];
   readonly message: string;
@@ -18,8 +18,8 @@ export function pathText(path: readonly PropertyKey[]): string {
 }
 
 /**
- * The line, from 1, of the deepest part of the path that the file has; for a map's entry the line of its name.
- * A missing field is thus reported where its owner begins.
+ * The line (from 1) of the deepest part of the path that exists in the file; for an entry of a map, that of its name.
+ * A missing field is thus reported at the beginning of its parent.
  */
 export function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
   let node: unknown = document.contents;
@@ -43,7 +43,7 @@ function startOf(node: unknown): number | undefined {
   return (node as Node | null | undefined)?.range?.[0];
 }
 
-/** zod's issues as problems: one per unknown field, and of a union the branch that the author meant. */
+/** Converts zod's issues: one problem per unknown field; for a union, those of the branch that the author meant. */
 export function problemsOf(
   issues: readonly z.core.$ZodIssue[],
   base: readonly PropertyKey[] = [],
@@ -51,7 +51,7 @@ export function problemsOf(
   return issues.flatMap((issue) => {
     const path = [...base, ...issue.path];
     if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({ path: [...path, key], message: 'no such field' }));
+      return issue.keys.map((key) => ({ path: [...path, key], message: 'unknown field' }));
     }
     if (
       issue.code === 'invalid_type' &&
@@ -61,7 +61,7 @@ export function problemsOf(
       return [{ path, message: `missing, expected ${issue.expected}` }];
     }
     if (issue.code !== 'invalid_union') return [{ path, message: plain(issue.message) }];
-    // A branch that fails at its very root was not meant; when all do, the author sees all alternatives.
+    // A branch that fails at its root was not meant; if all do, the message lists all alternatives
     const meant = issue.errors.find((branch) => !branch.some(isOtherShape));
     if (meant !== undefined) return problemsOf(meant, path);
     const wanted = issue.errors.flatMap((branch) =>

@@ -8,9 +8,9 @@ import type { LoadedJob } from './load.ts';
 import type { FieldFile, JobFile, TargetFile, Where } from './schema.ts';
 
 export interface ResolveOptions {
-  /** What this installation puts before every table name; default nothing. */
+  /** The prefix of all table names in this installation; default: none. */
   readonly tablePrefix?: string;
-  /** Whether the files beside the database are rotated, if the job has such; default no. */
+  /** Whether the files beside the database are rotated, if the job has any; default: no. */
   readonly files?: boolean;
 }
 
@@ -20,17 +20,17 @@ interface Schema {
 }
 
 /**
- * Fits a job to one database. Nothing is read but the catalog.
+ * Resolves a job against one database. Reads nothing but the catalog.
  *
- * @throws KeyturnError `wrong-application` when a table or column is missing that every version of the application has,
- * `no-row-id` when a table has no key to walk it by, `bad-option` for a prefix where the job allows none.
+ * @throws KeyturnError `wrong-application` if a table or column is missing that every version of the application has,
+ * `no-row-id` if a table has no usable key, `bad-option` for a prefix if the job does not allow one.
  */
 export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options: ResolveOptions = {}): Job {
   const { file } = loaded;
   const prefix = options.tablePrefix ?? '';
   if (prefix !== '' && !file.prefixable) {
-    throw new KeyturnError('bad-option', `tables of ${file.title} have no prefix`, {
-      hint: 'leave out --table-prefix',
+    throw new KeyturnError('bad-option', `${file.title} tables have no prefix`, {
+      hint: 'omit --table-prefix',
     });
   }
   const schema: Schema = { tables: new Map(catalog.map((table) => [table.name, table])), prefix };
@@ -79,13 +79,13 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
   };
 }
 
-/** Tables without which this is another application: the named ones, and every target that is not optional. */
+/** Tables that every version of the application has: those in `requires`, and every target that is not optional. */
 function requiredTables(file: JobFile): string[] {
   const targets = file.phases.flatMap((phase) => phase.targets.filter(({ optional }) => !optional));
   return unique([...file.requires, ...targets.map(({ table }) => table)]);
 }
 
-/** @param before phases that come before those of the file. */
+/** @param before number of phases before those of the file */
 function resolveTargets(
   file: JobFile,
   schema: Schema,
@@ -104,7 +104,7 @@ function resolveTargets(
   return { targets, absent };
 }
 
-/** Undefined when this version of the table has none of the fields' columns. */
+/** Undefined if this version of the table has none of the fields' columns. */
 function resolveTarget(declared: TargetFile, table: Table, phase: number): Target | undefined {
   const found = declared.fields.flatMap((field) => expand(field, declared, table));
   if (found.length === 0) return undefined;
@@ -113,9 +113,9 @@ function resolveTarget(declared: TargetFile, table: Table, phase: number): Targe
   if (clash !== undefined) {
     throw new KeyturnError(
       'no-row-id',
-      `${table.name}.${clash.column} is both a field and a part of the row id`,
+      `${table.name}.${clash.column} is both a field and part of the row id`,
       {
-        hint: 'a row id must not change; name other id columns for this table in the job',
+        hint: 'a row id must not change; use other id columns for this table in the job',
       },
     );
   }
@@ -132,7 +132,7 @@ function unique(names: readonly string[]): string[] {
   return [...new Set(names)];
 }
 
-/** The field once per column that it stands for: none when an optional one is absent. */
+/** One field per column that the name matches; none if the field is optional and its column is absent. */
 function expand(field: FieldFile, declared: TargetFile, table: Table): FieldFile[] {
   const names = field.column.endsWith('*')
     ? matching(field.column.slice(0, -1), declared, table)
@@ -144,7 +144,7 @@ function expand(field: FieldFile, declared: TargetFile, table: Table): FieldFile
   throw noColumn(table.name, lacking ?? field.column);
 }
 
-/** Text columns that begin so and that no other field of the table names. */
+/** Text columns whose names begin with this and that no other field of the table names. */
 function matching(beginning: string, declared: TargetFile, table: Table): string[] {
   const named = new Set(declared.fields.map(({ column }) => column));
   return table.columns
@@ -157,9 +157,9 @@ function rowId(declared: TargetFile, table: Table): readonly string[] {
   if (table.rowId.length === 0) {
     throw new KeyturnError(
       'no-row-id',
-      `the table ${table.name} has no primary key and no unique index over NOT NULL columns`,
+      `table ${table.name} has no primary key and no unique index over NOT NULL columns`,
       {
-        hint: 'keyturn walks a table by its key; add a unique index over NOT NULL columns',
+        hint: 'keyturn needs a key to read a table in chunks; add a unique index over NOT NULL columns',
         facts: { table: table.name },
       },
     );
@@ -168,8 +168,8 @@ function rowId(declared: TargetFile, table: Table): readonly string[] {
     wanted === undefined ||
     (wanted.length === table.rowId.length && wanted.every((name) => table.rowId.includes(name)));
   if (isKey) return table.rowId;
-  throw new KeyturnError('no-row-id', `the table ${table.name} is not keyed by ${wanted.join(', ')}`, {
-    hint: `its key is ${table.rowId.join(', ')}; leave out id in the job to take that`,
+  throw new KeyturnError('no-row-id', `${wanted.join(', ')} is not the key of table ${table.name}`, {
+    hint: `its key is ${table.rowId.join(', ')}; omit id in the job to use that`,
     facts: { table: table.name },
   });
 }
@@ -185,7 +185,7 @@ function placed({ optional: _, when, ...field }: FieldFile, columns: readonly st
   };
 }
 
-/** Those whose table exists, under its real name. */
+/** Those whose table exists, with its real name. */
 function present<T extends { readonly table: string }>(parts: readonly T[], { tables, prefix }: Schema): T[] {
   return parts
     .filter(({ table }) => tables.has(prefix + table))
@@ -203,8 +203,8 @@ function needColumns(schema: Schema, table: string, names: readonly string[]): v
 }
 
 function noColumn(table: string, column: string): KeyturnError {
-  return new KeyturnError('wrong-application', `the table ${table} has no column ${column}`, {
-    hint: 'a version that this job does not know; where versions differ, a job says optional: true',
+  return new KeyturnError('wrong-application', `table ${table} has no column ${column}`, {
+    hint: 'the job does not support this version of the application; if versions differ, use optional: true in the job',
     facts: { table, column },
   });
 }

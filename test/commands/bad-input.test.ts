@@ -141,7 +141,7 @@ describe('with the job, rotate', () => {
   test('refuses an unknown job', async () => {
     await refusesRotation(folder, withOption(folder, '--job', 'm8n'), {
       code: 'job-unknown',
-      message: /there is no job "m8n"/,
+      message: /"m8n" is neither a built-in job nor a file/,
       hint: /built-in jobs: .*n8n/,
     });
   });

@@ -68,7 +68,7 @@ function problems(text: string): string[] {
   return lines.map((line) => line.slice(file.length + 1));
 }
 
-test('a job of your own is loaded by its path, with its defaults and the digest of its bytes', () => {
+test('a job file is loaded by its path, with its defaults and the digest of its bytes', () => {
   const loaded = load(valid);
   expect(loaded.path).toBe(file);
   expect(loaded.hash).toBe(createHash('sha256').update(readFileSync(file)).digest('hex'));
@@ -82,19 +82,19 @@ test('a job of your own is loaded by its path, with its defaults and the digest 
   });
 });
 
-test('n8n is built in, and its job is valid', () => {
+test('n8n is a built-in job and is valid', () => {
   expect(builtInJobs()).toContain('n8n');
   expect(loadJob('n8n', formats).file.title).toBe('n8n');
 });
 
-test('an unknown job is refused with the names of the built-in ones', () => {
+test('an unknown job is refused with the names of the built-in jobs', () => {
   const error = refusal(() => loadJob('n9n', formats));
   expect(error.code).toBe('job-unknown');
   expect(error.message).toContain('n9n');
   expect(error.hint).toContain('n8n');
 });
 
-test('a folder is no job', () => {
+test('a folder is not a job', () => {
   mkdirSync(join(folder, 'jobs'), { recursive: true });
   expect(refusal(() => loadJob(join(folder, 'jobs'), formats)).code).toBe('job-unknown');
 });
@@ -103,7 +103,7 @@ test('bytes that are not UTF-8 are refused', () => {
   expect(refusal(() => load(Buffer.from([0x6a, 0xff, 0xfe]))).code).toBe('job-invalid');
 });
 
-test('AES-GCM is described in the field, with its defaults', () => {
+test('a field can describe AES-GCM, with defaults', () => {
   const text = edited(
     'format: n8n\n',
     'format: { aes-gcm: { layout: [nonce 12, ciphertext, tag 16], key: sha256 } }\n',
@@ -120,46 +120,46 @@ test('AES-GCM is described in the field, with its defaults', () => {
   });
 });
 
-describe('a described format that cannot be is refused at its field', () => {
+describe('an invalid description of AES-GCM is refused at its field', () => {
   const at = '14: phases[0].targets[0].fields[0].format.aes-gcm';
 
   test.each<[string, string, string]>([
     ['no layout', '{}', '.layout: missing, expected array'],
-    ['no nonce', '{ layout: [ciphertext, tag 16] }', '.layout: lacks nonce'],
-    ['no ciphertext', '{ layout: [nonce 12, tag 16] }', '.layout: lacks ciphertext'],
-    ['two tags', '{ layout: [nonce 12, tag 16, ciphertext, tag 16] }', '.layout: repeats tag'],
+    ['no nonce', '{ layout: [ciphertext, tag 16] }', '.layout: nonce is missing'],
+    ['no ciphertext', '{ layout: [nonce 12, tag 16] }', '.layout: ciphertext is missing'],
+    ['two tags', '{ layout: [nonce 12, tag 16, ciphertext, tag 16] }', '.layout: tag is repeated'],
     ['a part without its length', '{ layout: [nonce, ciphertext, tag 16] }', '.layout[0]: nonce N, tag N'],
     ['an unknown part', '{ layout: [nonce 12, ciphertext, mac 16] }', '.layout[2]: nonce N, tag N'],
     [
       'a nonce that would repeat',
       '{ layout: [nonce 7, ciphertext, tag 16] }',
-      '.layout[0]: a nonce has 8 to 64',
+      '.layout[0]: a nonce must have 8 to 64',
     ],
     [
       'a tag that is too short',
       '{ layout: [nonce 12, ciphertext, tag 8] }',
-      '.layout[2]: a tag has 12 to 16',
+      '.layout[2]: a tag must have 12 to 16',
     ],
     [
       'a tag that is too long',
       '{ layout: [nonce 12, tag 17, ciphertext] }',
-      '.layout[1]: a tag has 12 to 16',
+      '.layout[1]: a tag must have 12 to 16',
     ],
     [
       'an unknown encoding',
       '{ layout: [nonce 12, ciphertext, tag 16], encoding: base32 }',
       '.encoding: expected',
     ],
-    ['an unknown setting', '{ layout: [nonce 12, ciphertext, tag 16], salt: x }', '.salt: no such field'],
+    ['an unknown setting', '{ layout: [nonce 12, ciphertext, tag 16], salt: x }', '.salt: unknown field'],
     [
-      'a separator of the alphabet',
+      'a separator that the encoding uses',
       "{ layout: [nonce 12, ciphertext, tag 16], separator: '-' }",
-      '.separator: no character of the encodings',
+      '.separator: no character that an encoding uses',
     ],
     [
       'a separator between raw bytes',
       "{ layout: [nonce 12, ciphertext, tag 16], encoding: raw, separator: ':' }",
-      '.separator: raw bytes may hold any separator',
+      '.separator: cannot be used with raw: raw bytes can contain any separator',
     ],
     [
       'an unknown hash',
@@ -185,18 +185,20 @@ describe('a described format that cannot be is refused at its field', () => {
   test('another cipher', () => {
     expect(problems(edited('format: n8n\n', 'format: { aes-cbc: {} }\n'))).toEqual([
       expect.stringMatching(/format\.aes-gcm: missing/),
-      expect.stringMatching(/format\.aes-cbc: no such field/),
+      expect.stringMatching(/format\.aes-cbc: unknown field/),
     ]);
   });
 
-  test('a key that the cipher cannot take', () => {
+  test('a key that the cipher does not accept', () => {
     const all = 'format: { aes-gcm: { layout: [nonce 12, ciphertext, tag 16] } }\n';
     const raw = edited('format: n8n\n', all);
-    expect(problems(raw)).toEqual(['4: key.form: must be base64, base64url or hex: aes-gcm takes raw keys']);
+    expect(problems(raw)).toEqual(['4: key.form: must be base64, base64url or hex: aes-gcm needs a raw key']);
     const base64 = raw.replace('form: text', 'form: base64');
-    expect(problems(base64)).toEqual(['3: key.bytes: must be 16 or 24 or 32, which aes-gcm takes']);
+    expect(problems(base64)).toEqual([
+      '3: key.bytes: must be 16 or 24 or 32: aes-gcm accepts no other length',
+    ]);
     expect(problems(base64.replace('form: base64', 'form: base64\n  bytes: [24, 20]'))).toEqual([
-      '5: key.bytes: must be 16 or 24 or 32, which aes-gcm takes',
+      '5: key.bytes: must be 16 or 24 or 32: aes-gcm accepts no other length',
     ]);
     expect(load(base64.replace('form: base64', 'form: base64\n  bytes: [24, 32]')).file.key.bytes).toEqual([
       24, 32,
@@ -204,7 +206,7 @@ describe('a described format that cannot be is refused at its field', () => {
   });
 });
 
-describe('how ciphertext stands in its column', () => {
+describe('how a column contains ciphertext', () => {
   const described = (more: string, prefix: string, encoding = 'base64') =>
     edited(
       'format: n8n\n',
@@ -222,50 +224,50 @@ describe('how ciphertext stands in its column', () => {
 
   test.each<[string, string, string]>([
     [
-      'within, of values that begin with nothing of their own',
+      'within, of values without a fixed beginning',
       edited('format: n8n\n', 'format: n8n\n            document: within\n'),
-      '15: phases[0].targets[0].fields[0].document: within finds values by what they begin with',
+      '15: phases[0].targets[0].fields[0].document: within finds values by their beginning',
     ],
     [
       'within, of values without a prefix',
       described('document: within', ''),
-      '15: phases[0].targets[0].fields[0].document: within finds values by what they begin with',
+      '15: phases[0].targets[0].fields[0].document: within finds values by their beginning',
     ],
     [
       'within, of bytes',
       described('document: within', 'enc:', 'raw'),
-      '15: phases[0].targets[0].fields[0].document: within finds values by what they begin with',
+      '15: phases[0].targets[0].fields[0].document: within finds values by their beginning',
     ],
     [
       'lines within other text',
       described('document: within\n            lines: 60', 'enc:'),
-      '16: phases[0].targets[0].fields[0].lines: does not go with within',
+      '16: phases[0].targets[0].fields[0].lines: cannot be used with within',
     ],
     [
       'lines of bytes',
       described('lines: 60', '', 'raw'),
-      '15: phases[0].targets[0].fields[0].lines: goes with ciphertext in text',
+      '15: phases[0].targets[0].fields[0].lines: only for ciphertext in text',
     ],
     ['lines of nothing', described('lines: 0', 'enc:'), '15: phases[0].targets[0].fields[0].lines: '],
     [
-      'a canary within other text that cannot be found',
+      'a canary within text that cannot be found',
       edited('format: n8n }\n', 'format: n8n, document: within }\n'),
-      '7: canary[0].document: within finds values by what they begin with',
+      '7: canary[0].document: within finds values by their beginning',
     ],
   ])('%s, is refused at its field', (_, text, expected) => {
     expect(problems(text)).toEqual([expect.stringContaining(expected)]);
   });
 });
 
-describe('every error names line and field', () => {
+describe('every error names its line and field', () => {
   test.each<[string, string, string, string]>([
     [
       'an unknown format',
       'format: n8n\n',
       'format: n9n\n',
-      '14: phases[0].targets[0].fields[0].format: no such format: n9n',
+      '14: phases[0].targets[0].fields[0].format: unknown format: n9n',
     ],
-    ['an unknown field', 'title: Shop', 'title: Shop\ntilte: Shop', '3: tilte: no such field'],
+    ['an unknown field', 'title: Shop', 'title: Shop\ntilte: Shop', '3: tilte: unknown field'],
     ['a missing field', 'title: Shop\n', '', '1: title: missing, expected string'],
     [
       'a wrong choice',
@@ -286,7 +288,7 @@ describe('every error names line and field', () => {
       '15: phases[0].targets[0].fields[0].document.json[0]: a path such as',
     ],
     [
-      'a condition that is no text',
+      'a condition that is not text',
       'format: n8n\n',
       'format: n8n\n            when: { kind: 3 }\n',
       '15: phases[0].targets[0].fields[0].when.kind: expected string',
@@ -301,49 +303,49 @@ describe('every error names line and field', () => {
       'a * inside a name',
       'column: iban\n',
       'column: i*n\n',
-      '13: phases[0].targets[0].fields[0].column: a * stands only at the end',
+      '13: phases[0].targets[0].fields[0].column: * is allowed only at the end',
     ],
     [
-      'a field that is never reached',
+      'a field that never applies',
       'format: n8n\n',
       'format: n8n\n          - { column: iban, format: n8n }\n',
-      '15: phases[0].targets[0].fields[1].column: an earlier field takes every row of iban',
+      '15: phases[0].targets[0].fields[1].column: an earlier field already applies to every row of iban',
     ],
     [
       'the master key before the last phase',
       'format: n8n\n',
       'format: n8n\n            becomes: primary\n',
-      '15: phases[0].targets[0].fields[0].becomes: a field that holds the master key belongs to the last phase',
+      '15: phases[0].targets[0].fields[0].becomes: a field that contains the master key must be in the last phase',
     ],
     [
       'replace without becomes',
       'format: n8n\n',
       'format: n8n\n            foreign: replace\n',
-      '15: phases[0].targets[0].fields[0].foreign: replace goes with becomes',
+      '15: phases[0].targets[0].fields[0].foreign: replace requires becomes',
     ],
     [
       'a table declared twice',
       'table: vault',
       'table: customers',
-      '17: phases[1].targets[0].table: customers is declared twice',
+      '17: phases[1].targets[0].table: table customers is declared twice',
     ],
     [
       'a phase declared twice',
       'name: keys',
       'name: values',
-      '15: phases[1].name: the phase values is declared twice',
+      '15: phases[1].name: phase values is declared twice',
     ],
     [
       'a source key in an early phase',
       'canary:',
       'sourceKeys: [{ name: a, table: customers, where: { k: v }, column: iban, format: n8n }]\ncanary:',
-      '6: sourceKeys[0].table: customers holds keys',
+      '6: sourceKeys[0].table: customers contains keys',
     ],
     [
       'an exclusion of a field',
       'canary:',
       'exclude: [{ table: customers, column: iban, reason: none }]\ncanary:',
-      '6: exclude[0]: customers.iban is also a field',
+      '6: exclude[0]: customers.iban is also declared as a field',
     ],
     [
       'an unknown derivation',
@@ -355,14 +357,14 @@ describe('every error names line and field', () => {
       'an unknown placeholder',
       'canary:',
       'afterwards: ["copy {newKey}"]\ncanary:',
-      '6: afterwards[0]: no such placeholder: {newKey}',
+      '6: afterwards[0]: unknown placeholder: {newKey}',
     ],
     ['a generated key of another form', 'form: text', 'form: hex', '5: key.generate.as: must be hex'],
     [
       'a length of a text key',
       'form: text',
       'form: text\n  bytes: [32]',
-      '5: key.bytes: only a base64, base64url or hex key',
+      '5: key.bytes: only for a base64, base64url or hex key',
     ],
   ])('%s', (_what, from, to, expected) => {
     const found = problems(edited(from, to));
@@ -370,27 +372,27 @@ describe('every error names line and field', () => {
     expect(found[0]?.startsWith(expected)).toBe(true);
   });
 
-  test('a block below its name is found by the name', () => {
+  test('an error in a block is reported at the line of its name', () => {
     expect(problems(edited('title: Shop', 'title: Shop\ntitles:\n  en: Shop'))).toEqual([
-      '3: titles: no such field',
+      '3: titles: unknown field',
     ]);
   });
 
-  test('of two allowed shapes, the one that the author meant', () => {
+  test('of two alternatives, the one that the author meant is reported', () => {
     const text = edited('format: n8n\n', 'format: n8n\n            document: { jsn: any }\n');
     expect(problems(text)).toEqual([
       expect.stringMatching(/^15: phases\[0\]\.targets\[0\]\.fields\[0\]\.document\.json: .*array.*"any"/),
-      '15: phases[0].targets[0].fields[0].document.jsn: no such field',
+      '15: phases[0].targets[0].fields[0].document.jsn: unknown field',
     ]);
   });
 
-  test('a duplicate name in the YAML', () => {
+  test('a duplicate name in the YAML is reported', () => {
     expect(problems(edited('title: Shop', 'title: Shop\ntitle: Other'))[0]).toMatch(
       /^3: map keys must be unique/,
     );
   });
 
-  test('broken YAML', () => {
+  test('broken YAML is reported', () => {
     expect(problems(edited('bytes: 24, as', 'bytes: [24, as'))[0]).toMatch(/^[56]: /);
   });
 
@@ -403,7 +405,7 @@ describe('every error names line and field', () => {
     expect(problems(text)).toEqual([
       '1: title: missing, expected string',
       '12: phases[0].targets[0].fields[0].column: missing, expected string',
-      '12: phases[0].targets[0].fields[0].colunm: no such field',
+      '12: phases[0].targets[0].fields[0].colunm: unknown field',
     ]);
   });
 
