@@ -144,7 +144,7 @@ export interface Report {
 }
 
 /**
- * @param authenticated whoever calls had the new key, and found the run's records as keyturn wrote them
+ * @param authenticated whether the caller has checked the records of the run with the new key
  * @throws KeyturnError `run-unknown`.
  */
 export async function buildReport(checkpoint: Knex, runId: string, authenticated = false): Promise<Report> {

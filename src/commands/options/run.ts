@@ -44,7 +44,7 @@ interface Accepting extends Signing {
   readonly acceptUnproven?: string | undefined;
 }
 
-/** Rows that the operator answers for, in the operator's name. */
+/** The rows that the operator accepts, with the name of the operator. */
 export function acceptedRows(
   context: Context,
   args: Accepting,
