@@ -159,7 +159,7 @@ function describeCatalog(both: Both, dialect: Dialect): void {
 
     const table = async (name: string) => (await both()[1].catalog()).find((each) => each.name === name);
 
-    test("lists base tables, without views and keyturn's own", async () => {
+    test("lists base tables, but no views and none of keyturn's own", async () => {
       const names = (await both()[1].catalog()).map(({ name }) => name);
       expect(names).toEqual(
         expect.arrayContaining(['catalog_pair', 'catalog_unique', 'catalog_none', 'keyturner']),
@@ -168,7 +168,7 @@ function describeCatalog(both: Both, dialect: Dialect): void {
       expect(names).not.toContain('keyturn_mine');
     });
 
-    test('gives a primary key in key order', async () => {
+    test('lists the columns of a primary key in key order', async () => {
       expect((await table('catalog_pair'))?.rowId).toEqual(['a', 'b']);
       expect(
         (await table('catalog_pair'))?.columns.map(({ name, holds, nullable }) => [name, holds, nullable]),
@@ -179,25 +179,21 @@ function describeCatalog(both: Both, dialect: Dialect): void {
       ]);
     });
 
-    test('falls back to a whole unique index over NOT NULL columns', async () => {
+    test('uses a unique index over NOT NULL columns if there is no primary key', async () => {
       expect((await table('catalog_unique'))?.rowId).toEqual(['u']);
       expect((await table('catalog_unique'))?.indexed).toEqual(expect.arrayContaining(['u', 'n', 'v']));
     });
 
-    test('says so when there is no row id', async () => {
+    test('reports a table without a row id', async () => {
       expect((await table('catalog_none'))?.rowId).toEqual([]);
       expect((await table('catalog_none'))?.indexed).toEqual([]);
     });
 
-    able(
-      dialect,
-      'takes no unique index that leaves rows out or is in no order of theirs: nullable, partial, over an expression',
-      async () => {
-        expect((await table('catalog_useless'))?.rowId).toEqual([]);
-      },
-    );
+    able(dialect, 'uses no unique index that is nullable, partial or over an expression', async () => {
+      expect((await table('catalog_useless'))?.rowId).toEqual([]);
+    });
 
-    test('tells what an update of a row sets off', async () => {
+    test('lists the triggers that an update fires', async () => {
       const [world] = both();
       await world.exec('create table catalog_guarded (id integer primary key, v text)');
       for (const statement of dialect.trigger('watch_update', 'update', 'catalog_guarded'))
@@ -208,7 +204,7 @@ function describeCatalog(both: Both, dialect: Dialect): void {
       expect((await table('catalog_pair'))?.triggers).toEqual([]);
     });
 
-    test('tells bytes from text, and what the engine computes', async () => {
+    test('distinguishes text, bytes and generated columns', async () => {
       const [world, database] = both();
       await world.exec(
         `create table catalog_kinds (id integer primary key, v text, b ${dialect.binary}, n integer, g varchar(9) generated always as (v) stored)`,
@@ -223,7 +219,7 @@ function describeCatalog(both: Both, dialect: Dialect): void {
       ]);
     });
 
-    test('refuses a table that is not there', async () => {
+    test('refuses a table that does not exist', async () => {
       await expect(both()[1].count('catalog_view')).rejects.toMatchObject({ code: 'database-missing' });
     });
   });
@@ -293,7 +289,7 @@ function describeReading(both: Both, dialect: Dialect): void {
       );
     });
 
-    test('reads all rows of a table without a row id, with empty ids, and is at hand again whatever comes of it', async () => {
+    test('reads all rows of a table without a row id, and can be used again after an error', async () => {
       const [world, database] = both();
       await world.exec(`create table unkeyed (v text, w ${dialect.binary})`);
       for (let row = 0; row < 4; row++)
@@ -319,7 +315,7 @@ function describeReading(both: Both, dialect: Dialect): void {
       expect(await database.count('unkeyed')).toBe(4);
     });
 
-    able(dialect, 'bounds a chunk by bytes, but never below one row', async () => {
+    able(dialect, 'limits a chunk by bytes, but to no less than one row', async () => {
       const [world, database] = both();
       await world.exec('create table heavy (id integer primary key, v text, w text)');
       for (const [id, size] of [5, 5, 500, 5, 5, 5].entries())
@@ -371,7 +367,7 @@ function describeReading(both: Both, dialect: Dialect): void {
       "d'e",
       'ünï',
     ]) {
-      able(dialect, `is at home with the identifier ${table}`, async () => {
+      able(dialect, `accepts the identifier ${table}`, async () => {
         const [world, database] = both();
         await world.exec(
           `create table ${q(table)} (${q('id?')} integer not null, ${q('select "x"')} varchar(5) not null, ${q(table)} text, ${q('@v')} text, primary key (${q('id?')}, ${q('select "x"')}))`,
@@ -430,7 +426,7 @@ function describeWriting(both: Both, dialect: Dialect): void {
       ['empty texts', ['', '', '']],
       ['what looks like syntax', ['{"a": [null]}', `\\ " ' , { } NULL`, '?']],
       ['characters of all sizes', ['äß', '😀\u0301', '\t\r\n']],
-    ] as const)('writes over %s', async (_, stored) => {
+    ] as const)('overwrites %s', async (_, stored) => {
       expect(await attempt(stored, stored)).toEqual(done(stored[2]));
     });
 
@@ -443,7 +439,7 @@ function describeWriting(both: Both, dialect: Dialect): void {
       ['a trailing space', ['x', 'y', 'z'], ['x', 'y ', 'z'], '1'],
       ['a composed accent for a decomposed one', ['e\u0301', 'y', 'z'], ['é', 'y', 'z'], '1'],
       ['a row that is gone', ['x', 'y', 'z'], ['x', 'y', 'z'], '2'],
-    ] as const)('does not write over %s', async (_, stored, old, id) => {
+    ] as const)('does not overwrite %s', async (_, stored, old, id) => {
       expect(await attempt(stored, old, id)).toEqual({ unwritten: [0], row: [...stored] });
     });
 
@@ -477,7 +473,7 @@ function describeWriting(both: Both, dialect: Dialect): void {
       expect(stored.map((row) => row.b)).toEqual([reversed, reversed, Buffer.from('plain'), reversed]);
     });
 
-    test('tells which of many were not written', async () => {
+    test('reports which of many changes were not written', async () => {
       const [world, database] = both();
       await world.exec('delete from written');
       for (let id = 1; id <= 6; id++)
@@ -533,7 +529,7 @@ function describeSearch(both: Both, dialect: Dialect): void {
     const found = async (...needles: string[]) =>
       (await both()[1].search(shape, needles, null, 100)).map((row) => Number(row.id[0]));
 
-    test('takes needles literally, case and wildcards too', async () => {
+    test('takes search texts literally, including case and wildcards', async () => {
       await both()[1].catalog();
       expect(await found('a%b')).toEqual([1]);
       expect(await found('a_b')).toEqual([2]);
@@ -563,7 +559,7 @@ function describeTransactions(both: Both, dialect: Dialect): void {
       await world.exec("insert into locked values (1, 'x'), (2, 'x')");
     });
 
-    able(dialect, 'hold the rows they read against writers', async () => {
+    able(dialect, 'lock the rows that they read against writers', async () => {
       const [world, database] = both();
       await database.catalog();
       let writer: Promise<unknown> = Promise.resolve();
@@ -587,7 +583,7 @@ function describeTransactions(both: Both, dialect: Dialect): void {
       expect((await world.exec('select v from locked where id = 1'))[0]!.v).toBe('ours');
     });
 
-    test('that are over take no further statement', async () => {
+    test('accept no statement after their end', async () => {
       const [world, database] = both();
       await database.catalog();
       let late: Transaction | undefined;
@@ -600,7 +596,7 @@ function describeTransactions(both: Both, dialect: Dialect): void {
       expect((await world.exec('select v from locked where id = 2'))[0]!.v).toBe('x');
     });
 
-    test('fail for other reasons than transient ones', async () => {
+    test('that violate a constraint fail, and are not transient', async () => {
       const [world, database] = both();
       await world.exec('create table strict_one (id integer primary key, v varchar(40) unique)');
       await world.exec("insert into strict_one values (1, 'TOP-SECRET-1'), (2, 'TOP-SECRET-2')");
@@ -621,7 +617,7 @@ function describeTransactions(both: Both, dialect: Dialect): void {
       }
     });
 
-    test('work through knex too', async () => {
+    test('also work through knex', async () => {
       const { knex } = both()[1];
       await knex.schema.createTable('keyturn_contract', (table) => {
         table.integer('id').primary();
@@ -638,7 +634,7 @@ function describeTransactions(both: Both, dialect: Dialect): void {
 
 function describeRunLock(both: Both): void {
   describe('the run lock', () => {
-    test('is held by one, until released', async () => {
+    test('is held by one connection until it is released', async () => {
       const [world, database] = both();
       const other = await openDatabase(world.url);
       try {
@@ -659,7 +655,7 @@ function describeRunLock(both: Both): void {
       }
     });
 
-    test('does not stand in the way of reading and writing', async () => {
+    test('does not block reading and writing', async () => {
       const [, database] = both();
       const lock = await database.lockRun();
       await expect(
@@ -670,7 +666,7 @@ function describeRunLock(both: Both): void {
       await lock.release();
     });
 
-    test('of another process dies with it, killed', async () => {
+    test('of a killed process is released', async () => {
       const [world, database] = both();
       const holder = await lockHolder(world.url);
       await expect(database.lockRun()).rejects.toMatchObject({ code: 'run-lock' });
@@ -683,8 +679,8 @@ function describeRunLock(both: Both): void {
 }
 
 function describeSurroundings(both: Both, dialect: Dialect): void {
-  describe('what surrounds it', () => {
-    test("lists sessions of other programs, and none of keyturn's own", async () => {
+  describe('the server', () => {
+    test("lists sessions of other programs, but none of keyturn's own", async () => {
       const [world, database] = both();
       const before = await database.server.sessions();
       const own = await openDatabase(world.url);
@@ -700,13 +696,13 @@ function describeSurroundings(both: Both, dialect: Dialect): void {
       await eventually(async () => expect(await database.server.sessions()).toEqual(before));
     });
 
-    test('has no warning for tables that nothing copies', async () => {
+    test('has no warning for a table that nothing copies', async () => {
       const [, database] = both();
       const warnings = await database.server.warnings(['catalog_pair']);
       expect(warnings.filter((each) => each.includes('catalog_pair'))).toEqual([]);
     });
 
-    able(dialect, 'widens a column, and what else was declared of it stays', async () => {
+    able(dialect, 'widens a column and keeps the rest of its declaration', async () => {
       const [world, database] = both();
       await world.exec(
         "create table narrow (id integer primary key, v varchar(5) default 'x', w varchar(5) not null)",

@@ -22,7 +22,7 @@ test.each([
 test.each([
   [1005, 'ER_CANT_CREATE_TABLE', 'Can\'t create table `n8n`.`t` (errno: 13 "Permission denied")'],
   [1062, 'ER_DUP_ENTRY', `Duplicate entry 'error 28' for key 'PRIMARY'`],
-])("MySQL's error %d (%s) is none: %s", (errno, code, text) => {
+])("MySQL's error %d (%s) is not a full disk: %s", (errno, code, text) => {
   expect(isDiskFull(mysql(errno, code, text))).toBe(false);
 });
 

@@ -13,12 +13,12 @@ test.each([
   ['sqlite:///abs/file.db', '/abs/file.db'],
   ['SQLite:C:\\data\\file.db', 'C:\\data\\file.db'],
   ['sqlite:with space?#%20', 'with space?#%20'],
-])('%s is a file', (url, path) => {
+])('%s names a file', (url, path) => {
   expect(engineOf(url)).toBe(sqlite);
   expect(parseSqlite(url)).toEqual({ path });
 });
 
-test('a postgres URL, in full and at its shortest', () => {
+test('a PostgreSQL URL can have all parts, or only a few', () => {
   const long = 'postgresql://us%40er:p%2Fw@[::1]:6543/my%20db?schema=s&sslmode=verify-ca&sslrootcert=/ca.pem';
   expect(engineOf(long)).toBe(postgres);
   expect(parsePostgres(long)).toEqual({
@@ -41,7 +41,7 @@ test('a postgres URL, in full and at its shortest', () => {
   });
 });
 
-test('a mysql URL, in full and at its shortest', () => {
+test('a MySQL URL can have all parts, or only a few', () => {
   const long =
     'MariaDB://us%40er:p%2Fw@[::1]:3307/my%20db?ssl-mode=verify_identity&ssl-ca=/ca.pem&ssl-cert=/c.pem&ssl-key=/k.pem';
   expect(engineOf(long)).toBe(mysql);
@@ -96,7 +96,7 @@ test.each([
   ['mysql://u:SECRET@h:port/db', /malformed/],
   ['mariadb://u:SECRET%@h/db', /invalid % escape/],
   ['mysql://u:SECRET@h/db?ssl-mode=SECRET', /ssl-mode/],
-])('%s is refused, with a hint and without its password', async (url, message) => {
+])('%s is refused with a hint that does not contain the password', async (url, message) => {
   const error = await openDatabase(url).catch((thrown) => thrown);
   expect(error).toMatchObject({
     code: 'database-url',

@@ -43,29 +43,27 @@ async function beyondServer(): Promise<ReadonlySet<string>> {
   await pool.request().batch(`create table ${table} (id int primary key, v nvarchar(9))`);
   await pool.request().batch(`insert into ${table} values (1, 'v')`);
   if (await fails(`select case when datalength(N'a') = 2 then 'yes' end`)) {
-    beyond.add('bounds a chunk by bytes, but never below one row');
+    beyond.add('limits a chunk by bytes, but to no less than one row');
     beyond.add('measures the longest value in characters');
   }
   if (await fails(`select case when convert(varchar(9), 0x41, 1) = '0x41' then 'yes' end`))
     beyond.add('pages through row ids: bytes');
   if (await fails(`alter table ${table} alter column v nvarchar(10) collate Latin1_General_CI_AS null`))
-    beyond.add('widens a column, and what else was declared of it stays');
+    beyond.add('widens a column and keeps the rest of its declaration');
   if (
     await fails(
       `create unique index i on ${table} (v) where v <> '' select 'yes' from sys.indexes where name = 'i' and has_filter = 1`,
     )
   )
-    beyond.add(
-      'takes no unique index that leaves rows out or is in no order of theirs: nullable, partial, over an expression',
-    );
+    beyond.add('uses no unique index that is nullable, partial or over an expression');
   for (const name of ['quote"d', 'b[1]', "d'e"])
     if (
       await fails(
         `create table [${name.replace(']', ']]')}] (id int) select 'yes' from sys.tables where has_perms_by_name(quotename(name), 'OBJECT', 'UPDATE') = 1 and name = '${name.replace("'", "''")}'`,
       )
     )
-      beyond.add(`is at home with the identifier ${name}`);
-  if (await lacksRowLocks(pool, table)) beyond.add('hold the rows they read against writers');
+      beyond.add(`accepts the identifier ${name}`);
+  if (await lacksRowLocks(pool, table)) beyond.add('lock the rows that they read against writers');
   await pool.request().batch(`drop table ${table}`);
   await pool.close();
   return beyond;
@@ -86,7 +84,7 @@ async function lacksRowLocks(pool: sql.ConnectionPool, table: string): Promise<b
   return free;
 }
 
-test('a server that is not there is said to be so, without its password', async () => {
+test('a server that cannot be reached is reported without the password', async () => {
   const error = await openDatabase('mssql://u:TOP-SECRET@127.0.0.1:1/d').catch((failure) => failure);
   expect(error).toMatchObject({ code: 'database-unreachable', exitCode: 2, hint: expect.any(String) });
   expect(error.message).toContain('cannot reach mssql://u@127.0.0.1:1/d');
@@ -94,7 +92,7 @@ test('a server that is not there is said to be so, without its password', async 
 });
 
 if (mssqlServer === undefined) {
-  test.todo('SQL Server: set KEYTURN_TEST_MSSQL to the URL of one, and the contract is run against it');
+  test.todo('SQL Server: set KEYTURN_TEST_MSSQL to the URL of a server to run its tests');
 } else {
   const beyond = await beyondServer();
   if (beyond.size > 0) console.warn(`not tried, this server lacks what it takes: ${[...beyond].join('; ')}`);
@@ -176,7 +174,7 @@ if (mssqlServer === undefined) {
         rows: ['0x00, 0x0000', '0xff00, 0x0001', '0xfe, 0x0001', '0x, 0x0100', '0x5c, 0xffff'],
       },
       {
-        name: 'char, which pads, and bits',
+        name: 'char, which is padded, and bits',
         columns: { a: 'nchar(3)', b: 'bit', c: 'tinyint' },
         rows: ["'a', 0, 1", "'a', 1, 0", "'ab', 0, 255", "'abc', 0, 10", "'', 1, 9"],
       },
@@ -187,7 +185,7 @@ if (mssqlServer === undefined) {
 }
 
 function describeMssql(): void {
-  describe('mssql, beyond the contract', () => {
+  describe('SQL Server, beyond the contract', () => {
     let world: TestDatabase;
     let database: Database;
 
@@ -205,7 +203,7 @@ function describeMssql(): void {
     const value = async (): Promise<unknown> =>
       (await world.exec('select v from watched where id = 1'))[0]?.v;
 
-    test('writes to a table whose trigger answers, and still knows what it wrote', async () => {
+    test('knows what it wrote to a table whose trigger returns rows', async () => {
       await world.exec('create table watched (id int primary key, v nvarchar(max))');
       await world.exec(`insert into watched values (1, 'a'), (2, 'b')`);
       await world.exec(`create trigger tell on watched after update as begin select 7 as n end`);
@@ -215,7 +213,7 @@ function describeMssql(): void {
       expect(await value()).toBe('n');
     });
 
-    test('writes more rows than one statement takes', async () => {
+    test('writes more rows than fit into one statement', async () => {
       await world.exec('create table long_one (id int primary key, v nvarchar(max))');
       await world.exec(
         `insert into long_one select top (4500) row_number() over (order by a.object_id, b.object_id), 'v' from sys.all_objects a cross join (select top (9) object_id from sys.all_objects) b`,
@@ -232,7 +230,7 @@ function describeMssql(): void {
       expect(await database.transaction((trx) => database.write(trx, of, changes))).toEqual([4100]);
     });
 
-    test('never commits what came after an error that was swallowed', async () => {
+    test('commits nothing after an error that was ignored', async () => {
       const swallowing = database.transaction(async (trx) => {
         await database.write(trx, shape, [{ id: ['1'], old: ['n'], new: ['swallowed'] }]);
         await trx.raw('select 1 / 0').catch(() => undefined);
@@ -242,7 +240,7 @@ function describeMssql(): void {
       expect(await value()).toBe('n');
     });
 
-    test('tells a statement that took too long, and goes on', async () => {
+    test('reports a statement that timed out, and continues', async () => {
       const hasty = await openDatabase(world.url, { statementTimeoutMs: 300 });
       const many = 'sys.all_columns a cross join sys.all_columns b cross join sys.all_columns c';
       const slow = await hasty.server.ask(`select count_big(*) from ${many}`).catch((error) => error);
@@ -251,7 +249,7 @@ function describeMssql(): void {
       await hasty.close();
     });
 
-    test('takes up again after its connections were cut', async () => {
+    test('continues after its connections were cut', async () => {
       expect(await database.server.ask('select 1')).toBe(true);
       for (const { id } of await world.exec(
         `select session_id as id from sys.dm_exec_sessions where database_id = db_id() and program_name = 'keyturn'`,
@@ -262,7 +260,7 @@ function describeMssql(): void {
       expect(await eventually(() => database.server.ask('select 1'))).toBe(true);
     });
 
-    test('says what is wrong with the login, the database, the schema', async () => {
+    test('reports a wrong password, database or schema', async () => {
       const opening = (change: (url: URL) => void): Promise<unknown> => {
         const url = new URL(world.url);
         change(url);
@@ -286,7 +284,7 @@ function describeMssql(): void {
       });
     });
 
-    test('makes tables in the schema that was named, and tells ids apart by case', async () => {
+    test('creates tables in the given schema, with row ids that differ by case', async () => {
       await world.exec('create schema [its own]');
       const url = new URL(world.url);
       url.searchParams.set('schema', 'its own');
@@ -309,7 +307,7 @@ function describeMssql(): void {
       await own.close();
     });
 
-    test('says what a login may not do', async () => {
+    test('reports the privileges that a login does not have', async () => {
       const name = `keyturn_guest_${process.pid}`;
       await world.exec(`create login ${name} with password = 'Guest-12345678'`);
       try {

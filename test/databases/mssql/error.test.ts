@@ -16,19 +16,19 @@ describe("SQL Server's errors", () => {
     [245, "Conversion failed when converting the nvarchar value 'SECRET' to data type int."],
     [50000, 'a trigger says SECRET'],
     [13609, 'JSON text is not properly formatted. SECRET'],
-  ])('of number %d lose the value that they quote, and keep the number', (number, message) => {
+  ])('of number %d lose the value that they quote, and keep their number', (number, message) => {
     const error = cleaned(fromServer(number, message)) as Error;
     expect(error).toMatchObject({ name: 'MssqlError', code: 'EREQUEST', number });
     expect(`${error.message} ${error.stack} ${JSON.stringify(error)} ${error.cause}`).not.toContain('SECRET');
   });
 
-  test('that name objects only keep their text', () => {
+  test('that only name objects keep their message', () => {
     expect(cleaned(fromServer(208, "Invalid object name 'keyturn_run'."))).toMatchObject({
       message: "SQL Server error 208: Invalid object name 'keyturn_run'.",
     });
   });
 
-  test('that come in numbers are told by the first', () => {
+  test('that come together are reported by the first', () => {
     const several = Object.assign(
       new AggregateError([fromServer(5074, 'the index i'), fromServer(4922)]),
       {},
@@ -50,7 +50,7 @@ describe("SQL Server's errors", () => {
     expect(mssqlFailures.isTransient(cleaned(fromServer(number)))).toBe(false);
   });
 
-  test.each([229, 230, 262, 297, 300])('of number %d mean that a right is missing', (number) => {
+  test.each([229, 230, 262, 297, 300])('of number %d mean that a permission is missing', (number) => {
     expect(mssqlFailures.isDenied(cleaned(fromServer(number)))).toBe(true);
     expect(mssqlFailures.isTransient(cleaned(fromServer(number)))).toBe(false);
   });
@@ -68,17 +68,17 @@ describe("the driver's errors", () => {
     expect([mssqlFailures.isTransient(error), mssqlFailures.isTimeout(error)]).toEqual([true, false]);
   });
 
-  test('a statement that took too long is no lost connection', () => {
+  test('a statement that timed out is not a lost connection', () => {
     const error = cleaned(fromDriver('ETIMEOUT', 'Timeout: Request failed to complete in 300ms'));
     expect([mssqlFailures.isTransient(error), mssqlFailures.isTimeout(error)]).toEqual([false, true]);
   });
 
-  test('a parameter that it does not take is not repeated', () => {
+  test('a parameter that it does not accept is not repeated in the message', () => {
     const message = "Validation failed for parameter 'p0'. SECRET";
     expect((cleaned(fromDriver('EPARAM', message)) as Error).message).not.toContain('SECRET');
   });
 
-  test("of the pool that is exhausted, and of a lock's connection, are transient", () => {
+  test('of an exhausted pool and of the connection of the run lock are transient', () => {
     expect(mssqlFailures.isTransient(fromDriver('', 'operation timed out', 'TimeoutError'))).toBe(true);
     expect(mssqlFailures.isTransient(new Error('Connection terminated: the server does not answer'))).toBe(
       true,

@@ -109,7 +109,7 @@ describe("knex's dialect of SQL Server", () => {
     expect(recorder.calls).toEqual([prepared, 'begin', 'select 1 without parameters', 'commit']);
   });
 
-  test('rolls back what fails, and throws the reason as it was', async () => {
+  test('rolls back what fails, and throws the same error', async () => {
     const recorder = new Recorder();
     const reason = new Error('the reason');
     const failing = over(recorder).transaction(async () => {
@@ -138,7 +138,7 @@ describe("knex's dialect of SQL Server", () => {
     expect(recorder.calls).toEqual([prepared, 'begin']);
   });
 
-  test('is in a transaction no more once it was committed', async () => {
+  test('knows that a committed transaction has ended', async () => {
     let late: Knex.Transaction | undefined;
     await over(new Recorder()).transaction(async (trx) => {
       late = trx;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { type LogFacts, logWarnings } from '../../../src/databases/mssql/log.ts';
 
-describe("a warning of SQL Server's log", () => {
+describe("the warning of SQL Server's log", () => {
   const megabyte = 2 ** 20;
   const unknown: LogFacts = { recovery: 'FULL', size: null, used: null, growth: null, free: null };
   const said = (facts: Partial<LogFacts>): string | undefined =>
@@ -9,14 +9,14 @@ describe("a warning of SQL Server's log", () => {
       logWarnings({ ...unknown, ...facts })[0] ?? '',
     )?.[1];
 
-  test('tells how large it is, how much of it is used, how far it may grow, and what is free there', () => {
+  test('has its size, what is used of it, how far it can grow, and the free space on its volume', () => {
     const facts = { size: 4096 * megabyte, used: 512 * megabyte, growth: megabyte, free: 80_000 * megabyte };
     expect(said(facts)).toBe('4,096 MB, 512 MB of it used; can grow by 1 MB; 80,000 MB free on its volume');
     expect(said({ growth: 0 })).toBe('cannot grow');
     expect(said({ growth: Number.POSITIVE_INFINITY })).toBe('can grow until its volume is full');
   });
 
-  test('leaves out what this login may not see, and is none where the log is cleared by itself', () => {
+  test('omits what the login may not see, and does not exist if the log is cleared automatically', () => {
     expect(said({ free: 2 * megabyte })).toBe('2 MB free on its volume');
     expect(logWarnings(unknown)).toEqual([
       expect.stringContaining('model FULL: the log grows with every row'),

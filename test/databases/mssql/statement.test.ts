@@ -39,12 +39,12 @@ const table: MssqlTable = {
 const shape: RowShape = { table: 't]', id: ['code', 'n'], columns: ['wide', 'bytes', 'old'], written: 3 };
 
 describe("SQL Server's statements", () => {
-  test('keep any name in its brackets', () => {
+  test('quote every name', () => {
     expect(quote('x] drop table y --')).toBe('[x]] drop table y --]');
     expect(writeStatement(table, shape)).toContain('[a]]b].[t]]] as t');
   });
 
-  test("compare an id in its column's own type and collation, so that a seek stays one", () => {
+  test('compare a row id in the type and collation of its column, so that the index is used', () => {
     expect(compare(table, 'code', '@p0')('>=')).toBe(
       't.[code] >= cast(@p0 collate Latin1_General_CI_AS as varchar(20))',
     );
@@ -53,14 +53,14 @@ describe("SQL Server's statements", () => {
     );
   });
 
-  test('give the bounds as numbered parameters, never as row values', () => {
+  test('pass the bounds as numbered parameters, never as row values', () => {
     expect(predicates(table, shape, { after: ['a', '1'], upTo: ['b', '2'] })).toEqual([
       '(t.[code] >= cast(@p0 collate Latin1_General_CI_AS as varchar(20)) and (t.[code] > cast(@p0 collate Latin1_General_CI_AS as varchar(20)) or t.[n] > cast(@p1 as bigint)))',
       '(t.[code] <= cast(@p2 collate Latin1_General_CI_AS as varchar(20)) and (t.[code] < cast(@p2 collate Latin1_General_CI_AS as varchar(20)) or t.[n] <= cast(@p3 as bigint)))',
     ]);
   });
 
-  test('read ids as texts that convert back exactly', () => {
+  test('read row ids as texts that convert back exactly', () => {
     expect(['bytes', 'paid', 'at', 'since', 'ratio', 'n'].map((column) => idText(table, column))).toEqual([
       'convert(varchar(max), t.[bytes], 1)',
       'convert(nvarchar(max), cast(t.[paid] as decimal(19,4)))',
@@ -89,7 +89,7 @@ describe("SQL Server's statements", () => {
     expect(sql).toContain('cast(t.[bytes] as varbinary(max)) = c.o1');
   });
 
-  test('never cut what is too long for its column', () => {
+  test('never truncate what is too long for its column', () => {
     expect(writeStatement(table, { ...shape, columns: ['code', 'old'], written: 2 })).toContain(
       'set [code] = c.n0 collate Latin1_General_CI_AS,[old] = cast(c.n1 collate Latin1_General_CI_AS as varchar(max)) from',
     );

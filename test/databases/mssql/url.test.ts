@@ -73,7 +73,7 @@ test.each([
   ['Server=np:\\\\.\\pipe\\sql\\query;Password=SECRET', /pipe/],
   ['Server=h,port;Password=SECRET', /server name in the database URL is malformed/],
   ['Server=h;Password="SECRET', /connection string is malformed/],
-])('%s is refused, with a hint and without its password', async (text, message) => {
+])('%s is refused with a hint that does not contain the password', async (text, message) => {
   const error = await openDatabase(text).catch((thrown) => thrown);
   expect(error).toMatchObject({
     code: 'database-url',

@@ -10,12 +10,12 @@ import type { TestDatabase } from '../../support/postgres.ts';
 
 const idCases: Dialect['idCases'] = [
   {
-    name: 'a collation that ignores case and accents, and pads',
+    name: 'a collation that ignores case, accents and trailing spaces',
     columns: { a: 'varchar(9) collate utf8mb4_unicode_ci' },
     rows: ["'b'", "'A'", "'ç'", "'B1'", "'ä1'", "'_'", "'C2'", "'-a'", "'a b'", "'😀'"],
   },
   {
-    name: 'a collation that ignores case, and a column behind it',
+    name: 'a collation that ignores case, and another column',
     columns: { a: 'varchar(9) collate utf8mb4_general_ci', b: 'int' },
     rows: ["'b', 2", "'B', 1", "'a ', 1", "'A', 2", "'b ', 3", "'c', 0"],
   },
@@ -25,7 +25,7 @@ const idCases: Dialect['idCases'] = [
     rows: ["'b'", "'B1'", "'ä'", "'z'", "'ß'", "'€'", "'_'"],
   },
   {
-    name: 'char, which pads',
+    name: 'char, which is padded',
     columns: { a: 'char(3)', b: 'char(3) character set ascii collate ascii_bin' },
     rows: ["'a', 'x'", "'a  ', 'y'", "'ab', 'x'", "'abc', 'x'", "'', 'z'"],
   },
@@ -110,12 +110,12 @@ const idCases: Dialect['idCases'] = [
     rows: ["x'00', 1", "x'ff00', 2", "x'ff', 1", "x'', 1", "x'00', 0", "x'5c', 1", "x'0020', 1"],
   },
   {
-    name: 'enumerations and sets, in the order of their declaration',
+    name: 'enums and sets, in the order of their declaration',
     columns: { a: "enum('sad','o''k','happy','a\\\\b')", b: "set('x','y','z')" },
     rows: ["'happy', 'x'", "'sad', 'y,z'", "'o''k', ''", "'sad', 'x,z'", "'sad', ''", "'a\\\\b', 'z'"],
   },
   {
-    name: 'text, moment, number and bytes',
+    name: 'text, timestamp, number and bytes',
     columns: {
       a: 'varchar(9) collate utf8mb4_general_ci',
       b: 'timestamp(3)',
@@ -173,7 +173,7 @@ onMariadb('a server of its own', () => {
 
 const mysql = process.env.KEYTURN_TEST_MYSQL;
 if (mysql === undefined)
-  test.skip('mysql: KEYTURN_TEST_MYSQL names no server, so its contract was not tried', () => undefined);
+  test.skip('MySQL: skipped, since KEYTURN_TEST_MYSQL names no server', () => undefined);
 else
   describeDatabase('mysql', () => createMysqlDatabase(mysql), {
     ...dialect,
@@ -194,7 +194,7 @@ onMariadb('mariadb alone', () => {
     await world?.close();
   });
 
-  test('a session that comes or goes is none of the application, and one that stays is', async () => {
+  test('a session that begins or ends meanwhile is not listed, and one that stays is', async () => {
     const [going, staying] = await Promise.all([connected(), connected()]);
     const asked = database.server.sessions();
     await world.exec('do sleep(0.1)');
@@ -215,7 +215,7 @@ onMariadb('mariadb alone', () => {
     written: columns.length,
   });
 
-  test('catalog: types, widths, computed columns, a unique index that is none of its rows', async () => {
+  test('the catalog has types, widths and generated columns, and ignores a unique index of hashes', async () => {
     await world.exec(`create table types (id int primary key, v varchar(20), c char(3), t text, m mediumtext, l longtext,
       j json, b varbinary(9), o blob, e enum('a'), g varchar(9) as (v) virtual, h text not null, unique (h))`);
     const found = await table('types');
@@ -256,7 +256,7 @@ onMariadb('mariadb alone', () => {
     ]).toEqual([10, 4]);
   });
 
-  test('a system-versioned table is a table, and its history is warned of', async () => {
+  test('a system-versioned table can be written, and its history causes a warning', async () => {
     await world.exec(`create table versioned (id int primary key, v text) with system versioning;
       create table bitemporal (id int primary key, v text, s timestamp(6) generated always as row start,
         e timestamp(6) generated always as row end, period for system_time (s, e)) with system versioning;
@@ -279,7 +279,7 @@ onMariadb('mariadb alone', () => {
     ]);
   });
 
-  test('a table without transactions is refused before anything is written, and then', async () => {
+  test('a table without transactions is refused by the check of privileges and by every write', async () => {
     await world.exec(
       "create table loose (id int primary key, v text) engine=MyISAM; insert into loose values (1, 'old')",
     );
@@ -292,7 +292,7 @@ onMariadb('mariadb alone', () => {
     ).rejects.toMatchObject(refusal);
   });
 
-  test('columns that tell the time of an update keep it', async () => {
+  test('columns with the time of the last update keep it', async () => {
     await world.exec(`create table stamped (id int primary key, v text,
       at timestamp not null default '2020-01-01' on update current_timestamp, d datetime(6) default null on update current_timestamp(6));
       insert into stamped (id, v) values (1, 'old')`);
@@ -304,7 +304,7 @@ onMariadb('mariadb alone', () => {
     ]);
   });
 
-  test('other character sets are compared as what they say, and what does not fit them is refused', async () => {
+  test('texts in other character sets are compared as characters, and a character that does not fit is refused', async () => {
     await world.exec(
       "create table latin (id int primary key, v varchar(40) character set latin1); insert into latin values (1, 'ä€')",
     );
@@ -324,7 +324,7 @@ onMariadb('mariadb alone', () => {
     expect(wide).toMatchObject({ errno: 1406 });
   });
 
-  test('bytes that their character set does not define are left as they are, where writing would make them question marks', async () => {
+  test('bytes that their character set does not define are not overwritten by question marks', async () => {
     await world.exec(`create table cyrillic (id int primary key, v varchar(40) character set cp1251, w varchar(40) character set cp1251);
       insert into cyrillic values (1, cast(x'4198' as binary), 'w'), (2, 'Жук', cast(x'98' as binary))`);
     await database.catalog();
@@ -339,7 +339,7 @@ onMariadb('mariadb alone', () => {
     ]);
   });
 
-  test('zero dates and dates that are none are row ids as others', async () => {
+  test('zero dates and invalid dates can be row ids', async () => {
     await world.exec(`set statement sql_mode = 'ALLOW_INVALID_DATES' for create table dated (id date primary key, v text);
       set statement sql_mode = 'ALLOW_INVALID_DATES' for insert into dated values ('0000-00-00', 'a'), ('2024-02-31', 'b'), ('2024-03-01', 'c')`);
     await database.catalog();
@@ -373,7 +373,7 @@ onMariadb('mariadb alone', () => {
     expect((await touched()) - before).toBeLessThan(2_000);
   });
 
-  test('a lost run lock tells, and a released one is not lost', async () => {
+  test('a lost run lock is reported, and a released one is not lost', async () => {
     const lock = await database.lockRun();
     const [row] = await world.exec(
       `select is_used_lock(concat('keyturn-run-', left(sha2(database(), 256), 40))) as id`,
@@ -432,7 +432,7 @@ onMariadb('mariadb alone', () => {
     await expect(database.count('dead')).resolves.toBe(2);
   });
 
-  test('a transaction whose failed statement was swallowed does not pass as committed', async () => {
+  test('a transaction in which the error of a statement was ignored is not committed', async () => {
     await world.exec(
       "create table swallowed (id int primary key, v text); insert into swallowed values (1, 'old')",
     );
@@ -455,7 +455,7 @@ onMariadb('mariadb alone', () => {
     }
   });
 
-  test('a statement beyond its time is told from other failures', async () => {
+  test('a statement that timed out is distinguished from other failures', async () => {
     const hurried = await openDatabase(world.url, { statementTimeoutMs: 100 });
     const failure = await hurried.server.ask('select sleep(20) from dead').catch((error) => error);
     expect([hurried.failures.isTimeout(failure), hurried.failures.isTransient(failure)]).toEqual([
@@ -465,7 +465,7 @@ onMariadb('mariadb alone', () => {
     await hurried.close();
   });
 
-  test('a change that no packet holds names the row and the setting', async () => {
+  test('a change that is larger than a packet is refused with the row and the setting', async () => {
     await world.exec(
       "create table bulky (id int primary key, v longtext); insert into bulky values (1, repeat('x', 9000000)), (2, 'y')",
     );
@@ -488,7 +488,7 @@ onMariadb('mariadb alone', () => {
     expect((await world.exec('select v from bulky where id = 2'))[0]!.v).toBe('y');
   });
 
-  test('many large changes are written in one transaction, and those in the way of others are told', async () => {
+  test('many large changes are written in one transaction, and conflicting ones are reported', async () => {
     await world.exec(`create table packets (id int primary key, v longtext);
       insert into packets select seq, concat(seq, repeat('x', 1500000)) from seq_1_to_20`);
     await database.catalog();
@@ -507,7 +507,7 @@ onMariadb('mariadb alone', () => {
     ]);
   });
 
-  test('widening keeps collation, default, comment and NULL-ability, and takes texts to the next size', async () => {
+  test('widening keeps collation, default, comment and NOT NULL, and changes a text to the next larger type', async () => {
     await world.exec(`create table narrowed (id int primary key, v varchar(5) character set latin1 collate latin1_bin not null default 'it''s' comment 'a, (5) b',
       t tinytext not null, b tinyblob, n int)`);
     await database.widen('narrowed', 'v', 50);
@@ -523,7 +523,7 @@ onMariadb('mariadb alone', () => {
     expect(lines).toContain('`b` mediumblob DEFAULT NULL');
   });
 
-  test('checkpoint tables that were half made are made anew, and used ones are never dropped', async () => {
+  test('unfinished checkpoint tables are created again, and used ones are never dropped', async () => {
     const { knex } = database;
     await world.exec(
       `create table keyturn_run (id int); create table keyturn_version (version int); insert into keyturn_version values (0)`,
@@ -563,7 +563,7 @@ onMariadb('mariadb alone', () => {
       await world.exec(`drop user ${user}`);
     });
 
-    test('sees its privileges as they are', async () => {
+    test('gets its privileges reported', async () => {
       const { createTable, update } = await restricted.server.privileges([
         'granted',
         'readable',
@@ -586,7 +586,7 @@ onMariadb('mariadb alone', () => {
       });
     });
 
-    test('has rights by its role too', async () => {
+    test('also has the privileges of its role', async () => {
       await world.exec(
         `create role ${user}_role; grant create, update on ${new URL(world.url).pathname.slice(1)}.* to ${user}_role; grant ${user}_role to ${user}; set default role ${user}_role for ${user}`,
       );
@@ -600,11 +600,11 @@ onMariadb('mariadb alone', () => {
       expect([createTable, update.get('readable')]).toEqual(['yes', 'yes']);
     });
 
-    test('does not know who else is connected', async () => {
+    test('cannot see who else is connected', async () => {
       expect(await restricted.server.sessions()).toBeNull();
     });
 
-    test('is refused with what it lacks', async () => {
+    test('is refused for the missing privilege', async () => {
       const failure = await restricted
         .transaction((trx) =>
           restricted.write(trx, shapeOf('partly'), [{ id: ['1'], old: ['x'], new: ['y'] }]),
@@ -648,19 +648,19 @@ onMariadb('a mariadb with a log of statements, names of programs, and TLS', () =
     return yes;
   };
 
-  test('is written, though under such a log nothing is under READ COMMITTED', async () => {
+  test('can be written, although such a log does not allow READ COMMITTED', async () => {
     await world.exec("create table t (id int primary key, v text); insert into t values (1, 'old')");
     const change = { id: ['1'], old: ['old'], new: ['new'] };
     const shape: RowShape = { table: 't', id: ['id'], columns: ['v'], written: 1 };
     expect(await database.transaction((trx) => database.write(trx, shape, [change]))).toEqual([]);
   });
 
-  test('warns of its binary log, whose size a throttle can watch', async () => {
+  test('warns of its binary log, and measures its size for a throttle', async () => {
     expect(await database.server.warnings([])).toEqual([expect.stringMatching(/^the binary log is on: /)]);
     expect(await database.server.gauges.binlog?.read()).toBeGreaterThan(100);
   });
 
-  test('tells the programs of its sessions', async () => {
+  test('lists the programs of its sessions', async () => {
     const other = await openDatabase(world.url, { applicationName: 'the application' });
     await other.count('t');
     const programs = (await database.server.sessions())?.map(({ program }) => program);
@@ -675,12 +675,12 @@ onMariadb('a mariadb with a log of statements, names of programs, and TLS', () =
     ['REQUIRED', true],
     ['verify_ca', true],
     ['VERIFY_IDENTITY', true],
-  ])('with ssl-mode=%s is reached with TLS: %s', async (mode, encrypted) => {
+  ])('with ssl-mode=%s, a connection is encrypted: %s', async (mode, encrypted) => {
     expect(await cipher(withMode(mode, /^verify/i.test(mode) ? server.ca : ''))).toBe(encrypted);
   });
 
   test.each(['VERIFY_CA', 'VERIFY_IDENTITY'])(
-    'is not trusted under ssl-mode=%s without its CA',
+    'with ssl-mode=%s, a certificate of an unknown CA is refused',
     async (mode) => {
       await expect(openDatabase(withMode(mode))).rejects.toMatchObject({
         code: 'database-unreachable',
@@ -712,13 +712,8 @@ onMariadb('opening mariadb', () => {
       'database-unreachable',
       /no encrypted connection/,
     ],
-    [
-      'a CA file that is not there',
-      { search: '?ssl-ca=/absent.pem' },
-      'database-url',
-      /cannot read \/absent.pem/,
-    ],
-  ] as const)('says what is wrong: %s', async (_, part, code, message) => {
+    ['a missing CA file', { search: '?ssl-ca=/absent.pem' }, 'database-url', /cannot read \/absent.pem/],
+  ] as const)('reports %s', async (_, part, code, message) => {
     const error = await openDatabase(change(part)).catch((failure) => failure);
     expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
     for (let at = error; at instanceof Error; at = at.cause as Error)

@@ -74,7 +74,7 @@ describeDatabase('postgres', postgresFixture, {
     },
     { name: 'bytea', columns: { a: 'bytea' }, rows: ["'\\x00'", "'\\xff00'", "'\\xff'", "''", "'\\x5c'"] },
     {
-      name: 'char, which pads',
+      name: 'char, which is padded',
       columns: { a: 'char(3)', b: '"char"' },
       rows: ["'a', 'x'", "'a  ', 'y'", "'ab', 'x'", "'abc', 'x'", "'', 'z'"],
     },
@@ -111,7 +111,7 @@ function product6(): string[] {
   ].flatMap((a) => ["'2024-01-01 00:00:00.999999'", "'1900-01-01'"].map((b) => `${a}, ${b}`));
 }
 
-describe('postgres alone', () => {
+describe('PostgreSQL, beyond the contract', () => {
   let world: TestDatabase;
   let database: Database;
 
@@ -126,7 +126,7 @@ describe('postgres alone', () => {
 
   const table = async (name: string) => (await database.catalog()).find((each) => each.name === name);
 
-  test('warns of a table that is published', async () => {
+  test('a table that is published causes a warning', async () => {
     await world.exec('create table published (id int primary key, v text)');
     await world.exec('create publication everyone for table published');
     await database.catalog();
@@ -136,7 +136,7 @@ describe('postgres alone', () => {
     await world.exec('drop publication everyone');
   });
 
-  test('keeps the collation of a column that it widens, and refuses a type it cannot widen', async () => {
+  test('widening keeps the collation of a column, and refuses a type that cannot be widened', async () => {
     await world.exec(
       'create table widened (id int primary key, v varchar(5) collate "de-x-icu" not null, d code)',
     );
@@ -148,7 +148,7 @@ describe('postgres alone', () => {
     await expect(database.widen('widened', 'd', 50)).rejects.toMatchObject({ code: 'column-too-narrow' });
   });
 
-  test('catalog: types, widths, partitions, inheritance, dropped columns', async () => {
+  test('the catalog has types and widths, partitioned tables once, and inheriting tables by themselves', async () => {
     await world.exec(
       `create table types (id int primary key, v varchar(20), c char(3), d code, t text, j json, b jsonb, n numeric(4), x varchar, gone text, y bytea)`,
     );
@@ -205,7 +205,7 @@ describe('postgres alone', () => {
     expect((await world.exec('select v from derived')).map((row) => row.v)).toEqual(['y', 'y']);
   });
 
-  test('catalog: index columns by any path; included columns and deferred keys', async () => {
+  test('the catalog has all columns of an index, also included ones and those of expressions', async () => {
     await world.exec(
       'create table many (id int, a text not null, b text not null, c text, d text, e text, unique (a, b) include (c))',
     );
@@ -237,7 +237,7 @@ describe('postgres alone', () => {
     expect(await world.exec('select j::text, b::text from docs')).toEqual([{ j: '{"x": 1}', b: '{"y": 2}' }]);
   });
 
-  test("ids unique only under another collation than the column's are paged under that", async () => {
+  test('row ids that are unique only under the collation of their index are paged under it', async () => {
     await world.exec('create table twice (u text collate ignorecase not null, v text)');
     await world.exec('create unique index on twice (u collate "C")');
     await world.exec("insert into twice values ('a', '1'), ('A', '2'), ('B', '3'), ('b', '4')");
@@ -249,7 +249,7 @@ describe('postgres alone', () => {
     expect((await database.readRows(shape, [['a']])).map((row) => row.values[0])).toEqual(['1']);
   });
 
-  test('an id type whose operators are outside the search path keeps its own order', async () => {
+  test('row ids of a type whose operators are outside the search path keep their own order', async () => {
     // A type ordered backwards stands for any extension's: with text's operators the walk would miss rows
     await world.exec(`create schema ext; create type ext.backwards as (n int)`);
     await world.exec(
@@ -284,7 +284,7 @@ describe('postgres alone', () => {
     expect(await database.readRows(shape, [['(7)']])).toHaveLength(1);
   });
 
-  test('another schema is a database of its own, with its own run lock', async () => {
+  test('another schema has its own tables and its own run lock', async () => {
     await world.exec(
       `create schema "o'ther?"; create table "o'ther?".t (id int primary key); create table public.t (id int primary key); insert into public.t values (1)`,
     );
@@ -298,7 +298,7 @@ describe('postgres alone', () => {
     await other.close();
   });
 
-  test('a lost run lock tells', async () => {
+  test('a lost run lock is reported', async () => {
     const lock = await database.lockRun();
     const [row] = await world.exec(
       `select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'keyturn run lock' and datname = current_database()`,
@@ -363,7 +363,7 @@ describe('postgres alone', () => {
     await expect(database.count('dead')).resolves.toBe(2);
   });
 
-  test('a transaction whose failed statement was swallowed does not pass as committed', async () => {
+  test('a transaction in which the error of a statement was ignored is not committed', async () => {
     const failing = database.transaction(async (trx) => {
       await trx.raw('select 1/0').catch(() => undefined);
       return 'done';
@@ -371,7 +371,7 @@ describe('postgres alone', () => {
     await expect(failing).rejects.toMatchObject({ code: '25P02' });
   });
 
-  test("neither the role's settings nor its time zone reach the texts", async () => {
+  test('settings and time zone of the role do not change texts', async () => {
     await world.exec(
       `alter database ${new URL(world.url).pathname.slice(1)} set datestyle = 'German, DMY'; alter database ${new URL(world.url).pathname.slice(1)} set timezone = 'Asia/Tokyo'`,
     );
@@ -388,7 +388,7 @@ describe('postgres alone', () => {
     await fresh.close();
   });
 
-  test('reading and writing use the index, in a table that is analyzed and one that is not', async () => {
+  test('reading and writing use the index, whether the table was analyzed or not', async () => {
     await world.exec(
       `create table large (a int, b int, c text, v text, primary key (a, b, c)); insert into large select n / 100, n % 100, 'x' || n, 'v' from generate_series(1, 50000) n`,
     );
@@ -444,7 +444,7 @@ describe('postgres alone', () => {
       await world.exec(`drop owned by ${role}; drop role ${role}`);
     });
 
-    test('sees its privileges as they are', async () => {
+    test('gets its privileges reported', async () => {
       const { createTable, update } = await restricted.server.privileges([
         'granted',
         'readable',
@@ -471,13 +471,13 @@ describe('postgres alone', () => {
       expect(granted).toEqual(await table('hidden'));
     });
 
-    test('is refused a table of which a policy hides rows', async () => {
+    test('is refused a table with rows that a policy hides', async () => {
       await expect(restricted.count('guarded')).rejects.toThrow(/row-level security/);
     });
   });
 });
 
-describe('opening postgres', () => {
+describe('opening PostgreSQL', () => {
   let world: TestDatabase;
 
   beforeAll(async () => {
@@ -540,7 +540,7 @@ describe('opening postgres', () => {
       'database-unreachable',
       /no encrypted connection/,
     ],
-  ] as const)('says what is wrong: %s', async (_, change, code, message) => {
+  ] as const)('reports %s', async (_, change, code, message) => {
     const error = await openDatabase(changed(change)).catch((failure) => failure);
     expect(error).toMatchObject({ code, message: expect.stringMatching(message), hint: expect.any(String) });
     for (let at = error; at instanceof Error; at = at.cause as Error) {
@@ -548,7 +548,7 @@ describe('opening postgres', () => {
     }
   });
 
-  test('prefers TLS, and does without', async () => {
+  test('sslmode=prefer also connects to a server without TLS', async () => {
     const database = await openDatabase(changed((url) => url.searchParams.set('sslmode', 'prefer')));
     expect(await database.catalog()).toEqual([]);
     await database.close();

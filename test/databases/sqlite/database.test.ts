@@ -43,7 +43,7 @@ describeDatabase('sqlite', sqliteFixture, {
       rows: ["'b'", "'A'", "'c'", "'B1'", "'a1'", "'_'", "'C2'"],
     },
     {
-      name: 'NOCASE and a column behind it',
+      name: 'NOCASE and another column',
       columns: { a: 'text collate nocase', b: 'int' },
       rows: ["'b', 2", "'B', 1", "'a', 1", "'A', 2", "'b', 3", "'c', 0"],
     },
@@ -58,7 +58,7 @@ describeDatabase('sqlite', sqliteFixture, {
       rows: ['1', '1.5', '-2', '1e19', '9007199254740993', '2.2250738585072014e-308'],
     },
     {
-      name: 'every type in a column of none',
+      name: 'every type in a column without a type',
       columns: { a: '' },
       rows: [
         '1',
@@ -75,19 +75,19 @@ describeDatabase('sqlite', sqliteFixture, {
     },
     { name: 'blobs', columns: { a: 'blob' }, rows: ["x'00'", "x'ff00'", "x'ff'", "x''", "x'0001'"] },
     {
-      name: 'odd types in an integer column',
+      name: 'other types in an integer column',
       columns: { a: 'bigint' },
       rows: ['1', "'abc'", "x'31'", "'1e'", "'x:31'", '2', '1e300'],
     },
     {
-      name: 'odd types in a text column',
+      name: 'other types in a text column',
       columns: { a: 'text' },
       rows: ["'1'", "x'31'", "'x:31'", '2', "'abc'", "'t:abc'", "x'ff'"],
     },
   ],
 });
 
-describe('sqlite files', () => {
+describe('SQLite files', () => {
   let world: Awaited<ReturnType<typeof sqliteFixture>>;
 
   beforeAll(async () => {
@@ -95,7 +95,7 @@ describe('sqlite files', () => {
   });
   afterAll(async () => world.close());
 
-  test('are not made by opening, unless wanted', async () => {
+  test('are not created by opening them, unless that is requested', async () => {
     const path = join(world.folder, 'absent.sqlite');
     await expect(openDatabase(`sqlite:${path}`)).rejects.toMatchObject({
       code: 'database-missing',
@@ -108,7 +108,7 @@ describe('sqlite files', () => {
     await made.close();
   });
 
-  test('of other kinds are told apart', async () => {
+  test('that are no databases are refused', async () => {
     const path = join(world.folder, 'other');
     await writeFile(path, 'not a database, but longer than the header of one'.repeat(10));
     await expect(openDatabase(`sqlite:${path}`)).rejects.toMatchObject({
@@ -117,7 +117,7 @@ describe('sqlite files', () => {
     });
   });
 
-  test('that another connection has locked are transient, and no run starts on them', async () => {
+  test('that another connection has locked are a transient failure, and no run starts on them', async () => {
     const path = join(world.folder, 'busy.sqlite');
     const other = new SqliteConnection(path);
     other.exec('create table t (id integer primary key, v text)');
@@ -142,7 +142,7 @@ describe('sqlite files', () => {
     other.close();
   });
 
-  test('are held for writing from the beginning of a transaction', async () => {
+  test('are locked for writing from the beginning of a transaction', async () => {
     const path = join(world.folder, 'held.sqlite');
     const other = new SqliteConnection(path, { timeout: 0 });
     other.exec('create table t (id integer primary key)');
@@ -155,7 +155,7 @@ describe('sqlite files', () => {
     other.close();
   });
 
-  test('keep one run lock under every name', async () => {
+  test('have one run lock, whatever name they are opened by', async () => {
     const link = join(world.folder, 'link.sqlite');
     await symlink(world.path, link);
     const [one, two] = [await openDatabase(world.url), await openDatabase(`sqlite:${link}`)];
@@ -178,7 +178,7 @@ describe('sqlite files', () => {
   });
 });
 
-describe('sqlite values', () => {
+describe('SQLite values', () => {
   let world: Fixture;
 
   beforeAll(async () => {
@@ -186,7 +186,7 @@ describe('sqlite values', () => {
   });
   afterAll(async () => world.close());
 
-  test('keep their storage class and every byte: a blob stays a blob, and what is no UTF-8 what it is', async () => {
+  test('keep their storage class and every byte, also bytes that are not valid UTF-8', async () => {
     await world.exec('create table stored (id integer primary key, v text, w blob)');
     // Stray bytes, a cut character, an encoded surrogate, one that is too long; and the replacement character itself
     const texts = ['6f6c64', 'ff', '7bfffe22c3a9f09f988022', 'c3', 'eda080ed', 'c0af', 'efbfbd'];
@@ -222,7 +222,7 @@ describe('sqlite values', () => {
     await database.close();
   });
 
-  test('that are no UTF-8 identify no row: refused with their table, where they would be passed over', async () => {
+  test('that are not valid UTF-8 are refused as row ids', async () => {
     await world.exec('create table garbled (id text primary key, v text)');
     await world.exec("insert into garbled values ('\uFFFD', 'fine'), (cast(x'61ff' as text), 'v')");
     const database = await openDatabase(world.url);
@@ -236,7 +236,7 @@ describe('sqlite values', () => {
     await database.close();
   });
 
-  test('NULL in a primary key is no row id: counted, but in no chunk', async () => {
+  test('of NULL in a primary key are counted, but are in no chunk', async () => {
     await world.exec('create table holes (id varchar(9) primary key, v text)');
     await world.exec("insert into holes values (null, 'x'), ('a', 'y'), (null, 'z'), ('b', 'z')");
     const database = await openDatabase(world.url);
@@ -254,7 +254,7 @@ describe('sqlite values', () => {
     await database.close();
   });
 
-  test("unique only under another collation than the column's are paged under that", async () => {
+  test('that are unique only under the collation of their index are paged under it', async () => {
     await world.exec('create table twice (u text collate nocase not null, v text)');
     await world.exec('create unique index twice_u on twice (u collate binary)');
     await world.exec("insert into twice values ('a', '1'), ('A', '2'), ('B', '3'), ('b', '4')");
@@ -267,7 +267,7 @@ describe('sqlite values', () => {
     await database.close();
   });
 
-  test("of virtual tables and their shadows are not the catalog's business", async () => {
+  test('of virtual tables and their shadow tables are not in the catalog', async () => {
     await world.exec('create virtual table words using fts5(body)');
     await world.exec('create table counted (id integer primary key autoincrement, v text)');
     const database = await openDatabase(world.url);

@@ -33,20 +33,20 @@ const values: readonly SqliteValue[] = [
 ];
 
 describe.each<Affinity>(['text', 'numeric', 'none'])('with affinity %s', (affinity) => {
-  test('every value comes back as itself', () => {
+  test('every value is restored', () => {
     expect(values.map((value) => idValue(idText(value, affinity), affinity))).toEqual(values);
   });
 
-  test('no two values share a text', () => {
+  test('no two values have the same text', () => {
     expect(new Set(values.map((value) => idText(value, affinity))).size).toBe(values.length);
   });
 });
 
-test('the usual ids look as the engine writes them', () => {
+test('usual row ids look as SQLite writes them', () => {
   expect([idText(42n, 'numeric'), idText('a-b', 'text'), idText('42', 'text')]).toEqual(['42', 'a-b', '42']);
 });
 
-test('NULL is no id', () => {
+test('NULL is not a row id', () => {
   expect(() => idText(null, 'text')).toThrow(TypeError);
 });
 
@@ -64,6 +64,6 @@ test.each([
   expect(affinityOf(declared, false)).toBe(affinity);
 });
 
-test('ANY has none in a strict table only', () => {
+test('ANY has no affinity only in a strict table', () => {
   expect([affinityOf('ANY', true), affinityOf('ANY', false)]).toEqual(['none', 'numeric']);
 });
