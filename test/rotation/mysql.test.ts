@@ -336,4 +336,31 @@ phases:
     });
     await expectRotated(4, filler);
   });
+
+  test("rotates what the server's own TO_BASE64 broke into lines, and leaves it broken in the same way", async () => {
+    const lined = `job: lined
+title: Lined
+key: { generate: { bytes: 24, as: base64 } }
+canary: [{ table: lined, column: token, lines: 76, format: n8n, plaintext: utf8 }]
+phases: [{ name: values, targets: [{ table: lined, fields: [{ column: token, lines: 76, format: n8n, plaintext: utf8 }] }] }]
+`;
+    writeFileSync(join(dir, 'own.yaml'), lined);
+    await world.exec('create table lined (id int primary key, token varchar(500))');
+    const plain = (id: number): string => `secret ${id} ${'.'.repeat(12 * id)}`;
+    for (let id = 0; id < 20; id++)
+      await world.exec('insert into lined values (?, to_base64(from_base64(?)))', [
+        id,
+        sealLegacy(plain(id), oldKey),
+      ]);
+    const rotated = await keyturn(rotateWords(), { cwd: dir });
+    expect({ code: rotated.code, stderr: rotated.stderr }).toMatchObject({ code: 0 });
+    const found = await world.exec(
+      'select token, to_base64(from_base64(token)) as again from lined order by id',
+    );
+    for (const [id, { token, again }] of found.entries()) {
+      expect(token).toBe(again);
+      expect(openLegacy(String(token).replaceAll('\n', ''), newKey).toString()).toBe(plain(id));
+    }
+    expect(found.some(({ token }) => String(token).split('\n').length > 3)).toBe(true);
+  });
 });
