@@ -7,6 +7,7 @@ import type { CanaryFile } from '../job/schema.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { type CanaryResult, leavesOf, tryCertificate } from './canary-certificate.ts';
 import { rowsWhere } from './rows-where.ts';
+import { type Better, betterCanary, hintOf } from './way-to-declare.ts';
 
 const sampled = 20;
 
@@ -65,8 +66,23 @@ async function openSample(
   return { opened, closed };
 }
 
-export function wrongKey(job: Job): KeyturnError {
+/** The job may say wrongly how the canary's values are written: then the hint says how they are. */
+export async function wrongKey(
+  database: Rows,
+  catalog: readonly Table[],
+  job: Job,
+  ring: Keyring,
+): Promise<KeyturnError> {
+  const better: Better[] = [];
+  for (const canary of job.canary.filter(({ certificate }) => certificate === undefined)) {
+    const values: (string | null)[] = [];
+    for await (const { row } of rowsWhere(database, catalog, canary)) {
+      values.push(row.values[0] ?? null);
+      if (values.length >= sampled) break;
+    }
+    better.push(...betterCanary(canary, values, ring));
+  }
   return new KeyturnError('wrong-current-key', `this key does not open this ${job.title} database`, {
-    hint: 'take the key that the application runs with now; nothing was changed',
+    hint: hintOf(better) ?? 'take the key that the application runs with now; nothing was changed',
   });
 }

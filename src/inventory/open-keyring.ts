@@ -22,10 +22,12 @@ export async function openKeyring(
     ring = await findKeyring(database, catalog, job, master);
   } catch (error) {
     if (!(error instanceof KeyturnError) || error.code !== 'source-key') throw error;
-    if ((await tryCanary(database, catalog, job, new Keyring(master))) === 'wrong') throw wrongKey(job);
+    const bare = new Keyring(master);
+    if ((await tryCanary(database, catalog, job, bare)) === 'wrong')
+      throw await wrongKey(database, catalog, job, bare);
     throw error;
   }
   const canary = await tryCanary(database, catalog, job, ring);
-  if (canary === 'wrong') throw wrongKey(job);
+  if (canary === 'wrong') throw await wrongKey(database, catalog, job, ring);
   return { ring, canary };
 }

@@ -16,7 +16,7 @@ import { filesWarnings, sampleFiles } from './sample-files.ts';
 import { type ScanResult, scanDatabase, type Wanted } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './take-inventory.ts';
-import { wrongWays } from './way-to-declare.ts';
+import { betterFields, hintOf } from './way-to-declare.ts';
 import { type Width, widthsOf } from './widths.ts';
 
 const sampledRows = 20;
@@ -139,10 +139,10 @@ function waysOut(lost: readonly Finding[]): string {
   const out = [...ways].map(([way, places]) => {
     const columns = places.join(', ');
     if (way === null)
-      return `no field can declare ${columns}, for the table has no key, or the values are escaped, cut, or in a computed column: change that first`;
+      return `no field can declare ${columns}: the table has no key, or the values are escaped, cut or computed, so change that first`;
     return `declare ${columns} in a copy of the job${way === '' ? '' : ` with ${way}`}`;
   });
-  return `${out.join('; ')}; or give it up with --exclude table.column=reason`;
+  return `${out.join('; ')}; or, if it may be lost, use --exclude table.column=reason`;
 }
 
 /** A right to columns only, or a policy on rows, shows at the first read. */
@@ -199,7 +199,7 @@ async function sampleTargets(
     const outcome = rotateRows(prepared, rows, { from, to, mode: 'chunk' }, digests);
     const opened = outcome.rows.reduce((sum, { tally }) => sum + tally.rotated + tally.current, 0);
     const failed = outcome.rows.reduce((sum, { tally }) => sum + tally.exceptions, 0);
-    assertMostlyOpen(target, { opened, failed }, () => rewrite(wrongWays(prepared, rows, from), target));
+    assertMostlyOpen(target, { opened, failed }, () => hintOf(betterFields(prepared, rows, from)));
     total += opened;
   }
   return total;
@@ -221,16 +221,6 @@ function assertMostlyOpen(
       facts: { target: shape.table },
     },
   );
-}
-
-/** A key that opens them so is the right one: the job is wrong. */
-function rewrite(wrong: ReturnType<typeof wrongWays>, { shape }: Target): string | null {
-  if (wrong.length === 0) return null;
-  const fields = wrong.map(
-    ({ column, says }) =>
-      `${placeText(shape.table, column, '')} with ${says === '' ? 'no document, trim or lines' : says}`,
-  );
-  return `the key is right: they open if the job declares ${fields.join(', and ')}; nothing was changed`;
 }
 
 function isWrittenTable({ onlyVerified, tree }: Target): boolean {

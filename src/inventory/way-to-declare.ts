@@ -4,7 +4,10 @@ import type { Row } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
 import { type Carried, documentOf } from '../documents/registry.ts';
 import type { Format } from '../formats/format.ts';
+import { formatOf } from '../formats/registry.ts';
 import type { Field } from '../job/job.ts';
+import { placeText } from '../job/place.ts';
+import type { CanaryFile } from '../job/schema.ts';
 import type { Keyring } from '../keys/keyring.ts';
 
 /** A text with values in it. */
@@ -24,7 +27,7 @@ interface Way {
 const documents: readonly Way[] = [
   { says: '', carried: { document: 'text' } },
   { says: 'document: { json: any }', carried: { document: { json: 'any' } } },
-  { says: 'document: any, foreign: leave', carried: { document: 'any' } },
+  { says: 'document: any', carried: { document: 'any' } },
 ];
 
 const spellings: readonly { readonly says: string; readonly trim?: true; readonly lines?: number }[] = [
@@ -51,32 +54,74 @@ const ways: readonly Way[] = [
  * What a field has to say so that all values of the samples open; '': nothing but its column and format. Null: no field
  * can declare them.
  */
-export function wayToDeclare(
-  samples: readonly Sample[],
-  ring: Keyring,
-  plaintext: Field['plaintext'] = 'any',
-): string | null {
-  return ways.find(({ carried }) => opensAs(samples, carried, ring, plaintext))?.says ?? null;
+export function wayToDeclare(samples: readonly Sample[], ring: Keyring): string | null {
+  const way = wayOf(samples, ring, 'any');
+  return way === undefined ? null : asField(way);
 }
 
-/** What the fields of a target whose values do not open had better say, each with its column. */
-export function wrongWays(
+/** What had better be said of a place: with it, the key opens the values there. */
+export interface Better {
+  readonly place: string;
+  readonly says: string;
+}
+
+/** Of the fields of a target whose values do not open. */
+export function betterFields(
   { fields, target }: PreparedTarget,
   rows: readonly Row[],
   ring: Keyring,
-): { readonly column: string; readonly says: string }[] {
-  return fields.flatMap(({ field, format }, place) => {
-    const samples = rows.flatMap((row): Sample[] => {
-      const text = row.values[field.index] ?? '';
-      const applies = fieldsOf({ fields, target }, row).some((each) => each === fields[place]);
-      return applies && text !== '' ? [{ text, format, values: 1 }] : [];
-    });
-    // Some way opens one value by chance, where an opening alone proves nothing
-    if (samples.length < (format.authenticated ? 1 : 4)) return [];
-    if (opensAs(samples, field, ring, field.plaintext)) return [];
-    const says = wayToDeclare(samples, ring, field.plaintext);
-    return says === null ? [] : [{ column: field.column, says }];
+): Better[] {
+  return fields.flatMap((prepared): Better[] => {
+    const { field, format } = prepared;
+    const samples = rows
+      .filter((row) => fieldsOf({ fields, target }, row).includes(prepared))
+      .flatMap((row) => sampleOf(row.values[field.index], format));
+    if (samples.length < enough(format) || opensAs(samples, field, ring, field.plaintext)) return [];
+    const way = wayOf(samples, ring, field.plaintext);
+    const place = placeText(target.shape.table, field.column, '');
+    return way === undefined ? [] : [{ place, says: asField(way) }];
   });
+}
+
+/** Of a canary whose values do not open. */
+export function betterCanary(
+  canary: CanaryFile,
+  values: readonly (string | null)[],
+  ring: Keyring,
+): Better[] {
+  const format = formatOf(canary.format);
+  const samples = values.flatMap((value) => sampleOf(value, format));
+  if (samples.length < enough(format)) return [];
+  const way = wayOf(samples, ring, canary.plaintext);
+  const place = `the canary ${placeText(canary.table, canary.column, '')}`;
+  return way === undefined ? [] : [{ place, says: way.says }];
+}
+
+/** A key that opens values in another way is the right one: it is the job that is wrong. Null: nothing is better. */
+export function hintOf(better: readonly Better[]): string | null {
+  if (better.length === 0) return null;
+  const places = better.map(
+    ({ place, says }) => `${place} with ${says === '' ? 'no document, trim or lines' : says}`,
+  );
+  return `the key is right, it decrypts the values if the job declares ${places.join(', and ')}; nothing was changed`;
+}
+
+function sampleOf(value: string | null | undefined, format: Format): Sample[] {
+  return value ? [{ text: value, format, values: 1 }] : [];
+}
+
+/** Some way opens one value by chance, where an opening alone proves nothing. */
+function enough({ authenticated }: Format): number {
+  return authenticated ? 1 : 4;
+}
+
+function wayOf(samples: readonly Sample[], ring: Keyring, plaintext: Field['plaintext']): Way | undefined {
+  return ways.find(({ carried }) => opensAs(samples, carried, ring, plaintext));
+}
+
+/** Of JSON every string is a leaf then, and others stand there too. */
+function asField({ says, carried }: Way): string {
+  return carried.document === 'any' ? `${says}, foreign: leave` : says;
 }
 
 function opensAs(

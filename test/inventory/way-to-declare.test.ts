@@ -32,11 +32,11 @@ const inLines = (text: string, width: number, end = '\n'): string =>
 
 const format = '{ aes-gcm: { layout: [nonce 12, ciphertext, tag 16], key: sha256, prefix: "enc:" } }';
 
-function job(fields: readonly string[]): string {
+function job(fields: readonly string[], canary = ''): string {
   return `job: own
 title: Own
 key: { trim: space, generate: { bytes: 24, as: base64 } }
-canary: [{ table: known, column: v, format: ${format} }]
+canary: [{ table: known, column: v, ${canary}format: ${format} }]
 phases:
   - name: values
     targets:
@@ -159,8 +159,29 @@ describe('a field that is declared in a wrong way is refused before the run, and
     expect(refused.code).toBe('wrong-current-key');
     const better = says === '' ? 'no document, trim or lines' : says;
     expect(refused.hint).toContain(
-      `they open if the job declares found.v with ${better}; nothing was changed`,
+      `it decrypts the values if the job declares found.v with ${better}; nothing was changed`,
     );
+  });
+
+  test('a canary too', async () => {
+    const url = `sqlite:${join(places.dir, 'own.sqlite')}`;
+    writeFileSync(join(places.dir, 'own.sqlite'), '');
+    await withStore({ url }, async (store) => {
+      await store.run('create table known (id integer primary key, v text)');
+      await store.run('insert into known values (1, ?)', [`${value()}\n`]);
+    });
+    const path = join(places.dir, 'own.yaml');
+    const open = async (canary: string): Promise<Stage> => {
+      writeFileSync(path, job([], canary).replace('fields: [{ column: v,', '$& trim: true,'));
+      return places.closing(await Stage.open({ url }, oldKey, newKey, { job: path }));
+    };
+    const refused = await refusal(await open(''));
+    expect(refused.code).toBe('wrong-current-key');
+    expect(refused.hint).toContain(
+      'it decrypts the values if the job declares the canary known.v with trim: true; nothing',
+    );
+    for (const right of ['trim: true, ', 'document: within, '])
+      expect((await (await open(right)).preflight()).from.primary.text).toBe(oldKey);
   });
 
   test('nothing is said of another way where the key is wrong', async () => {
