@@ -5,14 +5,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Database, Row, RowId, RowShape, Transaction } from '../../src/databases/database.ts';
 import { openDatabase } from '../../src/databases/open.ts';
 
-/** An empty database, and a way to its SQL that is not the code under test. */
+/** An empty database, and a way to run SQL on it that is not the code under test. */
 export interface Fixture {
   readonly url: string;
   exec(sql: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
   close(): Promise<void>;
 }
 
-/** A table whose row ids are hard to page through: `columns` and the rows' SQL literals, in no order. */
+/** A table with row ids that are hard to page through: its columns, and SQL literals of its rows in no order. */
 export interface IdCase {
   readonly name: string;
   readonly columns: Readonly<Record<string, string>>;
@@ -20,42 +20,42 @@ export interface IdCase {
 }
 
 export interface Dialect {
-  /** Around identifiers; default `"`. */
+  /** The quote of identifiers; default `"`. */
   readonly quote?: string;
-  /** A text column's type that compares case-insensitively. */
+  /** The type of a text column that ignores case. */
   readonly caseInsensitive: string;
-  /** One of up to 40 characters, for row ids, that tells all texts apart; default `varchar(40)`. */
+  /** A type of up to 40 characters, for row ids, to which all texts are different; default `varchar(40)`. */
   readonly exactText?: string;
-  /** Row ids that differ in trailing spaces only are one. */
+  /** Row ids that differ only in trailing spaces are equal. */
   readonly padsText?: boolean;
-  /** How many characters of a column's length a text takes; default one per character. */
+  /** Length of a text in the unit of a column's length; default: its number of characters. */
   readonly length?: (value: string) => number;
-  /** A literal of a text; default one in which only quotes are doubled. */
+  /** The literal of a text; default: only quotes are doubled. */
   readonly text?: (value: string) => string;
-  /** A type for bytes, and their literal. */
+  /** A type for bytes, and their literals. */
   readonly binary: string;
   readonly bytes: (value: Buffer) => string;
-  /** Statements that make a trigger which does nothing that matters. */
+  /** Statements that create a trigger without an effect. */
   readonly trigger: (name: string, event: 'update' | 'delete', table: string) => readonly string[];
-  /** Statements that make unique indexes which cover `v` and identify no row of the table. */
+  /** Statements that create unique indexes which cover `v` and do not identify the rows. */
   readonly uselessIndexes: (table: string) => readonly string[];
-  /** Sets this connection's wait for a lock to the least. */
+  /** A statement after which the connection waits for a lock as short as possible. */
   readonly impatient: string;
-  /** What is told of a session of a program that calls itself "the application". */
+  /** What the list of sessions contains for a program that names itself "the application". */
   readonly program: string;
   readonly idCases: readonly IdCase[];
-  /** Tests by name that the server at hand, a stand-in, cannot pass. */
+  /** Names of tests that this server, a substitute, cannot pass. */
   readonly beyond?: ReadonlySet<string>;
 }
 
-/** Partial ones, and ones over expressions, which not every engine has. */
+/** Partial indexes and indexes over expressions, which not every engine has. */
 export const incompleteIndexes = (table: string): readonly string[] => [
   `create unique index ${table}_partial on ${table} (v) where v <> ''`,
   `create unique index ${table}_expression on ${table} (lower(v))`,
   `create unique index ${table}_mixed on ${table} (v, lower(v))`,
 ];
 
-function able(dialect: Dialect, name: string, work: () => Promise<void>): void {
+function testUnlessBeyond(dialect: Dialect, name: string, work: () => Promise<void>): void {
   (dialect.beyond?.has(name) ? test.skip : test)(name, work);
 }
 
@@ -189,9 +189,13 @@ function describeCatalog(both: Both, dialect: Dialect): void {
       expect((await table('catalog_none'))?.indexed).toEqual([]);
     });
 
-    able(dialect, 'uses no unique index that is nullable, partial or over an expression', async () => {
-      expect((await table('catalog_useless'))?.rowId).toEqual([]);
-    });
+    testUnlessBeyond(
+      dialect,
+      'uses no unique index that is nullable, partial or over an expression',
+      async () => {
+        expect((await table('catalog_useless'))?.rowId).toEqual([]);
+      },
+    );
 
     test('lists the triggers that an update fires', async () => {
       const [world] = both();
@@ -225,7 +229,7 @@ function describeCatalog(both: Both, dialect: Dialect): void {
   });
 }
 
-/** All chunks of a table, as the planner makes them and a worker reads them. */
+/** All chunks of a table, as the planner plans them and a worker reads them. */
 async function walk(
   database: Database,
   shape: RowShape,
@@ -315,7 +319,7 @@ function describeReading(both: Both, dialect: Dialect): void {
       expect(await database.count('unkeyed')).toBe(4);
     });
 
-    able(dialect, 'limits a chunk by bytes, but to no less than one row', async () => {
+    testUnlessBeyond(dialect, 'limits a chunk by bytes, but to no less than one row', async () => {
       const [world, database] = both();
       await world.exec('create table heavy (id integer primary key, v text, w text)');
       for (const [id, size] of [5, 5, 500, 5, 5, 5].entries())
@@ -333,7 +337,7 @@ function describeReading(both: Both, dialect: Dialect): void {
       ]);
     });
 
-    able(dialect, 'measures the longest value in characters', async () => {
+    testUnlessBeyond(dialect, 'measures the longest value in characters', async () => {
       const [world, database] = both();
       await world.exec('create table measured (id integer primary key, v varchar(9), w text)');
       await database.catalog();
@@ -367,7 +371,7 @@ function describeReading(both: Both, dialect: Dialect): void {
       "d'e",
       'ünï',
     ]) {
-      able(dialect, `accepts the identifier ${table}`, async () => {
+      testUnlessBeyond(dialect, `accepts the identifier ${table}`, async () => {
         const [world, database] = both();
         await world.exec(
           `create table ${q(table)} (${q('id?')} integer not null, ${q('select "x"')} varchar(5) not null, ${q(table)} text, ${q('@v')} text, primary key (${q('id?')}, ${q('select "x"')}))`,
@@ -404,7 +408,7 @@ function describeWriting(both: Both, dialect: Dialect): void {
       );
     });
 
-    /** Writes with these old values over one row (id 1), and tells what is stored then. */
+    /** Writes the row with id 1 where it has these old values; returns what is stored afterwards. */
     async function attempt(stored: readonly (string | null)[], old: readonly (string | null)[], id = '1') {
       const [world, database] = both();
       const literal = (value: string | null | undefined): string => (value == null ? 'null' : text(value));
@@ -432,13 +436,13 @@ function describeWriting(both: Both, dialect: Dialect): void {
 
     test.each([
       ['a changed value', ['x', 'y', 'z'], ['x', 'y2', 'z'], '1'],
-      ['a changed column that it would not write', ['x', 'y', 'z'], ['x', 'y', 'z2'], '1'],
+      ['a changed column that is only compared', ['x', 'y', 'z'], ['x', 'y', 'z2'], '1'],
       ['NULL for a value', ['x', 'y', 'z'], ['x', null, 'z'], '1'],
       ['a value for NULL', ['x', null, 'z'], ['x', '', 'z'], '1'],
       ['another case, though the column ignores case', ['Secret', 'y', 'z'], ['sECRET', 'y', 'z'], '1'],
       ['a trailing space', ['x', 'y', 'z'], ['x', 'y ', 'z'], '1'],
       ['a composed accent for a decomposed one', ['e\u0301', 'y', 'z'], ['é', 'y', 'z'], '1'],
-      ['a row that is gone', ['x', 'y', 'z'], ['x', 'y', 'z'], '2'],
+      ['a deleted row', ['x', 'y', 'z'], ['x', 'y', 'z'], '2'],
     ] as const)('does not overwrite %s', async (_, stored, old, id) => {
       expect(await attempt(stored, old, id)).toEqual({ unwritten: [0], row: [...stored] });
     });
@@ -559,7 +563,7 @@ function describeTransactions(both: Both, dialect: Dialect): void {
       await world.exec("insert into locked values (1, 'x'), (2, 'x')");
     });
 
-    able(dialect, 'lock the rows that they read against writers', async () => {
+    testUnlessBeyond(dialect, 'lock the rows that they read against writers', async () => {
       const [world, database] = both();
       await database.catalog();
       let writer: Promise<unknown> = Promise.resolve();
@@ -702,7 +706,7 @@ function describeSurroundings(both: Both, dialect: Dialect): void {
       expect(warnings.filter((each) => each.includes('catalog_pair'))).toEqual([]);
     });
 
-    able(dialect, 'widens a column and keeps the rest of its declaration', async () => {
+    testUnlessBeyond(dialect, 'widens a column and keeps the rest of its declaration', async () => {
       const [world, database] = both();
       await world.exec(
         "create table narrow (id integer primary key, v varchar(5) default 'x', w varchar(5) not null)",
@@ -741,7 +745,7 @@ async function lockHolder(url: string, named = ''): Promise<ChildProcessWithoutN
   return child;
 }
 
-/** A server notices a dead client when it reads from it, which no client can wait for. */
+/** A server notices that a client has died when it next reads from it, and no client can wait for that. */
 export async function eventually<T>(attempt: () => Promise<T>, withinMs = 10_000): Promise<T> {
   for (const until = Date.now() + withinMs; ; ) {
     try {

@@ -3,7 +3,7 @@ import { cleaned } from '../../src/databases/mssql/error.ts';
 import { withoutValues } from '../../src/databases/mysql/error.ts';
 import { isDiskFull } from '../../src/databases/open.ts';
 
-/** As mysql2 makes them. */
+/** An error as mysql2 creates it. */
 const mysql = (errno: number, code: string, sqlMessage: string): unknown =>
   withoutValues(Object.assign(new Error(sqlMessage), { errno, code, sqlMessage }));
 

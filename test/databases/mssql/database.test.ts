@@ -11,7 +11,7 @@ async function contractFixture(): Promise<Fixture> {
   return { ...world, exec: (statement) => world.exec(translated(statement)) };
 }
 
-/** The contract's SQL in this dialect: N'literals', types of full length and of Unicode, computed columns. */
+/** The contract's SQL in the dialect of SQL Server: N'literals', Unicode types of full length, computed columns. */
 function translated(statement: string): string {
   return statement
     .replace(/"(?:[^"]|"")*"|N?('(?:[^']|'')*')/g, (whole, literal) =>
@@ -27,7 +27,7 @@ function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length;
 }
 
-/** What a stand-in that speaks the protocol may lack, by trying; SQL Server has it all. */
+/** Tests that a substitute which only speaks the protocol cannot pass, found by trying; SQL Server can pass all. */
 async function beyondServer(): Promise<ReadonlySet<string>> {
   const beyond = new Set<string>();
   const pool = await connectMssql('master');
@@ -95,7 +95,8 @@ if (mssqlServer === undefined) {
   test.todo('SQL Server: set KEYTURN_TEST_MSSQL to the URL of a server to run its tests');
 } else {
   const beyond = await beyondServer();
-  if (beyond.size > 0) console.warn(`not tried, this server lacks what it takes: ${[...beyond].join('; ')}`);
+  if (beyond.size > 0)
+    console.warn(`skipped, since this server does not support it: ${[...beyond].join('; ')}`);
   describeDatabase('mssql', contractFixture, {
     caseInsensitive: 'nvarchar(40) collate Latin1_General_CI_AS',
     exactText: 'nvarchar(40) collate Latin1_General_100_BIN2',
@@ -324,7 +325,7 @@ function describeMssql(): void {
           const denied = await guest
             .transaction((trx) => guest.write(trx, shape, [{ id: ['1'], old: ['n'], new: ['m'] }]))
             .catch((error) => error);
-          // A stand-in may have a number of its own for it; then the seam cannot know
+          // A substitute may use a number of its own, which keyturn does not know
           expect(guest.failures.isDenied(denied)).toBe(denied.number === 229);
           expect(guest.failures.isTransient(denied)).toBe(false);
         } finally {

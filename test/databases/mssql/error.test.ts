@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { cleaned } from '../../../src/databases/mssql/error.ts';
 import { mssqlFailures } from '../../../src/databases/mssql/failures.ts';
 
-/** As tedious makes them. */
+/** Errors as tedious creates them. */
 const fromServer = (number: number, message = 'about SECRET'): Error =>
   Object.assign(new Error(message), { code: 'EREQUEST', number });
 const fromDriver = (code: string, message: string, name = 'Error'): Error =>

@@ -153,7 +153,7 @@ onMariadb('a server of its own', () => {
   describeDatabase('mariadb', createMysqlDatabase, {
     ...dialect,
     exactText: 'varchar(40) collate utf8mb4_nopad_bin',
-    // Its performance schema, which knows the names of programs, is off by default
+    // The performance schema, which has the names of programs, is off by default
     program: '"login":"keyturn"',
     idCases: [
       ...idCases,
@@ -181,7 +181,7 @@ else
     program: 'the application',
   });
 
-onMariadb('mariadb alone', () => {
+onMariadb('MariaDB, beyond the contract', () => {
   let world: TestDatabase;
   let database: Database;
 
@@ -204,7 +204,7 @@ onMariadb('mariadb alone', () => {
     expect(await database.server.sessions()).toEqual([]);
   });
 
-  /** Without a mark, as a session of keyturn's is before it has it, and when it has ended. */
+  /** A session without keyturn's mark, like one of keyturn that is just beginning or ending. */
   const connected = () => mysql2.createConnection(driverUrl(world.url));
 
   const table = async (name: string) => (await database.catalog()).find((each) => each.name === name);
@@ -619,7 +619,7 @@ onMariadb('mariadb alone', () => {
   });
 });
 
-onMariadb('a mariadb with a log of statements, names of programs, and TLS', () => {
+onMariadb('MariaDB with a binary log of statements, program names and TLS', () => {
   let server: MariadbServer;
   let world: TestDatabase;
   let database: Database;
@@ -690,7 +690,7 @@ onMariadb('a mariadb with a log of statements, names of programs, and TLS', () =
   );
 });
 
-onMariadb('opening mariadb', () => {
+onMariadb('opening MariaDB', () => {
   let world: TestDatabase;
 
   beforeAll(async () => {

@@ -6,7 +6,7 @@ import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
 
 async function postgresFixture(): Promise<TestDatabase> {
   const world = await createDatabase();
-  // Nondeterministic: equal under the column's collation, different bytes
+  // Nondeterministic: texts that are equal under the column's collation can have different bytes
   await world.exec(
     `create collation ignorecase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
   );
@@ -250,7 +250,7 @@ describe('PostgreSQL, beyond the contract', () => {
   });
 
   test('row ids of a type whose operators are outside the search path keep their own order', async () => {
-    // A type ordered backwards stands for any extension's: with text's operators the walk would miss rows
+    // A type in reverse order stands for any type of an extension: with the operators of text, rows would be missed
     await world.exec(`create schema ext; create type ext.backwards as (n int)`);
     await world.exec(
       `create function ext.cmp(a ext.backwards, b ext.backwards) returns int language sql immutable as 'select pg_catalog.btint4cmp((b).n, (a).n)'`,
@@ -408,7 +408,7 @@ describe('PostgreSQL, beyond the contract', () => {
       expect([rows.length, again.length]).toEqual([100, 100]);
       expect((await touched()) - before).toBeLessThan(1_000);
     }
-    /** Rows fetched by any scan, once the server has counted ours (the pool gives its one idle connection). */
+    /** Rows fetched by any scan, once the server has counted those of this connection (the only idle one of the pool). */
     async function touched(): Promise<number> {
       await database.knex.raw('select pg_stat_force_next_flush()');
       await database.knex.raw('select 1');

@@ -171,7 +171,7 @@ describe('SQLite files', () => {
     const database = await openDatabase(`sqlite:${path}`);
     await chmod(path, 0o400);
     const { createTable, update } = await database.server.privileges(['t']);
-    // Root may write whatever the mode says
+    // Root may write, whatever the mode is
     const expected = process.getuid?.() === 0 ? 'yes' : 'no';
     expect([createTable, update.get('t')]).toEqual([expected, expected]);
     await database.close();
@@ -188,7 +188,7 @@ describe('SQLite values', () => {
 
   test('keep their storage class and every byte, also bytes that are not valid UTF-8', async () => {
     await world.exec('create table stored (id integer primary key, v text, w blob)');
-    // Stray bytes, a cut character, an encoded surrogate, one that is too long; and the replacement character itself
+    // Invalid bytes, a truncated character, an encoded surrogate, an overlong encoding; and the replacement character itself
     const texts = ['6f6c64', 'ff', '7bfffe22c3a9f09f988022', 'c3', 'eda080ed', 'c0af', 'efbfbd'];
     for (const kind of ['text', 'blob'])
       for (const hex of texts)
