@@ -24,5 +24,5 @@ export interface Server {
   /** Figures of the load that a throttle can watch, by name. */
   readonly gauges: Gauges;
   /** Runs a query of the user's. True: the first column of its first row is true, or a number above 0. */
-  ask(sql: string): Promise<boolean>;
+  isTrue(sql: string): Promise<boolean>;
 }

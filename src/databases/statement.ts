@@ -1,7 +1,7 @@
 import type { Row, RowShape } from './database.ts';
 
 /** A row as a driver returns it; bytes are a buffer. */
-export type Texts = (string | Buffer | null)[];
+export type DriverRow = (string | Buffer | null)[];
 
 export function where(conditions: readonly string[]): string {
   return conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;
@@ -15,11 +15,11 @@ export function written(shape: RowShape): readonly string[] {
   return shape.columns.slice(0, shape.written);
 }
 
-export function toRows(shape: RowShape, rows: readonly Texts[]): Row[] {
+export function toRows(shape: RowShape, rows: readonly DriverRow[]): Row[] {
   return rows.map((row) => toRow(shape, row));
 }
 
-export function toRow(shape: RowShape, row: Texts): Row {
+export function toRow(shape: RowShape, row: DriverRow): Row {
   const width = shape.id.length;
   return {
     id: row.slice(0, width) as string[],

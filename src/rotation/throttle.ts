@@ -103,7 +103,7 @@ function whileFileExists(path: string): Throttle {
 function whileTrue(sql: string, database: Database): Throttle {
   return {
     name: 'sql',
-    check: async () => ((await database.server.ask(sql)) ? 'the condition is true' : null),
+    check: async () => ((await database.server.isTrue(sql)) ? 'the condition is true' : null),
   };
 }
 

@@ -19,7 +19,7 @@ export interface IdCase {
   readonly rows: readonly string[];
 }
 
-export interface Dialect {
+export interface TestDialect {
   /** The quote of identifiers; default `"`. */
   readonly quote?: string;
   /** The type of a text column that ignores case. */
@@ -55,12 +55,12 @@ export const incompleteIndexes = (table: string): readonly string[] => [
   `create unique index ${table}_mixed on ${table} (v, lower(v))`,
 ];
 
-function testUnlessBeyond(dialect: Dialect, name: string, work: () => Promise<void>): void {
+function testUnlessBeyond(dialect: TestDialect, name: string, work: () => Promise<void>): void {
   (dialect.beyond?.has(name) ? test.skip : test)(name, work);
 }
 
 const quoting =
-  ({ quote = '"' }: Dialect) =>
+  ({ quote = '"' }: TestDialect) =>
   (name: string): string =>
     `${quote}${name.replaceAll(quote, quote + quote)}${quote}`;
 
@@ -72,7 +72,7 @@ const product = (...lists: (readonly string[])[]): string[] =>
     [''],
   );
 
-const commonCases = (dialect: Dialect): readonly IdCase[] => [
+const commonCases = (dialect: TestDialect): readonly IdCase[] => [
   { name: 'integers', columns: { a: 'integer' }, rows: ['10', '9', '-1', '0', '100', '2', '11', '1'] },
   {
     name: 'integers beyond 2^53',
@@ -111,7 +111,7 @@ const commonCases = (dialect: Dialect): readonly IdCase[] => [
   },
 ];
 
-export function describeDatabase(name: string, fixture: () => Promise<Fixture>, dialect: Dialect): void {
+export function describeDatabase(name: string, fixture: () => Promise<Fixture>, dialect: TestDialect): void {
   describe(name, () => {
     let world: Fixture;
     let database: Database;
@@ -138,7 +138,7 @@ export function describeDatabase(name: string, fixture: () => Promise<Fixture>, 
 
 type Both = () => readonly [Fixture, Database];
 
-function describeCatalog(both: Both, dialect: Dialect): void {
+function describeCatalog(both: Both, dialect: TestDialect): void {
   describe('catalog', () => {
     beforeAll(async () => {
       const [world] = both();
@@ -247,7 +247,7 @@ async function walk(
 
 const whole = { rows: 3, bytes: 1_000_000 };
 
-function describeReading(both: Both, dialect: Dialect): void {
+function describeReading(both: Both, dialect: TestDialect): void {
   const q = quoting(dialect);
   describe('reading', () => {
     test.each(
@@ -396,7 +396,7 @@ function describeReading(both: Both, dialect: Dialect): void {
   });
 }
 
-function describeWriting(both: Both, dialect: Dialect): void {
+function describeWriting(both: Both, dialect: TestDialect): void {
   const text = dialect.text ?? doubled;
   describe('writing', () => {
     const shape: RowShape = { table: 'written', id: ['id'], columns: ['a', 'b', 'c'], written: 2 };
@@ -516,7 +516,7 @@ function describeWriting(both: Both, dialect: Dialect): void {
   });
 }
 
-function describeSearch(both: Both, dialect: Dialect): void {
+function describeSearch(both: Both, dialect: TestDialect): void {
   const text = dialect.text ?? doubled;
   describe('search', () => {
     beforeAll(async () => {
@@ -553,7 +553,7 @@ function describeSearch(both: Both, dialect: Dialect): void {
   });
 }
 
-function describeTransactions(both: Both, dialect: Dialect): void {
+function describeTransactions(both: Both, dialect: TestDialect): void {
   describe('transactions', () => {
     const shape: RowShape = { table: 'locked', id: ['id'], columns: ['v'], written: 1 };
 
@@ -682,7 +682,7 @@ function describeRunLock(both: Both): void {
   });
 }
 
-function describeSurroundings(both: Both, dialect: Dialect): void {
+function describeSurroundings(both: Both, dialect: TestDialect): void {
   describe('the server', () => {
     test("lists sessions of other programs, but none of keyturn's own", async () => {
       const [world, database] = both();

@@ -15,7 +15,7 @@ import { plainDialect } from '../dialect.ts';
 import { onConnection } from '../driver-connection.ts';
 import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
-import { type Texts, toRow, toRows, where, wholeNumber } from '../statement.ts';
+import { type DriverRow, toRow, toRows, where, wholeNumber } from '../statement.ts';
 import { type MssqlTable, readCatalog } from './catalog.ts';
 import { mssqlFailures } from './failures.ts';
 import { assertWithin, knexOver } from './knex.ts';
@@ -105,14 +105,14 @@ class MssqlDatabase implements Database {
     const table = await this.#tables.get(shape.table);
     const sql = `select ${limit === undefined ? '' : `top (${wholeNumber(limit)})`} ${texts(table, shape)}
       from ${source(table)} ${where(predicates(table, shape, range))} ${orderBy(shape)}`;
-    return toRows(shape, (await this.#rows(sql, bounds(range))) as Texts[]);
+    return toRows(shape, (await this.#rows(sql, bounds(range))) as DriverRow[]);
   }
 
   async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
     const table = await this.#tables.get(shape.table);
     const sql = `select ${texts(table, shape)} from ${source(table)}`;
     await this.#session(undefined, (connection) =>
-      rowByRow(connection, sql, (row) => each(toRow(shape, row as Texts))),
+      rowByRow(connection, sql, (row) => each(toRow(shape, row as DriverRow))),
     );
   }
 
@@ -122,7 +122,7 @@ class MssqlDatabase implements Database {
     return this.#session(trx, async (connection) => {
       await stage(connection, idsStaged(shape), ids);
       const { rows } = await ask(connection, readStatement(table, shape, trx !== undefined));
-      return toRows(shape, rows as Texts[]);
+      return toRows(shape, rows as DriverRow[]);
     });
   }
 
@@ -170,7 +170,7 @@ class MssqlDatabase implements Database {
     const sql = `select top (${wholeNumber(limit)}) ${texts(table, shape)} from ${source(table)}
       ${where([...predicates(table, shape, range), `(${hits.join(' or ') || '1 = 0'})`])} ${orderBy(shape)}`;
     const rows = await this.#rows(sql, [...values, ...(hits.length === 0 ? [] : needles)]);
-    return toRows(shape, rows as Texts[]);
+    return toRows(shape, rows as DriverRow[]);
   }
 
   lockRun(): Promise<RunLock> {

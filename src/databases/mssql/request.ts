@@ -1,5 +1,5 @@
 import { type Connection, Request, TYPES } from 'tedious';
-import { Taken } from '../taken.ts';
+import { RowReceiver } from '../row-receiver.ts';
 import { cleaned, MssqlError } from './error.ts';
 import { inTransaction } from './internals.ts';
 
@@ -51,13 +51,13 @@ export async function rowByRow(
   sql: string,
   each: (row: unknown[]) => void,
 ): Promise<void> {
-  const taken = new Taken(each);
+  const receiver = new RowReceiver(each);
   await new Promise<void>((resolve, reject) => {
     const request = new Request(sql, (error) => (error ? reject(cleaned(error)) : resolve()));
-    request.on('row', (row: { value: unknown }[]) => taken.add(row.map(({ value }) => value)));
+    request.on('row', (row: { value: unknown }[]) => receiver.add(row.map(({ value }) => value)));
     connection.execSqlBatch(request);
   });
-  taken.end();
+  receiver.end();
 }
 
 function send(connection: Connection, sql: string, parameters: readonly Parameter[]): Promise<Answer> {

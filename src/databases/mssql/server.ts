@@ -29,7 +29,7 @@ export class MssqlServer implements Server {
     return warningsOf(this.#ask, this.#schema, tables);
   }
 
-  async ask(sql: string): Promise<boolean> {
+  async isTrue(sql: string): Promise<boolean> {
     const [row] = await this.#ask(sql, []);
     return saysYes(row?.[0]);
   }

@@ -29,7 +29,7 @@ export function isBinary(table: MssqlTable, column: string): boolean {
 }
 
 /**
- * Texts that convert back to the same value, with the session's settings (session.ts):
+ * DriverRow that convert back to the same value, with the session's settings (session.ts):
  * https://learn.microsoft.com/en-us/sql/t-sql/functions/cast-and-convert-transact-sql#date-and-time-styles
  */
 const styles: Readonly<Record<string, number>> = {

@@ -1,8 +1,8 @@
 import knex, { type Knex } from 'knex';
 import type { Connection, QueryResult } from 'mysql2';
 import { quietKnex } from '../quiet-knex.ts';
-import type { Texts } from '../statement.ts';
-import { Taken } from '../taken.ts';
+import { RowReceiver } from '../row-receiver.ts';
+import type { DriverRow } from '../statement.ts';
 import { withoutValues } from './error.ts';
 import type { ReachedServer } from './session.ts';
 
@@ -43,16 +43,16 @@ async function prepareSession(connection: Connection, { sessionSql }: ReachedSer
 export async function rowByRow(
   connection: Connection,
   sql: string,
-  each: (row: Texts) => void,
+  each: (row: DriverRow) => void,
 ): Promise<void> {
-  const taken = new Taken(each);
+  const receiver = new RowReceiver(each);
   await new Promise<void>((resolve, reject) => {
     const query = connection.query({ sql, rowsAsArray: true });
-    query.on('result', (row) => taken.add(row as unknown as Texts));
+    query.on('result', (row) => receiver.add(row as unknown as DriverRow));
     query.on('error', reject);
     query.on('end', () => resolve());
   });
-  taken.end();
+  receiver.end();
 }
 
 /** Runs one statement. It is prepared only if it has values: not every statement can be. */
@@ -60,13 +60,13 @@ export async function run(
   connection: Connection,
   sql: string,
   values: readonly string[] = [],
-): Promise<{ rows: Texts[]; found: number }> {
+): Promise<{ rows: DriverRow[]; found: number }> {
   const statement = { sql, rowsAsArray: true };
   const [result] =
     values.length === 0
       ? await connection.promise().query<QueryResult>(statement)
       : await connection.promise().execute<QueryResult>({ ...statement, values: [...values] });
   return Array.isArray(result)
-    ? { rows: result as unknown as Texts[], found: result.length }
+    ? { rows: result as unknown as DriverRow[], found: result.length }
     : { rows: [], found: result.affectedRows };
 }

@@ -14,7 +14,7 @@ import type {
 import { onConnection } from '../driver-connection.ts';
 import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
-import { type Texts, toRow, toRows, where, wholeNumber } from '../statement.ts';
+import { type DriverRow, toRow, toRows, where, wholeNumber } from '../statement.ts';
 import { type Ask, type MysqlTable, readCatalog } from './catalog.ts';
 import { mysqlKnex, nameOf, rowByRow, run } from './connection.ts';
 import { mysqlDialect } from './dialect.ts';
@@ -190,7 +190,7 @@ class MysqlDatabase implements Database {
     });
   }
 
-  async #rows(sql: string, values?: readonly string[], trx?: Transaction): Promise<Texts[]> {
+  async #rows(sql: string, values?: readonly string[], trx?: Transaction): Promise<DriverRow[]> {
     return (await this.#session(trx, (connection) => run(connection, sql, values))).rows;
   }
 

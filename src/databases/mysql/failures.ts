@@ -24,7 +24,7 @@ const transient = new Set([
 
 const transientCodes = new Set([...networkCodes, 'PROTOCOL_CONNECTION_LOST', 'PROTOCOL_SEQUENCE_TIMEOUT']);
 
-/** Texts of the driver, of the pool and of the run lock for a lost connection. */
+/** DriverRow of the driver, of the pool and of the run lock for a lost connection. */
 const lostConnection =
   /^(.* - )?(Can't add new command when connection is in closed state|Connection lost|Connection terminated|connect ETIMEDOUT|Knex: Timeout acquiring)/s;
 

@@ -46,7 +46,7 @@ export class MysqlServer implements Server {
     return warningsOf(this.#ask, tables);
   }
 
-  async ask(sql: string): Promise<boolean> {
+  async isTrue(sql: string): Promise<boolean> {
     const [row] = await this.#ask(sql);
     return saysYes(row?.[0]);
   }

@@ -1,6 +1,6 @@
 import { KeyturnError } from '../../error.ts';
 import type { Change, RowShape } from '../database.ts';
-import type { Texts } from '../statement.ts';
+import type { DriverRow } from '../statement.ts';
 import type { MysqlTable } from './catalog.ts';
 import { changeJson, quote, writeSql } from './statement.ts';
 
@@ -13,7 +13,7 @@ export interface Write {
 }
 
 /** Runs a statement of the transaction: returns its rows, or the number of rows that matched. */
-export type Run = (sql: string, values?: readonly string[]) => Promise<{ rows: Texts[]; found: number }>;
+export type Run = (sql: string, values?: readonly string[]) => Promise<{ rows: DriverRow[]; found: number }>;
 
 /** Bytes of a packet beside its parameter. */
 const packetHead = 1024;

@@ -16,7 +16,7 @@ import { onConnection } from '../driver-connection.ts';
 import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
 import { quietKnex } from '../quiet-knex.ts';
-import { type Texts, toRow, toRows, where, wholeNumber, written } from '../statement.ts';
+import { type DriverRow, toRow, toRows, where, wholeNumber, written } from '../statement.ts';
 import { arrayParameter } from './array.ts';
 import { type PostgresTable, readCatalog } from './catalog.ts';
 import { postgresFailures } from './failures.ts';
@@ -211,14 +211,19 @@ class PostgresDatabase implements Database {
   }
 
   /** @param name of a prepared statement that is worth keeping on its connection */
-  async #rows(text: string, values: readonly unknown[], trx?: Transaction, name?: string): Promise<Texts[]> {
+  async #rows(
+    text: string,
+    values: readonly unknown[],
+    trx?: Transaction,
+    name?: string,
+  ): Promise<DriverRow[]> {
     const query = {
       text,
       values: [...values],
       rowMode: 'array' as const,
       ...(name === undefined ? {} : { name }),
     };
-    return (await this.#session(trx, (client) => client.query<Texts>(query))).rows;
+    return (await this.#session(trx, (client) => client.query<DriverRow>(query))).rows;
   }
 
   async #session<T>(trx: Transaction | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {

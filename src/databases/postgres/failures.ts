@@ -14,7 +14,7 @@ const transient = new Set([
   ...networkCodes,
 ]);
 
-/** Texts of the driver and of the pool for a lost connection; these errors have no code. */
+/** DriverRow of the driver and of the pool for a lost connection; these errors have no code. */
 const lostConnection =
   /^(.* - )?(Connection terminated|Client has encountered a connection error|Client was closed|timeout expired|timeout exceeded when trying to connect|Knex: Timeout acquiring)/s;
 

@@ -37,7 +37,7 @@ export class SqliteHost implements Server {
     return [];
   }
 
-  async ask(sql: string): Promise<boolean> {
+  async isTrue(sql: string): Promise<boolean> {
     return saysYes(await this.#first(sql));
   }
 }

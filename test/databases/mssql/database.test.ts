@@ -244,21 +244,21 @@ function describeMssql(): void {
     test('reports a statement that timed out, and continues', async () => {
       const hasty = await openDatabase(world.url, { statementTimeoutMs: 300 });
       const many = 'sys.all_columns a cross join sys.all_columns b cross join sys.all_columns c';
-      const slow = await hasty.server.ask(`select count_big(*) from ${many}`).catch((error) => error);
+      const slow = await hasty.server.isTrue(`select count_big(*) from ${many}`).catch((error) => error);
       expect([hasty.failures.isTimeout(slow), hasty.failures.isTransient(slow)]).toEqual([true, false]);
-      expect(await hasty.server.ask('select 1')).toBe(true);
+      expect(await hasty.server.isTrue('select 1')).toBe(true);
       await hasty.close();
     });
 
     test('continues after its connections were cut', async () => {
-      expect(await database.server.ask('select 1')).toBe(true);
+      expect(await database.server.isTrue('select 1')).toBe(true);
       for (const { id } of await world.exec(
         `select session_id as id from sys.dm_exec_sessions where database_id = db_id() and program_name = 'keyturn'`,
       ))
         await world.exec(`kill ${id}`);
-      const error = await database.server.ask('select 1').catch((failure) => failure);
+      const error = await database.server.isTrue('select 1').catch((failure) => failure);
       expect(error === true || database.failures.isTransient(error)).toBe(true);
-      expect(await eventually(() => database.server.ask('select 1'))).toBe(true);
+      expect(await eventually(() => database.server.isTrue('select 1'))).toBe(true);
     });
 
     test('reports a wrong password, database or schema', async () => {

@@ -3,12 +3,12 @@ import mysql2 from 'mysql2/promise';
 import { checkpointVersion, migrate, readCheckpointVersion } from '../../../src/checkpoint/schema.ts';
 import type { Database, RowShape, Transaction } from '../../../src/databases/database.ts';
 import { openDatabase } from '../../../src/databases/open.ts';
-import { type Dialect, describeDatabase, eventually } from '../../contract/database.ts';
+import { describeDatabase, eventually, type TestDialect } from '../../contract/database.ts';
 import { createMysqlDatabase, driverUrl, type MariadbServer, startMariadb } from '../../support/mariadb.ts';
 import { needing } from '../../support/needing.ts';
 import type { TestDatabase } from '../../support/postgres.ts';
 
-const idCases: Dialect['idCases'] = [
+const idCases: TestDialect['idCases'] = [
   {
     name: 'a collation that ignores case, accents and trailing spaces',
     columns: { a: 'varchar(9) collate utf8mb4_unicode_ci' },
@@ -145,7 +145,7 @@ const dialect = {
   ],
   impatient: 'set innodb_lock_wait_timeout = 1',
   idCases,
-} satisfies Partial<Dialect>;
+} satisfies Partial<TestDialect>;
 
 const onMariadb = needing('mariadb-server').describe;
 
@@ -457,7 +457,7 @@ onMariadb('MariaDB, beyond the contract', () => {
 
   test('a statement that timed out is distinguished from other failures', async () => {
     const hurried = await openDatabase(world.url, { statementTimeoutMs: 100 });
-    const failure = await hurried.server.ask('select sleep(20) from dead').catch((error) => error);
+    const failure = await hurried.server.isTrue('select sleep(20) from dead').catch((error) => error);
     expect([hurried.failures.isTimeout(failure), hurried.failures.isTransient(failure)]).toEqual([
       true,
       false,
@@ -641,7 +641,7 @@ onMariadb('MariaDB with a binary log of statements, program names and TLS', () =
   const withMode = (mode: string, ca = ''): string => `${world.url}?ssl-mode=${mode}${ca && `&ssl-ca=${ca}`}`;
   const cipher = async (url: string): Promise<boolean> => {
     const opened = await openDatabase(url);
-    const yes = await opened.server.ask(
+    const yes = await opened.server.isTrue(
       `select variable_value <> '' from information_schema.session_status where variable_name = 'Ssl_cipher'`,
     );
     await opened.close();

@@ -2,7 +2,7 @@
  * Passes on rows as a driver delivers them. An error of the receiver must not reach the driver: it is thrown at the
  * end, when the connection is free again.
  */
-export class Taken<T> {
+export class RowReceiver<T> {
   readonly #each: (row: T) => void;
   #failed: { readonly error: unknown } | null = null;
 
