@@ -1,5 +1,5 @@
-// The ten-minute example, by itself: makes an n8n-shaped SQLite database of 20,000 secrets in .demo/, rotates its key,
-// and reads everything again with the new one. npm run demo
+// The first example, in less than a minute: makes a SQLite database like n8n's with 20,000 secrets in .demo/, rotates its
+// key, and reads every secret with the new key. npm run demo
 import { execFileSync } from 'node:child_process';
 import { createCipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ mkdirSync(folder);
 const oldKey = randomBytes(24).toString('base64');
 writeFileSync(`${folder}old.key`, oldKey, { mode: 0o600 });
 console.log(
-  `making ${relative('.', folder)}/database.sqlite: an n8n database with ${secrets.toLocaleString('en-US')} secrets`,
+  `creating ${relative('.', folder)}/database.sqlite, an n8n database with ${secrets.toLocaleString('en-US')} secrets`,
 );
 make(`${folder}database.sqlite`, oldKey);
 
@@ -24,9 +24,15 @@ keyturn(
   'rotate --job n8n --database sqlite:database.sqlite --current-key-file old.key --new-key-file new.key --report-dir report --iReallyWantToRotateMyMasterKey --iHaveBackedUpMyDatabase',
 );
 keyturn('verify --database sqlite:database.sqlite --current-key-file new.key --report-dir verification');
-console.log(`\nThe rotation report: ${relative('.', folder)}/report/report.txt`);
+const demo = relative('.', folder);
+console.log(`
+The report of the rotation is ${demo}/report/report.txt. Three commands to try next:
 
-/** Runs the command line that a user would type in the demo's folder. */
+  node dist/cli.js status --database sqlite:${demo}/database.sqlite
+  node dist/cli.js scan --job n8n --database sqlite:${demo}/database.sqlite --current-key-file ${demo}/new.key
+  node dist/cli.js rotate --dry-run --job n8n --database URL --current-key-file FILE   # a copy of your own database`);
+
+/** Runs the command as a user would type it in the demo's folder. */
 function keyturn(words) {
   console.log(`\n$ keyturn ${words}`);
   execFileSync(process.execPath, [cli, ...words.split(' ')], { cwd: folder, stdio: 'inherit' });
