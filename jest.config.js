@@ -9,6 +9,9 @@ export default {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, sourceMaps: 'inline' },
     ],
   },
+  // The same library as in src/databases/sqlite/driver.ts
+  moduleNameMapper:
+    Number.parseInt(process.versions.node, 10) < 22 ? {} : { '^better-sqlite3$': 'better-sqlite3-node22' },
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.demo/'],

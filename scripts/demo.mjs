@@ -5,7 +5,7 @@ import { createCipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import Sqlite from 'better-sqlite3';
+import { Sqlite } from '../dist/databases/sqlite/driver.js';
 
 const secrets = 20_000;
 const folder = fileURLToPath(new URL('../.demo/', import.meta.url));

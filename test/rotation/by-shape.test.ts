@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { afterEach, expect, test } from '@jest/globals';
+import { sqliteLibrary } from '../../src/databases/sqlite/driver.ts';
 import { consent, type Ended, emptyFolder, keyturn } from '../commands/keyturn.ts';
 import { openStream, openText, sealStream, sealText } from '../support/octopus/sealing.ts';
 import type { TestDatabase } from '../support/postgres.ts';
@@ -51,7 +52,7 @@ async function small(): Promise<Scene> {
     where,
     run,
     rotate: (late, ...args) => {
-      const driver = JSON.stringify(createRequire(import.meta.url).resolve('better-sqlite3'));
+      const driver = JSON.stringify(createRequire(import.meta.url).resolve(sqliteLibrary));
       const database = JSON.stringify(world.url.slice('sqlite:'.length));
       const script = file(
         'late.cjs',

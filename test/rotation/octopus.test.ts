@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { openDatabase } from '../../src/databases/open.ts';
+import { sqliteLibrary } from '../../src/databases/sqlite/driver.ts';
 import { formatNames } from '../../src/formats/registry.ts';
 import { openKeyring } from '../../src/inventory/open-keyring.ts';
 import { loadJob } from '../../src/job/load.ts';
@@ -331,7 +332,7 @@ test('a value that comes under the old key into a table where nothing was found 
   const script = `${scene.path}/writer.cjs`;
   writeFileSync(
     script,
-    `const Sqlite = require(${JSON.stringify(createRequire(import.meta.url).resolve('better-sqlite3'))});
+    `const Sqlite = require(${JSON.stringify(createRequire(import.meta.url).resolve(sqliteLibrary))});
 new Sqlite(${JSON.stringify(scene.world.url.slice('sqlite:'.length))})
   .prepare('update "ApiKey" set "JSON" = ? where "Id" = (select min("Id") from "ApiKey")').run(${JSON.stringify(document)});`,
   );

@@ -2,7 +2,7 @@
 // a chunk can write exactly between two of them.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import Sqlite from 'better-sqlite3';
+import { Sqlite } from '../../dist/databases/sqlite/driver.js';
 
 export function strike(url, statements) {
   if (url.startsWith('sqlite:')) {

@@ -1,6 +1,7 @@
 import type SqliteConnection from 'better-sqlite3';
 import knex, { type Knex } from 'knex';
 import { quietKnex } from '../quiet-knex.ts';
+import { Sqlite } from './driver.ts';
 import type { SqliteValue } from './id.ts';
 
 /** An application that shares the file locks it for milliseconds; one that keeps the lock for this long has to be stopped. */
@@ -14,6 +15,8 @@ export function sqliteKnex(path: string): Knex {
     ...quietKnex,
     pool: { min: 0, max: 1, afterCreate: prepareConnection },
   });
+  // knex itself would load better-sqlite3
+  made.client.driver = Sqlite;
   beginImmediately(made);
   return made;
 }

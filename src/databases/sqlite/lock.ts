@@ -1,6 +1,7 @@
-import SqliteConnection from 'better-sqlite3';
+import type SqliteConnection from 'better-sqlite3';
 import { KeyturnError } from '../../error.ts';
 import type { RunLock } from '../database.ts';
+import { Sqlite } from './driver.ts';
 import { sqliteCode } from './file.ts';
 
 /**
@@ -21,7 +22,7 @@ export async function lockSqlite(path: string, place: string): Promise<RunLock> 
 function exclusively(path: string, place: string): SqliteConnection.Database {
   let connection: SqliteConnection.Database | undefined;
   try {
-    connection = new SqliteConnection(path, { timeout: 0 });
+    connection = new Sqlite(path, { timeout: 0 });
     connection.exec('begin exclusive');
     return connection;
   } catch (cause) {

@@ -1,5 +1,6 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { basename } from 'node:path';
 import type { Session } from '../server.ts';
 
 /**
@@ -22,7 +23,9 @@ async function sessionOf(pid: string, path: string): Promise<Session | null> {
       (await readdir(folder)).map((fd) => readlink(`${folder}/${fd}`).catch(() => '')),
     );
     if (!open.includes(path) || (await isKeyturn(pid))) return null;
-    const program = (await readFile(`/proc/${pid}/comm`, 'utf8')).trim();
+    const name = (await readFile(`/proc/${pid}/comm`, 'utf8')).trim();
+    // Node 24 names its main thread so, and with it the process
+    const program = name === 'MainThread' ? basename(await readlink(`/proc/${pid}/exe`)) : name;
     return { program: `${program} (process ${pid})`, host: hostname(), login: null };
   } catch {
     return null;
