@@ -82,7 +82,7 @@ export default {
       name: 'engine-from-outside',
       comment: 'an engine is reached through databases/open.ts',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/databases/([^/]+/|open\\.ts|database-url\\.ts)' },
+      from: { path: '^src/', pathNot: '^src/databases/([^/]+/|open\\.ts)' },
       to: { path: '^src/databases/[^/]+/' },
     },
     {
