@@ -69,7 +69,7 @@ function literally(text: string): string {
 /** A beginning that JSON's escapes hide would be passed over. */
 function assertPlain(value: string, beginning: string): void {
   if (!value.includes('\\')) return;
-  const plain = value.replace(/\\+(?:u00([0-7][0-9a-f])|\/)/gi, (_, code: string | undefined) =>
+  const plain = value.replace(/(?<!\\)\\+(?:u00([0-7][0-9a-f])|\/)/gi, (_, code: string | undefined) =>
     code === undefined ? '/' : String.fromCharCode(Number.parseInt(code, 16)),
   );
   if (plain.split(beginning).length > value.split(beginning).length)

@@ -43,13 +43,13 @@ function overLines(plain: string, start: number, end: number, beginning: string)
 
 function unescapeBase64(text: string): string {
   return text
-    .replace(/\\+u00([0-9a-fA-F]{2})/g, (escaped, hex: string) => {
+    .replace(/(?<!\\)\\+u00([0-9a-fA-F]{2})/g, (escaped, hex: string) => {
       const character = String.fromCharCode(Number.parseInt(hex, 16));
       return /[A-Za-z0-9+/=:_-]/.test(character) ? character : escaped;
     })
-    .replace(/\\+\//g, '/')
-    .replace(/\\+r/g, '\r')
-    .replace(/\\+n/g, '\n');
+    .replace(/(?<!\\)\\+\//g, '/')
+    .replace(/(?<!\\)\\+r/g, '\r')
+    .replace(/(?<!\\)\\+n/g, '\n');
 }
 
 function isBase64(code: number): boolean {
