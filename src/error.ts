@@ -57,6 +57,7 @@ const exitCodes = {
   'late-rows': 3,
   'late-places': 3,
   'worker-wedged': 3,
+  'mixed-keys': 3,
   'rows-deleted': 3,
   'run-lock': 4,
   'verification-failed': 5,

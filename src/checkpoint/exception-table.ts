@@ -8,6 +8,7 @@ export type ExceptionReason =
   | 'undecided'
   | 'undecided-place'
   | 'implausible'
+  | 'under-new-key'
   | 'stray'
   | 'changing'
   | 'digest-differs'

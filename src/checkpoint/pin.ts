@@ -15,16 +15,41 @@ export function pin(ring: Keyring, newKey: Key, runId: string): Record<string, s
     const key = ring.named(name);
     if (key !== undefined) pinned[name] = wrap(key, name, newKey, runId);
   }
+  for (const { primary } of ring.others) {
+    const name = otherName(primary);
+    pinned[name] = wrap(primary, name, newKey, runId);
+  }
   return pinned;
 }
 
-export function unpin(pinned: Readonly<Record<string, string>>, newKey: Key, runId: string): [string, Key][] {
-  return Object.entries(pinned).map(([name, wrapped]) => [name, unwrap(wrapped, name, newKey, runId)]);
+/** A further current key, by its id; no source key of a job is named so. */
+function otherName({ id }: Key): string {
+  return `${otherPrefix}${id}`;
 }
 
-/** The keys before the run: the current one, and the source keys, which the run may have overwritten. */
-export function keyringBefore({ id, pinned }: Run, { current, next }: RunKeys): Keyring {
-  return new Keyring(current, unpin(pinned, next, id));
+const otherPrefix = 'other-key:';
+
+/** Ids of the further keys of a run, in the order in which they were given. */
+export function otherKeyIds(pinned: Readonly<Record<string, string>>): string[] {
+  return Object.keys(pinned)
+    .filter((name) => name.startsWith(otherPrefix))
+    .map((name) => name.slice(otherPrefix.length));
+}
+
+/** The keys before the run: the current one, the source keys that the run may have overwritten since, and further keys. */
+export function keyringBefore(
+  { id, pinned }: Pick<Run, 'id' | 'pinned'>,
+  { current, next }: RunKeys,
+): Keyring {
+  const keys = Object.entries(pinned).map(
+    ([name, wrapped]) => [name, unwrap(wrapped, name, next, id)] as const,
+  );
+  const isOther = ([name]: readonly [string, Key]): boolean => name.startsWith(otherPrefix);
+  return new Keyring(
+    current,
+    keys.filter((key) => !isOther(key)),
+    keys.filter(isOther).map(([, key]) => key),
+  );
 }
 
 function wrappingKey(newKey: Key, runId: string): Buffer {

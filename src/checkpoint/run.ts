@@ -73,6 +73,8 @@ export interface RunOptions {
   readonly chunkRows: number | null;
   /** A chunk with a statement that takes longer is split; null: no limit. */
   readonly chunkTimeoutMs: number | null;
+  /** Some value was found under the new key before it was rotated: every key is tried on every value. Absent: no. */
+  readonly tryAllKeys?: boolean;
   /** Rows that this run rotated and that are gone when it verifies; absent: none may be. */
   readonly acceptDeleted?: Accepted;
   /** Accepted: rows that changed since they were rotated; absent: none. */

@@ -16,7 +16,8 @@ export async function classifyFile({ prepared, rotation }: FileWork, file: Store
     return field.foreign === 'leave' ? ['current', null] : ['exceptions', 'not-ciphertext'];
   const tail = await file.read(file.size - cipher.tailBytes, cipher.tailBytes);
   const old = cipher.opensTail(tail, rotation.from.primary);
-  const current = rotation.mode === 'sweep' && cipher.opensTail(tail, rotation.to.primary);
+  const current =
+    (rotation.mode === 'sweep' || rotation.tryAll === true) && cipher.opensTail(tail, rotation.to.primary);
   if (old && current) return ['undecided', 'undecided'];
   if (current) return ['current', null];
   if (old) return ['rotated', null];

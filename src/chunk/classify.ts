@@ -1,5 +1,5 @@
 import type { ExceptionReason } from '../checkpoint/exception-table.ts';
-import type { Opening } from '../formats/format.ts';
+import type { Format, Opening } from '../formats/format.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { byFormat } from './field-values.ts';
@@ -11,56 +11,109 @@ export interface Rotation {
   readonly from: Keyring;
   readonly to: Keyring;
   /**
-   * `chunk`: everything is under the old keys, as the checkpoint says; nothing is tried.
-   * `sweep`: the old and the new keys have to be tried, and what opens under both is undecided (invariant 6).
+   * `chunk`: everything is under the current key, as the checkpoint says, unless `tryAll` says more.
+   * `sweep`: values may be under any key.
    */
   readonly mode: 'chunk' | 'sweep';
+  /** Values may be under any key in chunks, too: every key is tried on every value whose opening alone proves nothing. */
+  readonly tryAll?: boolean;
   /** Of a sweep: rows (by their place among those given) where what opens under both is known to be under the old keys. */
   readonly asLeft?: ReadonlySet<number>;
 }
 
-/** Opens what is not settled yet, and decides what becomes of it. */
+/** Chance of a false opening below which an opening proves the key. */
+const proof = 2 ** -40;
+
+/**
+ * Opens what is not settled yet, and decides what becomes of it (invariant 6): where an opening proves the key, the
+ * further keys are tried on what the current one does not open; else all keys are tried on all values as soon as any
+ * value may be under another key than the current one.
+ */
 export function classify(values: readonly Value[], rotation: Rotation): void {
-  const open = values.filter(isPending);
-  if (rotation.mode === 'chunk') classifyChunk(open, rotation);
-  else classifySweep(open, rotation);
+  const kept = new KeptKeys(rotation.to);
+  const { mode, tryAll = false, from } = rotation;
+  const anyKey = mode === 'sweep' || tryAll || from.others.length > 0;
+  for (const [format, batch] of byFormat(values.filter(isPending))) {
+    if (format.odds < proof) classifyByProof(format, batch, rotation, kept);
+    else if (anyKey) classifyByAllKeys(format, batch, rotation, kept);
+    else classifyByCurrentKey(format, batch, rotation, kept);
+  }
+  openWithNewKeys(values, rotation.to);
 }
 
 function isPending({ outcome, leaf }: Value): boolean {
   return outcome === 'nothing' && leaf !== null;
 }
 
-function isLeftByRules({ prepared, outcome, plain }: Value): boolean {
-  return prepared.rules !== null && outcome !== 'nothing' && outcome !== 'rotated' && plain === null;
+/** What stays as it is and was not opened: the verifier may open it all the same. */
+function isLeft({ outcome, leaf, plain }: Value): boolean {
+  return (
+    leaf !== null &&
+    plain === null &&
+    (outcome === 'lookAlikes' || outcome === 'exceptions' || outcome === 'undecided')
+  );
 }
 
-function classifyChunk(values: readonly Value[], { from, to }: Rotation): void {
-  const kept = new KeptKeys(to);
-  for (const [format, batch] of byFormat(values)) {
-    const openings = format.open(textsOf(batch), from);
-    for (const [i, value] of batch.entries()) {
-      const opening = openings[i] ?? 'closed';
-      if (value.prepared.rules !== null)
-        applyRuling(value, opening, rulingFor(value, value.table, opening), kept);
-      else if (opening === 'foreign') markForeign(value, from, to);
-      else if (opening === 'closed') markClosed(value, 'does-not-open');
-      else markOpened(value, opening, kept);
-    }
+/** The first key that opens a value is the key that it is under: the current one, the further ones, the new one. */
+function classifyByProof(
+  format: Format,
+  values: readonly Value[],
+  { from, to }: Rotation,
+  kept: KeptKeys,
+): void {
+  const openings = format.open(textsOf(values), from);
+  for (const ring of [...from.others, to]) {
+    const closed = openings.flatMap((opening, at) => (opening === 'closed' ? [at] : []));
+    if (closed.length === 0) break;
+    const again = format.open(
+      closed.map((at) => values[at]?.text ?? ''),
+      ring,
+    );
+    closed.forEach((at, i) => {
+      const opening = again[i];
+      if (typeof opening === 'object') openings[at] = opening;
+    });
   }
-  openWithNewKeys(values, to);
+  for (const [i, value] of values.entries()) markByOpening(value, openings[i] ?? 'closed', from, to, kept);
+}
+
+function classifyByCurrentKey(
+  format: Format,
+  values: readonly Value[],
+  { from, to }: Rotation,
+  kept: KeptKeys,
+): void {
+  const openings = format.open(textsOf(values), from);
+  for (const [i, value] of values.entries()) markByOpening(value, openings[i] ?? 'closed', from, to, kept);
+  const closed = values.filter(({ reason }) => reason === 'does-not-open' || reason === 'implausible');
+  if (closed.length === 0) return;
+  const after = format.open(textsOf(closed), to);
+  closed.forEach((value, i) => {
+    if (typeof plausible(after[i] ?? 'closed', value) === 'object') value.reason = 'under-new-key';
+  });
+}
+
+function markByOpening(value: Value, opening: Opening, from: Keyring, to: Keyring, kept: KeptKeys): void {
+  if (value.prepared.rules !== null)
+    applyRuling(value, opening, rulingFor(value, value.table, opening), kept);
+  else if (opening === 'foreign') markForeign(value, from, to);
+  else if (opening === 'closed') markClosed(value, 'does-not-open');
+  else markOpened(value, opening, kept);
 }
 
 /**
- * What stays in a place that the rules judge is digested as the verifier will read it: under the new key, with which a
- * look-alike seems to open once in a while.
+ * What stays is digested as the verifier will read it: under the new key, with which a value that is under another key, or
+ * none, seems to open once in a while.
  */
 function openWithNewKeys(values: readonly Value[], to: Keyring): void {
-  for (const [format, batch] of byFormat(values.filter(isLeftByRules))) {
+  for (const [format, batch] of byFormat(values.filter(isLeft))) {
     const openings = format.open(textsOf(batch), to);
     batch.forEach((value, i) => {
-      const opening = openings[i];
-      if (typeof opening === 'object' && rulingFor(value, value.table, opening) === 'rotate')
-        value.plain = opening.plain;
+      const opening = plausible(openings[i] ?? 'closed', value);
+      if (!isOpened(opening)) return;
+      // The verifier takes another content than the new key for one that does not open
+      const isMaster = value.prepared.field.becomes === 'primary';
+      if (!isMaster || opening.plain.toString('utf8') === to.primary.text) value.plain = opening.plain;
     });
   }
 }
@@ -78,32 +131,39 @@ function applyRuling(value: Value, opening: Opening, ruling: Ruling, kept: KeptK
   } else if (ruling === 'look-alike') value.outcome = 'lookAlikes';
 }
 
-function classifySweep(values: readonly Value[], { from, to, asLeft }: Rotation): void {
-  const kept = new KeptKeys(to);
-  for (const [format, batch] of byFormat(values)) {
-    const texts = textsOf(batch);
-    const before = format.open(texts, from);
-    const after = format.open(texts, to);
-    batch.forEach((value, i) => {
-      const old = plausible(before[i] ?? 'closed', value);
-      const current = plausible(after[i] ?? 'closed', value);
-      if (typeof current === 'string' && typeof old === 'string') {
-        if (value.prepared.rules !== null) {
-          const opening = before[i] ?? 'closed';
-          applyRuling(value, opening, rulingFor(value, value.table, opening), kept);
-        } else if (old === 'foreign') markForeign(value, from, to);
-        else markClosed(value, 'does-not-open');
-      } else if (typeof current === 'string' || (typeof old !== 'string' && asLeft?.has(value.row))) {
-        if (value.prepared.rules !== null) applyRuling(value, old, 'rotate', kept);
-        else markOpened(value, old as Exclude<Opening, string>, kept);
-      } else if (typeof old !== 'string' && !kept.holds(old.key) && !format.authenticated)
-        markUndecided(value, current.plain);
-      else {
-        value.outcome = 'current';
-        value.plain = current.plain;
-      }
-    });
-  }
+function classifyByAllKeys(
+  format: Format,
+  values: readonly Value[],
+  { from, to, asLeft }: Rotation,
+  kept: KeptKeys,
+): void {
+  const texts = textsOf(values);
+  const before = from.each.map((ring) => format.open(texts, ring));
+  const after = format.open(texts, to);
+  values.forEach((value, i) => {
+    const olds = before.map((openings) => plausible(openings[i] ?? 'closed', value)).filter(isOpened);
+    const current = plausible(after[i] ?? 'closed', value);
+    const [old] = olds;
+    const opening = before[0]?.[i] ?? 'closed';
+    if (old === undefined && !isOpened(current)) markByOpening(value, opening, from, to, kept);
+    else if (old === undefined) markCurrent(value, current as Opened);
+    else if (olds.length === 1 && (!isOpened(current) || asLeft?.has(value.row) === true)) {
+      if (value.prepared.rules !== null) applyRuling(value, old, 'rotate', kept);
+      else markOpened(value, old, kept);
+    } else if (isOpened(current) && kept.holds(old.key)) markCurrent(value, current);
+    else markUndecided(value, isOpened(current) ? current.plain : null);
+  });
+}
+
+type Opened = Exclude<Opening, string>;
+
+function isOpened(opening: Opening): opening is Opened {
+  return typeof opening === 'object';
+}
+
+function markCurrent(value: Value, opening: Opened): void {
+  value.outcome = 'current';
+  value.plain = opening.plain;
 }
 
 /** An opening that counts as none is 'closed'. */
@@ -136,7 +196,7 @@ class KeptKeys {
   }
 }
 
-function markOpened(value: Value, opening: Exclude<Opening, string>, kept: KeptKeys): void {
+function markOpened(value: Value, opening: Opened, kept: KeptKeys): void {
   if (!isPlausible(opening.plain, value.prepared.field.plaintext)) {
     markClosed(value, 'implausible');
     return;
@@ -154,7 +214,7 @@ function markClosed(value: Value, reason: ExceptionReason): void {
 }
 
 /** It is left as it is, and digested as what the new key reads: the verifier finds that, and does not sweep it again. */
-function markUndecided(value: Value, plain: Buffer): void {
+function markUndecided(value: Value, plain: Buffer | null): void {
   value.outcome = 'undecided';
   value.reason = 'undecided';
   value.plain = plain;

@@ -6,6 +6,7 @@ import type { Run } from '../checkpoint/run.ts';
 import { holdsRun } from '../checkpoint/run-table.ts';
 import { addTally, emptyTally } from '../checkpoint/tally.ts';
 import type { Change, Row, Transaction } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
 import { changedColumnsOnly } from './changed-columns.ts';
 import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
@@ -52,6 +53,7 @@ export async function rotateChunk(
     to: context.to,
     // What is only verified is rotated by sweeps: its range, planned again, may hold rows under either key
     mode: chunk.rowIds === null && target.target.onlyVerified !== true ? 'chunk' : 'sweep',
+    tryAll: run.options.tryAllKeys === true,
   };
   let rows: number;
   try {
@@ -95,6 +97,7 @@ async function takeRows(
   const rotate = (some: readonly Row[], as: Rotation = rotation): RotatedRows =>
     rotateRows(target, some, as, key, { readBack: run.kind !== 'rotation' });
   const tried = rotate(rows);
+  assertOneKey(tried, chunk);
   const asLeft = await unchangedRows(context, run, target, chunk, tried);
   const rotated = asLeft.size === 0 ? tried : rotate(rows, { ...rotation, asLeft });
   return {
@@ -104,6 +107,18 @@ async function takeRows(
         ? writeParts(context, trx, target, rotated, rotate)
         : [{ rotated, counts: () => true }],
   };
+}
+
+/**
+ * A value under the new key was met where none was expected: from here on every key is tried on every value, or one that
+ * seems to open under the current key by chance would be lost.
+ */
+function assertOneKey({ rows }: RotatedRows, { target }: Chunk): void {
+  if (!rows.some(({ exceptions }) => exceptions.some(({ reason }) => reason === 'under-new-key'))) return;
+  throw new KeyturnError('mixed-keys', `some values of ${target} are under the new key already`, {
+    hint: 'stop the application, then keyturn resume, which tries both keys on every value',
+    facts: { target },
+  });
 }
 
 /** Files have no transaction: they are renamed before the checkpoint, each with its intent committed (docs/architecture.md). */

@@ -53,7 +53,7 @@ async function verifyFile(
     closed: closed ? [{ field: fileColumn, path: '' }] : [],
     isResolved: () => mine,
     strays: () => [],
-    dependsOn: (old) => opens(old.primary) && !ring.holds(old.primary),
+    dependsOn: (old) => old.each.some(({ primary }) => opens(primary) && !ring.holds(primary)),
     id: digest.slice(0, digestBytes),
     digest: digest.slice(digestBytes, entryBytes),
   };

@@ -1,6 +1,6 @@
 import type { Row } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
-import type { Opening } from '../formats/format.ts';
+import type { Format, Opening } from '../formats/format.ts';
 import { placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
@@ -69,7 +69,7 @@ export function verifyRows(
       closed: closed
         .filter(({ prepared: { field, rules } }) => rules !== null || field.closed === 'exception')
         .map(({ prepared: { field }, path }) => ({ field: field.column, path })),
-      dependsOn: (old) => anyOpens(all, old, ring, table),
+      dependsOn: (old) => old.each.some((each) => anyOpens(all, each, ring, table)),
       isResolved: (field, path) =>
         all.some(
           ({ prepared: of, path: at, plain }) =>
@@ -109,16 +109,32 @@ function readRow(prepared: PreparedTarget, row: Row): Reading[] {
 
 function openAll(readings: readonly Reading[], ring: Keyring, table: string): void {
   for (const [format, batch] of byFormat(readings.filter(isCandidate))) {
-    const openings = format.open(
-      batch.map((reading) => reading.text),
-      ring,
-    );
+    const openings = openingsOf(format, batch, ring);
     batch.forEach((reading, i) => {
       const opening = openings[i] ?? 'closed';
       if (reading.prepared.rules === null) applyOpening(reading, opening, ring);
       else applyRuling(reading, opening, rulingFor(reading, table, opening));
     });
   }
+}
+
+/** Under the ring, and what it does not open under the further keys that the application reads with. */
+function openingsOf(format: Format, readings: readonly Reading[], ring: Keyring): Opening[] {
+  const openings = format.open(
+    readings.map(({ text }) => text),
+    ring,
+  );
+  for (const other of ring.others) {
+    const closed = openings.flatMap((opening, at) => (opening === 'closed' ? [at] : []));
+    const again = format.open(
+      closed.map((at) => readings[at]?.text ?? ''),
+      other,
+    );
+    closed.forEach((at, i) => {
+      openings[at] = again[i] ?? 'closed';
+    });
+  }
+  return openings;
 }
 
 function isCandidate({ prepared, text, openable }: Reading): boolean {
@@ -181,7 +197,7 @@ function straysOf(
   ];
   return texts.filter(
     ({ field, path, text }) =>
-      countStrays(text, format, [old]) > 0 && !isLeftBehind(rules, placeText(shape.table, field, path)),
+      countStrays(text, format, old.each) > 0 && !isLeftBehind(rules, placeText(shape.table, field, path)),
   );
 }
 

@@ -16,10 +16,17 @@ export async function openKeyring(
   catalog: readonly Table[],
   job: Job,
   master: Key,
+  others: readonly Key[] = [],
 ): Promise<{ ring: Keyring; canary: Exclude<CanaryResult, 'wrong'> }> {
   let ring: Keyring;
   try {
-    ring = await findKeyring(database, catalog, job, master);
+    ring = await findKeyring(
+      database,
+      catalog,
+      job,
+      master,
+      others.map((key) => new Keyring(key)),
+    );
   } catch (error) {
     if (!(error instanceof KeyturnError) || error.code !== 'source-key') throw error;
     const bare = new Keyring(master);

@@ -105,7 +105,7 @@ export function wantedOf(
   return {
     text: [formatOf(everywhere.text)],
     binary: everywhere.binary === undefined ? [] : [formatOf(everywhere.binary)],
-    rings: rings.map((ring) => ({ id: ring.primary.id, ring })),
+    rings: rings.flatMap(({ each }) => each).map((ring) => ({ id: ring.primary.id, ring })),
     rules: everywhere,
     exclude,
   };

@@ -13,6 +13,7 @@ export async function findKeyring(
   catalog: readonly Table[],
   job: Job,
   master: Key,
+  others: readonly Keyring[] = [],
 ): Promise<Keyring> {
   const bare = new Keyring(master);
   const named: [string, Key][] = [];
@@ -26,7 +27,11 @@ export async function findKeyring(
       named.push([nameOf(source, row, columns), unwrap(source, text, bare, row)]);
     }
   }
-  return new Keyring(master, named);
+  return new Keyring(
+    master,
+    named,
+    others.map(({ primary }) => primary),
+  );
 }
 
 /** The keyring after the run: the new master key, and every source key that the run does not replace. */

@@ -98,7 +98,9 @@ async function searchTable(
   ring: Keyring,
 ): Promise<Finding[]> {
   const { table, columns, prepared } = search;
-  const needles = [...new Set(formats.flatMap((format) => format.prefixes(ring)))];
+  const needles = [
+    ...new Set(ring.each.flatMap((each) => formats.flatMap((format) => format.prefixes(each)))),
+  ];
   if (needles.length === 0) return [];
   const found = new Map(
     columns.map((column) => [column, { values: 0, lookAlikes: 0, samples: [] as Sample[] }]),
@@ -138,7 +140,7 @@ async function searchTable(
 function countTraces(text: string, format: Format, ring: Keyring): { values: number; lookAlikes: number } {
   const counts = { values: 0, lookAlikes: 0 };
   for (const readings of traces(text, format.prefixes(ring))) {
-    const openings = format.open(readings, ring);
+    const openings = ring.each.flatMap((each) => format.open(readings, each));
     if (openings.some((opening) => typeof opening === 'object')) counts.values++;
     else if (openings.includes('closed')) counts.lookAlikes++;
   }

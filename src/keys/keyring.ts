@@ -9,9 +9,11 @@ import type { Key } from './key.ts';
  */
 export class Keyring {
   readonly primary: Key;
+  /** Further keys that values may still be under, in the order in which they are tried: what the application reads too. */
+  readonly others: readonly Keyring[];
   readonly #named: ReadonlyMap<string, Key>;
 
-  constructor(primary: Key, named: Iterable<readonly [string, Key]> = []) {
+  constructor(primary: Key, named: Iterable<readonly [string, Key]> = [], others: Iterable<Key> = []) {
     const map = new Map<string, Key>();
     for (const [name, key] of named) {
       if (name === '' || map.has(name)) {
@@ -24,6 +26,12 @@ export class Keyring {
     }
     this.primary = primary;
     this.#named = map;
+    this.others = [...others].map((key) => new Keyring(key));
+  }
+
+  /** This ring alone, and each of the further keys as a ring of its own. */
+  get each(): readonly Keyring[] {
+    return [this, ...this.others];
   }
 
   named(name: string): Key | undefined {

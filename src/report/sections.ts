@@ -263,6 +263,7 @@ const reasons: Readonly<Record<ExceptionReason, string>> = {
   implausible: 'can be decrypted, but the job does not allow this content',
   'digest-differs': 'the row differs from the row before the rotation',
   unproven: 'the row was written with the new key during the run; nothing proves its content',
+  'under-new-key': 'cannot be decrypted with the current key, but with the new one',
 };
 
 export function exceptionsSection({ exceptions: { count: all, listed }, run }: Report): string[] {

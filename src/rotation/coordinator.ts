@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { assertAuthenticChunks } from '../checkpoint/audit.ts';
+import type { Chunk } from '../checkpoint/chunk.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { ExceptionTable } from '../checkpoint/exception-table.ts';
 import { ChunkFigures, type TargetTotals } from '../checkpoint/figures.ts';
@@ -254,12 +255,24 @@ export class Coordinator {
   async #checkHealth(): Promise<void> {
     if (this.#run.state === 'rotating') await this.#splitSlow();
     const failed = await this.#chunks.failed();
+    if (failed?.error?.code === 'mixed-keys' && this.#run.options.tryAllKeys !== true) {
+      await this.#tryAllKeys(failed);
+      return;
+    }
     if (failed !== undefined) throw chunkFailed(this.#run, failed);
     if (this.#run.state !== 'rotating') return;
     const { onException, maxExceptions } = this.#run.options;
     // The next scan finds a difference again if it is still there; an undecided place may stay until a person decides
     const open = await this.#exceptions.countOpen({ but: ['digest-differs', 'unproven', 'undecided-place'] });
     if (open > (onException === 'stop' ? 0 : maxExceptions)) throw tooManyExceptions(open, this.#run.options);
+  }
+
+  /** The chunk is planned again; it and all that follow try every key on every value. */
+  async #tryAllKeys({ target }: Chunk): Promise<void> {
+    const options = { ...this.#run.options, tryAllKeys: true };
+    this.#run = await this.#runs.update(this.#run, { options }, this.#with.mac);
+    await this.#runs.record(this.#run.id, 'mixed-keys', { target });
+    await this.#chunks.replan();
   }
 
   /** Splits a chunk that took too long in two, down to a single row, which then fails and is named. */

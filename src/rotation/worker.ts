@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { HandedBack } from '../checkpoint/handed-back.ts';
 import { CheckpointMac } from '../checkpoint/mac.ts';
-import { unpin } from '../checkpoint/pin.ts';
+import { keyringBefore } from '../checkpoint/pin.ts';
 import { assertAuthentic, assertKeys, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import type { ChunkDone, ChunkNews } from '../chunk/chunk-news.ts';
@@ -19,7 +19,7 @@ import { findKeyring, keyringAfter } from '../inventory/source-keys.ts';
 import { type Decision, type Job, type Rules, targetName } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
-import { Keyring } from '../keys/keyring.ts';
+import type { Keyring } from '../keys/keyring.ts';
 
 /** How this host reaches the database and its files. */
 export interface DatabaseAccess {
@@ -50,15 +50,22 @@ type NewsListener = (news: ChunkNews) => void;
 
 /** Rotates or verifies chunks, according to the state of the run. Has its own connections. */
 export class ChunkWorker {
-  readonly #context: WorkerContext;
+  #context: WorkerContext;
   readonly #runs: RunTable;
   #prepared: { readonly of: string; readonly targets: ReadonlyMap<string, PreparedTarget> } | null = null;
   readonly #databases: readonly Database[];
+  readonly #settings: WorkerSettings;
   /** Content of the run's row that was found to be authentic. */
   #authentic: string | null = null;
   readonly #onNews: NewsListener;
 
-  private constructor(context: WorkerContext, databases: readonly Database[], onNews: NewsListener) {
+  private constructor(
+    settings: WorkerSettings,
+    context: WorkerContext,
+    databases: readonly Database[],
+    onNews: NewsListener,
+  ) {
+    this.#settings = settings;
     this.#onNews = onNews;
     this.#context = context;
     this.#runs = new RunTable(context.checkpoint);
@@ -80,7 +87,7 @@ export class ChunkWorker {
       assertKeys(run, settings.oldKey, settings.newKey);
       const context = await contextOf(settings, run, database, checkpoint);
       assertAuthentic(run, context.mac);
-      return new ChunkWorker(context, databases, onNews);
+      return new ChunkWorker(settings, context, databases, onNews);
     } catch (error) {
       await Promise.all(databases.map((each) => each.close()));
       throw error;
@@ -119,10 +126,11 @@ export class ChunkWorker {
     await Promise.all(this.#databases.map((database) => database.close()));
   }
 
-  /** A command may have changed the run's row since. */
+  /** A command may have changed the run's row since, and added keys. */
   #assertAuthentic(run: Run): void {
     if (this.#authentic === run.content) return;
     assertAuthentic(run, this.#context.mac);
+    this.#context = { ...this.#context, ...ringsOf(this.#settings, run) };
     this.#authentic = run.content;
   }
 
@@ -196,9 +204,8 @@ async function contextOf(
   database: Database,
   checkpoint: Knex,
 ): Promise<WorkerContext> {
-  const { oldKey, newKey } = settings;
-  const pinned = unpin(run.pinned, newKey, run.id);
-  const from = oldKey === null ? null : new Keyring(oldKey, pinned);
+  const { newKey } = settings;
+  const { others } = keyringBefore(run, { current: newKey, next: newKey });
   let kept: { stage: string; listings: Listings } | null = null;
   let found: { round: number; ring: Promise<Keyring> } | null = null;
   return {
@@ -214,11 +221,14 @@ async function contextOf(
       return kept.listings;
     },
     worker: settings.worker,
-    from,
-    to: keyringAfter(run.job, from ?? new Keyring(newKey, pinned), newKey),
+    ...ringsOf(settings, run),
     verifying: (round) => {
       if (found?.round !== round) {
-        const ring = database.catalog().then((catalog) => findKeyring(database, catalog, run.job, newKey));
+        const ring = database
+          .catalog()
+          .then((catalog) =>
+            findKeyring(database, catalog, run.job, newKey, run.kind === 'verification' ? others : []),
+          );
         found = { round, ring };
         // A failure is not kept, otherwise every later try would fail too
         ring.catch(() => {
@@ -230,6 +240,12 @@ async function contextOf(
     reference:
       settings.referenceRun === null ? null : await referenceOf(settings.referenceRun, database.knex, newKey),
   };
+}
+
+/** The keys before and after the run, as its row has them. */
+function ringsOf({ oldKey, newKey }: WorkerSettings, run: Run): Pick<WorkerContext, 'from' | 'to'> {
+  const before = keyringBefore(run, { current: oldKey ?? newKey, next: newKey });
+  return { from: oldKey === null ? null : before, to: keyringAfter(run.job, before, newKey) };
 }
 
 /** A run of an earlier version has no MACs: its digests are used without a check. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { pin, unpin } from '../../src/checkpoint/pin.ts';
+import { keyringBefore, otherKeyIds, pin } from '../../src/checkpoint/pin.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Keyring } from '../../src/keys/keyring.ts';
 import { openLegacy } from '../support/n8n/decrypt.ts';
@@ -55,18 +55,26 @@ describe('a resume', () => {
 });
 
 describe('a pinned key', () => {
-  const ring = new Keyring(Key.fromText('master'), [
-    ['legacy', Key.fromText('ключ \ud800 ü')],
-    ['data:a', Key.fromBytes(Buffer.from([0, 255, 1, 128]))],
-  ]);
+  const ring = new Keyring(
+    Key.fromText('master'),
+    [
+      ['legacy', Key.fromText('ключ \ud800 ü')],
+      ['data:a', Key.fromBytes(Buffer.from([0, 255, 1, 128]))],
+    ],
+    [Key.fromText('an older key'), Key.fromText('the oldest')],
+  );
 
   test('comes back to the last unit with the new key, and only with it, for this run and this name', () => {
     const next = Key.fromText(newKey);
     const pinned = pin(ring, next, 'run');
-    const back = new Map(unpin(pinned, next, 'run'));
-    expect(back.get('legacy')?.text).toBe('ключ \ud800 ü');
-    expect(back.get('data:a')?.bytes).toEqual(Buffer.from([0, 255, 1, 128]));
-    expect(back.get('data:a')?.isText).toBe(false);
+    const unpin = (stored: Record<string, string>, newKey: Key, id: string) =>
+      keyringBefore({ id, pinned: stored }, { current: Key.fromText('master'), next: newKey });
+    const back = unpin(pinned, next, 'run');
+    expect(back.named('legacy')?.text).toBe('ключ \ud800 ü');
+    expect(back.named('data:a')?.bytes).toEqual(Buffer.from([0, 255, 1, 128]));
+    expect(back.named('data:a')?.isText).toBe(false);
+    expect(back.others.map(({ primary }) => primary.text)).toEqual(['an older key', 'the oldest']);
+    expect(otherKeyIds(pinned)).toEqual(back.others.map(({ primary }) => primary.id));
     expect(() => unpin(pinned, Key.fromText('another'), 'run')).toThrow('cannot be decrypted');
     expect(() => unpin(pinned, next, 'another run')).toThrow('cannot be decrypted');
     const exchanged = { legacy: pinned['data:a'] ?? '', 'data:a': pinned.legacy ?? '' };
