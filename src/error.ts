@@ -9,6 +9,7 @@ const exitCodes = {
   'missing-consent': 2,
   'no-current-key': 2,
   'wrong-current-key': 2,
+  'wrong-format': 2,
   'same-key': 2,
   'key-file-missing': 2,
   'key-file-unreadable': 2,

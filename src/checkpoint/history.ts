@@ -1,6 +1,7 @@
 import type { OwnTables } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Key } from '../keys/key.ts';
+import { otherKeyIds } from './pin.ts';
 import { begunBefore, isFinished, type Run } from './run.ts';
 import { RunTable } from './run-table.ts';
 import { assertVersion, checkpointVersion, migrate, readCheckpointVersion } from './schema.ts';
@@ -54,7 +55,7 @@ export function assertNoneUnfinished(runs: readonly Run[], hint = 'finish it wit
 export function retiredKeyIds(runs: readonly Run[]): string[] {
   return runs
     .filter(({ kind, state }) => kind === 'rotation' && isFinished(state))
-    .map(({ fromKeyId }) => fromKeyId);
+    .flatMap(({ fromKeyId, pinned }) => [fromKeyId, ...otherKeyIds(pinned)]);
 }
 
 /** The run with this id, or the newest. */

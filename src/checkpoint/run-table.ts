@@ -192,7 +192,7 @@ export class RunTable {
   /** Stores changed options, or a job that was extended during the run. `run` must be authentic. */
   async update(
     run: Run,
-    part: Partial<Pick<Run, 'options' | 'job' | 'inventory'>>,
+    part: Partial<Pick<Run, 'options' | 'job' | 'inventory' | 'pinned'>>,
     mac: CheckpointMac,
   ): Promise<Run> {
     const row = await this.#knex<RunRow>('keyturn_run').where({ id: run.id, fence: run.fence }).first();
@@ -203,10 +203,11 @@ export class RunTable {
       ...(part.options !== undefined && { options: JSON.stringify(part.options) }),
       ...(part.job !== undefined && { job: JSON.stringify(part.job) }),
       ...(part.inventory !== undefined && { inventory: JSON.stringify(part.inventory) }),
+      ...(part.pinned !== undefined && { pinned: JSON.stringify(part.pinned) }),
     };
-    const { options, job, inventory } = next;
+    const { options, job, inventory, pinned } = next;
     const content = contentOf(next);
-    const stored = { options, job, inventory, mac: mac.of('run', [content]) };
+    const stored = { options, job, inventory, pinned, mac: mac.of('run', [content]) };
     const written = await this.#knex<RunRow>('keyturn_run')
       .where({ id: run.id, fence: run.fence })
       .update(stored);

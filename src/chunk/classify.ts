@@ -1,5 +1,5 @@
 import type { ExceptionReason } from '../checkpoint/exception-table.ts';
-import type { Format, Opening } from '../formats/format.ts';
+import { type Format, type Opening, provesKey } from '../formats/format.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { byFormat } from './field-values.ts';
@@ -21,9 +21,6 @@ export interface Rotation {
   readonly asLeft?: ReadonlySet<number>;
 }
 
-/** Chance of a false opening below which an opening proves the key. */
-const proof = 2 ** -40;
-
 /**
  * Opens what is not settled yet, and decides what becomes of it (invariant 6): where an opening proves the key, the
  * further keys are tried on what the current one does not open; else all keys are tried on all values as soon as any
@@ -34,7 +31,7 @@ export function classify(values: readonly Value[], rotation: Rotation): void {
   const { mode, tryAll = false, from } = rotation;
   const anyKey = mode === 'sweep' || tryAll || from.others.length > 0;
   for (const [format, batch] of byFormat(values.filter(isPending))) {
-    if (format.odds < proof) classifyByProof(format, batch, rotation, kept);
+    if (provesKey(format)) classifyByProof(format, batch, rotation, kept);
     else if (anyKey) classifyByAllKeys(format, batch, rotation, kept);
     else classifyByCurrentKey(format, batch, rotation, kept);
   }

@@ -4,6 +4,7 @@ import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { type Estimate, estimate } from '../inventory/estimate.ts';
 import { assertDeclared, type Preflight, preflight } from '../inventory/preflight.ts';
+import type { Sampled } from '../inventory/sample.ts';
 import { takeInventory } from '../inventory/take-inventory.ts';
 import { assertWide, type Width, widthsOf } from '../inventory/widths.ts';
 import { type Job, targetName } from '../job/job.ts';
@@ -26,7 +27,7 @@ import {
 import { givenWindow, windowOptions } from './options/pace.ts';
 import { estimateLines } from './steps/estimate-lines.ts';
 import { jobNamed } from './steps/job-named.ts';
-import { askCurrentKey, namesCurrentKey, warn } from './steps/key-sources.ts';
+import { askCurrentKey, furtherKeys, namesCurrentKey, warn } from './steps/key-sources.ts';
 import { withDatabase } from './steps/opened.ts';
 import { fitJob, type JobArguments } from './steps/prepared-run.ts';
 import { previewLines } from './steps/preview.ts';
@@ -91,6 +92,7 @@ async function planWith(
     `${job.title} database ${database.place}`,
     ...previewLines(job, inventory),
     ...widths.map(widthLine),
+    ...(survey.found?.sampled ?? []).flatMap(sampleLine),
     ...survey.unknown,
     ...(estimated === null ? [] : estimateLines(estimated, args.window)),
   ];
@@ -121,6 +123,7 @@ async function planWith(
     undeclared: survey.keyId === null ? null : inventory.undeclared,
     warnings,
     unknown: survey.unknown,
+    sampled: survey.found?.sampled ?? null,
     estimate: estimated,
   };
   for (const warning of warnings) warn(context, warning);
@@ -192,7 +195,8 @@ async function surveyOf(
   }
   const current = await askCurrentKey(context, args, job.key);
   try {
-    const keys = { current, next: generateKey(job.key) };
+    const others = furtherKeys(context, args, job.key, current);
+    const keys = { current, others, next: generateKey(job.key), generated: true };
     const found = await preflight(database, catalog, job, keys, attachmentsFolder(args));
     const { inventory } = found;
     return {
@@ -231,6 +235,18 @@ async function withLongest(database: Database, widths: readonly Width[]): Promis
   for (const width of widths)
     measured.push({ ...width, longest: await database.longest(width.table, width.column) });
   return measured;
+}
+
+/** What a sample shows of values that would stop a run; nothing where all is well. */
+function sampleLine({ target, column, opened, closed, unparsed, format }: Sampled): string[] {
+  const of = opened + closed + unparsed;
+  const place = `${target}.${column}`;
+  return [
+    ...(closed > 0 ? [`${place}: ${closed} of ${of} sampled values cannot be decrypted`] : []),
+    ...(unparsed > 0
+      ? [`${place}: ${unparsed} of ${of} sampled values are not in the format ${format}`]
+      : []),
+  ];
 }
 
 function widthLine({ table, column, unit, width, longest, needed }: MeasuredWidth): string {

@@ -158,11 +158,11 @@ async function rotateNew(
     terminal.say(preparedLine(done, job.title)),
   );
   const keys = { current, next: next.key };
-  const { currentKeyFile, reportDir } = args;
+  const { reportDir } = args;
   const conclusion = {
     database,
     newKeyFile: next.path,
-    currentKeyFile,
+    currentKeyFile: args.currentKeyFile?.[0],
     reportDir,
     repeated: [...attachmentsWords(args), ...holdWords(args), ...coordinatorWords(args)],
     hooks: args.hooks,

@@ -7,7 +7,6 @@ import { findKeyring } from '../inventory/source-keys.ts';
 import type { Job } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
-import { readKeyFile } from '../keys/key-file.ts';
 import { Keyring } from '../keys/keyring.ts';
 import { count } from '../report/count.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
@@ -15,7 +14,7 @@ import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
 import { currentKeyOptions, databaseOptions, decideOptions, groups, jobOptions } from './options/options.ts';
 import { jobNamed } from './steps/job-named.ts';
-import { askCurrentKey, warn } from './steps/key-sources.ts';
+import { askCurrentKey, furtherKeys, warn } from './steps/key-sources.ts';
 import { withDatabase } from './steps/opened.ts';
 import { fitJob } from './steps/prepared-run.ts';
 
@@ -24,13 +23,6 @@ const options = {
   ...decideOptions,
   ...databaseOptions,
   ...currentKeyOptions,
-  'other-key-file': {
-    type: 'string',
-    array: true,
-    requiresArg: true,
-    group: groups.keys,
-    describe: 'file of another key to try; repeatable',
-  },
   'all-formats': {
     type: 'boolean',
     group: groups.input,
@@ -77,7 +69,7 @@ async function scanWith(
   args: Given,
 ): Promise<CommandResult> {
   const current = await askCurrentKey(context, args, job.key);
-  const others = (args.otherKeyFile ?? []).map((path) => readKeyFile(path, job.key).key);
+  const others = furtherKeys(context, args, job.key, current);
   const rings = [];
   for (const key of [current, ...others])
     rings.push({ id: key.id, ring: await ringOf(database, catalog, job, key) });

@@ -28,7 +28,7 @@ import {
 import { authorityOf } from './options/run.ts';
 import { concludeVerification } from './steps/conclusion.ts';
 import { jobNamed } from './steps/job-named.ts';
-import { askCurrentKey, warn } from './steps/key-sources.ts';
+import { askCurrentKey, furtherKeys, warn } from './steps/key-sources.ts';
 import { type Opened, withDatabase } from './steps/opened.ts';
 import { fitJob } from './steps/prepared-run.ts';
 import { withSite } from './steps/run-site.ts';
@@ -64,6 +64,8 @@ Example:
 interface Subject {
   readonly job: Job;
   readonly key: Key;
+  /** Older keys that the application still reads with. */
+  readonly others: readonly Key[];
   readonly reference: Run | null;
 }
 
@@ -76,7 +78,7 @@ async function verifyOpened(
   const { database } = opened;
   const catalog = await database.catalog();
   const subject = await subjectOf(context, database, catalog, loaded, args);
-  const { key, reference } = subject;
+  const { key, others, reference } = subject;
   const { job, inventory } = await unlessStopped(
     context.signal,
     inventoryOf(context, database, catalog, subject, args),
@@ -85,6 +87,7 @@ async function verifyOpened(
     job,
     inventory,
     key,
+    others,
     reference,
     options: {
       onException: 'skip',
@@ -103,14 +106,14 @@ async function inventoryOf(
   context: Context,
   database: Database,
   catalog: readonly Table[],
-  { job: named, key, reference }: Subject,
+  { job: named, key, others, reference }: Subject,
   args: Given,
 ): Promise<{ job: Job; inventory: Inventory }> {
   const decisions = givenDecisions(named, args.decide);
-  const { ring } = await openKeyring(database, catalog, named, key);
+  const { ring } = await openKeyring(database, catalog, named, key, { others });
   const { job, scan } =
     reference === null
-      ? await fitToDatabase(database, catalog, named, ring)
+      ? await fitToDatabase(database, catalog, named, [ring])
       : await fitToRest(database, await addDecisions(database, named, decisions, [ring]), ring, false);
   const inventory = await takeInventory(database, catalog, job, ring, attachmentsFolder(args), scan);
   for (const warning of sealedOtherwise(inventory, job.everywhere?.decisions)) warn(context, warning);
@@ -129,7 +132,9 @@ async function subjectOf(
   assertNoneUnfinished(runs, 'finish it with keyturn resume, which verifies everything at its end');
   const rotations = runs.filter(({ kind, state }) => kind === 'rotation' && isFinished(state));
   const shape = loaded?.file.key ?? rotations[0]?.job.key;
-  const key = await askCurrentKey(context, args, shape ?? jobNamed(undefined).file.key);
+  const keyShape = shape ?? jobNamed(undefined).file.key;
+  const key = await askCurrentKey(context, args, keyShape);
+  const others = furtherKeys(context, args, keyShape, key);
   const found = rotations.find(({ toKeyId }) => toKeyId === key.id) ?? null;
   const reference = loaded === null || found?.job.hash === loaded.hash ? found : null;
   if (reference !== null) {
@@ -140,10 +145,10 @@ async function subjectOf(
         context,
         `the records of run ${reference.id} are not authenticated: keyturn ${reference.toolVersion} made them`,
       );
-    return { job: reference.job, key, reference };
+    return { job: reference.job, key, others, reference };
   }
   if (loaded === null) throw noRotation(key, rotations);
-  return { job: fitJob(loaded, catalog, args), key, reference: null };
+  return { job: fitJob(loaded, catalog, args), key, others, reference: null };
 }
 
 function noRotation(key: Key, rotations: readonly Run[]): KeyturnError {

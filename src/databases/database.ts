@@ -92,8 +92,8 @@ export interface Rows {
     after: RowId | null,
     limit: { rows: number; bytes: number },
   ): Promise<RowId | null>;
-  /** Rows in id order. With `limit`, only that many of them (the verifier pages with it). */
-  readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]>;
+  /** Rows in id order. With `limit`, only that many of them (the verifier pages with it), after the first `skip`. */
+  readRange(shape: RowShape, range: Range, limit?: number, skip?: number): Promise<Row[]>;
   /**
    * All rows of a table without a row id, in no order, by one sequential read: memory does not grow with the table. Their
    * ids are empty. An error of `each` is thrown at the end.

@@ -7,8 +7,8 @@ export function where(conditions: readonly string[]): string {
   return conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;
 }
 
-export function wholeNumber(limit: number): string {
-  return BigInt(Math.max(1, Math.floor(limit))).toString();
+export function wholeNumber(limit: number, least = 1): string {
+  return BigInt(Math.max(least, Math.floor(limit))).toString();
 }
 
 export function written(shape: RowShape): readonly string[] {

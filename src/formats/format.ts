@@ -65,3 +65,8 @@ export interface Format {
   /** Parts of a text that have this format's shape, possibly all of it. Absent: search by `prefixes`. */
   within?(text: string): string[];
 }
+
+/** Whether an opening of a value of this format proves the key: a wrong one seems to open it less often than once in 2^40. */
+export function provesKey({ odds }: Pick<Format, 'odds'>): boolean {
+  return odds < 2 ** -40;
+}

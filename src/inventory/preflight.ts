@@ -1,8 +1,5 @@
 import type { Finding, Inventory } from '../checkpoint/run.ts';
-import { digestKey } from '../chunk/digest.ts';
-import { prepareTarget } from '../chunk/field-values.ts';
-import { originalsOf, treeOf } from '../chunk/file-target.ts';
-import { rotateRows } from '../chunk/rotate-rows.ts';
+import { originalsOf } from '../chunk/file-target.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
@@ -11,15 +8,14 @@ import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { fitShape } from './fit-shape.ts';
+import { holdsNewKey } from './mixed-keys.ts';
 import { openKeyring } from './open-keyring.ts';
-import { filesWarnings, sampleFiles } from './sample-files.ts';
+import { assertOpens, type Sampled, sampleTargets } from './sample.ts';
+import { filesWarnings } from './sample-files.ts';
 import { type ScanResult, scanDatabase, type Wanted } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './take-inventory.ts';
-import { betterFields, hintOf } from './way-to-declare.ts';
 import { type Width, widthsOf } from './widths.ts';
-
-const sampledRows = 20;
 
 /** Everything that is known before the first change; nothing was written. */
 export interface Preflight {
@@ -28,10 +24,24 @@ export interface Preflight {
   readonly from: Keyring;
   readonly to: Keyring;
   readonly inventory: Inventory;
+  readonly sampled: readonly Sampled[];
+  /** Values are under the new key already, and the format of some values does not prove the key. */
+  readonly tryAll: boolean;
   /** Of columns with a limited length; a run cannot begin before the new ciphertext fits (`assertWide`). */
   readonly widths: readonly Width[];
   /** For the operator: what to know before going on. */
   readonly warnings: readonly string[];
+}
+
+export interface GivenKeys {
+  readonly current: Key;
+  /** Older keys that some values are still under. */
+  readonly others?: readonly Key[];
+  readonly next: Key;
+  /** The new key was made just now. */
+  readonly generated?: boolean;
+  /** Values that do not open are skipped. */
+  readonly skips?: boolean;
 }
 
 /**
@@ -42,26 +52,33 @@ export async function preflight(
   database: Database,
   catalog: readonly Table[],
   declared: Job,
-  keys: { readonly current: Key; readonly next: Key },
+  keys: GivenKeys,
   attachments: string | null = null,
 ): Promise<Preflight> {
-  if (keys.current.equals(keys.next)) {
+  const { current, next, others = [], generated = false, skips = false } = keys;
+  if (current.equals(next)) {
     throw new KeyturnError('same-key', 'the new key is the current key', {
       hint: 'name another new key',
     });
   }
+  const older = others.filter((key) => !key.equals(next) && !key.equals(current));
   // By shape, which tables are written shows only when all was read
   const early = declared.everywhere === undefined ? await checkPrivileges(database, declared) : [];
-  const { ring: from, canary } = await openKeyring(database, catalog, declared, keys.current).catch(
-    (error) => {
-      throw database.failures.isDenied(error) ? unreadable(error) : error;
-    },
-  );
-  const to = keyringAfter(declared, from, keys.next);
-  const looked = await fitToDatabase(database, catalog, declared, from);
+  const { ring: from, canary } = await openKeyring(database, catalog, declared, current, {
+    others: older,
+    next: generated ? null : next,
+  }).catch((error) => {
+    throw database.failures.isDenied(error) ? unreadable(error) : error;
+  });
+  const to = keyringAfter(declared, from, next);
+  // A key that was made just now is under no value yet
+  const looked = await fitToDatabase(database, catalog, declared, generated ? [from] : [from, to]);
   const { job } = looked;
   const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
-  const opened = await sampleTargets(database, job, from, to, attachments);
+  const tryAll = !generated && (await holdsNewKey(database, job, from, to, looked.scan));
+  const sampled = await sampleTargets(database, { job, from, to, tryAll, skips, attachments });
+  assertOpens(sampled, skips);
+  const opened = sampled.reduce((sum, field) => sum + field.opened, 0);
   const inventory = await takeInventory(database, catalog, job, from, attachments, looked.scan);
   if (opened === 0 && (canary === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
     throw new KeyturnError('no-values', `this ${job.title} database holds no encrypted value`, {
@@ -73,6 +90,8 @@ export async function preflight(
     from,
     to,
     inventory,
+    sampled,
+    tryAll,
     widths: await widthsOf(database, catalog, job, to),
     warnings: [
       ...privileges,
@@ -88,11 +107,11 @@ export async function fitToDatabase(
   database: Database,
   catalog: readonly Table[],
   job: Job,
-  ring: Keyring,
+  rings: readonly Keyring[],
 ): Promise<{ readonly job: Job; readonly scan: ScanResult | null }> {
   const { everywhere } = job;
   if (everywhere === undefined) return { job, scan: null };
-  const scan = await scanDatabase(database, catalog, wantedOf(job, everywhere, [ring]));
+  const scan = await scanDatabase(database, catalog, wantedOf(job, everywhere, rings));
   return { job: fitShape(job, catalog, scan), scan };
 }
 
@@ -175,52 +194,6 @@ async function checkPrivileges(database: Database, job: Job): Promise<string[]> 
     ...(createTable === 'unknown' ? ['whether this login may create tables is unknown'] : []),
     ...(unknown.length > 0 ? [`whether this login may update ${unknown.join(', ')} is unknown`] : []),
   ];
-}
-
-/** Opens and seals the first rows of every target, and writes nothing. Tells how many values opened. */
-async function sampleTargets(
-  database: Database,
-  job: Job,
-  from: Keyring,
-  to: Keyring,
-  attachments: string | null,
-): Promise<number> {
-  let total = 0;
-  for (const target of job.targets.filter(({ onlyVerified }) => onlyVerified !== true)) {
-    const prepared = prepareTarget(target, job.everywhere);
-    if (target.tree !== undefined) {
-      const found = await sampleFiles(treeOf(target, attachments), prepared, from, sampledRows);
-      assertMostlyOpen(target, found);
-      total += found.opened;
-      continue;
-    }
-    const rows = await database.readRange(target.shape, { after: null, upTo: null }, sampledRows);
-    const digests = digestKey(to.primary, 'sample', target.shape.table);
-    const outcome = rotateRows(prepared, rows, { from, to, mode: 'chunk' }, digests);
-    const opened = outcome.rows.reduce((sum, { tally }) => sum + tally.rotated + tally.current, 0);
-    const failed = outcome.rows.reduce((sum, { tally }) => sum + tally.exceptions, 0);
-    assertMostlyOpen(target, { opened, failed }, () => hintOf(betterFields(prepared, rows, from)));
-    total += opened;
-  }
-  return total;
-}
-
-/** @param hint null: nothing is known that would help. */
-function assertMostlyOpen(
-  { shape }: Target,
-  { opened, failed }: { readonly opened: number; readonly failed: number },
-  hint: () => string | null = () => null,
-): void {
-  const of = opened + failed;
-  if (failed < 4 || failed <= opened) return;
-  throw new KeyturnError(
-    'wrong-current-key',
-    `${failed} of ${of} sampled values in ${shape.table} do not open with this key`,
-    {
-      hint: hint() ?? 'stray damage does not look like this: check the key and the job; nothing was changed',
-      facts: { target: shape.table },
-    },
-  );
 }
 
 function isWrittenTable({ onlyVerified, tree }: Target): boolean {

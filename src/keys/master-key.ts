@@ -56,6 +56,8 @@ export interface NewKeyPlan {
   readonly path: string;
   /** False: the file exists and contains this key. */
   readonly mustWrite: boolean;
+  /** It was made by this command: no value can be encrypted with it yet. */
+  readonly generated: boolean;
   readonly warnings: readonly string[];
 }
 
@@ -71,7 +73,8 @@ export function newKey(sources: NewKeySources, shape: KeyShape): NewKeyPlan {
   const candidate = given ?? (unfinished === undefined ? generateKey(shape) : undefined);
   const path = pathOf(sources, unfinished ?? candidate?.id ?? '');
 
-  const plan = existsSync(path) ? taken(path, given, shape) : planned(path, candidate, unfinished);
+  const made = given === undefined && unfinished === undefined;
+  const plan = existsSync(path) ? taken(path, given, shape) : planned(path, candidate, unfinished, made);
   refuse(plan, sources);
   return plan;
 }
@@ -97,11 +100,16 @@ function taken(path: string, given: Key | undefined, shape: KeyShape): NewKeyPla
       },
     );
   }
-  return { key, path, mustWrite: false, warnings };
+  return { key, path, mustWrite: false, generated: false, warnings };
 }
 
-function planned(path: string, candidate: Key | undefined, unfinished: string | undefined): NewKeyPlan {
-  if (candidate !== undefined) return { key: candidate, path, mustWrite: true, warnings: [] };
+function planned(
+  path: string,
+  candidate: Key | undefined,
+  unfinished: string | undefined,
+  generated: boolean,
+): NewKeyPlan {
+  if (candidate !== undefined) return { key: candidate, path, mustWrite: true, generated, warnings: [] };
   throw otherKeys(unfinished ?? '', `key file ${path} not found`);
 }
 

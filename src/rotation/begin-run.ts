@@ -1,6 +1,6 @@
 import { assertNoneUnfinished, openHistory } from '../checkpoint/history.ts';
 import { CheckpointMac } from '../checkpoint/mac.ts';
-import { keyringBefore } from '../checkpoint/pin.ts';
+import { keyringBefore, otherKeyIds, pin } from '../checkpoint/pin.ts';
 import { assertAuthentic, assertKeys, type Run, type RunOptions } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { migrate } from '../checkpoint/schema.ts';
@@ -21,6 +21,8 @@ import { unlessStopped } from './unless-stopped.ts';
 /** The keys of a run that will write to the database: the new one with its key file. */
 export interface KeptKeys {
   readonly current: Key;
+  /** Older keys that values may still be under, besides those that the run knows already. */
+  readonly others?: readonly Key[];
   readonly next: NewKeyPlan;
 }
 
@@ -86,7 +88,7 @@ export interface Changes {
  */
 export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: Changes): Promise<Run> {
   const { database, signal } = site;
-  const { current, next } = keys;
+  const { current, others = [], next } = keys;
   assertKeys(run, current, next.key);
   const mac = new CheckpointMac(next.key, run.id);
   assertAuthentic(run, mac);
@@ -94,9 +96,18 @@ export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: C
   const job = await unlessStopped(signal, addDecisions(database, run.job, changes.decisions, rings));
   makeDurable(next);
   // Written only if something changes: a worker of the last session may still hold a lock on the run's row
-  if (job === run.job && Object.keys(changes.options).length === 0) return run;
+  const known = otherKeyIds(run.pinned);
+  const added = others.filter(({ id }) => !known.includes(id));
+  if (job === run.job && Object.keys(changes.options).length === 0 && added.length === 0) return run;
   const options = { ...run.options, ...changes.options };
-  return new RunTable(database.knex).update(run, { options, ...(job !== run.job && { job }) }, mac);
+  const part = {
+    options,
+    ...(job !== run.job && { job }),
+    ...(added.length > 0 && {
+      pinned: { ...run.pinned, ...pin(new Keyring(current, [], added), next.key, run.id) },
+    }),
+  };
+  return new RunTable(database.knex).update(run, part, mac);
 }
 
 function makeDurable({ path, key, mustWrite }: NewKeyPlan): void {

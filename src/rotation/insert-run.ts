@@ -30,9 +30,10 @@ export function rotationOf(
   kind: 'rotation' | 'dry-run',
   order: Order,
   { current, next }: RunKeys,
-  { job, inventory, from }: Preflight,
+  { job, inventory, from, tryAll }: Preflight,
 ): NewRun {
-  const { options, authority } = order;
+  const { authority } = order;
+  const options = { ...order.options, ...(tryAll && { tryAllKeys: true }) };
   const pinned = (id: string): Record<string, string> => pin(from, next, id);
   return { kind, job, inventory, options, authority, fromKeyId: current.id, newKey: next, pinned };
 }

@@ -6,6 +6,7 @@ import { assertAuthenticChunks } from '../checkpoint/audit.ts';
 import type { NewChunk } from '../checkpoint/chunk.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { CheckpointMac } from '../checkpoint/mac.ts';
+import { pin } from '../checkpoint/pin.ts';
 import { assertAuthentic, type Inventory, type Run, type RunKeys } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { migrate } from '../checkpoint/schema.ts';
@@ -15,6 +16,7 @@ import { KeyturnError } from '../error.ts';
 import type { Preflight } from '../inventory/preflight.ts';
 import type { Job } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
+import { Keyring } from '../keys/keyring.ts';
 import { insertRun, type Order, rotationOf } from './insert-run.ts';
 import { coordinate, type Site } from './site.ts';
 import { type ThreadData, threadData } from './thread.ts';
@@ -46,13 +48,15 @@ export interface Reading extends Order {
   readonly job: Job;
   readonly inventory: Inventory;
   readonly key: Key;
+  /** Further keys that count as this one. */
+  readonly others?: readonly Key[];
   /** A rotation to this key, whose digests every row is compared with; null: there is none. */
   readonly reference: Run | null;
 }
 
 /** Reads every value with one key. */
 export async function verifyDatabase(site: Site, reading: Reading): Promise<LocalRun> {
-  const { key, reference, job, inventory, options, authority } = reading;
+  const { key, others = [], reference, job, inventory, options, authority } = reading;
   return locally(site, key, async ({ file, database: { knex } }) => {
     const run = await insertRun(site, knex, {
       kind: 'verification',
@@ -62,7 +66,7 @@ export async function verifyDatabase(site: Site, reading: Reading): Promise<Loca
       authority,
       fromKeyId: key.id,
       newKey: key,
-      pinned: () => ({}),
+      pinned: (id) => pin(new Keyring(key, [], others), key, id),
     });
     if (reference !== null) await copyRanges(site.database.knex, reference, knex, run, key);
     const local = { checkpointFile: file, referenceRun: reference?.id ?? null };

@@ -28,7 +28,7 @@ test('scan counts the values of each place by format and key, and shows what is 
     return `${path}/${name}`;
   };
   const words = ['scan', '--job', 'octopus', '--database', url, '--current-key-file', key('one', one)];
-  const scanned = await keyturn([...words, '--other-key-file', key('other', other), '--json']);
+  const scanned = await keyturn([...words, '--current-key-file', key('other', other), '--json']);
   expect(scanned).toMatchObject({ code: 0 });
   const { keyIds, places } = JSON.parse(scanned.stdout);
   expect(places).toEqual([

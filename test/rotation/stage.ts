@@ -96,7 +96,13 @@ export class Stage {
     };
     const run = await beginRun(this.site(), lock, {
       current: this.keys.current,
-      next: { key: this.keys.next, path: join(folder, 'new.key'), mustWrite: true, warnings: [] },
+      next: {
+        key: this.keys.next,
+        path: join(folder, 'new.key'),
+        mustWrite: true,
+        generated: false,
+        warnings: [],
+      },
       found,
       options,
       authority: { operator: 'a test' },

@@ -77,7 +77,13 @@ export async function rotate(
       };
       run = await beginRun(site, lock, {
         current: keys.current,
-        next: { key: keys.next, path: join(folder, 'new.key'), mustWrite: true, warnings: [] },
+        next: {
+          key: keys.next,
+          path: join(folder, 'new.key'),
+          mustWrite: true,
+          generated: false,
+          warnings: [],
+        },
         found,
         options,
         authority: { operator: 'a test' },

@@ -51,10 +51,14 @@ export const decideOptions = {
 } as const satisfies Record<string, Options>;
 
 export const currentKeyOptions = {
-  'current-key-file': text(
-    groups.keys,
-    'file of the current key [env: KEYTURN_CURRENT_MASTER_KEY; otherwise prompted for on a terminal]',
-  ),
+  'current-key-file': {
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    group: groups.keys,
+    describe:
+      "file of the application's current key; repeat it for older keys that some values are still encrypted with [env: KEYTURN_CURRENT_MASTER_KEY; otherwise prompted for on a terminal]",
+  },
 } as const satisfies Record<string, Options>;
 
 export const newKeyOptions = {

@@ -12,7 +12,7 @@ import { givenDecisions } from '../options/decide.ts';
 import { type HoldArguments, holdWords } from '../options/pace.ts';
 import { assertAlone } from './alone.ts';
 import { concludeRun } from './conclusion.ts';
-import { askCurrentKey, planNewKey } from './key-sources.ts';
+import { askCurrentKey, furtherKeys, planNewKey } from './key-sources.ts';
 import type { Opened } from './opened.ts';
 import { siteOf, withSite } from './run-site.ts';
 
@@ -23,7 +23,7 @@ export interface ContinueArguments
     AttachmentsArguments,
     Partial<Coordinating> {
   readonly pace?: Pace;
-  readonly currentKeyFile?: string | undefined;
+  readonly currentKeyFile?: readonly string[] | undefined;
   readonly newKeyFile?: string | undefined;
   readonly masterKey?: string | undefined;
   readonly decide?: readonly string[] | undefined;
@@ -54,19 +54,20 @@ export async function continueRun(
   await assertAlone(context, database, args.force);
   const shape = found.job.key;
   const current = await askCurrentKey(context, args, shape);
+  const others = furtherKeys(context, args, shape, current);
   assertCurrentKey(found, current);
   const known = { current, name: found.job.name, retired: [], unfinished: found.toKeyId };
   const next = await planNewKey(context, args, known, shape);
   const run = await resumeRun(
     siteOf(context, opened, args),
     found,
-    { current, next },
+    { current, others, next },
     { options: changed, decisions: givenDecisions(found.job, args.decide) },
   );
   const conclusion = {
     database,
     newKeyFile: next.path,
-    currentKeyFile: args.currentKeyFile,
+    currentKeyFile: args.currentKeyFile?.[0],
     reportDir: args.reportDir,
     repeated: [...attachmentsWords(args), ...holdWords(args), ...coordinatorWords(args)],
     hooks: args.hooks,

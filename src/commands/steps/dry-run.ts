@@ -44,7 +44,7 @@ export async function rotateDry(
       async (key, fitted) =>
         named
           ? planNewKey(context, args, { current: key, name: fitted.name, retired }, fitted.key)
-          : { key: generateKey(fitted.key), path: '', mustWrite: false, warnings: [] },
+          : { key: generateKey(fitted.key), path: '', mustWrite: false, generated: true, warnings: [] },
       ({ path, mustWrite }) => (path === '' || mustWrite ? 'not saved in a dry run' : `in ${path}`),
     ),
   );

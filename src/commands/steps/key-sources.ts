@@ -1,4 +1,5 @@
 import type { Key } from '../../keys/key.ts';
+import { readKeyFile } from '../../keys/key-file.ts';
 import type { KeyShape } from '../../keys/key-shape.ts';
 import { currentKey, type NewKeyPlan, newKey } from '../../keys/master-key.ts';
 import type { Context } from '../command.ts';
@@ -6,13 +7,13 @@ import type { Context } from '../command.ts';
 /** Reads the current key from the file, the environment or a prompt. */
 export async function askCurrentKey(
   context: Context,
-  args: { readonly currentKeyFile?: string | undefined },
+  args: { readonly currentKeyFile?: readonly string[] | undefined },
   shape: KeyShape,
 ): Promise<Key> {
   const { environment, terminal } = context;
   const { key, warnings } = await currentKey(
     {
-      file: args.currentKeyFile,
+      file: args.currentKeyFile?.[0],
       env: environment.KEYTURN_CURRENT_MASTER_KEY,
       prompt: terminal.interactive
         ? () => terminal.askSecret('Current master key (input is hidden)')
@@ -24,10 +25,29 @@ export async function askCurrentKey(
   return key;
 }
 
+/**
+ * Older keys that some values are still encrypted with: every --current-key-file but the first, which is the application's
+ * own. Each key counts once.
+ */
+export function furtherKeys(
+  context: Context,
+  args: { readonly currentKeyFile?: readonly string[] | undefined },
+  shape: KeyShape,
+  current: Key,
+): Key[] {
+  const keys: Key[] = [];
+  for (const path of args.currentKeyFile?.slice(1) ?? []) {
+    const { key, warnings } = readKeyFile(path, shape);
+    for (const warning of warnings) warn(context, warning);
+    if (![current, ...keys].some((known) => known.equals(key))) keys.push(key);
+  }
+  return keys;
+}
+
 /** Whether the current key is given, so that nobody must be asked. */
 export function namesCurrentKey(
   { environment }: Context,
-  args: { readonly currentKeyFile?: string | undefined },
+  args: { readonly currentKeyFile?: readonly string[] | undefined },
 ): boolean {
   return args.currentKeyFile !== undefined || Boolean(environment.KEYTURN_CURRENT_MASTER_KEY);
 }

@@ -10,7 +10,7 @@ import type { Context } from '../command.ts';
 import { type AttachmentsArguments, attachmentsFolder, takesAttachments } from '../options/attachments.ts';
 import { withDecisions } from '../options/decide.ts';
 import { withExclusions } from '../options/exclude.ts';
-import { askCurrentKey, warn } from './key-sources.ts';
+import { askCurrentKey, furtherKeys, warn } from './key-sources.ts';
 import { previewLines } from './preview.ts';
 
 /** Everything that is known before the first change: the job for this database, both keys, and the preflight. */
@@ -25,7 +25,8 @@ export interface JobArguments extends AttachmentsArguments {
   readonly tablePrefix?: string | undefined;
   readonly exclude?: readonly string[] | undefined;
   readonly decide?: readonly string[] | undefined;
-  readonly currentKeyFile?: string | undefined;
+  readonly currentKeyFile?: readonly string[] | undefined;
+  readonly onException?: string | undefined;
 }
 
 export function fitJob(loaded: LoadedJob, catalog: readonly Table[], args: JobArguments): Job {
@@ -49,12 +50,13 @@ export async function prepareRun(
   const catalog = await database.catalog();
   const fitted = fitJob(loaded, catalog, args);
   const current = await askCurrentKey(context, args, fitted.key);
+  const others = furtherKeys(context, args, fitted.key, current);
   const next = await planKey(current, fitted);
   const found = await preflight(
     database,
     catalog,
     fitted,
-    { current, next: next.key },
+    { current, others, next: next.key, generated: next.generated, skips: args.onException === 'skip' },
     attachmentsFolder(args),
   );
   const { job } = found;

@@ -101,10 +101,14 @@ class MssqlDatabase implements Database {
     return row === undefined ? null : (row as string[]);
   }
 
-  async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
+  async readRange(shape: RowShape, range: Range, limit?: number, skip = 0): Promise<Row[]> {
     const table = await this.#tables.get(shape.table);
-    const sql = `select ${limit === undefined ? '' : `top (${wholeNumber(limit)})`} ${texts(table, shape)}
-      from ${source(table)} ${where(predicates(table, shape, range))} ${orderBy(shape)}`;
+    const page =
+      limit === undefined
+        ? ''
+        : `offset ${wholeNumber(skip, 0)} rows fetch next ${wholeNumber(limit)} rows only`;
+    const sql = `select ${texts(table, shape)}
+      from ${source(table)} ${where(predicates(table, shape, range))} ${orderBy(shape)} ${page}`;
     return toRows(shape, (await this.#rows(sql, bounds(range))) as DriverRow[]);
   }
 

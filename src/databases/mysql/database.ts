@@ -105,11 +105,11 @@ class MysqlDatabase implements Database {
     return row === undefined ? null : (row as string[]);
   }
 
-  async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
+  async readRange(shape: RowShape, range: Range, limit?: number, skip = 0): Promise<Row[]> {
     const table = await this.#tables.get(shape.table);
     const { conditions, values } = predicates(table, shape, range);
     const sql = `select ${texts(table, shape)} from ${source(table)} ${where(conditions)}
-      ${orderBy(shape)} ${limit === undefined ? '' : `limit ${wholeNumber(limit)}`}`;
+      ${orderBy(shape)} ${limit === undefined ? '' : `limit ${wholeNumber(limit)} offset ${wholeNumber(skip, 0)}`}`;
     return toRows(shape, await this.#rows(sql, values));
   }
 

@@ -115,10 +115,10 @@ class PostgresDatabase implements Database {
     return row === undefined ? null : (row as string[]);
   }
 
-  async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
+  async readRange(shape: RowShape, range: Range, limit?: number, skip = 0): Promise<Row[]> {
     const table = await this.#tables.get(shape.table);
     const sql = `select ${texts(table, shape)} from ${source(table)} ${where(predicates(table, shape, range))}
-      ${orderBy(table, shape)} ${limit === undefined ? '' : `limit ${wholeNumber(limit)}`}`;
+      ${orderBy(table, shape)} ${limit === undefined ? '' : `limit ${wholeNumber(limit)} offset ${wholeNumber(skip, 0)}`}`;
     return toRows(shape, await this.#rows(sql, [...(range.after ?? []), ...(range.upTo ?? [])]));
   }
 

@@ -135,13 +135,14 @@ class SqliteDatabase implements Database {
     });
   }
 
-  async readRange(shape: RowShape, range: Range, limit?: number): Promise<Row[]> {
+  async readRange(shape: RowShape, range: Range, limit?: number, skip = 0): Promise<Row[]> {
     return this.#session(undefined, (connection) => {
       const table = this.#table(connection, shape.table);
       const sql = `select ${selected(table, shape)} from ${quote(table.name)} as t ${where(predicates(table, shape, range))}
-        ${orderBy(table, shape)} limit @rows`;
+        ${orderBy(table, shape)} limit @rows offset @skip`;
       const rows = read(connection, sql).all({
         ...bound(table, shape, range),
+        skip,
         rows: limit === undefined ? -1 : atLeastOne(limit),
       });
       return rows.map((row) => exactRow(connection, table, shape, toRow(table, shape, row)));

@@ -1,0 +1,55 @@
+import { isUnderNewKey } from '../chunk/field-counts.ts';
+import { prepareTarget } from '../chunk/field-values.ts';
+import type { Database, Row } from '../databases/database.ts';
+import { provesKey } from '../formats/format.ts';
+import { formatOf } from '../formats/registry.ts';
+import type { Job, Target } from '../job/job.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import type { ScanResult } from './scan.ts';
+
+const page = 500;
+
+/**
+ * Whether some value is under the new key already, where an opening alone does not prove the key: the application was
+ * started with it too early, or another tool stopped half way. Then every key has to be tried on every value, or a value
+ * under the new key that seems to open under the current one would be sealed twice (invariant 6). Reads all values of
+ * such formats, up to the first that is.
+ *
+ * @param scan of a job that goes by shape, made with both keys: it has counted them all
+ */
+export async function holdsNewKey(
+  database: Database,
+  job: Job,
+  from: Keyring,
+  to: Keyring,
+  scan: ScanResult | null,
+): Promise<boolean> {
+  if (scan?.places.some(({ values }) => (values[to.primary.id] ?? 0) > 0) === true) return true;
+  for (const target of job.targets.filter((each) => isInDoubt(each, job)))
+    if (await hasNewKey(database, target, job, from, to)) return true;
+  return false;
+}
+
+function isInDoubt({ fields, onlyVerified, tree }: Target, { everywhere }: Job): boolean {
+  if (onlyVerified === true || tree !== undefined) return false;
+  return fields.some(
+    ({ format, byShape }) => !provesKey(formatOf(format)) && !(byShape === true && everywhere !== undefined),
+  );
+}
+
+async function hasNewKey(
+  database: Database,
+  target: Target,
+  { everywhere }: Job,
+  from: Keyring,
+  to: Keyring,
+): Promise<boolean> {
+  const prepared = prepareTarget(target, everywhere);
+  for (let after: Row['id'] | null = null; ; ) {
+    const rows: Row[] = await database.readRange(target.shape, { after, upTo: null }, page);
+    if (isUnderNewKey(prepared, rows, { from, to, mode: 'chunk' })) return true;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < page) return false;
+    after = last.id;
+  }
+}

@@ -1,0 +1,112 @@
+import { countByField, type FieldCounts } from '../chunk/field-counts.ts';
+import { prepareTarget } from '../chunk/field-values.ts';
+import { treeOf } from '../chunk/file-target.ts';
+import type { Database, Row } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import { type Job, type Target, targetName } from '../job/job.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { sampleFiles } from './sample-files.ts';
+import { betterFields, hintOf } from './way-to-declare.ts';
+
+/** At the beginning, in the middle and at the end of each table. */
+const sampledRows = 20;
+/** Fewer failures may be stray damage. */
+const fewest = 4;
+
+/** What a sample is opened with. */
+export interface Sampling {
+  readonly job: Job;
+  readonly from: Keyring;
+  readonly to: Keyring;
+  readonly tryAll: boolean;
+  /** Values that do not open are skipped in the run: a few of many that open are enough to go on. */
+  readonly skips: boolean;
+  readonly attachments: string | null;
+}
+
+/** What was found in a sample, per target and field. */
+export interface Sampled extends FieldCounts {
+  readonly target: string;
+  /** How the job has to declare fields of this target so that their values open; null: nothing is known. */
+  readonly remedy: string | null;
+}
+
+/** Opens some rows of every target, and writes nothing. */
+export async function sampleTargets(database: Database, sampling: Sampling): Promise<readonly Sampled[]> {
+  const { job, from, to, tryAll, attachments } = sampling;
+  const found: Sampled[] = [];
+  for (const target of job.targets.filter(({ onlyVerified }) => onlyVerified !== true)) {
+    const prepared = prepareTarget(target, job.everywhere);
+    const name = targetName(target);
+    if (target.tree !== undefined) {
+      const { opened, failed } = await sampleFiles(treeOf(target, attachments), prepared, from, sampledRows);
+      const [field] = prepared.fields;
+      const { column, format } = { column: field?.field.column ?? '', format: field?.format.name ?? '' };
+      found.push({ target: name, column, format, proves: false, opened, closed: failed, unparsed: 0, remedy: null });
+      continue;
+    }
+    const rows = await rowsOf(database, target);
+    const counts = countByField(prepared, rows, { from, to, mode: 'chunk', tryAll });
+    const doubtful = counts.some(({ opened, closed, unparsed }) => closed + unparsed > opened);
+    const remedy = doubtful ? hintOf(betterFields(prepared, rows, from)) : null;
+    found.push(...counts.map((each) => ({ target: name, remedy, ...each })));
+  }
+  return found;
+}
+
+/** Each row once: a small table is read whole. */
+async function rowsOf(database: Database, { shape }: Target): Promise<Row[]> {
+  const last = Math.max(0, (await database.count(shape.table)) - sampledRows);
+  const found = new Map<string, Row>();
+  for (const skip of new Set([0, Math.floor(last / 2), last])) {
+    const rows = await database.readRange(shape, { after: null, upTo: null }, sampledRows, skip);
+    for (const row of rows) found.set(JSON.stringify(row.id), row);
+  }
+  return [...found.values()];
+}
+
+/**
+ * A field where hardly anything opens is no stray damage: the key or the job is wrong.
+ *
+ * @throws KeyturnError `wrong-format`, `wrong-current-key`
+ */
+export function assertOpens(sampled: readonly Sampled[], skips: boolean): void {
+  for (const { target, column, format, proves, opened, closed, unparsed, remedy } of sampled) {
+    const of = opened + closed + unparsed;
+    const place = `${target}.${column}`;
+    if (unparsed >= fewest && unparsed > opened + closed) throw wrongFormat(place, { format, unparsed, of, remedy });
+    const few = skips && proves ? opened === 0 : closed > opened;
+    if (closed >= fewest && few) throw wrongKey(place, { closed, of, remedy });
+  }
+}
+
+function wrongFormat(
+  place: string,
+  found: Pick<Sampled, 'format' | 'unparsed' | 'remedy'> & { readonly of: number },
+): KeyturnError {
+  const { format, unparsed, of, remedy } = found;
+  return new KeyturnError(
+    'wrong-format',
+    `${unparsed} of ${of} sampled values of ${place} are not in the format ${format}`,
+    {
+      hint: remedy ?? 'correct the format, the document or the column in the job; nothing was changed',
+      facts: { place },
+    },
+  );
+}
+
+function wrongKey(
+  place: string,
+  { closed, of, remedy }: Pick<Sampled, 'closed' | 'remedy'> & { readonly of: number },
+): KeyturnError {
+  return new KeyturnError(
+    'wrong-current-key',
+    `${closed} of ${of} sampled values of ${place} cannot be decrypted with this key`,
+    {
+      hint:
+        remedy ??
+        'check the key and the job; if they use an older key, add it with another --current-key-file; nothing was changed',
+      facts: { place },
+    },
+  );
+}
