@@ -32,6 +32,9 @@ export interface RecordedException extends Exception {
 /** Values that stay as they are, under whichever key, until a person decides. */
 export const undecidedReasons: readonly ExceptionReason[] = ['undecided', 'undecided-place'];
 
+/** What only a scan finds. */
+const scanned: ExceptionReason[] = ['digest-differs', 'unproven', 'stray'];
+
 /** Default: exceptions of every reason. */
 export interface ReasonFilter {
   readonly only?: readonly ExceptionReason[];
@@ -103,6 +106,15 @@ export class ExceptionTable {
     return found;
   }
 
+  /** Rows of a range that had an exception when it was rotated, whatever became of it since. */
+  async exceptedRows(range: number): Promise<RowId[]> {
+    const rows: Row[] = await this.#knex('keyturn_exception')
+      .where({ run: this.#run, chunk: range })
+      .whereNotIn('reason', scanned)
+      .select('row_id');
+    return rows.map(({ row_id: row }) => JSON.parse(row));
+  }
+
   /** Rows, each once, with an open exception of this reason. */
   async countRows(reason: ExceptionReason): Promise<number> {
     const rows = this.#open({ only: [reason] })
@@ -123,7 +135,7 @@ export class ExceptionTable {
   async resolveScanned(trx: Transaction, chunk: number): Promise<void> {
     await trx('keyturn_exception')
       .where({ run: this.#run, chunk, state: 'open' })
-      .whereIn('reason', ['digest-differs', 'unproven', 'stray'] satisfies ExceptionReason[])
+      .whereIn('reason', scanned)
       .update({ state: 'resolved' });
   }
 

@@ -12,11 +12,15 @@ export interface Evidence {
 /** Tags of messages and of their parts: never change, or digests of runs in progress no longer match. */
 const tags = { rowId: 1, row: 2, id: 3, column: 4, path: 5, plaintext: 6, stored: 7 } as const;
 
+export function addRowId(messages: Messages, id: Row['id']): void {
+  messages.begin(tags.rowId);
+  for (const part of id) messages.add(part, tags.id);
+  messages.finish();
+}
+
 /** Two messages a row, so that the packed result is (digest of the row id, digest of the row) again and again. */
 export function addRow(messages: Messages, row: Row, evidence: readonly Evidence[]): void {
-  messages.begin(tags.rowId);
-  for (const part of row.id) messages.add(part, tags.id);
-  messages.finish();
+  addRowId(messages, row.id);
   messages.begin(tags.row);
   for (const part of row.id) messages.add(part, tags.id);
   for (const { kind, column, path, bytes } of evidence) {

@@ -240,7 +240,7 @@ async function withLongest(database: Database, widths: readonly Width[]): Promis
 /** What a sample shows of values that would stop a run; nothing where all is well. */
 function sampleLine({ target, column, opened, closed, unparsed, format }: Sampled): string[] {
   const of = opened + closed + unparsed;
-  const place = `${target}.${column}`;
+  const place = column === '' ? target : `${target}.${column}`;
   return [
     ...(closed > 0 ? [`${place}: ${closed} of ${of} sampled values cannot be decrypted`] : []),
     ...(unparsed > 0

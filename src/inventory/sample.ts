@@ -41,8 +41,17 @@ export async function sampleTargets(database: Database, sampling: Sampling): Pro
     if (target.tree !== undefined) {
       const { opened, failed } = await sampleFiles(treeOf(target, attachments), prepared, from, sampledRows);
       const [field] = prepared.fields;
-      const { column, format } = { column: field?.field.column ?? '', format: field?.format.name ?? '' };
-      found.push({ target: name, column, format, proves: false, opened, closed: failed, unparsed: 0, remedy: null });
+      const format = field?.format.name ?? '';
+      found.push({
+        target: name,
+        column: '',
+        format,
+        proves: false,
+        opened,
+        closed: failed,
+        unparsed: 0,
+        remedy: null,
+      });
       continue;
     }
     const rows = await rowsOf(database, target);
@@ -73,8 +82,9 @@ async function rowsOf(database: Database, { shape }: Target): Promise<Row[]> {
 export function assertOpens(sampled: readonly Sampled[], skips: boolean): void {
   for (const { target, column, format, proves, opened, closed, unparsed, remedy } of sampled) {
     const of = opened + closed + unparsed;
-    const place = `${target}.${column}`;
-    if (unparsed >= fewest && unparsed > opened + closed) throw wrongFormat(place, { format, unparsed, of, remedy });
+    const place = column === '' ? target : `${target}.${column}`;
+    if (unparsed >= fewest && unparsed > opened + closed)
+      throw wrongFormat(place, { format, unparsed, of, remedy });
     const few = skips && proves ? opened === 0 : closed > opened;
     if (closed >= fewest && few) throw wrongKey(place, { closed, of, remedy });
   }

@@ -156,7 +156,7 @@ describe('a field that is declared in a wrong way is refused before the run, and
   test.each(kinds)('%s', async (_, make, says) => {
     const wrong = says === '' ? 'column: v, document: { json: [.a] }' : 'column: v';
     const refused = await refusal(await staged(Array.from({ length: 5 }, make), [wrong]));
-    expect(refused.code).toBe('wrong-current-key');
+    expect(refused.code).toBe('wrong-format');
     const better = says === '' ? 'no document, trim or lines' : says;
     expect(refused.hint).toContain(
       `it decrypts the values if the job declares found.v with ${better}; nothing was changed`,

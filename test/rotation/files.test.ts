@@ -254,7 +254,7 @@ test('what is not said, not there or in the way is refused, with a hint; left ou
   const wrong = createHash('sha256').update('wrong').digest();
   for (const name of filesIn(tree.folder).slice(0, 25))
     writeFileSync(join(tree.folder, name), sealFile(Buffer.from('another key'), wrong));
-  await refused(/sampled values in attachments\/ do not open with this key$/m, ...attachments);
+  await refused(/sampled values of attachments\/ cannot be decrypted with this key$/m, ...attachments);
   expect(await world.exec("select 1 from sqlite_schema where name like 'keyturn%'")).toEqual([]);
 
   const before = hashOf(tree.folder);
