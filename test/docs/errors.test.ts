@@ -31,3 +31,13 @@ test('docs/errors.md lists every error code under its exit code, and no other', 
 test.each(listed)('docs/errors.md explains $code', ({ text }) => {
   expect(text).toMatch(/^\S.{20,}/);
 });
+
+test('docs/the-fine-print.md explains every reason of an exception, and no other', () => {
+  const [, union = ''] =
+    /type ExceptionReason =([^;]+);/.exec(textOf('src/checkpoint/exception-table.ts')) ?? [];
+  const reasons = [...union.matchAll(/'([a-z-]+)'/g)].map(([, reason]) => reason);
+  const [, table = ''] = textOf('docs/the-fine-print.md').split('Reasons of exceptions:');
+  const [rows = ''] = table.trimStart().split('\n\n');
+  const explained = [...rows.matchAll(/^\| `([a-z-]+)` +\| \S/gm)].map(([, reason]) => reason);
+  expect(explained.sort()).toEqual(reasons.sort());
+});
