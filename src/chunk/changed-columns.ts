@@ -1,8 +1,8 @@
 import type { Change, RowShape } from '../databases/database.ts';
 
 /**
- * The same changes, with only those columns written that differ in some row: what is not set fires no trigger of that
- * column and costs no index. All are compared still (invariant 3).
+ * The same changes, limited to columns that change in at least one row: other columns are not set, so that their
+ * triggers do not fire and their indexes are not updated. All columns are still compared (invariant 3).
  */
 export function changedColumnsOnly(
   shape: RowShape,

@@ -1,22 +1,22 @@
-/** What a worker did with a chunk: nothing (null) when another did it, or the run was stopped or taken over. */
+/** What a worker did with a chunk. Null if another worker did it, or if the run was stopped or taken over. */
 export interface ChunkDone {
   readonly event: 'rotated' | 'verified';
   readonly target: string;
   readonly rows: number;
 }
 
-/** What a worker tells of a chunk, for logs and metrics: no row id, no value. */
+/** What a worker reports about a chunk, for logs and metrics. Contains no row id and no value. */
 export interface ChunkNews {
   readonly event: ChunkDone['event'] | 'nothing' | 'retried' | 'failed';
   readonly run: string;
   readonly chunk: number;
-  /** Null: not known. */
+  /** Null: unknown. */
   readonly target: string | null;
-  /** Of a chunk that is done. */
+  /** If the chunk is done; otherwise 0. */
   readonly rows: number;
-  /** Since the worker took it. */
+  /** Since the worker took the chunk. */
   readonly ms: number;
   readonly worker: string;
-  /** Of what made it fail or be tried again. */
+  /** Of the error with which it failed or was retried. */
   readonly code?: string;
 }

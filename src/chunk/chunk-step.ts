@@ -1,11 +1,11 @@
 import { channel } from 'node:diagnostics_channel';
 
-/** The numbered steps of a chunk's life (docs/architecture.md), each published before it is taken; `renamed` after. */
+/** The steps of processing a chunk. Each is published before it begins; `renamed` is published afterwards. */
 const chunkSteps = [
   'find',
   'read',
   'open',
-  // Of files only
+  // Files only
   'intend',
   'keep',
   'rename',
@@ -29,7 +29,7 @@ export interface ChunkStepMessage {
 
 const steps = channel('keyturn:chunk-step');
 
-/** For tracing, and for tests that stop a process at a step on purpose. Costs nothing when nobody listens. */
+/** For tracing, and for tests that stop a process at a certain step. Costs nothing without a subscriber. */
 export function publishStep(step: ChunkStep, run: string, chunk: number): void {
   if (steps.hasSubscribers) steps.publish({ step, run, chunk } satisfies ChunkStepMessage);
 }

@@ -8,7 +8,7 @@ import type { ValueOutcome } from './value.ts';
 
 type FileOutcome = readonly [Exclude<ValueOutcome, 'nothing'>, ExceptionReason | null];
 
-/** By its length and its end: the padding, which is all that a wrong key can fail at, is there. */
+/** Looks only at the length and the end of the file: a wrong key can fail only at the padding, which is at the end. */
 export async function classifyFile({ prepared, rotation }: FileWork, file: StoredFile): Promise<FileOutcome> {
   const { field, cipher } = fileField(prepared);
   if (file.size === 0) return ['empty', null];
@@ -24,7 +24,9 @@ export async function classifyFile({ prepared, rotation }: FileWork, file: Store
   return field.closed === 'look-alike' ? ['lookAlikes', null] : ['exceptions', 'does-not-open'];
 }
 
-/** What stays is digested as the verifier will read it: under the new key, which seems to open it once in a while. */
+/**
+ * A file that stays is digested as the verifier will read it: under the new key, which may seem to open it by chance.
+ */
 export async function evidenceOf(work: FileWork, path: string, file: StoredFile): Promise<Buffer> {
   const { cipher } = fileField(work.prepared);
   const key = work.rotation.to.primary;
@@ -39,7 +41,7 @@ export async function evidenceOf(work: FileWork, path: string, file: StoredFile)
   return fileDigest(work.digestKey, path, 'stored', Buffer.from(await file.sha256(), 'hex'));
 }
 
-/** What a file says, a stretch at a time; what it stores goes through `stored`. */
+/** Streams the plaintext of a file. `stored` is updated with the file's content. */
 export async function* openedBlocks(
   { prepared }: FileWork,
   file: StoredFile,

@@ -11,20 +11,20 @@ export interface Rotation {
   readonly from: Keyring;
   readonly to: Keyring;
   /**
-   * `chunk`: everything is under the current key, as the checkpoint says, unless `tryAll` says more.
+   * `chunk`: all values are under the current key, according to the checkpoint, unless `tryAll` is set.
    * `sweep`: values may be under any key.
    */
   readonly mode: 'chunk' | 'sweep';
-  /** Values may be under any key in chunks, too: every key is tried on every value whose opening alone proves nothing. */
+  /** Values of chunks may be under any key too: every key is tried on every value whose opening alone proves nothing. */
   readonly tryAll?: boolean;
-  /** Of a sweep: rows (by their place among those given) where what opens under both is known to be under the old keys. */
+  /** For a sweep: indexes of rows in which a value that opens under both is known to be under the old keys. */
   readonly asLeft?: ReadonlySet<number>;
 }
 
 /**
- * Opens what is not settled yet, and decides what becomes of it (invariant 6): where an opening proves the key, the
- * further keys are tried on what the current one does not open; else all keys are tried on all values as soon as any
- * value may be under another key than the current one.
+ * Opens all pending values and decides what becomes of them (invariant 6). If an opening proves the key, the other keys
+ * are tried only on values that the current key does not open. Otherwise, as soon as any value may be under another key
+ * than the current one, all keys are tried on all values.
  */
 export function classify(values: readonly Value[], rotation: Rotation): void {
   const kept = new KeptKeys(rotation.to);
@@ -99,8 +99,8 @@ function markByOpening(value: Value, opening: Opening, from: Keyring, to: Keyrin
 }
 
 /**
- * What stays is digested as the verifier will read it: under the new key, with which a value that is under another key, or
- * none, seems to open once in a while.
+ * A value that stays is digested as the verifier will read it: under the new key, which may by chance seem to open a
+ * value that is under another key, or under none.
  */
 function openWithNewKeys(values: readonly Value[], to: Keyring): void {
   for (const [format, batch] of byFormat(values.filter(isLeft))) {
@@ -163,7 +163,7 @@ function markCurrent(value: Value, opening: Opened): void {
   value.plain = opening.plain;
 }
 
-/** An opening that counts as none is 'closed'. */
+/** Returns 'closed' if the plaintext is not plausible. */
 function plausible(opening: Opening, value: Value): Opening {
   if (typeof opening === 'string') return opening;
   const { rules, field } = value.prepared;
@@ -174,7 +174,7 @@ function plausible(opening: Opening, value: Value): Opening {
   return counts ? opening : 'closed';
 }
 
-/** Whether values under a key stay as they are; asked once per key. */
+/** Whether values under a key stay as they are. Computed once per key. */
 class KeptKeys {
   readonly #to: Keyring;
   readonly #known = new Map<Key, boolean>();
@@ -210,19 +210,19 @@ function markClosed(value: Value, reason: ExceptionReason): void {
   }
 }
 
-/** It is left as it is, and digested as what the new key reads: the verifier finds that, and does not sweep it again. */
+/** The value stays as it is. Its digest is of what the new key reads, so that the verifier does not sweep it again. */
 function markUndecided(value: Value, plain: Buffer | null): void {
   value.outcome = 'undecided';
   value.reason = 'undecided';
   value.plain = plain;
 }
 
-/** The stored text is no ciphertext of this format. */
+/** The stored text is not ciphertext of this format. */
 function markForeign(value: Value, from: Keyring, to: Keyring): void {
   const { field, searching } = value.prepared;
   if (searching) return;
   if (field.foreign === 'replace' && isMasterKeyInClear(value.text, from)) {
-    // The application stored its key unwrapped; the new one takes the same form, which that version reads.
+    // The application stored its key unencrypted. The new key is stored like that too, as this version reads it
     value.outcome = 'rotated';
     value.sealed = to.primary.text;
   } else if (field.foreign === 'replace' && value.text === to.primary.text) value.outcome = 'current';

@@ -6,22 +6,22 @@ import type { Key } from '../keys/key.ts';
  * (Bellare, Kilian, Rogaway, "The security of the cipher block chaining message authentication code": secure as a
  * PRF for prefix-free messages), cut to 8 bytes. Keyed by HKDF from the new master key and the run, so that a
  * low-entropy secret cannot be guessed from it.
- * All rows of a chunk advance together, one ECB call per block position: about 0.6 µs a row of 60 bytes
+ * All rows of a chunk are processed together, with one ECB call per block position: about 0.6 µs for a row of 60 bytes
  * (bench/digest.mjs).
  */
 export const digestBytes = 8;
-/** What a chunk stores per row: a digest of the row id, then the row's digest. */
+/** What a chunk stores per row: the digest of the row id, then the digest of the row. */
 export const entryBytes = 2 * digestBytes;
 
 const block = 16;
-/** A longer message is digested on its own: one CBC call costs less than so many lane steps. */
+/** A longer message is digested on its own: one CBC call costs less than that many ECB calls. */
 const laneBlocks = 64;
 
 export function digestKey(newKey: Key, runId: string, target: string): Buffer {
   return Buffer.from(hkdfSync('sha256', newKey.bytes, runId, `keyturn/row-digest/v1/${target}`, 32));
 }
 
-/** Messages side by side in one buffer: each begins with a block that holds its length and what it is. */
+/** Messages in one buffer. Each begins with a block that contains its length and its kind. */
 export class Messages {
   #bytes = Buffer.alloc(64 * 1024);
   #end = 0;
@@ -29,7 +29,7 @@ export class Messages {
   readonly starts: number[] = [];
   readonly ends: number[] = [];
 
-  /** @param tag tells kinds of messages apart, 0–255. */
+  /** @param tag the kind of message, 0–255 */
   begin(tag: number): void {
     this.#start = this.#end;
     this.#reserve(block);
@@ -38,7 +38,7 @@ export class Messages {
     this.#end += block;
   }
 
-  /** One part of a message: its length, its tag (0–255) and its bytes. */
+  /** Adds a part to the message: its length, its tag (0–255) and its bytes. */
   add(part: string | Buffer, tag: number): void {
     this.#reserve(5 + (typeof part === 'string' ? part.length * 3 : part.length));
     const at = this.#end + 5;
@@ -62,7 +62,7 @@ export class Messages {
     return this.#bytes.subarray(0, this.#end);
   }
 
-  /** UTF-8; a short ASCII text, as most row ids and paths are, costs less in a loop than in a call to the engine. */
+  /** Writes UTF-8. For short ASCII text, like most row ids and paths, a loop costs less than a native call. */
   #write(text: string, at: number): number {
     if (text.length > 40) return this.#bytes.write(text, at);
     for (let i = 0; i < text.length; i++) {
@@ -137,7 +137,7 @@ function lengthsInBlocks(starts: readonly number[], ends: readonly number[]): Ui
   return lengths;
 }
 
-/** Typed arrays of words need an aligned start, which a pooled buffer does not promise. */
+/** Typed arrays of words need an aligned start, which a pooled buffer may not have. */
 function aligned(bytes: Buffer): Buffer {
   if (bytes.byteOffset % 4 === 0) return bytes;
   const copy = Buffer.alloc(bytes.length);
@@ -145,7 +145,7 @@ function aligned(bytes: Buffer): Buffer {
   return copy;
 }
 
-/** Digest of the row id → digest of the row, as binary text; of several for one row the last counts. */
+/** Digest of the row id → digest of the row, as binary strings. Of several entries for one row, the last counts. */
 export function unpackDigests(packed: readonly Buffer[]): Map<string, string> {
   const known = new Map<string, string>();
   for (const digests of packed) {

@@ -1,7 +1,7 @@
 import type { Row } from '../databases/database.ts';
 import type { Messages } from './digest.ts';
 
-/** One value as the digest sees it: what it says if it opened, else the very text that is stored. */
+/** What the digest contains of one value: its plaintext if it opened, otherwise the stored text. */
 export interface Evidence {
   readonly kind: 'plaintext' | 'stored';
   readonly column: string;
@@ -9,7 +9,7 @@ export interface Evidence {
   readonly bytes: Buffer | string;
 }
 
-/** Tags of messages and of their parts: never change, or digests of runs in progress no longer match. */
+/** Tags of messages and of their parts. Must never change: digests of unfinished runs would no longer match. */
 const tags = { rowId: 1, row: 2, id: 3, column: 4, path: 5, plaintext: 6, stored: 7 } as const;
 
 export function addRowId(messages: Messages, id: Row['id']): void {
@@ -18,7 +18,7 @@ export function addRowId(messages: Messages, id: Row['id']): void {
   messages.finish();
 }
 
-/** Two messages a row, so that the packed result is (digest of the row id, digest of the row) again and again. */
+/** Adds two messages per row, so that the digests are pairs: digest of the row id, digest of the row. */
 export function addRow(messages: Messages, row: Row, evidence: readonly Evidence[]): void {
   addRowId(messages, row.id);
   messages.begin(tags.row);

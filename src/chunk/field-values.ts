@@ -5,14 +5,14 @@ import type { Format } from '../formats/format.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Field, Rules, Target } from '../job/job.ts';
 
-/** A target ready for work: every field with its document and format at hand. */
+/** A field with its document and format. */
 export interface PreparedField {
   readonly field: Field;
   readonly document: Document;
   readonly format: Format;
-  /** Any string of the document may be ciphertext, and those that are not are nothing: they are not counted. */
+  /** Any string of the document may be ciphertext. Those that are not are not values, and are not counted. */
   readonly searching: boolean;
-  /** Values are judged by them; null: the field itself says what becomes of a value. */
+  /** Rules that decide what becomes of a value; null: the field itself does. */
   readonly rules: Rules | null;
 }
 
@@ -21,7 +21,7 @@ export interface PreparedTarget {
   readonly fields: readonly PreparedField[];
 }
 
-/** @param rules of a job that goes by shape */
+/** @param rules of a job that finds ciphertext by shape */
 export function prepareTarget(target: Target, rules: Rules | undefined): PreparedTarget {
   return {
     target,
@@ -39,7 +39,7 @@ export function prepareTarget(target: Target, rules: Rules | undefined): Prepare
   };
 }
 
-/** The fields that apply to a row: of each column the first whose `when` fits. */
+/** The fields that apply to a row: for each column, the first whose `when` matches. */
 export function fieldsOf(prepared: PreparedTarget, row: Row): PreparedField[] {
   const taken = new Set<number>();
   const fields: PreparedField[] = [];

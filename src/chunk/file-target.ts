@@ -11,12 +11,12 @@ import { addRow } from './evidence.ts';
 import type { PreparedField, PreparedTarget } from './field-values.ts';
 import type { WorkerContext } from './worker-context.ts';
 
-/** The column that a file's content counts as. */
+/** The column that stands for the content of a file. */
 export const fileColumn = 'content';
 
-/** The tree of a target, on this host. */
+/** The folder of a target, on this host. */
 export function treeOf(target: Target, attachments: string | null, listings: Listings | null = null): Tree {
-  if (attachments === null) throw unseen(target, 'was given no --attachments');
+  if (attachments === null) throw unseen(target, 'started without --attachments');
   return new Tree(attachments, target.tree?.folders ?? [], listings);
 }
 
@@ -27,9 +27,9 @@ export function originalsOf(job: Job, attachments: string | null): Originals | n
 }
 
 /**
- * The tree and the folder of its originals, for a run that writes.
+ * The folder of a target and the folder of its originals.
  *
- * @throws KeyturnError `attachments-unseen`: the chunk is for another worker.
+ * @throws KeyturnError `attachments-unseen`: another worker has to process the chunk.
  */
 export async function seenTree(
   target: Target,
@@ -39,18 +39,22 @@ export async function seenTree(
   const tree = treeOf(target, attachments, listings(run));
   const originals = new Originals(tree);
   if (run.kind === 'rotation' && !(await originals.areOf(run.id)))
-    throw unseen(target, `does not see those of run ${run.id} in ${tree.folder} and ${originals.folder}`);
+    throw unseen(target, `${tree.folder} and ${originals.folder} are not those of run ${run.id}`);
   return { tree, originals };
 }
 
 function unseen({ shape }: Target, why: string): KeyturnError {
-  return new KeyturnError('attachments-unseen', `the files of ${shape.table}: this host ${why}`, {
-    hint: 'give --attachments the folder as this host sees it, with the folder of the originals beside it',
-    facts: { target: shape.table },
-  });
+  return new KeyturnError(
+    'attachments-unseen',
+    `files of ${shape.table} not available on this host: ${why}`,
+    {
+      hint: 'use --attachments with the path of the folder on this host; the folder of the originals must be beside it',
+      facts: { target: shape.table },
+    },
+  );
 }
 
-/** The one field of a target that is a tree, with its cipher at hand. */
+/** The only field of a target of files, with its cipher. */
 export function fileField({
   target,
   fields,
@@ -64,7 +68,7 @@ export function pathOf(rowId: RowId): string {
   return rowId[0] ?? '';
 }
 
-/** Digest of the path, then of what the file says (or stores), by its SHA-256: a file may be larger than memory. */
+/** Digests of the path and of the plaintext (or stored content) by its SHA-256: a file may be larger than memory. */
 export function fileDigest(key: Buffer, path: string, kind: 'plaintext' | 'stored', sha256: Buffer): Buffer {
   const messages = new Messages();
   addRow(messages, { id: [path], values: [] }, [{ kind, column: fileColumn, path: '', bytes: sha256 }]);

@@ -11,7 +11,7 @@ import { fileColumn } from './file-target.ts';
 import type { RotatedRow } from './rotate-rows.ts';
 import type { ValueOutcome } from './value.ts';
 
-/** What the files of a chunk are rotated with. */
+/** What is needed to rotate the files of a chunk. */
 export interface FileWork {
   readonly prepared: PreparedTarget;
   readonly chunk: Pick<Chunk, 'chunk' | 'range' | 'rowIds'>;
@@ -21,13 +21,16 @@ export interface FileWork {
   readonly tree: Tree;
   /** Null: nothing is written. */
   readonly originals: Originals | null;
-  /** Of a worker that died over this chunk. */
+  /** Intents of a worker that died while it processed this chunk. */
   readonly known: ReadonlyMap<string, readonly Intent[]>;
-  /** Commits what is about to be renamed; throws when the chunk is no longer this worker's, also for none. */
+  /**
+   * Commits the intents of files that will be renamed. Throws, even without intents, if the chunk is no longer this
+   * worker's.
+   */
   readonly intend: (intents: readonly Intent[]) => Promise<void>;
 }
 
-/** The outcome of `rotateFiles`, file by file; as RotatedRows says it of rows. */
+/** The outcome of `rotateFiles` per file, like RotatedRows for rows. */
 export class RotatedFiles {
   readonly rows: RotatedRow[] = [];
   readonly #digests: Buffer[] = [];

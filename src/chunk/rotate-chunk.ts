@@ -19,21 +19,21 @@ import { type RotatedRows, rotateRows } from './rotate-rows.ts';
 import { unchangedRows } from './unchanged-rows.ts';
 import { Contended, Stale, type WorkerContext } from './worker-context.ts';
 
-/** Rows that were rotated together, and which of them count: a row that a writer changed meanwhile does not. */
+/** Rows that were rotated together, and which of them count: not those that another writer has changed meanwhile. */
 interface Part {
   readonly rotated: Pick<RotatedRows, 'rows' | 'digests'>;
   readonly counts: (index: number) => boolean;
 }
 
-/** What a chunk has, opened and sealed; `write` belongs into the transaction of its checkpoint. */
+/** The rotated rows of a chunk. `write` must run in the transaction of the checkpoint. */
 interface Taken {
   readonly rows: number;
   readonly write: (trx: Transaction) => Promise<Part[]>;
 }
 
 /**
- * Rotates one chunk: reads its rows, opens and seals, then one short transaction that holds the writes and the
- * checkpoint (invariant 2). A duplicate delivery, a stale worker or a stopped run end as null.
+ * Rotates one chunk: reads its rows, opens and seals their values, then writes them together with the checkpoint in one
+ * short transaction (invariant 2). Returns null for a duplicate delivery, a stale worker or a stopped run.
  */
 export async function rotateChunk(
   context: WorkerContext,
@@ -51,7 +51,8 @@ export async function rotateChunk(
   const rotation: Rotation = {
     from: context.from,
     to: context.to,
-    // What is only verified is rotated by sweeps: its range, planned again, may hold rows under either key
+    // Targets that are only verified are rotated by sweeps: a range that is planned again may have rows under either
+    // key
     mode: chunk.rowIds === null && target.target.onlyVerified !== true ? 'chunk' : 'sweep',
     tryAll: run.options.tryAllKeys === true,
   };
@@ -110,18 +111,18 @@ async function takeRows(
 }
 
 /**
- * A value under the new key was met where none was expected: from here on every key is tried on every value, or one that
- * seems to open under the current key by chance would be lost.
+ * A value is under the new key where none was expected. From now on, every key is tried on every value: otherwise a value
+ * that seems to open under the current key by chance would be lost.
  */
 function assertOneKey({ rows }: RotatedRows, { target }: Chunk): void {
   if (!rows.some(({ exceptions }) => exceptions.some(({ reason }) => reason === 'under-new-key'))) return;
-  throw new KeyturnError('mixed-keys', `some values of ${target} are under the new key already`, {
-    hint: 'stop the application, then keyturn resume, which tries both keys on every value',
+  throw new KeyturnError('mixed-keys', `some values of ${target} are already under the new key`, {
+    hint: 'stop the application, then run keyturn resume, which tries both keys on every value',
     facts: { target },
   });
 }
 
-/** Files have no transaction: they are renamed before the checkpoint, each with its intent committed (docs/architecture.md). */
+/** Files have no transactions: they are renamed before the checkpoint, after their intents are committed. */
 async function takeFiles(
   context: WorkerContext,
   run: Run,
@@ -133,10 +134,10 @@ async function takeFiles(
   const intents = new FileIntents(context.checkpoint, run.id);
   const known = await intents.of(chunk.chunk);
   let seen = [...known.values()].flat().length;
-  // What another worker renames meanwhile must not be taken for what stood there before
+  // A file that another worker renames meanwhile must not be taken for the original
   const assertAlone = async (trx: Transaction): Promise<void> => {
     if ((await intents.count(trx, chunk.chunk)) !== seen)
-      throw new Contended('the files of this chunk are in the hands of another worker');
+      throw new Contended('another worker is processing the files of this chunk');
   };
   const rotated = await rotateFiles({
     prepared,
@@ -167,7 +168,7 @@ async function takeFiles(
   };
 }
 
-/** The data and its checkpoint in one transaction; a dry run has only the checkpoint, elsewhere. */
+/** Data and checkpoint in one transaction. A dry run writes only a checkpoint, in another database. */
 function transact<T>(
   { database, checkpoint }: WorkerContext,
   run: Run,
@@ -182,7 +183,9 @@ function readChunk({ database }: WorkerContext, { target }: PreparedTarget, chun
     : database.readRows(target.shape, chunk.rowIds);
 }
 
-/** Compare-and-set; what a concurrent writer changed is read again under its lock, and redone (invariant 3). */
+/**
+ * Compares and sets. Rows that another writer has changed are read again under their locks and redone (invariant 3).
+ */
 async function writeParts(
   { database }: WorkerContext,
   trx: Transaction,
@@ -200,7 +203,7 @@ async function writeParts(
   const stillLost = [...(await write(again))].map((index) => again.rows[index]?.change?.id.join(', '));
   if (stillLost.length > 0)
     throw new Contended(
-      `what is stored in ${shape.table} is not what was read of it, in the row ${stillLost.slice(0, 5).join('; ')}`,
+      `stored values of ${shape.table} differ from what was read, in row ${stillLost.slice(0, 5).join('; ')}`,
     );
   return [
     { rotated, counts: (index) => !lost.has(index) },

@@ -15,12 +15,12 @@ import { fileDigest, fileField, pathOf } from './file-target.ts';
 import { type FileWork, RotatedFiles } from './file-work.ts';
 import { Stale } from './worker-context.ts';
 
-/** A file that is written again and again while it is rotated is left alone. */
+/** After this many attempts, a file that is written while it is rotated is left alone. */
 const mostPasses = 3;
-/** Each keeps a file open until it is renamed. */
+/** Each of them is open until it is renamed. */
 const atOnce = 100;
 
-/** Everything but the writes: what is sealed is opened again, and goes nowhere. */
+/** Does everything except write: each sealed block is opened again and discarded. */
 export function rehearseFiles(
   tree: Tree,
   prepared: PreparedTarget,
@@ -41,7 +41,7 @@ export function rehearseFiles(
   });
 }
 
-/** A file with what is to replace it, both open. */
+/** A file and the file that will replace it, both open. */
 interface Sealed {
   readonly path: string;
   readonly file: StoredFile;
@@ -50,9 +50,9 @@ interface Sealed {
 }
 
 /**
- * Gives the files of a chunk new ones in their places (docs/architecture.md): all new ones beside them and on disk, the
- * intents committed, the originals kept, then one rename after the other. What was renamed before a crash is known by
- * its intent; what is neither old nor new is an exception, and not touched.
+ * Replaces the files of a chunk: writes all new files beside the old ones and syncs them, commits the intents, keeps
+ * the originals, then renames one file after the other. After a crash, the intents show which files were renamed. A
+ * file that is neither the old nor the new one is an exception and is not touched.
  */
 export async function rotateFiles(work: FileWork): Promise<RotatedFiles> {
   const rotated = new RotatedFiles(work.prepared);
@@ -65,7 +65,7 @@ export async function rotateFiles(work: FileWork): Promise<RotatedFiles> {
 async function rotateBatch(work: FileWork, paths: readonly string[], rotated: RotatedFiles): Promise<void> {
   let left = paths;
   for (let pass = 0; pass < mostPasses && left.length > 0; pass++) {
-    // A worker that was frozen lets go here, before it takes another's new files for something else
+    // A worker that was suspended stops here, before it mistakes the new files of another worker
     if (work.originals !== null) await work.intend([]);
     left = await rotatePass(work, left, pass === 0, rotated);
   }
@@ -89,8 +89,9 @@ async function pathsOf({ tree, chunk: { rowIds, range } }: FileWork): Promise<st
 }
 
 /**
- * Of a worker that died over this chunk; one that lives on finds its new file gone, and lets go. Without intents it has
- * renamed nothing and will not, since it would find this worker's, and what it left goes with the end of the run.
+ * Removes the new files of a worker that died while it processed this chunk. If it is alive after all, it does not find
+ * its new file and stops. Without intents, it has renamed nothing and never will, since it would find the intents of
+ * this worker; what it left is removed at the end of the run.
  */
 async function removeLeftovers({ tree, run, chunk }: FileWork, paths: readonly string[]): Promise<void> {
   for (const folder of new Set(paths.map((path) => dirname(path)))) {
@@ -99,7 +100,7 @@ async function removeLeftovers({ tree, run, chunk }: FileWork, paths: readonly s
   }
 }
 
-/** Returns the files that somebody changed meanwhile. */
+/** Returns the files that were changed meanwhile. */
 async function rotatePass(
   work: FileWork,
   paths: readonly string[],
@@ -130,7 +131,7 @@ async function rotatePass(
   }
 }
 
-/** Seals a file beside itself, or says what else becomes of it. */
+/** Writes the new file beside the old one, or records another outcome. */
 async function rotateFile(
   work: FileWork,
   path: string,
@@ -146,7 +147,7 @@ async function rotateFile(
       rotated.add(path, 'rotated', done.digest);
       return 'done';
     }
-    // Later on it is this worker that saw it change, and reads it again
+    // In later passes, this worker itself has seen the change and reads the file again
     if (first && !known.some(({ old }) => old === stored)) {
       rotated.add(path, 'exceptions', await evidenceOf(work, path, file), 'changing');
       return 'done';
@@ -155,7 +156,7 @@ async function rotateFile(
   const [outcome, reason] = await classifyFile(work, file);
   if (outcome === 'rotated') return seal(work, path, file, rotated);
   const stored = await file.sha256();
-  // It stays in use, so a link would change with it
+  // The file stays in use, and a link would change with it
   if (work.originals !== null && !(await work.originals.keep(path, file, stored, 'copy'))) return 'changed';
   rotated.add(path, outcome, await evidenceOf(work, path, file), reason);
   return 'done';
@@ -173,7 +174,7 @@ async function seal(
   const digestOf = (sha256: Buffer): Buffer => fileDigest(work.digestKey, path, 'plaintext', sha256);
   const blocks = openedBlocks(work, file, work.rotation.from.primary, stored);
   if (work.originals === null) {
-    // A dry run: what is sealed must open again, and say the same
+    // A dry run: what was sealed must open again with the same plaintext
     const opener = cipher.opener(head, work.rotation.to.primary);
     for await (const block of blocks) {
       plain.update(block);
@@ -182,7 +183,7 @@ async function seal(
     again.update(opener.update(sealer.final()));
     again.update(opener.final());
     const said = plain.digest();
-    if (!again.digest().equals(said)) throw new Error('what was sealed does not open again');
+    if (!again.digest().equals(said)) throw new Error('a sealed file does not open again');
     rotated.add(path, 'rotated', digestOf(said));
     return 'done';
   }
@@ -204,14 +205,14 @@ async function seal(
     if (await file.isUnchanged()) return { path, file, next, intent };
   } catch (error) {
     await next.discard();
-    // Its end was read first and opened: whoever wrote it since is done, or will be found again
+    // The end of the file opened, so another program has written to the file since; the next pass reads it again
     if (await file.isUnchanged()) throw error;
   }
   await next.discard();
   return 'changed';
 }
 
-/** Puts the new files in the places of the old. Returns those that somebody changed meanwhile. */
+/** Replaces the old files with the new ones. Returns those that were changed meanwhile. */
 async function replace(work: FileWork, sealed: readonly Sealed[], rotated: RotatedFiles): Promise<string[]> {
   const { tree, originals, run, chunk } = work;
   if (sealed.length === 0 || originals === null) return [];
@@ -229,7 +230,7 @@ async function replace(work: FileWork, sealed: readonly Sealed[], rotated: Rotat
   publishStep('rename', run, chunk.chunk);
   for (const { path, file, next, intent } of kept) {
     if (await file.isUnchanged()) {
-      // Another worker that took the chunk over removed what this one left
+      // Another worker has taken over the chunk and removed the new file
       if (!(await next.replace(tree.at(path)))) throw new Stale();
       publishStep('renamed', run, chunk.chunk);
       rotated.add(path, 'rotated', intent.digest);

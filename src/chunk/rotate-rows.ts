@@ -17,12 +17,12 @@ export interface RotatedRow {
   readonly exceptions: readonly Exception[];
 }
 
-/** What becomes of rows, row by row; what their values were is not kept. */
+/** What becomes of each row. Does not keep the values. */
 export class RotatedRows {
   readonly rows: RotatedRow[] = [];
   /**
-   * By place, rows with a value that opens under the old and the new keys: their entries as if what is rotated, or
-   * undecided, had been left as it is stored.
+   * Index of each row with a value that opens under both the old and the new keys → its digest entry if the rotated and
+   * undecided values were left as they are stored.
    */
   readonly asLeft = new Map<number, Buffer>();
   readonly #digests: Buffer[] = [];
@@ -33,18 +33,18 @@ export class RotatedRows {
       this.#digests.push(digests.subarray(at, at + entryBytes));
   }
 
-  /** Packed digests, `entryBytes` a row, of the rows that `keep` names. */
+  /** Digest entries, `entryBytes` per row, of the rows that `keep` selects. */
   digests(keep: (index: number) => boolean): Buffer {
     return Buffer.concat(this.#digests.filter((_, index) => keep(index)));
   }
 }
 
 /**
- * Opens under the old keys and seals under the new ones; touches no database. One result per row, in order.
- * What is done per value here and in formats and documents is done by functions that last: V8 drops the compiled code of
- * a closure that nobody holds at every full collection, and compiles it again.
+ * Opens values under the old keys and seals them under the new ones, without a database. One result per row, in order.
+ * What runs per value, here and in formats and documents, is in functions that live on: at every full garbage
+ * collection, V8 discards the compiled code of closures that are no longer referenced, and has to compile it again.
  * @param digests key of the row digests
- * @param readBack what was sealed is opened again; throws when it does not say the same
+ * @param readBack opens the sealed values again, and throws if a plaintext differs
  */
 export function rotateRows(
   prepared: PreparedTarget,
@@ -103,8 +103,8 @@ function assertReadable(values: readonly Value[], to: Keyring): void {
 }
 
 /**
- * The master key itself must differ afterwards: exempt from the digest, by name (invariant 8), unless it could not be
- * replaced.
+ * The master key itself must differ after the run, so its field is exempt from the digest (invariant 8), unless the
+ * value could not be replaced.
  */
 function isDigested({ prepared, outcome }: Value): boolean {
   return (

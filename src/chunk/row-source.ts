@@ -3,11 +3,11 @@ import { Listings } from '../files/listings.ts';
 import type { Target } from '../job/job.ts';
 import { pathOf, treeOf } from './file-target.ts';
 
-/** Where the rows of a target are, for whoever plans and counts them: a table, or a tree whose files are its rows. */
+/** Counts and plans the rows of a target: those of a table, or the files of a folder. */
 export class RowSource {
   readonly #database: Catalog & Rows;
   readonly #attachments: string | null;
-  /** Bounds may be any: they part what is there and what is yet to come. */
+  /** Any listing will do for bounds: they only divide the files, those that exist and those to come. */
   readonly #listings = new Listings('some moment');
 
   constructor(database: Catalog & Rows, attachments: string | null) {
@@ -32,7 +32,7 @@ export class RowSource {
     return bound === null ? null : [bound];
   }
 
-  /** In their order. */
+  /** In order. */
   async ids(target: Target, range: Range): Promise<RowId[]> {
     if (target.tree === undefined) {
       const rows = await this.#database.readRange({ ...target.shape, columns: [], written: 0 }, range);

@@ -4,16 +4,16 @@ import { placeText } from '../job/place.ts';
 import type { PreparedField } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
 
-/** What becomes of a string that is found by its shape alone, in a place that no field declares. */
+/** What becomes of a string that was found by its shape. */
 export type Ruling = 'nothing' | 'rotate' | 'look-alike' | 'undecided' | 'exception';
 
 /**
- * The rules that the report tells too:
+ * The rules, which the report also lists:
  * - not of the format: nothing;
- * - a known sensitive place (named by the job, told by a sibling field, or one where the inventory found many values of
- *   which all open): rotated, or an exception;
- * - elsewhere: what does not open is a look-alike; what opens as text, a certificate or a key is rotated;
- *   what opens as anything else (chance is 1 in 255) is undecided, unless it was decided.
+ * - in a known sensitive place (by its name, by a sibling of the value, or because the inventory found many values there and
+ *   all of them open): rotated, or an exception;
+ * - elsewhere: a value that does not open is a look-alike; one that opens to text, a certificate or a key is rotated;
+ *   one that opens to anything else (the chance is 1 in 255) is undecided, unless the operator has decided.
  */
 export function rulingOf(
   opening: Opening,
@@ -44,7 +44,7 @@ export function rulingFor(
   );
 }
 
-/** Whether it was decided that a place may be left behind. */
+/** Whether the operator decided to leave the values of a place behind. */
 export function isLeftBehind({ decisions }: Rules, place: string): boolean {
   return decisions.some((decision) => decision.place === place && decision.as === 'leave');
 }

@@ -1,9 +1,12 @@
 import type { Row } from '../databases/database.ts';
 
-/** Enough values for formats that work on batches, few enough that all that is made of them dies young. */
+/**
+ * Enough values for efficient batches, but few enough that the garbage collector frees everything in its first
+ * generation.
+ */
 const most = { rows: 1000, characters: 256 * 1024 };
 
-/** Rows in their order, so many at once as are worked on together. A row is never divided. */
+/** Divides rows, in order, into slices that are processed together. A row is never divided. */
 export function* slices(rows: readonly Row[]): Generator<Row[]> {
   let slice: Row[] = [];
   let characters = 0;

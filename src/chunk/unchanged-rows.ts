@@ -7,8 +7,9 @@ import type { RotatedRows } from './rotate-rows.ts';
 import type { WorkerContext } from './worker-context.ts';
 
 /**
- * Of a sweep, the rows with values that open under both keys, but are what their range was left with: all was under the
- * old key then, and what was not rotated still is. Told by the digest that the range's chunk took, never by a later one.
+ * For a sweep: rows with values that open under both keys, but have not changed since the chunk of their range. All
+ * values were under the old key then, and those that were not rotated still are. Compares with the digests of that
+ * chunk only.
  */
 export async function unchangedRows(
   { checkpoint, mac }: WorkerContext,

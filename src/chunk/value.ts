@@ -3,7 +3,7 @@ import type { Row } from '../databases/database.ts';
 import { type Leaf, MalformedDocument } from '../documents/document.ts';
 import { fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 
-/** What becomes of a value; every outcome is one field of the tally. */
+/** What becomes of a value. Each outcome is a field of the tally, except `nothing`. */
 export type ValueOutcome =
   | 'rotated'
   | 'current'
@@ -16,7 +16,7 @@ export type ValueOutcome =
 export interface Value {
   readonly prepared: PreparedField;
   readonly table: string;
-  /** Its place among the rows that are rotated together. */
+  /** Index of its row among those that are rotated together. */
   readonly row: number;
   /** The whole value of the column. */
   readonly stored: string;
@@ -29,7 +29,7 @@ export interface Value {
   sealed: string | null;
 }
 
-/** Every place of a row that may carry ciphertext; what is empty or malformed is settled here. */
+/** Everything in a row that may be ciphertext. Empty and malformed values get their outcome here. */
 export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Value[] {
   const values: Value[] = [];
   for (const field of fieldsOf(prepared, row)) {
@@ -62,7 +62,7 @@ function valueAt(
   return { prepared, table, row, stored, text, path, leaf, outcome, reason, plain: null, sealed: null };
 }
 
-/** As formats take them. */
+/** The texts of the values, for formats. */
 export function textsOf(values: readonly Value[]): string[] {
   const texts: string[] = [];
   for (const { text } of values) texts.push(text);

@@ -19,19 +19,19 @@ import { Stale, type WorkerContext } from './worker-context.ts';
 
 const page = 500;
 
-/** What was found in one chunk's range, and the rows that need attention. */
+/** What was found in the range of one chunk, and the rows that need attention. */
 interface VerifiedRange {
   readonly counts: Verification;
   readonly late: RowId[];
   readonly exceptions: Exception[];
-  /** Values of proven rows that do not open. The rotation should have listed them. */
+  /** Values of proven rows that do not open. The rotation should have listed them as exceptions. */
   readonly closed: Exception[];
-  /** Values under the old key inside something that is not taken apart. */
+  /** Values under the old key inside something that is not parsed. */
   readonly strays: Exception[];
 }
 
 /**
- * Reads a range again, unfiltered, under the keys that the database itself tells with the new master key, and
+ * Reads a range again, unfiltered, with the new master key and the keys that the database contains under it, and
  * compares every row with the digest taken when it was rotated (invariants 8 and 12).
  */
 export async function verifyChunk(
@@ -76,7 +76,7 @@ export async function verifyChunk(
   }
 }
 
-/** What the rotation passed over in silence: it must have taken a value for something else. */
+/** Exceptions that the rotation did not list: it must have taken the value for something else. */
 async function unlisted(
   trx: Transaction,
   exceptions: ExceptionTable,
@@ -179,7 +179,7 @@ async function* readFiles({
   yield* verifyFiles(tree, prepared, range, ring, key);
 }
 
-/** Digest of the row id → digest of the row; a sweep's is newer than the range's. Rows that are met are taken out. */
+/** Digest of the row id → digest of the row; digests of sweeps replace those of ranges. */
 async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Promise<Map<string, string>> {
   const packed =
     run.kind !== 'verification'
@@ -194,7 +194,7 @@ function referenceChunks({ checkpoint, run, mac }: NonNullable<WorkerContext['re
   return new ChunkTable(checkpoint, run, mac);
 }
 
-/** What the rotation that is compared with left undecided in the range: this key alone takes it for nothing. */
+/** What the rotation left undecided in the range: with one key alone, the verification cannot see it. */
 async function leftUndecided(
   { reference }: WorkerContext,
   { parent }: Chunk,
@@ -213,7 +213,10 @@ interface Expected {
   readonly digests: Map<string, string>;
   /** By row id, the values that the rotation left undecided. */
   readonly undecided: ReadonlyMap<string, readonly Exception[]>;
-  /** The inventory found nothing here, so there are no digests: that no value needs the old key is all there is to prove. */
+  /**
+   * The inventory found nothing here, so there are no digests: that no value needs the old key is all there is to
+   * prove.
+   */
   readonly unrotated: boolean;
 }
 

@@ -10,7 +10,7 @@ import type { PreparedTarget } from './field-values.ts';
 import { fileColumn, fileDigest, fileField, pathOf } from './file-target.ts';
 import type { VerifiedRow } from './verify-rows.ts';
 
-/** Reads files under one ring, without anything of what the rotation saw or decided; one after the other. */
+/** Reads files one after the other with one ring, independently of what the rotation saw or decided. */
 export async function* verifyFiles(
   tree: Tree,
   prepared: PreparedTarget,
@@ -25,7 +25,7 @@ export async function* verifyFiles(
   }
 }
 
-/** Null: it went meanwhile. */
+/** Null: the file was deleted meanwhile. */
 async function verifyFile(
   place: string,
   path: string,

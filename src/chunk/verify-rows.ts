@@ -10,7 +10,7 @@ import { isPlausible } from './plausible.ts';
 import { isLeftBehind, type Ruling, rulingFor } from './rules.ts';
 import { countStrays } from './strays.ts';
 
-/** A value as the verifier reads it, by the documents' other road and one ring. */
+/** A value as the verifier reads it: with the documents' second reading path and one ring. */
 interface Reading {
   readonly prepared: PreparedField;
   readonly path: string;
@@ -19,31 +19,33 @@ interface Reading {
   /** False: empty, or malformed as a whole. */
   readonly openable: boolean;
   plain: Buffer | null;
-  /** A candidate that does not open; not so a look-alike's place, an empty or a clear value. */
+  /** It should open and does not. Never set for look-alikes, empty or unencrypted values. */
   closed: boolean;
-  /** Not of the format, in a document that is searched: it is no value at all. */
+  /** Not of the format, in a document that is searched, and so not a value. */
   foreign: boolean;
 }
 
 export interface VerifiedRow {
   readonly row: Row;
   readonly values: number;
-  /** Some value opens under the ring. */
+  /** Whether at least one value opens with the ring. */
   readonly opened: boolean;
-  /** Values that do not open under the ring, where the job expects ciphertext. */
+  /** Values that do not open with the ring although the job expects ciphertext. */
   readonly closed: readonly { readonly field: string; readonly path: string }[];
-  /** Whether some value opens, or seems to, with a key of `old` that the ring no longer holds. */
+  /** Whether a value opens, or seems to, with a key of `old` that the ring does not hold. */
   readonly dependsOn: (old: Keyring) => boolean;
-  /** Whether a value opens under the ring, or its place was decided to be left behind. */
+  /** Whether a value opens with the ring, or the operator decided to leave its place behind. */
   readonly isResolved: (field: string, path: string) => boolean;
-  /** Where values under a key of `old` stand inside something that is not taken apart; no format with a search of its own: none. */
+  /**
+   * Where something that is not parsed contains values under a key of `old`; none if the format cannot search for them.
+   */
   readonly strays: (old: Keyring) => readonly { readonly field: string; readonly path: string }[];
-  /** (digest of the row id, digest of the row), as binary text. */
+  /** Digest of the row id, and below that of the row, as binary strings. */
   readonly id: string;
   readonly digest: string;
 }
 
-/** Reads rows under one ring, without anything of what the rotation saw or decided. */
+/** Reads rows with one ring, independently of what the rotation saw or decided. */
 export function verifyRows(
   prepared: PreparedTarget,
   rows: readonly Row[],
@@ -171,7 +173,7 @@ function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring, tab
       if (reading.prepared.rules === null)
         return isPlausible(opening.plain, reading.prepared.field.plaintext);
       const ruling = rulingFor(reading, table, opening);
-      // A sweep lists what is undecided
+      // A sweep lists undecided values
       return ruling === 'rotate' || (ruling === 'undecided' && reading.plain === null);
     });
     if (opened) return true;
@@ -179,7 +181,7 @@ function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring, tab
   return false;
 }
 
-/** Also in the row id, which is never written. What is a candidate as a whole is judged elsewhere. */
+/** Includes the row id, which is never written. Texts that are values as a whole are not searched. */
 function straysOf(
   { target: { shape }, fields }: PreparedTarget,
   { id }: Row,
@@ -201,7 +203,7 @@ function straysOf(
   );
 }
 
-/** The master key itself differs now; where another stands, that is digested, and so found. */
+/** The master key itself has changed, so its field is exempt; any other content is digested, and so detected. */
 function isDigested({ prepared, closed }: Reading): boolean {
   return prepared.field.becomes === undefined || closed;
 }

@@ -5,27 +5,27 @@ import type { Database } from '../databases/database.ts';
 import type { Listings } from '../files/listings.ts';
 import type { Keyring } from '../keys/keyring.ts';
 
-/** What a worker needs to rotate or verify any chunk of one run. */
+/** What a worker needs to rotate or verify chunks of one run. */
 export interface WorkerContext {
   /** The application's database. */
   readonly database: Database;
-  /** Where the checkpoint tables are: the same database, or a local file for runs that must not write. */
+  /** The database with the checkpoint tables: the application's, or a local file for runs that must not write to it. */
   readonly checkpoint: Knex;
   readonly run: string;
   /** Checks and completes what the checkpoint holds of the run. */
   readonly mac: CheckpointMac;
-  /** The folder of the encrypted files, as this host sees it; null: it was given none. */
+  /** The folder of the encrypted files on this host; null: not given. */
   readonly attachments: string | null;
-  /** What its folders hold, kept from chunk to chunk for as long as the run rotates, or verifies once. */
+  /** Listings of its folders, kept from chunk to chunk while the run rotates, or during one verification scan. */
   readonly listings: (run: Run) => Listings;
-  /** Name of this worker: host and process, for people. */
+  /** Name of this worker: host and process, for the operator. */
   readonly worker: string;
-  /** The keys before the run; none for a verification, which knows one key only. */
+  /** The keys before the run; null for a verification, which has only one key. */
   readonly from: Keyring | null;
   readonly to: Keyring;
-  /** The keyring that the database itself tells under the new key, read once per verification scan. */
+  /** The keyring that the database contains under the new key, read once per verification scan. */
   readonly verifying: (round: number) => Promise<Keyring>;
-  /** The rotation whose digests a verification compares with. */
+  /** The rotation with whose digests a verification compares. */
   readonly reference: {
     readonly checkpoint: Knex;
     readonly run: string;
@@ -33,8 +33,8 @@ export interface WorkerContext {
   } | null;
 }
 
-/** A row changed between two reads under its lock: the whole transaction is tried again. */
+/** A row changed between two reads under its lock. The whole transaction is retried. */
 export class Contended extends Error {}
 
-/** The chunk is no longer this worker's: done by another, or the run was stopped or taken over. Its transaction ends. */
+/** The chunk is no longer this worker's: another worker did it, or the run was stopped or taken over. Rolls back. */
 export class Stale extends Error {}

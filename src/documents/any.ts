@@ -6,8 +6,8 @@ import { siblingsAt } from './siblings.ts';
 import { splice } from './splice.ts';
 
 /**
- * Text that may contain ciphertext anywhere. In JSON, a leaf is any string at any depth, also in JSON inside strings. In
- * other text, the whole text is the one leaf.
+ * Text that may contain ciphertext anywhere. In JSON, a leaf is any string at any depth, also in JSON inside strings.
+ * In other text, the whole text is the one leaf.
  */
 export const any: Document = {
   name: 'any',

@@ -4,9 +4,9 @@ import { type Document, MalformedDocument } from './document.ts';
 import { type GzipMember, onlyMember, packed, unpacked } from './gzip-member.ts';
 
 /**
- * A gzip of text, as bytes (one character each): SQL Server's COMPRESS of nvarchar (UTF-16LE without a byte order mark),
- * or UTF-8. The text inside is a document of type `any`. A gzip with more than one member, or with other bytes after it, is
- * not such a document: they would be lost when it is compressed again.
+ * A gzip of text, as bytes (one character each): SQL Server's COMPRESS of nvarchar (UTF-16LE without a byte order
+ * mark), or UTF-8. The text inside is a document of type `any`. A gzip with more than one member, or with other bytes
+ * after it, is not such a document: they would be lost when it is compressed again.
  */
 export const gzip: Document = {
   name: 'gzip',
@@ -32,7 +32,10 @@ export function isGzip(value: string): boolean {
   return value.startsWith('\x1f\x8b\x08');
 }
 
-/** The decompressed bytes of all members and the bytes after them, one character each. Other values are returned as they are. */
+/**
+ * The decompressed bytes of all members and the bytes after them, one character each. Other values are returned as they
+ * are.
+ */
 export function unpackedBytes(value: string): string {
   return isGzip(value) ? unpacked(Buffer.from(value, 'latin1')).toString('latin1') : value;
 }

@@ -6,8 +6,8 @@ import { mayBeJson, mostNestings } from './json-nested.ts';
 const maxDepth = 1000;
 
 /**
- * The string leaves of a JSON text, read without json-scanner.ts: another parser, other path code. For the verifier, which
- * must not share a defect with what it verifies.
+ * The string leaves of a JSON text, read without json-scanner.ts: another parser, other path code. For the verifier,
+ * which must not share a defect with what it verifies.
  */
 export function readJson(value: string, paths: readonly string[] | 'any'): { path: string; text: string }[] {
   // A job file may contain [07]; a path that was read never does.

@@ -2,8 +2,8 @@
 const step = /\.([^.[\]#]+)|\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|(#)/gy;
 
 /**
- * The members of the object that contains the value at `path`, such as `Type: Sensitive`. Empty if the value is not in an
- * object. Of duplicate keys, the last one counts.
+ * The members of the object that contains the value at `path`, such as `Type: Sensitive`. Empty if the value is not in
+ * an object. Of duplicate keys, the last one counts.
  */
 export function siblingsAt(json: string, path: string): Readonly<Record<string, unknown>> {
   let holder: unknown;

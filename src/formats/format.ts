@@ -34,8 +34,8 @@ export interface Format {
   /** False: a wrong key can seem to open a value (`odds`), so plaintexts are checked too (invariant 6). */
   readonly authenticated: boolean;
   /**
-   * Chance that a wrong key seems to open one value of this format, at most: the figure for the shortest ciphertext of the
-   * weakest form. It assumes that a wrong key yields random bytes. Below 2^-40 an opening proves the key.
+   * Chance that a wrong key seems to open one value of this format, at most: the figure for the shortest ciphertext of
+   * the weakest form. It assumes that a wrong key yields random bytes. Below 2^-40 an opening proves the key.
    */
   readonly odds: number;
   /** How ciphertext is passed: as text, or (a binary column) as bytes with one character each. */
@@ -49,8 +49,8 @@ export interface Format {
   /** One opening per value, in order. Never throws for bad data. */
   open(sealed: readonly string[], ring: Keyring): Opening[];
   /**
-   * Seals under the keys of the ring. `like[i]` is the ciphertext that `plain[i]` was opened from: the result has the same
-   * form, and so the same length and alphabet, and fits its column (inventory/widths.ts).
+   * Seals under the keys of the ring. `like[i]` is the ciphertext that `plain[i]` was opened from: the result has the
+   * same form, and so the same length and alphabet, and fits its column (inventory/widths.ts).
    */
   seal(plain: readonly Buffer[], ring: Keyring, like: readonly string[]): string[];
   /** Whether the application reads this as "no value" (n8n: fewer than 16 bytes). Such a value is left as it is. */

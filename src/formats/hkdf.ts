@@ -4,8 +4,9 @@ const blockBytes = 64;
 const hashBytes = 32;
 
 /**
- * HKDF-SHA256 (RFC 5869) of one input key with many salts. The hashed buffers are allocated once, and digests are binary
- * strings, since a Buffer for each costs more than the hash: 2.3 µs of CPU for 44 bytes, compared to 6.1 for `hkdfSync`.
+ * HKDF-SHA256 (RFC 5869) of one input key with many salts. The hashed buffers are allocated once, and digests are
+ * binary strings, since a Buffer for each costs more than the hash: 2.3 µs of CPU for 44 bytes, compared to 6.1 for
+ * `hkdfSync`.
  */
 export class Hkdf {
   readonly #length: number;

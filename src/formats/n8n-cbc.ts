@@ -16,10 +16,11 @@ export const cbcSaltBytes = 8;
 export const cbcPrefix = 'U2FsdGVkX1';
 
 /**
- * Chance that a wrong key yields valid padding with valid UTF-8 before it, for ciphertext of one block, which is the worst
- * case: Σ 256⁻ᵏ u(16 − k) over the k = 1 … 16 bytes of padding, where u(n) is the share of the strings of n random bytes
- * that are UTF-8. Code points of 1, 2, 3 and 4 bytes number 128, 1,920, 61,440 and 1,048,576, so that
- * u(n) = 128/256 u(n−1) + 1920/256² u(n−2) + 61440/256³ u(n−3) + 1048576/256⁴ u(n−4), with u(0) = 1.
+ * Chance that a wrong key yields valid padding with valid UTF-8 before it, for ciphertext of one block, which is the
+ * worst case: Σ 256⁻ᵏ u(16 − k) over the k = 1 … 16 bytes of padding, where u(n) is the share of the strings of n
+ * random bytes that are UTF-8. Code points of 1, 2, 3 and 4 bytes number 128, 1,920, 61,440 and 1,048,576, so
+ * that, with u(0) = 1,
+ * u(n) = 128/256 u(n−1) + 1920/256² u(n−2) + 61440/256³ u(n−3) + 1048576/256⁴ u(n−4).
  * Two blocks make it 7.0e-11, three 7.5e-15; CBC padding alone would be 1/255.
  */
 export const cbcOdds = 6.54e-7;
@@ -57,8 +58,8 @@ export class CbcCipher {
   }
 
   /**
-   * The plaintext; undefined if the value does not open. n8n encrypts only UTF-8, so anything else comes from a wrong key
-   * (`cbcOdds`).
+   * The plaintext; undefined if the value does not open. n8n encrypts only UTF-8, so anything else comes from a wrong
+   * key (`cbcOdds`).
    */
   open(sealed: Buffer): Buffer | undefined {
     const { key, iv } = this.#derive(sealed.subarray(magic.length, headerBytes));
@@ -78,8 +79,8 @@ export class CbcCipher {
   }
 
   /**
-   * OpenSSL's EVP_BytesToKey with MD5 and one iteration: 32 bytes of key and 16 of IV, valid until the next call. Digests
-   * are binary strings, since a Buffer for each costs more than the hash.
+   * OpenSSL's EVP_BytesToKey with MD5 and one iteration: 32 bytes of key and 16 of IV, valid until the next call.
+   * Digests are binary strings, since a Buffer for each costs more than the hash.
    */
   #derive(salt: Buffer): { key: Buffer; iv: Buffer } {
     salt.copy(this.#first, this.#first.length - cbcSaltBytes);

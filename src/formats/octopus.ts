@@ -7,9 +7,9 @@ import type { FileCipher, Format, Opening } from './format.ts';
 import { keyBytesFor } from './key-bytes.ts';
 
 /**
- * What Octopus Deploy stores: AES-CBC with PKCS#7 padding, a random IV per value, and the master key as AES key. Taken from
- * the vendor's published code (Octostache, Calamari) and checked against openssl. There is no key id and no MAC: only the
- * master key is tried, and the job says what plaintexts look like (invariant 6).
+ * What Octopus Deploy stores: AES-CBC with PKCS#7 padding, a random IV per value, and the master key as AES key. Taken
+ * from the vendor's published code (Octostache, Calamari) and checked against openssl. There is no key id and no MAC:
+ * only the master key is tried, and the job says what plaintexts look like (invariant 6).
  */
 
 /** Servers before 2024.4 generate keys of 16 bytes, later ones of 32. */

@@ -2,7 +2,9 @@ import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { JobFile } from './schema.ts';
 
-/** For a database without the tables that every version of the application has; the hint gives the most likely cause. */
+/**
+ * For a database without the tables that every version of the application has; the hint gives the most likely cause.
+ */
 export function wrongApplication(
   file: JobFile,
   catalog: readonly Table[],

@@ -5,8 +5,9 @@ import type { FormatFile, JobFile } from './schema.ts';
 type Excluded = JobFile['exclude'];
 
 /**
- * For a job that finds ciphertext by shape: all text columns that no target declares. What binary columns contain is known
- * only after the scan. Tables without a row id cannot be rotated; if the scan finds ciphertext in one, the run is refused.
+ * For a job that finds ciphertext by shape: all text columns that no target declares. What binary columns contain is
+ * known only after the scan. Tables without a row id cannot be rotated; if the scan finds ciphertext in one, the run is
+ * refused.
  */
 export function shapedTargets(
   file: JobFile,

@@ -16,7 +16,8 @@ const item = new RegExp(`${quoted}|\\[\\d+\\]`, 'gs');
 const shape = new RegExp(`^(?<table>${name})\\.(?<column>${name})(?<path>(?:${step})*)$`, 's');
 
 /**
- * `Table.Column.path`, with special names in quotes, as in JSON. No two places have the same text; `readPlace` reads it.
+ * `Table.Column.path`, with special names in quotes, as in JSON. No two places have the same text; `readPlace` reads
+ * it.
  *
  * @param path of a value or of a place: every item of an array is the same place.
  */

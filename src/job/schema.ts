@@ -286,7 +286,9 @@ export const jobSchema = z.strictObject({
     .describe('What the operator must do after the run; {newKeyFile} and {newKeyId} are replaced'),
 });
 
-/** The JSON Schema of a job file as an author writes it (defaults may be omitted), for editors: jobs/job.schema.json. */
+/**
+ * The JSON Schema of a job file as an author writes it (defaults may be omitted), for editors: jobs/job.schema.json.
+ */
 export function jobJsonSchema(): object {
   return { title: 'keyturn job', ...z.toJSONSchema(jobSchema, { io: 'input' }) };
 }

@@ -103,8 +103,8 @@ function written(bytes: Buffer, encoding: KeyEncoding): string {
 }
 
 /**
- * Makes a key durable (invariant 4): creates a file of mode 0600, never overwrites one, syncs file and folder, reads the
- * file back and compares. If any step fails, the incomplete file is removed.
+ * Makes a key durable (invariant 4): creates a file of mode 0600, never overwrites one, syncs file and folder, reads
+ * the file back and compares. If any step fails, the incomplete file is removed.
  *
  * @throws KeyturnError `key-file-differs` if the path exists, `key-file-unwritten` for any other failure.
  */

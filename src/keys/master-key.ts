@@ -15,7 +15,8 @@ export interface CurrentKeySources {
 }
 
 /**
- * The old key, from the first source that is given. A source that is given but wrong is an error: the next one is not tried.
+ * The old key, from the first source that is given. A source that is given but wrong is an error: the next one is not
+ * tried.
  *
  * @throws KeyturnError `no-current-key`, and what readKeyFile and parseKey throw.
  */

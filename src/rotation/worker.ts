@@ -155,7 +155,7 @@ export class ChunkWorker {
   /** Another worker must take the chunk, one that sees the files. The reason is stored for the operator. */
   async #handedBack(chunk: number, error: KeyturnError): Promise<KeyturnError> {
     const { checkpoint, run, worker } = this.#context;
-    const text = `no worker takes ${error.message} (${worker})`;
+    const text = `no worker has the files: ${error.message} (${worker})`;
     await new HandedBack(checkpoint, run).add(chunk, error.code, text);
     return error;
   }

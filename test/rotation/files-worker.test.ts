@@ -74,13 +74,15 @@ test('a worker that does not see the files hands them back; one that sees them e
   const stray = makeTree(join(path, 'stray'), old, 60);
   const strayBefore = readFileSync(join(stray.folder, 'a.b'));
   const astray = begin('worker', ...place, '--attachments', stray.folder);
-  await blind.said(/this host was given no --attachments/);
-  await astray.said(/does not see those of run \S+ in \S+stray and/);
+  await blind.said(/not available on this host: started without --attachments/);
+  await astray.said(/stray and \S+ are not those of run \S+/);
   const waiting = "select waiting from keyturn_run where waiting like '%attachments%'";
   await until(async () => (await world.exec(waiting)).length > 0);
   const [run] = await world.exec(waiting);
-  expect(run?.waiting).toMatch(/^no worker takes the files of attachments\/: this host/);
-  await until(() => /this host was given no/.test(readFileSync(join(path, 'blind.json'), 'utf8')));
+  expect(run?.waiting).toMatch(/^no worker has the files: files of attachments\/ not available on this host/);
+  await until(() =>
+    /not available on this host: started without/.test(readFileSync(join(path, 'blind.json'), 'utf8')),
+  );
   expect(await world.exec("select 1 from keyturn_chunk where state = 'failed'")).toEqual([]);
   // The same tree, as another host mounts it
   mkdirSync(join(path, 'mnt'));
