@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { LineCounter, parseDocument } from 'yaml';
 import { type ErrorCode, KeyturnError } from '../error.ts';
+import { NotAFile, readPlainFile } from '../plain-file.ts';
 import { checkJob } from './check.ts';
 import { lineOf, type Problem, pathText, problemsOf } from './problem.ts';
 import { type JobFile, jobSchema } from './schema.ts';
@@ -51,12 +52,19 @@ function find(nameOrFile: string): { path: string; shown: string } {
   });
 }
 
+/** More than any job needs. */
+const maxBytes = 4 * 1024 * 1024;
+
 function read(path: string, shown: string): Buffer {
+  let bytes: Buffer;
   try {
-    return readFileSync(path);
+    bytes = readPlainFile(path, { maxBytes, pipes: false }).bytes;
   } catch (cause) {
-    throw failed('job-unknown', `cannot read the job file ${shown}`, cause);
+    const why = cause instanceof NotAFile ? `: ${cause.message}` : '';
+    throw failed('job-unknown', `cannot read the job file ${shown}${why}`, cause);
   }
+  if (bytes.length > maxBytes) throw failed('job-invalid', `${shown} is too large for a job file`, undefined);
+  return bytes;
 }
 
 function decode(bytes: Buffer, shown: string): string {

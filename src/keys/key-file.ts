@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
-  fstatSync,
   fsyncSync,
   openSync,
   readFileSync,
-  readSync,
   type Stats,
+  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { KeyturnError } from '../error.ts';
+import { isVirtual, NotAFile, readPlainFile } from '../plain-file.ts';
 import { syncFolder } from '../sync-folder.ts';
 import { Key } from './key.ts';
 import type { KeyEncoding, KeyShape } from './key-shape.ts';
@@ -27,12 +27,13 @@ export interface ReadKey {
 
 /**
  * Reads a key from a file, in the text form that the application itself uses. The file may be a pipe
- * (`<(vault read …)`).
+ * (`<(vault read …)`), which is read once.
  *
+ * @param pipes false for a new key: it must stay where it is (invariant 4)
  * @throws KeyturnError `key-file-missing`, `key-file-unreadable`, `key-file-empty`, `key-shape`.
  */
-export function readKeyFile(path: string, shape: KeyShape): ReadKey {
-  const { bytes, stats } = readBytes(path);
+export function readKeyFile(path: string, shape: KeyShape, { pipes = true } = {}): ReadKey {
+  const { bytes, stats } = readBytes(path, pipes);
   if (bytes.length > maxBytes) {
     throw new KeyturnError('key-shape', `${path} is too large for a key file`, {
       hint: 'check that this is the right file',
@@ -112,6 +113,49 @@ export function writeKeyFile(path: string, key: Key): void {
   writeSecretFile(path, key.text, 'the new key');
 }
 
+/**
+ * Makes a key durable whose file exists already: whoever wrote it may not have synced it.
+ *
+ * @throws KeyturnError `key-file-unwritten`
+ */
+export function syncKeyFile(path: string): void {
+  try {
+    const fd = openSync(path, process.platform === 'win32' ? 'r+' : 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    syncFolder(dirname(path));
+  } catch (cause) {
+    throw unwritten(path, 'the new key', cause, 'copy the key to a file on a local disk, and name that file');
+  }
+}
+
+/**
+ * Where a new key is kept has to outlive this process.
+ *
+ * @throws KeyturnError `key-file-unwritten`
+ */
+export function assertKept(path: string): void {
+  if (!isVirtual(path)) return;
+  throw new KeyturnError('key-file-unwritten', `${path} is not a file on a disk: the new key would be lost`, {
+    hint: 'name a file with --new-key-file; keyturn writes a new key to it if it does not exist',
+  });
+}
+
+/** Others who can write to the folder can replace the key. */
+export function folderWarnings(path: string): string[] {
+  if (process.platform === 'win32') return [];
+  const folder = dirname(path);
+  const stats = statSync(folder, { throwIfNoEntry: false });
+  if (stats === undefined) return [];
+  const { mode, gid } = stats;
+  const byGroup = (mode & 0o020) !== 0 && gid !== process.getgid?.();
+  if ((mode & 0o002) === 0 && !byGroup) return [];
+  return [`other users can write to ${folder}, the folder of the new key; use a folder of your own`];
+}
+
 /** Like writeKeyFile, for other secrets that must be kept with the key. */
 export function writeSecretFile(path: string, text: string, what: string): void {
   const fd = create(path, what);
@@ -167,19 +211,9 @@ function remove(path: string): boolean {
   }
 }
 
-function readBytes(path: string): { bytes: Buffer; stats: Stats } {
+function readBytes(path: string, pipes: boolean): { bytes: Buffer; stats: Stats } {
   try {
-    const fd = openSync(path, 'r');
-    try {
-      const buffer = Buffer.alloc(maxBytes + 1);
-      let length = 0;
-      for (let got = 1; got > 0 && length < buffer.length; length += got) {
-        got = readSync(fd, buffer, length, buffer.length - length, null);
-      }
-      return { bytes: buffer.subarray(0, length), stats: fstatSync(fd) };
-    } finally {
-      closeSync(fd);
-    }
+    return readPlainFile(path, { maxBytes, pipes });
   } catch (cause) {
     throw unread(path, cause);
   }
@@ -266,5 +300,6 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 function reason(error: unknown): string {
+  if (error instanceof NotAFile) return error.message;
   return reasons[codeOf(error) ?? ''] ?? (error instanceof Error ? error.message : String(error));
 }

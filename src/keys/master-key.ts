@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { KeyturnError } from '../error.ts';
 import type { Key } from './key.ts';
-import { generateKey, parseKey, type ReadKey, readKeyFile } from './key-file.ts';
+import { assertKept, folderWarnings, generateKey, parseKey, type ReadKey, readKeyFile } from './key-file.ts';
 import type { KeyShape } from './key-shape.ts';
 
 export interface CurrentKeySources {
@@ -73,11 +73,12 @@ export function newKey(sources: NewKeySources, shape: KeyShape): NewKeyPlan {
   const given = masterKey === undefined ? undefined : parseKey(masterKey, shape, '--masterKey');
   const candidate = given ?? (unfinished === undefined ? generateKey(shape) : undefined);
   const path = pathOf(sources, unfinished ?? candidate?.id ?? '');
+  assertKept(path);
 
   const made = given === undefined && unfinished === undefined;
   const plan = existsSync(path) ? taken(path, given, shape) : planned(path, candidate, unfinished, made);
   refuse(plan, sources);
-  return plan;
+  return { ...plan, warnings: [...plan.warnings, ...folderWarnings(path)] };
 }
 
 /** The default file name contains the id of the key, so that an unfinished run finds its key again. */
@@ -90,7 +91,7 @@ function pathOf({ file, terminal }: NewKeySources, id: string): string {
 }
 
 function taken(path: string, given: Key | undefined, shape: KeyShape): NewKeyPlan {
-  const { key, warnings } = readKeyFile(path, shape);
+  const { key, warnings } = readKeyFile(path, shape, { pipes: false });
   if (given !== undefined && !given.equals(key)) {
     throw new KeyturnError(
       'key-file-differs',

@@ -11,7 +11,7 @@ import { assertDeclared, type Preflight } from '../inventory/preflight.ts';
 import { assertWide, type Width, widenColumns } from '../inventory/widths.ts';
 import type { Decision } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
-import { writeKeyFile } from '../keys/key-file.ts';
+import { syncKeyFile, writeKeyFile } from '../keys/key-file.ts';
 import { Keyring } from '../keys/keyring.ts';
 import type { NewKeyPlan } from '../keys/master-key.ts';
 import { insertRun, type Order, rotationOf } from './insert-run.ts';
@@ -62,6 +62,8 @@ export async function beginRun(
   assertWide(found.widths, upgradeDatabase);
   const reading = database.catalog().then((catalog) => unpinnedSecrets(database, catalog, found.job));
   const secrets = await Promise.race([unlessStopped(signal, reading), lock.lost]);
+  // Before the key: a database that cannot be written leaves no key file behind
+  await migrate(database);
   makeDurable(next);
   if (secrets.length > 0) {
     const secretsFile = derivedSecretsPath(next.path);
@@ -69,7 +71,6 @@ export async function beginRun(
     onStep({ secretsFile, settings: secrets.map(({ setting }) => setting) });
   }
   for (const widened of await widenColumns(database, found.widths)) onStep({ widened });
-  await migrate(database);
   return insertRun(site, knex, rotationOf('rotation', rotation, { current, next: next.key }, found));
 }
 
@@ -112,4 +113,5 @@ export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: C
 
 function makeDurable({ path, key, mustWrite }: NewKeyPlan): void {
   if (mustWrite) writeKeyFile(path, key);
+  else syncKeyFile(path);
 }

@@ -1,3 +1,5 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import * as fs from 'node:fs';
 import {
   chmodSync,
@@ -18,7 +20,15 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { KeyturnError } from '../../src/error.ts';
 import { Key } from '../../src/keys/key.ts';
-import { generateKey, parseKey, readKeyFile, writeKeyFile } from '../../src/keys/key-file.ts';
+import {
+  assertKept,
+  folderWarnings,
+  generateKey,
+  parseKey,
+  readKeyFile,
+  syncKeyFile,
+  writeKeyFile,
+} from '../../src/keys/key-file.ts';
 import type { KeyShape } from '../../src/keys/key-shape.ts';
 
 const n8n: KeyShape = { form: 'text', trim: 'quotes', generate: { bytes: 24, as: 'base64' } };
@@ -325,4 +335,64 @@ describe('a disk that fails', () => {
       expect.objectContaining({ hint: expect.stringContaining(`remove ${path}`) }),
     );
   });
+});
+
+describe('a path that is no file on a disk', () => {
+  const fifo = (): string => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    return pipe;
+  };
+
+  test('is refused at once as the file of a new key', () => {
+    for (const [place, why] of [
+      [fifo(), /it is a pipe$/],
+      ['/dev/zero', /it is a device, not a file$/],
+      ['/dev/null', /it is a device, not a file$/],
+      ['/proc/version', /it is not a file on a disk$/],
+      [folder, /it is a folder$/],
+    ] as const) {
+      const { code, message } = refusal(() => readKeyFile(place, n8n, { pipes: false }));
+      expect({ place, code }).toEqual({ place, code: 'key-file-unreadable' });
+      expect(message).toMatch(why);
+    }
+    for (const place of ['/dev/fd/63', '/proc/self/fd/63', '/proc/new.key'])
+      expect(refusal(() => assertKept(place))).toMatchObject({ code: 'key-file-unwritten', exitCode: 2 });
+    expect(() => assertKept(path)).not.toThrow();
+  });
+
+  test('may be a pipe for the current key, and is read to its end', async () => {
+    const pipe = fifo();
+    const writer = spawn('sh', ['-c', `printf '%s' '${secret}' > '${pipe}'`]);
+    expect(readKeyFile(pipe, n8n).key.text).toBe(secret);
+    await once(writer, 'exit');
+  });
+
+  test('and a pipe that nobody writes to is not waited for without an end', () => {
+    expect(refusal(() => readKeyFile(fifo(), n8n))).toMatchObject({
+      code: 'key-file-unreadable',
+      message: expect.stringContaining('nothing more was written to the pipe for 5 seconds'),
+    });
+  });
+});
+
+test('a key file that exists is synced with its folder', () => {
+  writeFileSync(path, secret);
+  const built = new URL('../../dist/keys/key-file.js', import.meta.url).href;
+  const program = `import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    const sync = fs.fsyncSync;
+    fs.fsyncSync = (fd) => { console.log(fs.readlinkSync('/proc/self/fd/' + fd)); sync(fd); };
+    syncBuiltinESMExports();
+    const { syncKeyFile } = await import(${JSON.stringify(built)});
+    syncKeyFile(${JSON.stringify(path)});`;
+  const synced = execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+  expect(synced.trim().split('\n')).toEqual([path, folder]);
+});
+
+test('others who can write to the folder of the new key are warned of', () => {
+  chmodSync(folder, 0o777);
+  expect(folderWarnings(path)).toEqual([expect.stringContaining(folder)]);
+  chmodSync(folder, 0o755);
+  expect(folderWarnings(path)).toEqual([]);
 });

@@ -2,9 +2,11 @@ import { constants } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Knex } from 'knex';
+import { altered } from '../../checkpoint/mac.ts';
 import { isFinished } from '../../checkpoint/run.ts';
 import { RunTable } from '../../checkpoint/run-table.ts';
 import { KeyturnError } from '../../error.ts';
+import { isVirtual } from '../../plain-file.ts';
 import { buildReport, type Report } from '../../report/report.ts';
 import { writeReport } from '../../report/write.ts';
 import type { Context } from '../command.ts';
@@ -21,6 +23,7 @@ const standard = 'keyturn-reports';
 /** Checks before the first change that the report folder can be written to. Throws `bad-option`. */
 export async function assertReportFolder({ folder }: Context, reportDir: string | undefined): Promise<void> {
   const path = resolve(folder, reportDir ?? standard);
+  if (isVirtual(path)) throw unwritable(path, undefined);
   try {
     await mkdir(path, { recursive: true });
     await access(path, constants.W_OK);
@@ -36,6 +39,11 @@ function unwritable(path: string, cause: unknown): KeyturnError {
   });
 }
 
+/** The id is part of a path, and somebody may have edited it. */
+function assertFileName(runId: string): void {
+  if (!/^[A-Za-z0-9-]+$/.test(runId)) throw altered(runId, 'its id');
+}
+
 /** Writes the report of a run. For a finished run the history records that, because `forget` requires it. */
 export async function writeRunReport(
   { folder, log }: Context,
@@ -44,6 +52,7 @@ export async function writeRunReport(
   reportDir: string | undefined,
   authenticated = false,
 ): Promise<WrittenReport & { readonly files: object }> {
+  assertFileName(runId);
   const report = await buildReport(checkpoint, runId, authenticated);
   const files = await writeReport(resolve(folder, reportDir ?? `${standard}/${runId}`), report);
   log.info({ run: runId, files }, 'report written');
