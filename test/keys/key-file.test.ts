@@ -26,7 +26,6 @@ import {
   generateKey,
   parseKey,
   readKeyFile,
-  syncKeyFile,
   writeKeyFile,
 } from '../../src/keys/key-file.ts';
 import type { KeyShape } from '../../src/keys/key-shape.ts';
