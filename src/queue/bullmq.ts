@@ -1,3 +1,4 @@
+import { isOffline } from './internals.ts';
 import {
   answered,
   type JobEvents,
@@ -181,8 +182,4 @@ function job(
     data: { run, chunk, generation },
     opts: { jobId: id, removeOnComplete: true, removeOnFail: true },
   };
-}
-
-function isOffline(error: unknown): boolean {
-  return /isn't writeable|Connection is closed|Command timed out/i.test((error as Error).message);
 }

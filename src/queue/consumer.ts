@@ -1,4 +1,5 @@
 import { KeyturnError } from '../error.ts';
+import { stopLockRenewal } from './internals.ts';
 import {
   answered,
   type JobProcessor,
@@ -213,8 +214,7 @@ export class Consumer {
 /** Closes the worker and stops renewing the locks of the hints that it still has in hand. */
 async function abandon({ it, close }: Opened<JobWorker>): Promise<void> {
   await close();
-  // biome-ignore lint/complexity/useLiteralKeys: protected; BullMQ closes it itself only when all else is closed
-  await it['lockManager'].close();
+  await stopLockRenewal(it);
 }
 
 /** A job can only name a chunk. The checkpoint decides what is done with it, whoever has written to the queue. */

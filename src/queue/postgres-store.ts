@@ -35,7 +35,8 @@ export async function openPostgresStore(url: PostgresQueueUrl, options: StoreOpt
 
 /**
  * BullMQ does not listen to the errors of a client that it has taken out of the pool. If the connection is lost between
- * two queries, such an error would end the process. The next query fails anyway.
+ * two queries, such an error would end the process. The next query fails anyway. That BullMQ passes `Client` on to its
+ * pool is not documented: test/queue/bullmq-postgres.test.ts fails when an upgrade changes it.
  */
 class ListeningClient extends pg.Client {
   constructor(config?: pg.ClientConfig) {

@@ -1,4 +1,5 @@
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import { connectCopies } from './internals.ts';
 import type { RedisUrl } from './queue-url.ts';
 import { isHopeless, patienceMs } from './unreachable.ts';
 
@@ -44,8 +45,7 @@ export function redisClient(url: RedisUrl, credentials: Credentials, use: Client
     url.layout === 'cluster'
       ? new Cluster([...url.hosts], clusterOptions(login, offline))
       : new Redis({ ...login, ...offline, ...whereabouts(url, tls), db: url.database, retryStrategy: retry });
-  // The copies that BullMQ makes of a template connect like other clients.
-  if (use === 'template') client.options.lazyConnect = false;
+  if (use === 'template') connectCopies(client);
   return client;
 }
 

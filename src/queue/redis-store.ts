@@ -1,5 +1,6 @@
 import { createRedisBackend, Queue, QueueEvents, Worker } from 'bullmq';
 import { readTls } from '../tls.ts';
+import { endForGood, withItsCopies } from './internals.ts';
 import {
   type AnyBackend,
   type JobStore,
@@ -74,32 +75,10 @@ class RedisStore implements JobStore {
       it,
       close: async () => {
         await within(2_000, it.close());
-        for (const each of clients) end(each);
+        for (const each of clients) endForGood(each);
       },
     };
   }
-}
-
-/** BullMQ duplicates a client for blocking commands, and cannot close the copy while Redis is unreachable. */
-function withItsCopies(client: RedisClient): readonly RedisClient[] {
-  const clients = [client];
-  const duplicate: (...args: never[]) => RedisClient = client.duplicate.bind(client);
-  const watched = (...args: never[]): RedisClient => {
-    const copy = duplicate(...args);
-    copy.on('error', () => undefined);
-    clients.push(copy);
-    return copy;
-  };
-  Object.assign(client, { duplicate: watched });
-  // BullMQ emits the same errors itself.
-  client.on('error', () => undefined);
-  return clients;
-}
-
-/** A command that is cut off never gets a response. BullMQ would give up waiting and connect again. */
-function end(client: RedisClient): void {
-  client.disconnect();
-  Object.assign(client, { connect: async () => Promise.reject(new Error('closed')) });
 }
 
 /** The response of Redis to INFO; null: this user may not run it. */

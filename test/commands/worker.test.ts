@@ -60,7 +60,7 @@ test('a worker without the keys of the run refuses and names the expected key', 
   await site.database.exec("update keyturn_run set tool_version = '99.0.0'");
   refused(
     await worker(...site.keys.slice(0)),
-    /was started with keyturn 99\.0\.0, this is/,
+    /was started with keyturn 99\.0\.0, but this is/,
     'checkpoint-version',
   );
   coordinator.child.kill('SIGKILL');
