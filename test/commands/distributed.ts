@@ -136,7 +136,7 @@ export class Distributed {
   }
 }
 
-export async function until(condition: () => boolean | Promise<boolean>, ms = 40_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, ms = 150_000): Promise<void> {
   const giveUpAt = performance.now() + ms;
   while (!(await condition())) {
     if (performance.now() > giveUpAt) throw new Error(`still not so after ${ms} ms: ${condition}`);

@@ -45,7 +45,7 @@ export class Desk {
   }
 }
 
-export async function until(condition: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, ms = 150_000): Promise<void> {
   const giveUpAt = performance.now() + ms;
   while (!(await condition())) {
     if (performance.now() > giveUpAt) throw new Error(`still not so after ${ms} ms: ${condition}`);
