@@ -15,7 +15,9 @@ export interface Rotation {
    * `sweep`: values may be under any key.
    */
   readonly mode: 'chunk' | 'sweep';
-  /** Values of chunks may be under any key too: every key is tried on every value whose opening alone proves nothing. */
+  /**
+   * Values of chunks may be under any key too: every key is tried on every value whose opening alone proves nothing.
+   */
   readonly tryAll?: boolean;
   /** For a sweep: indexes of rows in which a value that opens under both is known to be under the old keys. */
   readonly asLeft?: ReadonlySet<number>;
@@ -42,7 +44,7 @@ function isPending({ outcome, leaf }: Value): boolean {
   return outcome === 'nothing' && leaf !== null;
 }
 
-/** What stays as it is and was not opened: the verifier may open it all the same. */
+/** A value that stays as it is and was not opened. The verifier may open it nevertheless. */
 function isLeft({ outcome, leaf, plain }: Value): boolean {
   return (
     leaf !== null &&
@@ -51,7 +53,7 @@ function isLeft({ outcome, leaf, plain }: Value): boolean {
   );
 }
 
-/** The first key that opens a value is the key that it is under: the current one, the further ones, the new one. */
+/** The first key that opens a value is its key. Order: the current key, the other keys, the new key. */
 function classifyByProof(
   format: Format,
   values: readonly Value[],

@@ -4,21 +4,21 @@ import { classify, type Rotation } from './classify.ts';
 import type { PreparedTarget } from './field-values.ts';
 import { type Value, valuesOf } from './value.ts';
 
-/** What became of the values of one field, in memory. */
+/** What became of the values of one field, in a test in memory. */
 export interface FieldCounts {
   readonly column: string;
   readonly format: string;
-  /** An opening of this format proves the key. */
+  /** Whether an opening of this format proves the key. */
   readonly proves: boolean;
   /** Values that open under a key before or after the run. */
   opened: number;
-  /** Of the format, and no key opens them. */
+  /** Values of the format that no key opens. */
   closed: number;
-  /** Not of the format, or inside a document that cannot be read. */
+  /** Values that are not of the format, or inside a document that cannot be read. */
   unparsed: number;
 }
 
-/** Opens the values of rows, seals nothing, and counts by field. */
+/** Opens the values of rows and counts the results by field. Seals nothing. */
 export function countByField(
   prepared: PreparedTarget,
   rows: readonly Row[],
@@ -50,7 +50,7 @@ function count(counts: FieldCounts, { outcome, reason, plain }: Value): void {
   else if (outcome === 'exceptions') counts.closed++;
 }
 
-/** Whether some value does not open under the current key, but under the new one. */
+/** Whether some value opens under the new key, but not under the current one. */
 export function isUnderNewKey(prepared: PreparedTarget, rows: readonly Row[], rotation: Rotation): boolean {
   const values = rows.flatMap((row, i) => valuesOf(prepared, row, i));
   classify(values, rotation);

@@ -111,8 +111,8 @@ async function takeRows(
 }
 
 /**
- * A value is under the new key where none was expected. From now on, every key is tried on every value: otherwise a value
- * that seems to open under the current key by chance would be lost.
+ * A value is under the new key where none was expected. From now on, every key is tried on every value: otherwise a
+ * value that seems to open under the current key by chance would be lost.
  */
 function assertOneKey({ rows }: RotatedRows, { target }: Chunk): void {
   if (!rows.some(({ exceptions }) => exceptions.some(({ reason }) => reason === 'under-new-key'))) return;

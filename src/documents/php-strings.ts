@@ -1,8 +1,8 @@
 import { type Edit, type Leaf, MalformedDocument } from './document.ts';
 
 /**
- * What PHP's serialize() writes with its length in bytes before it: `s:5:"hello";`, `C:3:"Own":2:{…}`
- * (https://www.php.net/manual/function.serialize.php). A string may be serialized text itself.
+ * What PHP's serialize() writes after its length in bytes: `s:5:"hello";`, `C:3:"Own":2:{…}`
+ * (https://www.php.net/manual/function.serialize.php). A string may itself contain serialized text.
  */
 const counted = /(?<!\w)(?:s:(\d+):"|C:\d+:"[^"]*":(\d+):\{)/g;
 
@@ -13,7 +13,7 @@ interface CountedString {
   readonly end: number;
 }
 
-/** In their order, an outer one before those inside it. Throws MalformedDocument where a length is not right. */
+/** In order, each before those inside it. Throws MalformedDocument if a length is wrong. */
 export function countedStrings(value: string): CountedString[] {
   const found: CountedString[] = [];
   let offsets: Offsets | undefined;
@@ -24,14 +24,14 @@ export function countedStrings(value: string): CountedString[] {
     offsets ??= offsetsOf(value);
     const end = offsets.after(start, bytes);
     if (!value.startsWith(text === undefined ? '}' : '";', end)) throw new MalformedDocument('within', index);
-    // The digits stand before `:"` or `:{`
+    // The digits are before `:"` or `:{`
     const at = start - 2 - digits.length;
     found.push({ bytes, digits: { path: '', text: digits, start: at, end: at + digits.length }, start, end });
   }
   return found;
 }
 
-/** The lengths that edits make wrong, put right: from the inside out, for a new length may be longer itself. */
+/** Corrects the lengths that edits change. From the inside out, since a new length may have more digits. */
 export function corrections(value: string, edits: readonly Edit[]): Edit[] {
   if (edits.every((edit) => grown(edit) === 0)) return [];
   const corrected: Edit[] = [];
@@ -49,7 +49,7 @@ function grown({ leaf, text }: Edit): number {
 }
 
 interface Offsets {
-  /** Where so many bytes of UTF-8 behind a place end; behind the whole text where they do not end with a character. */
+  /** The offset that many bytes of UTF-8 after `start`; the end of the text if that is not between two characters. */
   after(start: number, bytes: number): number;
 }
 
@@ -74,7 +74,10 @@ function offsetsOf(value: string): Offsets {
   };
 }
 
-/** Of one UTF-16 unit: half of a pair's four. A lone surrogate stands for one byte (databases/sqlite/text.ts). */
+/**
+ * UTF-8 bytes of one UTF-16 code unit; of a pair, half of the four. A lone surrogate is one byte
+ * (databases/sqlite/text.ts).
+ */
 function bytesOf(value: string, i: number): number {
   const unit = value.charCodeAt(i);
   if (unit < 0x80) return 1;
@@ -86,7 +89,7 @@ function bytesOf(value: string, i: number): number {
   return isPair ? 2 : 1;
 }
 
-/** The verifier's road, over bytes. Throws MalformedDocument where a length is not right. */
+/** The same check for the verifier, on bytes. Throws MalformedDocument if a length is wrong. */
 export function assertCounted(value: string): void {
   const bytes = Buffer.from(value.replace(/\p{Cs}/gu, '?'), 'utf8').toString('latin1');
   for (const { 0: head, 1: text, 2: object, index } of bytes.matchAll(counted)) {

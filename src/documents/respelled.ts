@@ -1,23 +1,24 @@
 import type { Document, Edit, Leaf } from './document.ts';
 
-/** How a job says that ciphertext is written apart from its format. */
+/** White space and lines of ciphertext, as a job declares them. */
 export interface Spelling {
-  /** White space may stand around it. */
+  /** There may be white space around it. */
   readonly trim: boolean;
-  /** It is broken into lines of so many characters; undefined: it is one line. */
+  /** Number of characters per line; undefined: one line. */
   readonly lines: number | undefined;
-  /** Characters of a prefix that may stand on the first line besides. */
+  /** Characters of a prefix by which the first line may be longer. */
   readonly prefix: number;
 }
 
 interface RespelledLeaf extends Leaf {
-  /** The whole text, as the document has it. */
+  /** The whole text, as it is in the document. */
   readonly spelled: string;
 }
 
 /**
- * A document whose ciphertext has white space around it or line ends in it. Formats see it without these; a new
- * ciphertext gets those of the old one. What is not written as the job says stays as it is: a format refuses that.
+ * A document whose ciphertext has white space around it or line ends in it. Formats get it without these, and new
+ * ciphertext gets those of the old one. Text that is not written as the job says is passed on unchanged: a format
+ * rejects it.
  */
 export function respelled(inner: Document, spelling: Spelling): Document {
   return {
@@ -61,15 +62,15 @@ function around(text: string, { trim }: Spelling): { before: string; body: strin
 
 interface Layout {
   readonly joined: string;
-  /** Characters of the first line, and of the others but the last; Infinity: there is one line, however long. */
+  /** Characters of the first line, and of the following ones except the last. Infinity: one line of any length. */
   readonly first: number;
   readonly width: number;
   readonly eol: string;
-  /** What stands behind the last line: a line end, or nothing. */
+  /** What follows the last line: a line end, or nothing. */
   readonly last: string;
 }
 
-/** Null: the text is not in lines as the job says. One line is in lines, for ciphertext may be short. */
+/** Null: the text does not have such lines. A single line is valid, since ciphertext may be short. */
 function layoutOf(text: string, { lines: width, prefix }: Spelling): Layout | null {
   if (width === undefined) return null;
   const eol = /\r\n|\n|\r/.exec(text)?.[0] ?? '\n';
@@ -91,7 +92,7 @@ function layoutOf(text: string, { lines: width, prefix }: Spelling): Layout | nu
   return { joined, first: isOne ? lengthOfOne(first, width, prefix) : first, width, eol, last };
 }
 
-/** Of the first line, where there is one only: one that is longer than the lines is not broken at all. */
+/** Length of a single line. If it is longer than the lines, the text is never broken. */
 function lengthOfOne(length: number, width: number, prefix: number): number {
   if (length <= width) return width;
   return length <= width + prefix ? width + prefix : Number.POSITIVE_INFINITY;
@@ -103,7 +104,7 @@ function brokenAs(text: string, { first, width, eol, last }: Layout): string {
   return lines.join(eol) + last;
 }
 
-/** The verifier's road: line by line. */
+/** The same for the verifier, line by line. */
 function readLines(text: string, { prefix }: Spelling, width: number): string {
   const [eol] = /\r\n|\n|\r/.exec(text) ?? [];
   if (eol === undefined) return text;

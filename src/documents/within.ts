@@ -12,8 +12,9 @@ export interface ValueShape {
 }
 
 /**
- * Text of any other kind (YAML, markup, PHP's serialize) that holds values somewhere. What begins as one is a leaf, as
- * far as its characters go: one that is cut or escaped does not open, and is an exception, never passed over.
+ * Other text (YAML, markup, PHP's serialize) that contains values. Whatever begins like a value is a leaf, as far as
+ * the characters of the encoding go. A value that is truncated or escaped does not open: it is an exception, and is not
+ * skipped.
  */
 export function within(shape: ValueShape): Document {
   const { beginning } = shape;
@@ -56,7 +57,7 @@ function endOf(value: string, start: number, { alphabet, padding, parts, separat
   }
 }
 
-/** The verifier's road. */
+/** The same for the verifier. */
 function patternOf({ beginning, alphabet, padding, parts, separator }: ValueShape): RegExp {
   const part = `[${literally(alphabet)}]*={0,${padding}}`;
   return new RegExp(`${literally(beginning)}${part}(?:${literally(separator)}${part}){0,${parts - 1}}`, 'g');
@@ -66,7 +67,7 @@ function literally(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }
 
-/** A beginning that JSON's escapes hide would be passed over. */
+/** A beginning that is hidden by JSON escapes would be missed. */
 function assertPlain(value: string, beginning: string): void {
   if (!value.includes('\\')) return;
   const plain = value.replace(/(?<!\\)\\+(?:u00([0-7][0-9a-f])|\/)/gi, (_, code: string | undefined) =>

@@ -42,7 +42,7 @@ export interface Format {
   readonly carries: 'text' | 'bytes';
   /** Lengths in bytes of the master keys that the cipher uses as they are. Absent: any, since the key is derived. */
   readonly keyLengths?: readonly number[];
-  /** By which values are told from the text around them; absent: they begin with nothing of their own. */
+  /** Distinguishes values from the text around them. Absent: values have no fixed beginning. */
   readonly signature?: Signature;
   /** Absent: the format is not used for files. */
   readonly files?: FileCipher;
@@ -66,7 +66,7 @@ export interface Format {
   within?(text: string): string[];
 }
 
-/** Whether an opening of a value of this format proves the key: a wrong one seems to open it less often than once in 2^40. */
+/** Whether an opening proves the key: a wrong key seems to open fewer than one value in 2^40. */
 export function provesKey({ odds }: Pick<Format, 'odds'>): boolean {
   return odds < 2 ** -40;
 }

@@ -2,11 +2,11 @@
 export interface Signature {
   /** What every value begins with. */
   readonly beginning: string;
-  /** All characters of the encoding behind it, without padding. */
+  /** All characters of the encoding that follows, without padding. */
   readonly alphabet: string;
-  /** The most characters of padding ("="). */
+  /** Maximum number of padding characters ("="). */
   readonly padding: number;
-  /** Parts that are encoded on their own, and what stands between them. */
+  /** Number of parts that are encoded on their own, and what separates them. */
   readonly parts: number;
   readonly separator: string;
 }

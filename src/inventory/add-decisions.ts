@@ -8,11 +8,12 @@ import { wantedOf } from './preflight.ts';
 import { scanDatabase } from './scan.ts';
 
 /**
- * The job of a run with what is settled later. Only the tables that are named are read; those decisions that the job has
- * already are none.
+ * The job of a run with later decisions added. Reads only the tables that they name. Decisions that the job already has
+ * are ignored.
  *
- * @param rings whose values count as found
- * @throws KeyturnError `undecided-place` where nothing was found, `bad-option` for what this run can no longer heed.
+ * @param rings values under their keys count as found
+ * @throws KeyturnError `undecided-place` if nothing was found in the place, `bad-option` if the run can no longer follow the
+ * decision.
  */
 export async function addDecisions(
   database: Database,
@@ -39,7 +40,7 @@ export async function addDecisions(
   return { ...job, everywhere: { ...everywhere, decisions: [...decisions, ...fresh] } };
 }
 
-/** What was passed over, or sealed already, is not done otherwise by a word. */
+/** Values that were left behind or rotated already cannot be decided on again. */
 function assertHeeded(
   { place, as }: Decision,
   { everywhere, targets }: Job,
@@ -57,7 +58,7 @@ function assertHeeded(
   if (before === undefined && !whole) return;
   throw new KeyturnError(
     'bad-option',
-    `--decide ${place}=${as}: this run ${before === 'leave' ? 'leaves its values behind' : 'rotates its values'}`,
-    { hint: 'that was settled before the first change; leave out this --decide' },
+    `--decide ${place}=${as}: this run already ${before === 'leave' ? 'leaves the values there behind' : 'rotates the values there'}`,
+    { hint: 'this was decided before the first change; omit this --decide' },
   );
 }

@@ -7,14 +7,15 @@ import { thumbprintsIn } from '../keys/certificate.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { rowsWhere } from './rows-where.ts';
 
-/** Of the key that was tried; 'unknown': the database holds nothing to try it on. */
+/** Whether a key is the right one; 'unknown': the database contains nothing to try it on. */
 export type CanaryResult = 'right' | 'wrong' | 'unknown';
 
 /**
- * A certificate is the best of canaries: what opens must parse as one, and its thumbprint, which is public, must be the
- * stored one. No wrong key does that, whatever padding lets through. 'unknown': no such row holds ciphertext.
+ * A certificate is the best canary: the plaintext must parse as a certificate, and its public thumbprint must be the
+ * stored one. No wrong key passes this check, even if it yields valid padding. 'unknown': no such row contains
+ * ciphertext.
  *
- * @param named column, or member of the document, that holds the thumbprint
+ * @param named column, or member of the document, that contains the thumbprint
  */
 export async function tryCertificate(
   database: Rows,
@@ -51,7 +52,7 @@ export async function tryCertificate(
   return seen ? 'wrong' : 'unknown';
 }
 
-/** Of what is no such document none: another row, or another canary, has to tell. */
+/** None if the value is not such a document: another row or another canary decides. */
 export function leavesOf(canary: CanaryFile, stored: string): { path: string; text: string }[] {
   try {
     return [...documentOf(canary, formatOf(canary.format).signature).read(stored)];
@@ -61,7 +62,7 @@ export function leavesOf(canary: CanaryFile, stored: string): { path: string; te
   }
 }
 
-/** Thumbprints are written with colons, spaces, in either case. */
+/** Thumbprints may be written with colons or spaces, in lower or upper case. */
 function plainHex(text: string): string {
   return text.replace(/[^0-9A-Fa-f]/g, '').toUpperCase();
 }

@@ -12,9 +12,9 @@ import { type Better, betterCanary, hintOf } from './way-to-declare.ts';
 const sampled = 20;
 
 /**
- * Whether the key is the right one (invariant 6): the first canary of the job that has values decides.
- * An authenticated value settles it alone; others must open and look right for the most part.
- * 'unknown': the database holds no canary.
+ * Whether the key is the right one (invariant 6). The first canary of the job that has values decides: one
+ * authenticated value that opens is enough; of other values, most must open and look right.
+ * 'unknown': the database contains no canary.
  */
 export async function tryCanary(
   database: Rows,
@@ -27,7 +27,7 @@ export async function tryCanary(
     if (canary.certificate !== undefined) {
       const result = await tryCertificate(database, catalog, canary, canary.certificate.thumbprint, ring);
       if (result === 'right') return result;
-      // A row may be left over from before, in the table that held it then; no wrong key opens any of them
+      // A row of an older version may remain in another table; a wrong key opens none of them
       wrong ||= result === 'wrong';
       continue;
     }
@@ -66,7 +66,7 @@ async function openSample(
   return { opened, closed };
 }
 
-/** The job may say wrongly how the canary's values are written: then the hint says how they are. */
+/** If the job declares the canary's values in a wrong way, the hint gives the right one. */
 export async function wrongKey(
   database: Rows,
   catalog: readonly Table[],
@@ -82,7 +82,7 @@ export async function wrongKey(
     }
     better.push(...betterCanary(canary, values, ring));
   }
-  return new KeyturnError('wrong-current-key', `this key does not open this ${job.title} database`, {
-    hint: hintOf(better) ?? 'take the key that the application runs with now; nothing was changed',
+  return new KeyturnError('wrong-current-key', `this key does not decrypt this ${job.title} database`, {
+    hint: hintOf(better) ?? 'use the key that the application uses now; nothing was changed',
   });
 }

@@ -9,7 +9,7 @@ import { rowsWhere } from './rows-where.ts';
 
 type DerivedSecret = Job['derived'][number];
 
-/** Secrets that the application derives from its master key because no row of its own keeps them. */
+/** Secrets that the application derives from its master key because no row of its database contains them. */
 export async function unpinnedSecrets(
   database: Rows,
   catalog: readonly Table[],
@@ -37,8 +37,8 @@ export function derivedSecretsPath(newKeyFile: string): string {
 }
 
 /**
- * Keeps what the old key derives, as `SETTING=value` lines in a file of mode 0600: live secrets, shown nowhere else.
- * A file that says the same already (an earlier start that came no further) will do.
+ * Writes the secrets that are derived from the old key to a file of mode 0600, as `SETTING=value` lines. They are live
+ * secrets and shown nowhere else. A file with the same content may exist, from an attempt that failed later.
  */
 export function keepSecrets(path: string, secrets: readonly DerivedSecret[], old: Key): void {
   const text = secrets.map(({ secret, setting }) => `${setting}=${derivation(secret)(old.text)}\n`).join('');
@@ -47,8 +47,12 @@ export function keepSecrets(path: string, secrets: readonly DerivedSecret[], old
     return;
   }
   if (readFileSync(path, 'utf8') === text) return;
-  throw new KeyturnError('key-file-differs', `${path} exists and holds other secrets than this key derives`, {
-    hint: 'move it away, or name another --new-key-file',
-    facts: { path },
-  });
+  throw new KeyturnError(
+    'key-file-differs',
+    `${path} already exists, with other secrets than those derived from this key`,
+    {
+      hint: 'move the file, or use another --new-key-file',
+      facts: { path },
+    },
+  );
 }

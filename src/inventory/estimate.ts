@@ -9,11 +9,11 @@ import type { Change, Database } from '../databases/database.ts';
 import { type Job, type Target, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 
-/** As large as a chunk, so that what is shared between values is shared here too. */
+/** As large as a chunk, so that values share as much work as in a chunk. */
 const sample = { rows: 500, bytes: 4 * 1024 * 1024 };
-/** The first passes meet code that is not compiled yet; the fastest counts. */
+/** The fastest pass counts, since the first ones run code that is not compiled yet. */
 const passes = 3;
-/** A new file is put on disk before it takes the old one's place. */
+/** A new file is synced before it replaces the old one. */
 const fileSyncMs = 5;
 const fileBytesPerSecond = 200e6;
 
@@ -21,27 +21,27 @@ export interface TargetEstimate {
   readonly target: string;
   readonly rows: number;
   readonly sampled: number;
-  /** Of one worker: read, open, seal, and the digests. */
+  /** Time of one worker to read, open, seal and digest. */
   readonly workMs: number;
   readonly writeMs: number;
-  /** New ciphertext less the old. */
+  /** Size of the new ciphertext minus that of the old. */
   readonly growthBytes: number;
-  /** Of row versions that stay behind until the engine clears them away. */
+  /** Size of old row versions, which remain until the engine removes them. */
   readonly leftBytes: number;
 }
 
-/** How long a rotation takes and what it adds: by a sample, so within a factor of two at best. */
+/** Duration of a rotation and how much the database grows. Based on a sample, so within a factor of two at best. */
 export interface Estimate {
   readonly targets: readonly TargetEstimate[];
   readonly workers: number;
-  /** Writes were timed here and rolled back; else the rate is one that was measured elsewhere. */
+  /** True: writes were timed on this database and rolled back. False: based on a rate that was measured elsewhere. */
   readonly writesTimed: boolean;
   readonly rotationMs: number;
   readonly verificationMs: number;
   readonly growthBytes: number;
   readonly digestBytes: number;
   readonly leftBytes: number;
-  /** Null: no window was named. */
+  /** Null: no window was given. */
   readonly windows: number | null;
 }
 
@@ -51,14 +51,14 @@ export interface EstimateOrder {
   readonly from: Keyring;
   readonly to: Keyring;
   readonly workers: number;
-  /** One chunk per target is written in a transaction that is rolled back. */
+  /** Writes one chunk per target in a transaction that is rolled back. */
   readonly sampleWrites: boolean;
-  /** Length of the maintenance window; null: none was given. */
+  /** Length of the maintenance window; null: not given. */
   readonly windowMs: number | null;
   readonly attachments: string | null;
 }
 
-/** Reads the first rows of each target, rotates them in memory, and reckons with all its rows. */
+/** Reads the first rows of each target, rotates them in memory, and extrapolates to all rows. */
 export async function estimate(database: Database, order: EstimateOrder): Promise<Estimate> {
   const targets: TargetEstimate[] = [];
   for (const target of order.job.targets)
@@ -76,7 +76,7 @@ export async function estimate(database: Database, order: EstimateOrder): Promis
     workers: order.workers,
     writesTimed: order.sampleWrites,
     rotationMs,
-    // It reads, opens and compares digests, which is no more than the rotation's own work
+    // The verification reads, opens and digests, which is not more work than the rotation
     verificationMs: workMs,
     growthBytes: sum(({ growthBytes }) => growthBytes),
     digestBytes: sum(({ rows }) => rows) * entryBytes,
@@ -127,7 +127,7 @@ async function estimateTarget(
   };
 }
 
-/** Files are rehearsed: read, opened, sealed and opened again, which is more than the work and makes up for the digests. */
+/** Files are rehearsed: read, opened, sealed and opened again, which is more than the work of a rotation. */
 async function estimateFiles(
   target: Target,
   { job, inventory, from, to, attachments }: EstimateOrder,
@@ -158,7 +158,7 @@ async function estimateFiles(
     sampled: rotated,
     workMs: (performance.now() - started) * ratio,
     writeMs: rows * fileSyncMs + (bytes / fileBytesPerSecond) * 1000,
-    // The originals stay
+    // The originals are kept
     growthBytes: bytes,
     leftBytes: 0,
   };
@@ -166,7 +166,7 @@ async function estimateFiles(
 
 class RolledBack extends Error {}
 
-/** Milliseconds of one chunk's transaction, which leaves nothing behind. */
+/** Milliseconds that the transaction of one chunk takes. It is rolled back. */
 async function timeWrites(
   database: Database,
   { shape }: Target,
@@ -186,7 +186,7 @@ async function timeWrites(
   return performance.now() - started;
 }
 
-/** Each window has a margin at its end, in which no chunk is begun. */
+/** Each window has a margin at its end in which no chunk begins. */
 function windowsFor(ms: number, windowMs: number): number {
   const marginMs = 1000;
   return Math.max(1, Math.ceil(ms / (windowMs - marginMs)));

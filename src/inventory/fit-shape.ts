@@ -12,15 +12,15 @@ import { type Decision, type Job, type Target, targetName } from '../job/job.ts'
 import { placeText, readPlace } from '../job/place.ts';
 import type { BinaryColumn, ScanResult, Stray } from './scan.ts';
 
-/** So many values do not open by chance: (1/255)^20. */
+/** This many values do not open by chance: (1/255)^20. */
 const convincing = 20;
 
 /**
- * A job that goes by shape, fitted to what a scan found: which tables are rotated, which are only verified, and what each
- * binary column holds.
+ * Fits a job that finds ciphertext by shape to what a scan found: which tables are rotated, which are only verified,
+ * and what each binary column contains.
  *
- * @throws KeyturnError `undecided-place` for a binary column that is neither ciphertext nor free of it, and for a
- * decision on a place where nothing was found; `no-row-id` for values in a table that cannot be walked.
+ * @throws KeyturnError `undecided-place` for a binary column with both ciphertext and other values, and for a decision on a
+ * place in which nothing was found; `no-row-id` for values in a table without a key.
  */
 export function fitShape(job: Job, catalog: readonly Table[], scan: ScanResult): Job {
   const { everywhere } = job;
@@ -36,12 +36,12 @@ export function fitShape(job: Job, catalog: readonly Table[], scan: ScanResult):
 }
 
 /**
- * The job of a run, fitted to what came behind its inventory: what holds values is a target too, which the verifier
- * reads and sweeps. The very same job when nothing does.
+ * Fits the job of a run to what was added since its inventory: columns with values become targets, which the verifier
+ * reads and sweeps. Returns the same object if there are none.
  *
  * @param scan of what no target of the job declares
- * @param lost what opened would be lost with its key: what keyturn cannot rotate is refused, and not only left out.
- * @throws KeyturnError as `fitShape`
+ * @param lost true: values that open would be lost with the key, so values that keyturn cannot rotate are refused
+ * @throws KeyturnError like `fitShape`
  */
 export function fitLate(job: Job, catalog: readonly Table[], scan: ScanResult, lost: boolean): Job {
   const { everywhere, phases, targets } = job;
@@ -56,7 +56,7 @@ export function fitLate(job: Job, catalog: readonly Table[], scan: ScanResult, l
   return { ...job, everywhere: { ...everywhere, certain }, targets: [...targets, ...late] };
 }
 
-/** @param tables with the columns that none of `known` declares */
+/** @param tables with the columns that no target of `known` declares */
 function shapedBy(job: Job, known: readonly Target[], tables: readonly Table[], scan: ScanResult): Target[] {
   const names = new Set(known.map(targetName));
   const phase = job.phases.length - 1;
@@ -81,13 +81,13 @@ function certainOf({ places }: ScanResult): string[] {
   return places.filter(isCertain).map(({ table, column, path }) => placeText(table, column, path));
 }
 
-/** Only worth saying where some value is not plausible by itself. */
+/** Matters only if some value is not plausible by itself. */
 function isCertain({ values, undecided, lookAlikes, exceptions }: PlaceCounts): boolean {
   const opened = Object.values(values).reduce((sum, n) => sum + n, undecided);
   return undecided > 0 && lookAlikes === 0 && exceptions === 0 && opened >= convincing;
 }
 
-/** Look-alikes alone are none of the run's business. */
+/** Look-alikes alone do not count. */
 function isHit({ values, undecided, exceptions }: PlaceCounts): boolean {
   return Object.keys(values).length > 0 || undecided > 0 || exceptions > 0;
 }
@@ -114,9 +114,10 @@ function declaredOf(
 }
 
 /**
- * All of a column, or nothing of it: a value that opens by chance must not be rewritten, and none be left behind.
+ * A binary column is rotated as a whole or not at all: a value that opens by chance must not be rewritten, and no
+ * secret may be left behind.
  *
- * @param secrets in its gzips: these no decision leaves behind
+ * @param secrets whether its gzips contain secrets: no decision can leave these behind
  */
 function kindOf(
   found: BinaryColumn,
@@ -126,31 +127,32 @@ function kindOf(
   const { table, column, filled, gzips, opened, known } = found;
   const place = placeText(table, column, '');
   const decided = decisions.find((each) => each.place === place)?.as;
-  // Decided so, what is no gzip is an exception
+  // By this decision, a value that is not a gzip becomes an exception
   if (gzips > 0 && (gzips === filled || (decided === 'rotate' && opened === 0))) return 'gzip';
   if ((decided === 'leave' && !secrets) || (opened === 0 && gzips === 0)) return 'nothing';
   if (gzips === 0 && (known || (opened === filled && filled >= convincing))) return 'ciphertext';
   const what =
     opened === filled
-      ? `all ${filled} values open with this key, too few to rule out chance`
-      : `${opened} of ${filled} values open with this key, ${gzips} are gzips of text`;
-  throw new KeyturnError('undecided-place', `the binary column ${place}: ${what}`, {
+      ? `all ${filled} values can be decrypted with this key, but they are too few to rule out chance`
+      : `${opened} of ${filled} values can be decrypted with this key, and ${gzips} are gzips of text`;
+  throw new KeyturnError('undecided-place', `binary column ${place}: ${what}`, {
     hint: waysOut(place, gzips > 0 && opened > 0, secrets),
     facts: { target: table, column },
   });
 }
 
-/** @param both gzips, and other values that open */
+/** @param both whether there are gzips and also other values that open */
 function waysOut(place: string, both: boolean, secrets: boolean): string {
   if (both && secrets)
-    return `keyturn rotates one kind of values in a column: move the others to a column of their own, or begin the run with --exclude '${place}=reason', which leaves all of them behind`;
-  if (both) return `the gzips hold no secrets: with --decide '${place}=leave' nothing of it is rotated`;
+    return `keyturn rotates only one kind of value per column: move the others to another column, or use --exclude '${place}=reason' to leave all of them behind`;
+  if (both)
+    return `the gzips contain no secrets: use --decide '${place}=leave' to rotate nothing in this column`;
   return secrets
-    ? `the gzips hold secrets: with --decide '${place}=rotate' they are rotated, and what is no gzip is an exception`
-    : `settle it: --decide '${place}=rotate' or '${place}=leave'`;
+    ? `the gzips contain secrets: use --decide '${place}=rotate' to rotate them; any value that is not a gzip becomes an exception`
+    : `decide with --decide '${place}=rotate' or '${place}=leave'`;
 }
 
-/** Secrets in something that is not taken apart would be lost with the old key. */
+/** Secrets inside something that is not parsed would be lost with the old key. */
 function assertLeft(strays: readonly Stray[], decisions: readonly Decision[]): void {
   const lost = strays
     .map(({ table, column, path, values }) => ({ place: placeText(table, column, path), values }))
@@ -160,9 +162,9 @@ function assertLeft(strays: readonly Stray[], decisions: readonly Decision[]): v
   const places = lost.map(({ place, values }) => `${place} (${values})`).join(', ');
   throw new KeyturnError(
     'undecided-place',
-    `values under this key stand inside something that keyturn does not take apart: ${places}`,
+    `found values under this key inside text or bytes that keyturn does not parse: ${places}`,
     {
-      hint: `they would be lost with the old key: put them in order first, or leave them behind with --decide '${first.place}=leave'`,
+      hint: `they would be lost with the old key: change them first, or leave them behind with --decide '${first.place}=leave'`,
     },
   );
 }
@@ -175,12 +177,12 @@ export function assertFound({ place, as }: Decision, { places, binary, strays }:
   ]);
   if (found.has(place)) return;
   const near = [...found].filter((each) => isNear(each, place)).slice(0, 3);
-  throw new KeyturnError('undecided-place', `--decide ${place}=${as}: nothing was found there`, {
-    hint: `${near.length === 0 ? '' : `near it: ${near.join(', ')}; `}keyturn scan lists the places, as --decide wants them written`,
+  throw new KeyturnError('undecided-place', `--decide ${place}=${as}: nothing found in this place`, {
+    hint: `${near.length === 0 ? '' : `similar places: ${near.join(', ')}; `}keyturn scan lists all places in the form that --decide expects`,
   });
 }
 
-/** In the same column, or in the same table under the same name. */
+/** In the same column, or in the same table with the same name. */
 function isNear(one: string, other: string): boolean {
   const [a, b] = [one, other].map((text) => {
     const { table = '', column = '', path = '' } = readPlace(text.toLowerCase()) ?? {};
@@ -192,9 +194,9 @@ function isNear(one: string, other: string): boolean {
 function unwalkable(table: Table): KeyturnError {
   return new KeyturnError(
     'no-row-id',
-    `the table ${table.name} holds ciphertext, and has no primary key and no unique index over NOT NULL columns`,
+    `table ${table.name} contains ciphertext, but has no primary key and no unique index over NOT NULL columns`,
     {
-      hint: 'keyturn walks a table by its key; add a unique index over NOT NULL columns',
+      hint: 'keyturn needs a key to read a table in chunks; add a unique index over NOT NULL columns',
       facts: { table: table.name },
     },
   );

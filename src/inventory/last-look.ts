@@ -10,8 +10,8 @@ import { type ScanResult, scanDatabase } from './scan.ts';
 import { findUndeclared } from './undeclared.ts';
 
 /**
- * Reads what the verifier does not: tables and columns that came since the inventory, those where it found nothing to
- * verify, and what no field declares. Null: nothing there needs the old key, and nothing new was learnt.
+ * Reads what the verifier does not: tables and columns that were added since the inventory, those without anything to
+ * verify, and what no field declares. Null: nothing there needs the old key, and nothing new was found.
  *
  * @param ring the keys before the run
  * @throws KeyturnError `late-places` for what keyturn cannot rotate by itself; nothing is written
@@ -21,7 +21,7 @@ export async function lookAgain(database: Database, run: Run, ring: Keyring): Pr
     const { job, scan } = await fitToRest(database, run.job, ring, true);
     const catalog = await database.catalog();
     const { findings, unread } = await findUndeclared(database, catalog, job, ring);
-    assertDeclared(findings, 'take it out, or have it written anew under the new key');
+    assertDeclared(findings, 'remove it, or let the application write it again with the new key');
     const inventory = withFindings(run.inventory, scan, unread);
     return job === run.job && inventory === run.inventory ? null : { job, inventory };
   } catch (error) {
@@ -32,16 +32,16 @@ export async function lookAgain(database: Database, run: Run, ring: Keyring): Pr
 
 function latePlaces(cause: KeyturnError): KeyturnError {
   return new KeyturnError('late-places', `since this run began: ${cause.message}`, {
-    hint: `stop the application; ${cause.hint}; then keyturn resume`,
+    hint: `stop the application; ${cause.hint}; then run keyturn resume`,
     facts: cause.facts,
     cause,
   });
 }
 
 /**
- * The job with what it does not declare and holds values by now. A job that names every place stays as it is.
+ * The job with what it does not declare and now contains values. A job that declares all of its fields stays as it is.
  *
- * @param lost as for `fitLate`: the ring is that of the keys before a run
+ * @param lost as for `fitLate`: true if the ring contains the keys before a run
  */
 export async function fitToRest(
   database: Database,
@@ -60,7 +60,7 @@ export async function fitToRest(
   return { job: fitLate(job, catalog, scan, lost), scan };
 }
 
-/** The very same inventory when there is nothing to add. */
+/** Returns the same object if there is nothing to add. */
 function withFindings(inventory: Inventory, scan: ScanResult | null, unread: readonly string[]): Inventory {
   const { places: known = [], unkeyed: before = [] } = inventory;
   const places = (scan?.places ?? []).filter(

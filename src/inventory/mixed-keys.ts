@@ -10,12 +10,12 @@ import type { ScanResult } from './scan.ts';
 const page = 500;
 
 /**
- * Whether some value is under the new key already, where an opening alone does not prove the key: the application was
- * started with it too early, or another tool stopped half way. Then every key has to be tried on every value, or a value
- * under the new key that seems to open under the current one would be sealed twice (invariant 6). Reads all values of
- * such formats, up to the first that is.
+ * Whether some value is already under the new key, in a format whose openings do not prove the key: the application was
+ * started with the new key too early, or another tool stopped halfway. Every key must then be tried on every value, or
+ * a value under the new key that seems to open under the current one would be sealed twice (invariant 6). Reads the
+ * values of such formats up to the first one under the new key.
  *
- * @param scan of a job that goes by shape, made with both keys: it has counted them all
+ * @param scan for a job that finds ciphertext by shape: made with both keys, it has counted all values
  */
 export async function holdsNewKey(
   database: Database,

@@ -9,8 +9,9 @@ import { findKeyring } from './source-keys.ts';
 
 /**
  * The keyring of this database under a master key that the canary accepts.
- * @param next a new key that values may be under already; null: none is
- * Throws `wrong-current-key`; or `source-key` when the key is right and a key in the database does not open with it.
+ *
+ * @param next a new key under which values may already be; null: none is
+ * @throws KeyturnError `wrong-current-key`; `source-key` if the key is right, but does not open a key in the database.
  */
 export async function openKeyring(
   database: Rows,
@@ -37,7 +38,7 @@ export async function openKeyring(
   }
   const canary = await tryCanary(database, catalog, job, ring);
   if (canary !== 'wrong') return { ring, canary };
-  // The canary itself may be under the new key already: that proves the key, and nothing about any value
+  // The canary itself may already be under the new key, which proves that key, but nothing about other values
   const already = next === null ? 'wrong' : await tryCanary(database, catalog, job, new Keyring(next));
   if (already === 'wrong') throw await wrongKey(database, catalog, job, ring);
   return { ring, canary: 'unknown' };

@@ -1,9 +1,9 @@
 import type { Row, RowId, RowShape, Rows } from '../databases/database.ts';
 
-/** Rows in memory at once; documents can be megabytes. */
+/** Rows in memory at one time; documents can be megabytes. */
 const page = { rows: 500, bytes: 8 * 1024 * 1024 };
 
-/** All rows of a table, a page at a time; one without a row id is read at one go. */
+/** Reads all rows of a table in pages. A table without a row id is read with one query. */
 export async function readPages(
   database: Rows,
   shape: RowShape,

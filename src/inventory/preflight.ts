@@ -17,36 +17,37 @@ import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './take-inventory.ts';
 import { type Width, widthsOf } from './widths.ts';
 
-/** Everything that is known before the first change; nothing was written. */
+/** What is known before the first change. */
 export interface Preflight {
-  /** A job that goes by shape is fitted to what was found. */
+  /** A job that finds ciphertext by shape is fitted to what was found. */
   readonly job: Job;
   readonly from: Keyring;
   readonly to: Keyring;
   readonly inventory: Inventory;
   readonly sampled: readonly Sampled[];
-  /** Values are under the new key already, and the format of some values does not prove the key. */
+  /** Some values are already under the new key, in a format whose openings do not prove the key. */
   readonly tryAll: boolean;
-  /** Of columns with a limited length; a run cannot begin before the new ciphertext fits (`assertWide`). */
+  /** Columns of limited length; a run cannot begin until the new ciphertext fits (`assertWide`). */
   readonly widths: readonly Width[];
-  /** For the operator: what to know before going on. */
+  /** What the operator should know before the run. */
   readonly warnings: readonly string[];
 }
 
 export interface GivenKeys {
   readonly current: Key;
-  /** Older keys that some values are still under. */
+  /** Older keys under which some values still are. */
   readonly others?: readonly Key[];
   readonly next: Key;
-  /** The new key was made just now. */
+  /** The new key was just generated. */
   readonly generated?: boolean;
   /** Values that do not open are skipped. */
   readonly skips?: boolean;
 }
 
 /**
- * Whether this job can be run on this database with these keys (invariant 6): canary, source keys, a sample of every
- * target, column widths, grants, and ciphertext that no field declares. Refuses with the first thing that is wrong.
+ * Checks that this job can run on this database with these keys (invariant 6): canary, source keys, a sample of every
+ * target, column widths, privileges, and ciphertext that no field declares. Throws at the first problem; writes
+ * nothing.
  */
 export async function preflight(
   database: Database,
@@ -58,11 +59,11 @@ export async function preflight(
   const { current, next, others = [], generated = false, skips = false } = keys;
   if (current.equals(next)) {
     throw new KeyturnError('same-key', 'the new key is the current key', {
-      hint: 'name another new key',
+      hint: 'use another new key',
     });
   }
   const older = others.filter((key) => !key.equals(next) && !key.equals(current));
-  // By shape, which tables are written shows only when all was read
+  // If ciphertext is found by shape, which tables are written is known only after the scan
   const early = declared.everywhere === undefined ? await checkPrivileges(database, declared) : [];
   const { ring: from, canary } = await openKeyring(database, catalog, declared, current, {
     others: older,
@@ -71,7 +72,7 @@ export async function preflight(
     throw database.failures.isDenied(error) ? unreadable(error) : error;
   });
   const to = keyringAfter(declared, from, next);
-  // A key that was made just now is under no value yet
+  // No value can be under a key that was just generated
   const looked = await fitToDatabase(database, catalog, declared, generated ? [from] : [from, to]);
   const { job } = looked;
   const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
@@ -81,7 +82,7 @@ export async function preflight(
   const opened = sampled.reduce((sum, field) => sum + field.opened, 0);
   const inventory = await takeInventory(database, catalog, job, from, attachments, looked.scan);
   if (opened === 0 && (canary === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
-    throw new KeyturnError('no-values', `this ${job.title} database holds no encrypted value`, {
+    throw new KeyturnError('no-values', `no encrypted values found in this ${job.title} database`, {
       hint: 'check --database, its schema and --table-prefix',
     });
   }
@@ -102,7 +103,7 @@ export async function preflight(
   };
 }
 
-/** Where the job names no places: reads everything, and fits the job to what is there. */
+/** If the job finds ciphertext by shape: scans the database and fits the job to what was found. */
 export async function fitToDatabase(
   database: Database,
   catalog: readonly Table[],
@@ -115,7 +116,7 @@ export async function fitToDatabase(
   return { job: fitShape(job, catalog, scan), scan };
 }
 
-/** What a job that goes by shape looks for. */
+/** What a scan looks for. */
 export function wantedOf(
   { exclude }: Job,
   everywhere: NonNullable<Job['everywhere']>,
@@ -131,11 +132,11 @@ export function wantedOf(
 }
 
 /**
- * Refuses when ciphertext was found that no field declares and no reason excludes.
+ * Refuses ciphertext that no field declares and that is not excluded.
  *
- * @param mend what can be done about it; default: before a run, what declares each.
+ * @param remedy what to do about it. Default, before a run: how to declare each column.
  */
-export function assertDeclared(findings: readonly Finding[], mend?: string): void {
+export function assertDeclared(findings: readonly Finding[], remedy?: string): void {
   const lost = findings.filter(({ values, excluded }) => values > 0 && excluded === undefined);
   if (lost.length === 0) return;
   const places = lost
@@ -143,14 +144,14 @@ export function assertDeclared(findings: readonly Finding[], mend?: string): voi
     .join(', ');
   throw new KeyturnError(
     'undeclared-ciphertext',
-    `ciphertext under the current key stands where no field of the job declares it: ${places}`,
+    `found ciphertext under the current key that no field of the job declares: ${places}`,
     {
-      hint: `it would be lost with the old key: ${mend ?? waysOut(lost)}`,
+      hint: `it would be lost with the old key: ${remedy ?? waysOut(lost)}`,
     },
   );
 }
 
-/** Columns that are declared in one way together, and those that no field can declare. */
+/** How to declare the columns, grouped, and which of them no field can declare. */
 function waysOut(lost: readonly Finding[]): string {
   const ways = new Map<string | null, string[]>();
   for (const { table, column, declare = '' } of lost)
@@ -158,22 +159,22 @@ function waysOut(lost: readonly Finding[]): string {
   const out = [...ways].map(([way, places]) => {
     const columns = places.join(', ');
     if (way === null)
-      return `no field can declare ${columns}: the table has no key, or the values are escaped, cut or computed, so change that first`;
+      return `no field can declare ${columns}: the table has no key, or the values are escaped, truncated or in a generated column; change that first`;
     return `declare ${columns} in a copy of the job${way === '' ? '' : ` with ${way}`}`;
   });
   return `${out.join('; ')}; or, if it may be lost, use --exclude table.column=reason`;
 }
 
-/** A right to columns only, or a policy on rows, shows at the first read. */
+/** Privileges on columns only, or row-level policies, are noticed at the first read. */
 function unreadable(cause: unknown): KeyturnError {
-  return new KeyturnError('no-grant', 'this login may not read every row that the job names', {
+  return new KeyturnError('no-grant', 'this login cannot read all rows of the job', {
     hint: 'grant SELECT on the tables, without a row-level policy, or use the login that owns them',
     cause,
   });
 }
 
 function unreadWarning(table: string): string {
-  return `whether ciphertext stands in ${table} is unknown: this login may not read it`;
+  return `cannot check ${table} for ciphertext: this login cannot read it`;
 }
 
 async function checkPrivileges(database: Database, job: Job): Promise<string[]> {
@@ -185,14 +186,14 @@ async function checkPrivileges(database: Database, job: Job): Promise<string[]> 
       ...(createTable === 'no' ? ["CREATE TABLE for keyturn's checkpoint"] : []),
       ...denied.map((table) => `UPDATE on ${table}`),
     ];
-    throw new KeyturnError('no-grant', `this login lacks ${missing.join(', ')}`, {
-      hint: 'grant it, or use the login that owns the tables',
+    throw new KeyturnError('no-grant', `this login does not have ${missing.join(', ')}`, {
+      hint: 'grant these privileges, or use the login that owns the tables',
     });
   }
   const unknown = tables.filter((table) => update.get(table) !== 'yes');
   return [
-    ...(createTable === 'unknown' ? ['whether this login may create tables is unknown'] : []),
-    ...(unknown.length > 0 ? [`whether this login may update ${unknown.join(', ')} is unknown`] : []),
+    ...(createTable === 'unknown' ? ['cannot tell whether this login may create tables'] : []),
+    ...(unknown.length > 0 ? [`cannot tell whether this login may update ${unknown.join(', ')}`] : []),
   ];
 }
 
@@ -205,7 +206,7 @@ async function filesSurroundings(job: Job, attachments: string | null): Promise<
   return originals === null ? [] : filesWarnings(originals.tree, originals);
 }
 
-/** What makes every write cost more, fires with it, or keeps a copy of what was there before. */
+/** Warnings about what slows down writes, is triggered by them, or keeps copies of old values. */
 async function surroundings(database: Database, catalog: readonly Table[], job: Job): Promise<string[]> {
   const written = job.targets.filter(isWrittenTable);
   const own = written.flatMap(({ shape, fields }) => {
@@ -214,8 +215,8 @@ async function surroundings(database: Database, catalog: readonly Table[], job: 
       indexed.includes(column),
     );
     return [
-      ...covered.map((column) => `an index covers ${shape.table}.${column}: every row written costs more`),
-      ...(triggers.length > 0 ? [`every row written to ${shape.table} fires ${triggers.join(', ')}`] : []),
+      ...covered.map((column) => `an index covers ${shape.table}.${column}: writing rows takes longer`),
+      ...(triggers.length > 0 ? [`writing rows of ${shape.table} fires ${triggers.join(', ')}`] : []),
     ];
   });
   return [...own, ...(await database.server.warnings(written.map(({ shape }) => shape.table)))];

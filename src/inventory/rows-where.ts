@@ -4,7 +4,7 @@ import type { Where } from '../job/schema.ts';
 
 const page = 500;
 
-/** Rows of a table by their values, with the column that is wanted of them. */
+/** Selects rows of a table by their values. */
 interface Selection {
   readonly table: string;
   readonly column: string;
@@ -15,8 +15,8 @@ interface Selection {
 }
 
 /**
- * The rows of a table where columns hold the given values, read in pages by row id: for the few rows that hold
- * keys, or a sample. Yields the row with its `column` first.
+ * Reads the rows of a table whose columns have the given values, in pages by row id. For the few rows with keys, or for
+ * a sample. The first value of a yielded row is that of `column`.
  */
 export async function* rowsWhere(
   database: Rows,
@@ -26,7 +26,7 @@ export async function* rowsWhere(
   const found = catalog.find((t) => t.name === table);
   if (found === undefined) return;
   if (found.rowId.length === 0) {
-    throw new KeyturnError('no-row-id', `the table ${table} has neither a primary key nor a unique index`);
+    throw new KeyturnError('no-row-id', `table ${table} has no primary key and no unique index`);
   }
   const columns = [...new Set([column, ...Object.keys(where), ...also])];
   const shape: RowShape = { table, id: found.rowId, columns, written: 0 };

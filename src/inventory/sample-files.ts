@@ -5,7 +5,7 @@ import { StoredFile } from '../files/stored-file.ts';
 import type { Tree } from '../files/tree.ts';
 import type { Keyring } from '../keys/keyring.ts';
 
-/** How many of the first files seem to open; reads their ends only. */
+/** Counts how many of the first files seem to open. Reads only the ends of the files. */
 export async function sampleFiles(
   tree: Tree,
   prepared: PreparedTarget,
@@ -34,7 +34,7 @@ export async function sampleFiles(
   return found;
 }
 
-/** For the operator; throws `attachments-backup` when originals of another run are in the way. */
+/** Warnings for the operator. Throws `attachments-backup` if the folder contains the originals of another run. */
 export async function filesWarnings(tree: Tree, originals: Originals): Promise<string[]> {
   await originals.assertFree();
   await originals.assertWritable();
@@ -43,6 +43,6 @@ export async function filesWarnings(tree: Tree, originals: Originals): Promise<s
     ...(await originals.warnings(bytes)),
     ...(passedOver === 0
       ? []
-      : [`${passedOver} symbolic links and special files in ${tree.folder} are left as they are`]),
+      : [`symbolic links and special files in ${tree.folder} are skipped: ${passedOver}`]),
   ];
 }

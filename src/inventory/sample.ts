@@ -8,18 +8,18 @@ import type { Keyring } from '../keys/keyring.ts';
 import { sampleFiles } from './sample-files.ts';
 import { betterFields, hintOf } from './way-to-declare.ts';
 
-/** At the beginning, in the middle and at the end of each table. */
+/** From each of the beginning, the middle and the end of a table. */
 const sampledRows = 20;
-/** Fewer failures may be stray damage. */
+/** Fewer failures may be single damaged values. */
 const fewest = 4;
 
-/** What a sample is opened with. */
+/** What is needed to open a sample. */
 export interface Sampling {
   readonly job: Job;
   readonly from: Keyring;
   readonly to: Keyring;
   readonly tryAll: boolean;
-  /** Values that do not open are skipped in the run: a few of many that open are enough to go on. */
+  /** The run skips values that do not open, so it can begin if some of the sample open. */
   readonly skips: boolean;
   readonly attachments: string | null;
 }
@@ -27,11 +27,11 @@ export interface Sampling {
 /** What was found in a sample, per target and field. */
 export interface Sampled extends FieldCounts {
   readonly target: string;
-  /** How the job has to declare fields of this target so that their values open; null: nothing is known. */
+  /** How the job must declare fields of this target so that their values open; null: unknown. */
   readonly remedy: string | null;
 }
 
-/** Opens some rows of every target, and writes nothing. */
+/** Opens some rows of every target. Writes nothing. */
 export async function sampleTargets(database: Database, sampling: Sampling): Promise<readonly Sampled[]> {
   const { job, from, to, tryAll, attachments } = sampling;
   const found: Sampled[] = [];
@@ -63,7 +63,7 @@ export async function sampleTargets(database: Database, sampling: Sampling): Pro
   return found;
 }
 
-/** Each row once: a small table is read whole. */
+/** Each row once; of a small table, all rows. */
 async function rowsOf(database: Database, { shape }: Target): Promise<Row[]> {
   const last = Math.max(0, (await database.count(shape.table)) - sampledRows);
   const found = new Map<string, Row>();
@@ -75,7 +75,7 @@ async function rowsOf(database: Database, { shape }: Target): Promise<Row[]> {
 }
 
 /**
- * A field where hardly anything opens is no stray damage: the key or the job is wrong.
+ * If hardly any value of a field opens, the values are not damaged: the key or the job is wrong.
  *
  * @throws KeyturnError `wrong-format`, `wrong-current-key`
  */

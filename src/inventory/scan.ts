@@ -13,7 +13,7 @@ import { placePath, placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { readPages } from './pages.ts';
 
-/** What to look for: formats of text, and formats that fill a binary column. */
+/** What to look for: formats of text, and formats of binary columns. */
 export interface Wanted {
   readonly text: readonly Format[];
   readonly binary: readonly Format[];
@@ -22,19 +22,19 @@ export interface Wanted {
   readonly exclude: Job['exclude'];
 }
 
-/** What fills a binary column. */
+/** What a binary column contains. */
 export interface BinaryColumn {
   readonly table: string;
   readonly column: string;
-  /** Neither NULL nor empty. */
+  /** Values that are neither NULL nor empty. */
   filled: number;
   gzips: number;
-  /** Values that a format for binary columns opens. */
+  /** Values that open in a format for binary columns. */
   opened: number;
   known: boolean;
 }
 
-/** Where values stand inside something that is not taken apart. They open, so they are secrets. */
+/** A place with values inside something that is not parsed. They open, so they are secrets. */
 export interface Stray {
   readonly table: string;
   readonly column: string;
@@ -44,16 +44,16 @@ export interface Stray {
 
 export interface ScanResult {
   readonly places: readonly PlaceCounts[];
-  /** What would be left behind under the old key: the operator has to say that it may. */
+  /** These would be left behind under the old key, which the operator must allow. */
   readonly strays: readonly Stray[];
   readonly binary: readonly BinaryColumn[];
-  /** Tables that this login may not read: what is in them is unknown. */
+  /** Tables that this login cannot read: their content is unknown. */
   readonly unread: readonly string[];
-  /** Tables without a row id: no chunk reaches them. */
+  /** Tables without a row id, which cannot be read in chunks. */
   readonly unkeyed: readonly string[];
 }
 
-/** Reads every text and binary column of every table, unfiltered, and changes nothing. */
+/** Reads every text and binary column of every table, unfiltered. Changes nothing. */
 export async function scanDatabase(
   database: Database,
   catalog: readonly Table[],
@@ -88,7 +88,7 @@ export async function scanDatabase(
   };
 }
 
-/** A string that a format may know. */
+/** A string that may be a value. */
 interface Candidate {
   readonly column: string;
   readonly stored: string;
@@ -135,7 +135,7 @@ class ScanCounts {
     for (const format of this.#wanted.binary) this.#try(table, format, wholes);
   }
 
-  /** A row id is never written, so it must hold no ciphertext. */
+  /** A row id is never written, so it must not contain ciphertext. */
   addIds({ name, rowId }: Table, exclude: Wanted['exclude'], rows: readonly Row[]): void {
     rowId.forEach((column, part) => {
       if (exclude.some((each) => each.table === name && each.column === column)) return;
@@ -176,7 +176,7 @@ class ScanCounts {
     });
   }
 
-  /** The first key that opens it counts; else the strongest of what the keys say of it. */
+  /** Counts the first key that opens the candidate; if none does, the strongest of the rulings. */
   #count(table: string, format: Format, candidate: Candidate, perRing: readonly Opening[]): void {
     const { column, document, path, stored } = candidate;
     const place = placeText(table, column, path);
@@ -238,7 +238,7 @@ function isNamed({ sensitive, decisions }: Rules, place: string): boolean {
   );
 }
 
-/** Null: it is no such document. */
+/** Null: the value is not such a document. */
 function candidates(document: Document, column: string, stored: string): Candidate[] | null {
   try {
     return [...document.read(stored)].map(({ path, text: found }) => ({

@@ -7,7 +7,7 @@ import { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
 import { rowsWhere } from './rows-where.ts';
 
-/** The keyring that the database itself tells, given the master key: what the application would read with now. */
+/** The keyring that the database contains under the master key: the keys that the application would read with now. */
 export async function findKeyring(
   database: Rows,
   catalog: readonly Table[],
@@ -34,7 +34,7 @@ export async function findKeyring(
   );
 }
 
-/** The keyring after the run: the new master key, and every source key that the run does not replace. */
+/** The keyring after the run: the new master key, and the source keys that the run does not replace. */
 export function keyringAfter(job: Job, from: Keyring, newKey: Key): Keyring {
   const replaced = new Set(
     job.sourceKeys.filter((source) => source.becomes === 'primary').map((source) => source.name),
@@ -54,14 +54,14 @@ function nameOf(source: SourceKeyFile, row: Row, columns: readonly string[]): st
 
 function unwrap(source: SourceKeyFile, text: string, bare: Keyring, row: Row): Key {
   const [opening] = formatOf(source.format).open([text], bare);
-  const at = `${source.table}.${source.column} of row ${row.id.join(', ')}`;
+  const at = `${source.table}.${source.column}, row ${row.id.join(', ')}`;
   if (opening === 'foreign' || opening === undefined) {
     if (source.clear === 'any') return parse(source, text, at);
     if (source.clear === 'primary' && text === bare.primary.text) return bare.primary;
   }
   if (opening === undefined || typeof opening === 'string') {
-    throw new KeyturnError('source-key', `the key in ${at} does not open with the current key`, {
-      hint: 'values may depend on it, so nothing can be rotated before it is restored',
+    throw new KeyturnError('source-key', `cannot decrypt the key in ${at} with the current key`, {
+      hint: 'values may need this key, so restore it before the rotation',
       facts: { table: source.table, row: row.id.join(',') },
     });
   }
@@ -73,7 +73,7 @@ function parse(source: SourceKeyFile, text: string, at: string): Key {
   const bytes = Buffer.from(text, source.form);
   if (bytes.length > 0 && bytes.toString(source.form).toLowerCase() === text.toLowerCase())
     return Key.fromBytes(bytes);
-  throw new KeyturnError('source-key', `the key in ${at} is not written in ${source.form}`, {
-    hint: 'the job file says how the key is written (sourceKeys, form)',
+  throw new KeyturnError('source-key', `the key in ${at} is not valid ${source.form}`, {
+    hint: 'check sourceKeys.form in the job file',
   });
 }

@@ -7,9 +7,9 @@ import type { ScanResult } from './scan.ts';
 import { findUndeclared } from './undeclared.ts';
 
 /**
- * Counts only; reads, and changes nothing. Without a keyring, ciphertext that no field declares cannot be told.
+ * Counts only; changes nothing. Without a keyring, ciphertext that no field declares cannot be found.
  *
- * @param scan of a job that goes by shape
+ * @param scan for a job that finds ciphertext by shape
  */
 export async function takeInventory(
   database: Database,

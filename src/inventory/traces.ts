@@ -1,7 +1,7 @@
 /**
- * Candidates for ciphertext in any text: from each literal beginning as far as base64 goes, and where base64url or whole lines of
- * it go further, so far too: the readings of one place. JSON escapes of its characters (`\/`, `\u002B`, `\u002F`, `\u003D`)
- * and of line ends count as the characters themselves.
+ * Candidates for ciphertext in any text: from each fixed beginning as far as base64 goes and, if base64url or whole
+ * lines go further, to their ends as well. These are alternative readings of one value. JSON escapes of base64
+ * characters (`\/`, `\u002B`, `\u002F`, `\u003D`) and of line ends count as the characters.
  */
 export function traces(text: string, beginnings: readonly string[]): string[][] {
   const plain = text.includes('\\') ? unescapeBase64(text) : text;
@@ -24,8 +24,9 @@ export function traces(text: string, beginnings: readonly string[]): string[][] 
 }
 
 /**
- * Base64 in lines, which YAML indents: as far as whole lines of it go, and one line less, since a word alone in its line
- * looks like one. Lines from the next beginning on are another's, so that no text is read twice.
+ * Base64 in lines, which YAML indents: as far as there are whole lines of base64, and without the last one, since a
+ * single word in a line looks like base64. A line with the next beginning belongs to the next value, so that no text is
+ * read twice.
  */
 function overLines(plain: string, start: number, end: number, beginning: string): string[] {
   const next = /(?:\r\n|\n|\r)[ \t]*([A-Za-z0-9+/=_-]+)(?=[\r\n"']|$)/y;

@@ -11,17 +11,17 @@ import { type Sample, wayToDeclare } from './way-to-declare.ts';
 
 const page = 200;
 
-/** Texts that tell how the values of a column could be declared. */
+/** Number of texts that are used to find out how a column could be declared. */
 const sampled = 20;
 
-/** What stands where no field declares it. */
+/** Ciphertext that no field declares. */
 export interface Undeclared {
   readonly findings: readonly Finding[];
-  /** Tables that this login may not read: what is in them is unknown. */
+  /** Tables that this login cannot read: their content is unknown. */
   readonly unread: readonly string[];
 }
 
-/** One column to look through: `declared` blanks out what the job's own fields cover in a row. */
+/** Columns to search; `prepared` removes what the job's own fields cover in a row. */
 interface Search {
   readonly table: Table;
   readonly columns: readonly string[];
@@ -29,9 +29,9 @@ interface Search {
 }
 
 /**
- * Looks for the job's formats in every text column of every table: ciphertext that no field declares would be lost
- * with the old key (invariant 12 reads only what is declared). Of a table with a row id only rows with a literal beginning
- * of ciphertext leave the database.
+ * Searches every text column of every table for the job's formats: ciphertext that no field declares would be lost with
+ * the old key (the verification of invariant 12 reads only what is declared). From a table with a row id, only rows
+ * with a fixed beginning of ciphertext are fetched.
  */
 export async function findUndeclared(
   database: Database,
@@ -65,7 +65,7 @@ export async function findUndeclared(
   return { findings: explained, unread: [...unread] };
 }
 
-/** Undeclared columns as they are; declared ones again, where a field covers a part of the value only. */
+/** Undeclared columns, and declared ones if a field covers only part of the value. */
 function searchesOf(table: Table, job: Job): Search[] {
   const target = job.targets.find(({ shape }) => shape.table === table.name);
   const text = table.columns.filter((column) => column.holds === 'text').map(({ name }) => name);
@@ -86,7 +86,7 @@ function searchesOf(table: Table, job: Job): Search[] {
   ];
 }
 
-/** Named strings of JSON, and values inside other text, are a part of it. */
+/** Certain strings of JSON, or values inside other text, are only part of the value. */
 function isWhole(document: Field['document']): boolean {
   return document !== 'within' && !(typeof document === 'object' && document.json !== 'any');
 }
@@ -122,7 +122,7 @@ async function searchTable(
         counts.values += values;
         counts.lookAlikes += lookAlikes;
         if (values === 0 || counts.samples.length >= sampled) continue;
-        // A field declares the whole column, with what another covers now
+        // A new field would declare the whole column, including what another field covers now
         const whole = row.values[index] ?? '';
         counts.samples.push({ text: whole, format, values: countTraces(whole, format, ring).values });
       }
@@ -147,13 +147,13 @@ function countTraces(text: string, format: Format, ring: Keyring): { values: num
   return counts;
 }
 
-/** What cannot be walked, or written, is no field. */
+/** Whether the column can be a field: it must be possible to read the table in chunks, and to write the column. */
 function mayBeField({ rowId, columns }: Table, column: string): boolean {
   const isComputed = columns.some(({ name, generated }) => name === column && generated);
   return rowId.length > 0 && !rowId.includes(column) && !isComputed;
 }
 
-/** Every row that may have a hit, and of a table without a row id, which cannot be paged, all. */
+/** Reads every row that may have a hit. A table without a row id cannot be paged: reads all of its rows. */
 async function readHits(
   database: Database,
   shape: RowShape,
@@ -180,7 +180,7 @@ function undeclaredText(row: Row, index: number, prepared: PreparedTarget | null
     const edits = field.document.leaves(text).map((leaf) => ({ leaf, text: '' }));
     return field.document.edit(text, edits);
   } catch (error) {
-    // A field does declare it: the rotation makes an exception of it
+    // A field does declare it: for the rotation it is an exception
     if (error instanceof MalformedDocument) return '';
     throw error;
   }

@@ -10,16 +10,16 @@ import { placeText } from '../job/place.ts';
 import type { CanaryFile } from '../job/schema.ts';
 import type { Keyring } from '../keys/keyring.ts';
 
-/** A text with values in it. */
+/** A text that contains values. */
 export interface Sample {
   readonly text: string;
   readonly format: Format;
-  /** How many values of the format there are in it, at least. */
+  /** How many values of the format it contains, at least. */
   readonly values: number;
 }
 
 interface Way {
-  /** As a field of a job file says it; '': nothing, it is the default. */
+  /** What to write in the field of a job file; '': nothing, it is the default. */
   readonly says: string;
   readonly carried: Carried;
 }
@@ -39,7 +39,7 @@ const spellings: readonly { readonly says: string; readonly trim?: true; readonl
   ]),
 ];
 
-/** The most usual first: it is a hint. */
+/** The most common ones first, since the first that works becomes a hint. */
 const ways: readonly Way[] = [
   ...documents.flatMap(({ says, carried }) =>
     spellings.map(({ says: also, ...spelling }) => ({
@@ -51,21 +51,21 @@ const ways: readonly Way[] = [
 ];
 
 /**
- * What a field has to say so that all values of the samples open; '': nothing but its column and format. Null: no field
- * can declare them.
+ * What a field must contain so that all values of the samples open; '': only its column and format. Null: no field can
+ * declare them.
  */
 export function wayToDeclare(samples: readonly Sample[], ring: Keyring): string | null {
   const way = wayOf(samples, ring, 'any');
   return way === undefined ? null : asField(way);
 }
 
-/** What had better be said of a place: with it, the key opens the values there. */
+/** A better declaration of a place: with it, the key opens the values. */
 export interface Better {
   readonly place: string;
   readonly says: string;
 }
 
-/** Of the fields of a target whose values do not open. */
+/** Better declarations for fields of a target whose values do not open. */
 export function betterFields(
   { fields, target }: PreparedTarget,
   rows: readonly Row[],
@@ -83,7 +83,7 @@ export function betterFields(
   });
 }
 
-/** Of a canary whose values do not open. */
+/** Better declarations for a canary whose values do not open. */
 export function betterCanary(
   canary: CanaryFile,
   values: readonly (string | null)[],
@@ -97,20 +97,20 @@ export function betterCanary(
   return way === undefined ? [] : [{ place, says: way.says }];
 }
 
-/** A key that opens values in another way is the right one: it is the job that is wrong. Null: nothing is better. */
+/** If another declaration lets the key open the values, the key is right and the job is wrong. Null: there is none. */
 export function hintOf(better: readonly Better[]): string | null {
   if (better.length === 0) return null;
   const places = better.map(
     ({ place, says }) => `${place} with ${says === '' ? 'no document, trim or lines' : says}`,
   );
-  return `the key is right, it decrypts the values if the job declares ${places.join(', and ')}; nothing was changed`;
+  return `the key is right: it decrypts the values if the job declares ${places.join(', and ')}; nothing was changed`;
 }
 
 function sampleOf(value: string | null | undefined, format: Format): Sample[] {
   return value ? [{ text: value, format, values: 1 }] : [];
 }
 
-/** Some way opens one value by chance, where an opening alone proves nothing. */
+/** If an opening alone proves nothing, some declaration may open one value by chance. */
 function enough({ authenticated }: Format): number {
   return authenticated ? 1 : 4;
 }
@@ -119,7 +119,7 @@ function wayOf(samples: readonly Sample[], ring: Keyring, plaintext: Field['plai
   return ways.find(({ carried }) => opensAs(samples, carried, ring, plaintext));
 }
 
-/** Of JSON every string is a leaf then, and others stand there too. */
+/** In JSON every string is a leaf then, also those that are not values. */
 function asField({ says, carried }: Way): string {
   return carried.document === 'any' ? `${says}, foreign: leave` : says;
 }

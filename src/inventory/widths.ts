@@ -7,25 +7,25 @@ import type { Job } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { readPages } from './pages.ts';
 
-/** A column of limited length that is written. All lengths are in what the column's own limit counts: characters or bytes. */
+/**
+ * A column of limited length that is written. All lengths are in the unit of the column's limit: characters or bytes.
+ */
 export interface Width {
   readonly table: string;
   readonly column: string;
   readonly unit: 'characters' | 'bytes';
   readonly width: number;
-  /** The longest that the rotation may store; null: nothing longer than what is there. */
+  /** The longest value that the rotation may store; null: no longer than the values now. */
   readonly needed: number | null;
 }
 
 /**
- * Whether what will be stored fits, for every row. A format seals a plaintext again in as many characters as before
- * (format.ts), and documents escape none of them and break them into as many lines, so that most columns need not even be
- * looked at. Two things grow:
- * - the master key itself, which becomes another plaintext, and whatever stands around it: line ends, a length;
- * - a gzip: ciphertext that it holds more than once is packed once, and sealed again it is no longer the same. So
- *   these are read, all of them.
+ * Checks whether the new values of all rows fit. A format seals a plaintext again to the same length (format.ts), and
+ * documents do not escape it and keep the number of lines, so most columns need no check. Two things can grow:
+ * - the master key itself, whose plaintext changes, and with it line ends or a length around it;
+ * - a gzip: repeated ciphertext compresses well, but after sealing it is no longer repeated. All of them are read.
  *
- * @param to the keys after the rotation; for what is in gzips any that fit the formats do
+ * @param to the keys after the rotation; for gzips, any keys that the formats accept will do
  */
 export async function widthsOf(
   database: Database,
@@ -57,13 +57,13 @@ function limitOf(table: Table | undefined, column: string): Limited[] {
   return found === undefined || maxLength === null ? [] : [{ ...found, maxLength }];
 }
 
-/** Of the new master key, sealed, where the column takes it. */
+/** Length of the sealed new master key, if the column contains it. */
 function keyLength({ fields }: PreparedTarget, column: string, { primary }: Keyring): number | undefined {
   const holder = fields.find(({ field }) => field.column === column && field.becomes === 'primary');
   return holder?.format.sealedLength(Buffer.byteLength(primary.text));
 }
 
-/** Of each limited column whose values may grow what the longest needs. */
+/** For each limited column whose values may grow: the longest value that it may get. */
 async function longestGrown(
   database: Database,
   prepared: PreparedTarget,
@@ -87,7 +87,7 @@ async function longestGrown(
   return most;
 }
 
-/** With the new master key, sealed, in every place of the old one. */
+/** Length of the value with the sealed new master key in place of the old one. */
 function lengthWithKey({ document, format }: PreparedField, value: string, { primary }: Keyring): number {
   const text = 'x'.repeat(format.sealedLength(Buffer.byteLength(primary.text)));
   const filled = leavesOf(document, value).filter((leaf) => leaf.text !== '');
@@ -97,7 +97,7 @@ function lengthWithKey({ document, format }: PreparedField, value: string, { pri
   ).length;
 }
 
-/** What a gzip may come to, packed with other random text in place of all that may be ciphertext. */
+/** Length that a gzip may reach: compressed with random text in place of everything that may be ciphertext. */
 function packedLength({ document, format }: PreparedField, value: string, to: Keyring): number {
   const leaves = leavesOf(document, value);
   const openings = format.open(
@@ -109,11 +109,11 @@ function packedLength({ document, format }: PreparedField, value: string, to: Ke
     .map((leaf) => ({ leaf, text: randomText(leaf.text.length) }));
   if (edits.length === 0) return value.length;
   const { length } = document.edit(value, edits);
-  // Random texts of one length pack to lengths that differ by this at most: 4 % of 200 bytes, 0.1 % of 400 kB, measured
+  // Compressed random texts of one length differ in length by at most this: measured 4 % of 200 bytes, 0.1 % of 400 kB
   return length + 16 + Math.ceil(length / 50);
 }
 
-/** None where it is no such document, which is not written. */
+/** None if the value is not such a document, since it is not written then. */
 function leavesOf(document: Document, value: string): Leaf[] {
   try {
     return document.leaves(value);
@@ -127,14 +127,14 @@ function randomText(length: number): string {
   return randomBytes(length).toString('base64').slice(0, length);
 }
 
-/** Those that are too narrow for what will be stored. */
+/** Columns that are too narrow for the new values. */
 function narrowOf(widths: readonly Width[]): (Width & { readonly needed: number })[] {
   return widths.flatMap((each) =>
     each.needed !== null && each.needed > each.width ? [{ ...each, needed: each.needed }] : [],
   );
 }
 
-/** Refuses columns that are too narrow, unless the schema may be changed. */
+/** Refuses columns that are too narrow, unless they may be widened. */
 export function assertWide(widths: readonly Width[], mayWiden: boolean | undefined): void {
   const narrow = narrowOf(widths);
   const [first] = narrow;
@@ -143,15 +143,15 @@ export function assertWide(widths: readonly Width[], mayWiden: boolean | undefin
   const more = narrow.length > 1 ? `; and ${narrow.length - 1} more columns` : '';
   throw new KeyturnError(
     'column-too-narrow',
-    `${table}.${column} holds ${width} ${unit}, the new ciphertext needs ${needed}${more}`,
+    `${table}.${column} is limited to ${width} ${unit}, and the new ciphertext needs ${needed}${more}`,
     {
-      hint: 'widen the column first, as the application allows, or let keyturn do it with --upgradeDatabase',
+      hint: 'widen the column if the application allows it, or use --upgradeDatabase to let keyturn widen it',
       facts: { target: table, column },
     },
   );
 }
 
-/** Widens what is too narrow, and tells it; each column keeps whatever else was declared of it. */
+/** Widens columns that are too narrow and returns them. Columns keep all their other properties. */
 export async function widenColumns(database: Database, widths: readonly Width[]): Promise<Width[]> {
   const narrow = narrowOf(widths);
   for (const { table, column, needed } of narrow) await database.widen(table, column, needed);

@@ -131,7 +131,7 @@ describe('rotate', () => {
         ],
         {
           code: 'column-too-narrow',
-          message: /^deployment_key\.value holds 160 characters, the new ciphertext needs \d+$/,
+          message: /^deployment_key\.value is limited to 160 characters, and the new ciphertext needs \d+$/,
         },
       );
       expect(await database.exec(snapshot)).toEqual(before);

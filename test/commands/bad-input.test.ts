@@ -35,7 +35,7 @@ describe('with the current key, rotate', () => {
     writeFileSync(folder.file('other.key'), randomBytes(24).toString('base64'), { mode: 0o600 });
     await refusesRotation(folder, withOption(folder, '--current-key-file', folder.file('other.key')), {
       code: 'wrong-current-key',
-      message: 'this key does not open this n8n database',
+      message: 'this key does not decrypt this n8n database',
     });
     expect(isMissing(folder.file('new.key'))).toBe(true);
   });

@@ -126,11 +126,11 @@ test('what comes behind the inventory and cannot be rotated ends no run as verif
     `insert into Blob values (1, ${blob('one')})`,
   ]);
   expectCode(rotated, 3);
-  expect(rotated.stderr).toContain('error: since this run began: values under this key stand inside');
+  expect(rotated.stderr).toContain('error: since this run began: found values under this key inside');
   expect(rotated.stderr).toContain('Own.Note (1)');
   const second = await resume('--decide', 'Own.Note=leave');
   expectCode(second, 3);
-  expect(second.stderr).toContain('the binary column Blob.Data: all 1 values open');
+  expect(second.stderr).toContain('binary column Blob.Data: all 1 values can be decrypted');
   const third = await resume('--decide', 'Blob.Data=rotate');
   expectCode(third, 3);
   expect(third.stderr).toContain('Unkeyed holds ciphertext');
@@ -150,11 +150,11 @@ test('a secret inside something that is not taken apart, in a row that was looke
     run('exceptions', 'retry', ...where, '--no-attachments', '--force', ...args);
   const misspelt = await retry('--decide', 'Configuration.JSN=leave');
   expectCode(misspelt, 2);
-  expect(misspelt.stderr).toContain('Configuration.JSN=leave: nothing was found there');
-  expect(misspelt.stderr).toContain('near it: Configuration.JSON; keyturn scan lists the places');
+  expect(misspelt.stderr).toContain('Configuration.JSN=leave: nothing found in this place');
+  expect(misspelt.stderr).toContain('similar places: Configuration.JSON; keyturn scan lists all places');
   const tooLate = await retry('--decide', 'Blob.Data=leave');
   expectCode(tooLate, 2);
-  expect(tooLate.stderr).toContain('--decide Blob.Data=leave: this run rotates its values');
+  expect(tooLate.stderr).toContain('--decide Blob.Data=leave: this run already rotates the values there');
   expectCode(await retry(), 3);
   expectCode(await retry('--decide', 'Configuration.JSON=leave'), 0);
 });

@@ -198,7 +198,7 @@ phases:
     expect({ code: refused.code, stderr: refused.stderr }).toEqual({
       code: 2,
       stderr: expect.stringMatching(
-        /^keyturn: error: parcel\.packed holds 160 bytes, the new ciphertext needs \d{3}$/m,
+        /^keyturn: error: parcel\.packed is limited to 160 bytes, and the new ciphertext needs \d{3}$/m,
       ),
     });
     expect(await world.exec('checksum table parcel')).toEqual(before);

@@ -199,7 +199,7 @@ test('lines count in the width of a column', async () => {
   await widen(length + 1);
   const stage = await staged(place);
   await expect(stage.plan()).rejects.toThrow(
-    `keeper.ruby holds ${length + 1} characters, the new ciphertext needs ${length + 2}`,
+    `keeper.ruby is limited to ${length + 1} characters, and the new ciphertext needs ${length + 2}`,
   );
   await widen(length + 2);
   expect(await stage.finish()).toMatchObject({ error: undefined, run: { state: 'verified' } });
