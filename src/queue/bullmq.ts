@@ -162,7 +162,7 @@ export class BullmqQueue implements Queue {
     } catch (error) {
       const cause = isOffline(error) ? (this.#lastError ?? 'the connection was lost') : error;
       this.#trouble = `${this.place} is unreachable: ${describeTrouble(cause)}`;
-      await this.#store.mend(error).catch(() => undefined);
+      await this.#store.repair(error).catch(() => undefined);
       return undefined;
     }
   }

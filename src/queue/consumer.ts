@@ -169,13 +169,13 @@ export class Consumer {
     const text = `${this.place} is unreachable: ${describeTrouble(error)}`;
     if (text !== this.#trouble) this.#options.onError(new Error(text, { cause: error }));
     this.#trouble = text;
-    await this.#store.mend(error).catch(() => undefined);
+    await this.#store.repair(error).catch(() => undefined);
   }
 
   /** Detects a BullMQ worker that is alive but stuck: jobs are waiting, it has room, and it has taken none for a while. */
   async #check(): Promise<void> {
     const waiting = await answered(5_000, this.#watch.it.getWaitingCount()).catch((error) =>
-      this.#store.mend(error).catch(() => {}),
+      this.#store.repair(error).catch(() => {}),
     );
     if (this.#closing !== null) return;
     if (waiting !== undefined) this.#trouble = null;

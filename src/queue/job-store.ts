@@ -36,7 +36,7 @@ export interface JobStore {
   /** Its commands wait while the server is unreachable. */
   openWorker(process: JobProcessor, options: Omit<WorkerOptions<unknown>, 'connection'>): Opened<JobWorker>;
   /** Creates the schema of the queue again if the error says that it is gone. */
-  mend(error: unknown): Promise<void>;
+  repair(error: unknown): Promise<void>;
 }
 
 export interface StoreOptions {

@@ -68,7 +68,7 @@ class PostgresStore implements JobStore {
     return this.#open({ max: 3 }, (base) => new Worker(queueName, process, { ...options, ...base }, backend));
   }
 
-  async mend(error: unknown): Promise<void> {
+  async repair(error: unknown): Promise<void> {
     const { code } = error as { code?: unknown };
     // The schema, a table, a function or a type is gone.
     if (error instanceof SchemaMigrationRequiredError || /^(3F000|42P01|42883|42704)$/.test(String(code)))

@@ -60,7 +60,7 @@ class RedisStore implements JobStore {
     return this.#open('waiting', (base) => new Worker(queueName, process, { ...options, ...base }, backend));
   }
 
-  async mend(): Promise<void> {
+  async repair(): Promise<void> {
     // Redis keys are created when they are used.
   }
 
