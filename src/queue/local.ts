@@ -21,7 +21,7 @@ export class LocalQueue implements Queue {
 
   /** Starts `count` threads that run `entry` with `data`, and waits until all are ready. */
   static async start(entry: URL, data: unknown, count: number, onNews?: NewsListener): Promise<LocalQueue> {
-    return new LocalQueue(await ThreadPool.start(entry, data, count, onNews));
+    return new LocalQueue(await ThreadPool.start(entry, data, count, onNews === undefined ? {} : { onNews }));
   }
 
   async offer(hints: readonly Hint[]): Promise<void> {

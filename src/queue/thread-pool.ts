@@ -18,6 +18,8 @@ export type FromThread =
   /** The hint needs another worker: this one cannot rotate the chunk. */
   | { readonly handedBack: SentError }
   | { readonly news: object }
+  /** Sent again and again: the thread is at work, or waits for its database. */
+  | { readonly alive: true }
   | { readonly broken: SentError };
 
 /** Sends what is reported to the user. The cause stays in the thread. */
@@ -49,25 +51,45 @@ interface Task {
 }
 
 interface Thread {
-  readonly worker: Worker;
+  worker: Worker;
   task: Task | null;
+  /** When it last said anything. */
+  heardAt: number;
+}
+
+/** How often a thread says that it is alive. */
+export const aliveMs = 2_000;
+/** A thread that computes for longer without a word will never return: values are taken in small slices. */
+const longestSilenceMs = 120_000;
+
+interface PoolOptions {
+  readonly onNews?: NewsListener;
+  /** How long a thread with a hint may be silent. */
+  readonly silenceMs?: number;
 }
 
 /**
  * Worker threads of this process. Each works on one chunk at a time. They keep the event loop of the main thread free to
- * renew the locks of queue jobs. If one thread breaks, the pool is broken.
+ * renew the locks of queue jobs. A thread that never returns is replaced, and its hint counts as settled: whoever offered it
+ * sees that the chunk is not done. If a thread breaks, the pool is broken.
  */
 export class ThreadPool {
   readonly #threads: readonly Thread[];
+  readonly #start: () => Worker;
+  readonly #watch: NodeJS.Timeout;
   readonly #queued: Task[] = [];
   readonly #onNews: NewsListener;
   #broken: Error | null = null;
   #closing = false;
 
-  private constructor(workers: readonly Worker[], onNews: NewsListener) {
+  private constructor(workers: readonly Worker[], start: () => Worker, options: PoolOptions) {
+    const { onNews = () => undefined, silenceMs = longestSilenceMs } = options;
     this.#onNews = onNews;
-    this.#threads = workers.map((worker) => ({ worker, task: null }));
-    for (const thread of this.#threads) this.#listen(thread);
+    this.#start = start;
+    this.#threads = workers.map((worker) => ({ worker, task: null, heardAt: performance.now() }));
+    for (const thread of this.#threads) this.#listen(thread, thread.worker);
+    this.#watch = setInterval(() => this.#replaceSilent(silenceMs), silenceMs / 10);
+    this.#watch.unref();
   }
 
   /** Starts `count` threads that run `entry` with `data`, and waits until all are ready. */
@@ -75,17 +97,18 @@ export class ThreadPool {
     entry: URL,
     data: unknown,
     count: number,
-    onNews: NewsListener = () => undefined,
+    options: PoolOptions = {},
   ): Promise<ThreadPool> {
-    const options = { workerData: data, resourceLimits: { maxYoungGenerationSizeMb } };
-    const workers = Array.from({ length: count }, () => new Worker(entry, options));
+    const limits = { workerData: data, resourceLimits: { maxYoungGenerationSizeMb } };
+    const begin = (): Worker => new Worker(entry, limits);
+    const workers = Array.from({ length: count }, begin);
     try {
       await Promise.all(workers.map(ready));
     } catch (error) {
       await Promise.all(workers.map((worker) => worker.terminate()));
       throw error;
     }
-    return new ThreadPool(workers, onNews);
+    return new ThreadPool(workers, begin, options);
   }
 
   get size(): number {
@@ -105,6 +128,7 @@ export class ThreadPool {
   /** Ends the threads, even in the middle of a chunk: the database rolls it back. */
   async close(): Promise<void> {
     this.#closing = true;
+    clearInterval(this.#watch);
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
     this.#rejectAll(new Error('the worker threads have been stopped'));
   }
@@ -115,12 +139,40 @@ export class ThreadPool {
       const task = this.#queued.shift();
       if (task === undefined) return;
       thread.task = task;
+      thread.heardAt = performance.now();
       thread.worker.postMessage(task.hint);
     }
   }
 
-  #listen(thread: Thread): void {
-    thread.worker.on('message', (message: FromThread) => {
+  #replaceSilent(silenceMs: number): void {
+    for (const thread of this.#threads)
+      if (thread.task !== null && performance.now() - thread.heardAt > silenceMs) this.#replace(thread);
+  }
+
+  /** Its transaction ends with its connection. */
+  #replace(thread: Thread): void {
+    const { worker, task } = thread;
+    worker.removeAllListeners();
+    worker.on('error', () => undefined);
+    // Native code that does not return cannot be ended: nobody waits for it
+    void worker.terminate();
+    const replacement = this.#start();
+    this.#listen(thread, replacement);
+    ready(replacement).then(
+      () => {
+        thread.worker = replacement;
+        thread.task = null;
+        task?.resolve();
+        this.#dispatch();
+      },
+      (error: Error) => this.#break(error),
+    );
+    thread.heardAt = Number.POSITIVE_INFINITY;
+  }
+
+  #listen(thread: Thread, worker: Worker): void {
+    worker.on('message', (message: FromThread) => {
+      if (thread.worker === worker) thread.heardAt = performance.now();
       if ('broken' in message) this.#break(receiveError(message.broken));
       if ('news' in message) this.#onNews(message.news);
       if (!('settled' in message || 'handedBack' in message)) return;
@@ -130,8 +182,8 @@ export class ThreadPool {
       else task?.reject(receiveError(message.handedBack));
       this.#dispatch();
     });
-    thread.worker.on('error', (error: Error) => this.#break(error));
-    thread.worker.on('exit', () => {
+    worker.on('error', (error: Error) => this.#break(error));
+    worker.on('exit', () => {
       if (!this.#closing) this.#break(new Error('a worker thread ended unexpectedly'));
     });
   }

@@ -18,6 +18,7 @@ import { assertProven } from './assert-proven.ts';
 import type { Pace } from './pace.ts';
 import { halvesOf, Planner, planRound } from './planner.ts';
 import { chunkFailed, endOf, foreseen, stateAfter, stillWriting, tooManyExceptions } from './setback.ts';
+import { Stall } from './stall.ts';
 import { unlessStopped } from './unless-stopped.ts';
 
 /** Each scan that finds late rows is repeated after they are swept. More rounds mean that something still writes. */
@@ -66,6 +67,7 @@ export class Coordinator {
   /** Part of every hint. Changes with every coordinator, stage and loss of the queue, so that no hint looks like an old one. */
   #generation: number;
   #askedQueue = 0;
+  readonly #stall = new Stall();
   #waitingFor: Progress['waitingFor'] = null;
 
   constructor(coordination: Coordination, run: Run) {
@@ -211,7 +213,11 @@ export class Coordinator {
       if (open.length === 0 && unplanned.length === 0) return;
       const { id } = this.#run;
       const generation = this.#generation;
-      if (!held) await queue.offer(open.map((chunk) => ({ run: id, chunk, generation })));
+      if (held) this.#stall.rest();
+      else {
+        this.#stall.offered(open);
+        await queue.offer(open.map((chunk) => ({ run: id, chunk, generation })));
+      }
       const waited = queue.settled(progressMs);
       await (lock === null ? waited : Promise.race([waited, lock.lost]));
     }
@@ -229,7 +235,8 @@ export class Coordinator {
     const hold = await pace.check({ now: new Date(), elapsedMs: performance.now(), chunkMs, rows });
     if (hold?.kind === 'end') throw endOf(hold.code ?? 'stopped', hold.reason);
     const unseen = this.#hasFiles ? await this.#handedBack.why() : null;
-    const waiting = hold?.reason ?? this.#with.queue.waiting() ?? unseen;
+    const stalled = await this.#stall.reason(this.#chunks);
+    const waiting = hold?.reason ?? this.#with.queue.waiting() ?? unseen ?? stalled;
     this.#waitingFor = hold !== null ? 'pace' : waiting !== null ? 'queue' : null;
     if (waiting !== this.#run.waiting) {
       await this.#runs.setWaiting(this.#run, waiting);

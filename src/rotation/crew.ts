@@ -65,7 +65,9 @@ export class Crew {
     const data = await this.#admit(run);
     // A database has one unfinished run at a time: the threads of the other run are not needed any more
     if (before !== null) await endOf(before);
-    return ThreadPool.start(this.#entry, data, this.size, (news) => this.#news(news as ChunkNews));
+    return ThreadPool.start(this.#entry, data, this.size, {
+      onNews: (news) => this.#news(news as ChunkNews),
+    });
   }
 }
 

@@ -3,7 +3,7 @@ import type { Run } from '../checkpoint/run.ts';
 import { KeyturnError } from '../error.ts';
 import { Key, type SentKey } from '../keys/key.ts';
 import type { Hint } from '../queue/queue.ts';
-import { type FromThread, sendError } from '../queue/thread-pool.ts';
+import { aliveMs, type FromThread, sendError } from '../queue/thread-pool.ts';
 import { processName } from './process-name.ts';
 import { ChunkWorker, type DatabaseAccess, type WorkerSettings } from './worker.ts';
 
@@ -62,6 +62,7 @@ export async function serve(): Promise<void> {
           send(isForOthers(error) ? { handedBack: sendError(error) } : { broken: sendError(error) }),
       );
     });
+    setInterval(() => send({ alive: true }), aliveMs);
     send({ ready: true });
   } catch (error) {
     send({ broken: sendError(error) });

@@ -46,6 +46,19 @@ describe('worker threads', () => {
     await queue.close();
   });
 
+  test('a thread that never returns is replaced, and its hint is taken again when it is offered again', async () => {
+    const desk = new Desk();
+    const data = { state: desk.state, wedged: 2 };
+    const pool = await ThreadPool.start(hintThread, data, 2, { silenceMs: 500 });
+    const [first, second, third] = hints(1, 3);
+    if (first === undefined || second === undefined || third === undefined) throw new Error('no hints');
+    await Promise.all([first, second, third].map((hint) => pool.take(hint)));
+    expect(desk.taken(2)).toBe(1);
+    await pool.take(second);
+    expect(desk.taken(2)).toBe(2);
+    await pool.close();
+  });
+
   test('a pool gives each thread one hint at a time, and rejects the hints that it cannot finish', async () => {
     const desk = new Desk('shut');
     const pool = await ThreadPool.start(hintThread, { state: desk.state }, 2);
