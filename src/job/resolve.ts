@@ -23,7 +23,8 @@ interface Schema {
  * Resolves a job against one database. Reads nothing but the catalog.
  *
  * @throws KeyturnError `wrong-application` if a table or column is missing that every version of the application has,
- * `no-row-id` if a table has no usable key, `bad-option` for a prefix if the job does not allow one.
+ * `no-row-id` if a table has no usable key, `bad-option` for a prefix if the job does not allow one, and for an exclusion
+ * of what the run cannot do without.
  */
 export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options: ResolveOptions = {}): Job {
   const { file } = loaded;
@@ -38,8 +39,12 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
   if (missing.length > 0) throw wrongApplication(file, catalog, prefix, missing);
 
   const filesTargets = options.files === true && file.files !== undefined ? [filesTarget(file.files)] : [];
-  const { targets, absent } = resolveTargets(file, schema, filesTargets.length);
   const exclude = present(file.exclude, schema);
+  const canary = present(file.canary, schema).filter(({ table, column, where }) =>
+    hasColumns(schema, table, [column, ...Object.keys(where ?? {})]),
+  );
+  assertDispensable(file, schema, exclude, canary);
+  const { targets, absent } = resolveTargets(file, schema, filesTargets.length, exclude);
   return {
     name: file.job,
     title: file.title,
@@ -61,9 +66,7 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
       needColumns(schema, source.table, [source.column, ...Object.keys(source.where)]);
       return source;
     }),
-    canary: present(file.canary, schema).filter(({ table, column, where }) =>
-      hasColumns(schema, table, [column, ...Object.keys(where ?? {})]),
-    ),
+    canary: canary.filter(({ table, column }) => !isExcluded(exclude, table, column)),
     ...(file.everywhere !== undefined && {
       everywhere: { ...file.everywhere, binary: file.everywhere.binary, decisions: [], certain: [] },
     }),
@@ -90,24 +93,29 @@ function resolveTargets(
   file: JobFile,
   schema: Schema,
   before: number,
+  exclude: JobFile['exclude'],
 ): { targets: Target[]; absent: string[] } {
   const targets: Target[] = [];
   const absent: string[] = [];
   file.phases.forEach((phase, number) => {
     for (const declared of phase.targets) {
       const table = schema.tables.get(schema.prefix + declared.table);
-      const target = table && resolveTarget(declared, table, before + number);
-      if (target === undefined) absent.push(schema.prefix + declared.table);
-      else targets.push(target);
+      const present =
+        table === undefined ? [] : declared.fields.flatMap((each) => expand(each, declared, table));
+      const fields = present.filter(({ column }) => !isExcluded(exclude, table?.name, column));
+      if (table === undefined || present.length === 0) absent.push(schema.prefix + declared.table);
+      else if (fields.length > 0) targets.push(resolveTarget(declared, table, fields, before + number));
     }
   });
   return { targets, absent };
 }
 
-/** Undefined if this version of the table has none of the fields' columns. */
-function resolveTarget(declared: TargetFile, table: Table, phase: number): Target | undefined {
-  const found = declared.fields.flatMap((field) => expand(field, declared, table));
-  if (found.length === 0) return undefined;
+function resolveTarget(
+  declared: TargetFile,
+  table: Table,
+  found: readonly FieldFile[],
+  phase: number,
+): Target {
   const id = rowId(declared, table);
   const clash = found.find(({ column }) => id.includes(column));
   if (clash !== undefined) {
@@ -126,6 +134,47 @@ function resolveTarget(declared: TargetFile, table: Table, phase: number): Targe
     phase,
     fields: found.map((field) => placed(field, columns)),
   };
+}
+
+function isExcluded(exclude: JobFile['exclude'], table: string | undefined, column: string): boolean {
+  return exclude.some((each) => each.table === table && each.column === column);
+}
+
+/**
+ * Columns that contain keys, and the only values that tell the right key, cannot be left behind under the old key: with
+ * the new key alone, nothing could be read or checked any more.
+ */
+function assertDispensable(
+  file: JobFile,
+  schema: Schema,
+  exclude: JobFile['exclude'],
+  canary: JobFile['canary'],
+): void {
+  const keys = [
+    ...present(file.sourceKeys, schema),
+    ...file.phases.flatMap(({ targets }) =>
+      targets.flatMap(({ table, fields }) =>
+        fields.flatMap(({ column, becomes }) =>
+          becomes === undefined ? [] : [{ table: schema.prefix + table, column }],
+        ),
+      ),
+    ),
+  ];
+  const key = keys.find(({ table, column }) => isExcluded(exclude, table, column));
+  if (key !== undefined) throw indispensable(key, 'contains keys');
+  const left = canary.some(({ table, column }) => !isExcluded(exclude, table, column));
+  const [only] = canary;
+  if (!left && only !== undefined) throw indispensable(only, 'shows whether a key is the right one (canary)');
+}
+
+function indispensable(
+  { table, column }: { readonly table: string; readonly column: string },
+  why: string,
+): KeyturnError {
+  return new KeyturnError('bad-option', `${table}.${column} cannot be excluded: it ${why}`, {
+    hint: 'remove --exclude for this column',
+    facts: { table, column },
+  });
 }
 
 function unique(names: readonly string[]): string[] {

@@ -189,6 +189,39 @@ describe('absent tables', () => {
   });
 });
 
+describe('an excluded column', () => {
+  const exclude = (table: string, column: string) => (draft: Draft) => {
+    draft.exclude.push({ table, column, reason: 'a test' });
+  };
+
+  test('is not rotated, whether a field names it or only the beginning of its name', () => {
+    const all = [table('customers', ['iban', 'country', 'fax', 'encryptedA', 'encryptedB']), orders, vault];
+    const named = resolve(all, undefined, exclude('customers', 'fax'));
+    expect(named.targets[0]?.fields.map(({ column }) => column)).not.toContain('fax');
+    const begun = resolve(all, undefined, exclude('customers', 'encryptedA'));
+    expect(begun.targets[0]?.fields.map(({ column }) => column)).toContain('encryptedB');
+    expect(begun.targets[0]?.shape.columns).not.toContain('encryptedA');
+  });
+
+  test('that was the only one leaves its table out, which is not absent', () => {
+    const job = resolve([...full, table('notes', ['text'])], undefined, exclude('notes', 'text'));
+    expect(job.targets.map(({ shape }) => shape.table)).toEqual(['customers', 'vault']);
+    expect(job.absent).toEqual([]);
+  });
+
+  test('must contain no key', () => {
+    const error = refusal(() => resolve(full, undefined, exclude('vault', 'value')));
+    expect(error.code).toBe('bad-option');
+    expect(error.message).toBe('vault.value cannot be excluded: it contains keys');
+  });
+
+  test('must leave a value that shows whether a key is the right one', () => {
+    const without = [customers, orders];
+    const error = refusal(() => resolve(without, undefined, exclude('customers', 'iban')));
+    expect(error.message).toContain('customers.iban cannot be excluded');
+  });
+});
+
 describe('a prefix', () => {
   const prefixed = full.map((each) => ({ ...each, name: `x_${each.name}` }));
 
