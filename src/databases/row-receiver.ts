@@ -1,5 +1,5 @@
 /**
- * Passes on rows as a driver delivers them. An error of the receiver must not reach the driver: it is thrown at the
+ * Passes on rows as a driver delivers them. An error of `each` must not reach the driver: it is thrown at the
  * end, when the connection is free again.
  */
 export class RowReceiver<T> {

@@ -160,7 +160,7 @@ describe('rotate', () => {
     const expected: Refusal = {
       code: 'checkpoint-version',
       message: /have version 99/,
-      hint: /the keyturn that made them/,
+      hint: /the keyturn that created them/,
     };
     await refusesRotation(folder, folder.rotation, expected);
     await refusesRotation(folder, [...folder.rotation, '--upgradeDatabase'], expected);

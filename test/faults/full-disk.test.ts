@@ -141,9 +141,13 @@ onADisk('on a disk that is full', () => {
     const { all } = rotation(dir, sqlite, many.instanceKey);
     const pace = ['--chunk-rows', '50', '--workers', '1'];
     disk.fill(kib * 1024);
-    const stopped = await keyturn(['rotate', ...all, ...pace], { cwd: dir });
+    const stopped = await keyturn(['rotate', ...all, ...pace, '--json'], { cwd: dir });
     expect(stopped).toMatchObject({ code: 3 });
     expect(stopped.stderr).toMatch(/disk is full/);
+    expect(JSON.parse(stopped.stdout).error).toMatchObject({
+      code: 'database-full',
+      hint: expect.stringMatching(/^free disk space /),
+    });
     disk.free();
     expect(await keyturn(['rotate', ...all, ...pace], { cwd: dir })).toMatchObject({ code: 0 });
     expect(await expectMany(sqlite, newKey(), many)).toEqual([]);

@@ -17,7 +17,7 @@ export function sqliteKnex(path: string): Knex {
   });
   // knex itself would load better-sqlite3
   made.client.driver = Sqlite;
-  beginImmediately(made);
+  changeTransactions(made);
   return made;
 }
 
@@ -30,15 +30,23 @@ function prepareConnection(
 }
 
 /**
- * A transaction that begins by reading cannot write once another connection has written: SQLITE_BUSY, without waiting
- * (https://www.sqlite.org/lang_transaction.html). knex has no option for it, and documents neither of these functions:
- * test/databases/sqlite/database.test.ts fails when an upgrade moves them.
+ * BEGIN IMMEDIATE: a transaction that begins by reading cannot write once another connection has written: SQLITE_BUSY,
+ * without waiting. And no ROLLBACK where SQLite has rolled back by itself, as it does for a full disk: the ROLLBACK would
+ * fail, and its error would hide the first one. (https://www.sqlite.org/lang_transaction.html)
+ *
+ * knex has no option for either, and does not document these functions: test/databases/sqlite/database.test.ts fails when
+ * an upgrade moves them.
  */
-function beginImmediately(knex: Knex): void {
+function changeTransactions(knex: Knex): void {
   const make = knex.client.transaction.bind(knex.client);
   knex.client.transaction = (...args: unknown[]) => {
     const transaction = make(...args);
     transaction.begin = (connection: unknown) => transaction.query(connection, 'BEGIN IMMEDIATE;');
+    const rollback = transaction.rollback.bind(transaction);
+    transaction.rollback = (connection: SqliteConnection.Database, error: unknown) =>
+      connection.inTransaction
+        ? rollback(connection, error)
+        : transaction.query(connection, 'SELECT 1', 2, error);
     return transaction;
   };
 }

@@ -12,7 +12,7 @@ import type {
   Transaction,
 } from '../database.ts';
 import { plainDialect } from '../dialect.ts';
-import { onConnection } from '../driver-connection.ts';
+import { onConnection, transactionOver } from '../driver-connection.ts';
 import { asTable, missingTable } from '../known-tables.ts';
 import { where } from '../statement.ts';
 import { readCatalog, type SqliteTable } from './catalog.ts';
@@ -247,6 +247,10 @@ class SqliteDatabase implements Database {
   }
 
   #session<T>(trx: Transaction | undefined, work: (connection: SqliteConnection.Database) => T): Promise<T> {
-    return onConnection(this.knex, trx, work);
+    return onConnection(this.knex, trx, (connection: SqliteConnection.Database) => {
+      // SQLite may have rolled back by itself; a statement would then run, and commit, on its own
+      if (trx !== undefined && !connection.inTransaction) throw transactionOver();
+      return work(connection);
+    });
   }
 }

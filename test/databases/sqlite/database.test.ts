@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import SqliteConnection from 'better-sqlite3';
+import { migrate } from '../../../src/checkpoint/schema.ts';
 import { openDatabase } from '../../../src/databases/open.ts';
+import { foreseen } from '../../../src/rotation/setback.ts';
 import { describeDatabase, type Fixture, incompleteIndexes } from '../../contract/database.ts';
 
 async function sqliteFixture(): Promise<Fixture & { readonly folder: string; readonly path: string }> {
@@ -153,6 +155,54 @@ describe('SQLite files', () => {
     other.exec('begin immediate');
     await database.close();
     other.close();
+  });
+
+  test('that cannot grow are reported as a full disk, by every statement that needs space', async () => {
+    const path = join(world.folder, 'full.sqlite');
+    new SqliteConnection(path).exec('create table t (id integer primary key, v text)').close();
+    const database = await openDatabase(`sqlite:${path}`);
+    await database.knex.raw('pragma max_page_count = 3');
+    const shape = { table: 't', id: ['id'], columns: ['v'], written: 1 };
+    await database.knex('t').insert({ id: 1, v: 'old' });
+    const failures = [
+      await migrate(database).catch((error) => error),
+      await database
+        .transaction((trx) =>
+          database.write(trx, shape, [{ id: ['1'], old: ['old'], new: ['x'.repeat(20_000)] }]),
+        )
+        .catch((error) => error),
+    ];
+    for (const failure of failures) {
+      expect(failure).toMatchObject({ code: 'SQLITE_FULL' });
+      expect(foreseen(database, failure)).toMatchObject({
+        code: 'database-full',
+        exitCode: 3,
+        message: 'the disk is full',
+        hint: expect.stringMatching(/^free disk space .* then continue with keyturn resume$/),
+      });
+    }
+    expect(await database.knex('t')).toEqual([{ id: 1, v: 'old' }]);
+    await database.close();
+  });
+
+  test('take no further statement once SQLite has rolled the transaction back', async () => {
+    const path = join(world.folder, 'rolled-back.sqlite');
+    new SqliteConnection(path).exec('create table t (id integer primary key, v text)').close();
+    const database = await openDatabase(`sqlite:${path}`);
+    await database.knex.raw('pragma max_page_count = 3');
+    await database.knex('t').insert([
+      { id: 1, v: 'old' },
+      { id: 2, v: 'old' },
+    ]);
+    const shape = { table: 't', id: ['id'], columns: ['v'], written: 1 };
+    const ignoring = database.transaction(async (trx) => {
+      const large = { id: ['1'], old: ['old'], new: ['x'.repeat(20_000)] };
+      await database.write(trx, shape, [large]).catch(() => undefined);
+      await database.write(trx, shape, [{ id: ['2'], old: ['old'], new: ['stray'] }]);
+    });
+    await expect(ignoring).rejects.toThrow('the transaction has ended');
+    expect(await database.knex('t').pluck('v')).toEqual(['old', 'old']);
+    await database.close();
   });
 
   test('have one run lock, whatever name they are opened by', async () => {
