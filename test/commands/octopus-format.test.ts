@@ -1,11 +1,13 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type Place, withStore } from '../support/n8n/store.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { Random } from '../support/random.ts';
 import { consent, emptyFolder, type Folder, folderWith, keyturn } from './keyturn.ts';
 
-const oldKey = randomBytes(16);
+const random = new Random('octopus format');
+const oldKey = random.bytes(16);
 
 const job = `job: server
 title: Server
@@ -43,7 +45,7 @@ async function placeOn(engine: 'sqlite' | 'postgres'): Promise<Place> {
 }
 
 function seal(plain: Buffer): { iv: Buffer; sealed: Buffer } {
-  const iv = randomBytes(16);
+  const iv = random.bytes(16);
   const cipher = createCipheriv('aes-128-cbc', oldKey, iv);
   return { iv, sealed: Buffer.concat([cipher.update(plain), cipher.final()]) };
 }
@@ -64,7 +66,7 @@ function openText(key: Buffer, text: string): string {
 }
 
 /** Random bytes of many lengths, not valid as text; the last ones are long. */
-const files = Array.from({ length: 60 }, (_, i) => randomBytes(i < 57 ? i * 3 : 70_000 * (i - 56)));
+const files = Array.from({ length: 60 }, (_, i) => random.bytes(i < 57 ? i * 3 : 70_000 * (i - 56)));
 
 const jsonOf = (i: number, secret: string): string =>
   `{"Variables":[{"Value":${JSON.stringify(secret)},"Type":"Sensitive"},{"Value":"http|80:${i}"}], "N": 1.0}`;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
-import { sealText } from '../support/octopus/sealing.ts';
+import { sealTextOnlyFor } from '../support/octopus/sealing.ts';
 import { emptyFolder, keyturn, n8nFolder } from './keyturn.ts';
 
 const leave: (() => void)[] = [];
@@ -18,7 +18,8 @@ test('scan counts the values of each place by format and key, and shows what is 
   database.exec('create table VariableSet (Id text primary key, JSON text)');
   database.exec('create table Configuration (Id text primary key, JSON text)');
   const put = database.prepare('insert into VariableSet values (?, ?)');
-  const secret = (text: string, key: Buffer): string => sealText(Buffer.from(text), key);
+  const secret = (text: string, key: Buffer): string =>
+    sealTextOnlyFor(Buffer.from(text), key, [key === one ? other : one]);
   put.run('a', JSON.stringify({ List: [{ Value: secret('x', one) }, { Value: secret('y', one) }] }));
   put.run('b', JSON.stringify({ List: [{ Value: secret('z', other) }] }));
   put.run('c', JSON.stringify({ Inside: JSON.stringify({ Value: secret('w', one) }), Plain: 'a|b' }));

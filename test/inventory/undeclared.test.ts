@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { engines, Places } from '../rotation/places.ts';
 import { Stage, sqlText } from '../rotation/stage.ts';
 import { keysOf } from '../support/n8n/decrypt.ts';
-import { sealLegacy, sealUnder } from '../support/n8n/encrypt.ts';
+import { sealLegacy, sealOnlyFor, sealUnder } from '../support/n8n/encrypt.ts';
 import { expectMany } from '../support/n8n/many.ts';
 import { type Place, withStore } from '../support/n8n/store.ts';
 import { deploymentKeyRows } from '../support/n8n/truth.ts';
@@ -156,7 +156,7 @@ describe.each(engines)('on %s, ciphertext that no field declares, in', (engine) 
 
   test('a look-alike of somebody else, is reported and does not refuse', async () => {
     const place = await places.many(engine, credentials, oldKey);
-    const own = sealLegacy('not of n8n', 'a password of their own');
+    const own = sealOnlyFor('not of n8n', 'a password of their own', [oldKey, newKey]);
     await hide(place, { where: '', column: '', sql: intoWorkflow }, inJson(own));
     const stage = places.closing(await Stage.open(place, oldKey, newKey));
     const found = await stage.preflight();

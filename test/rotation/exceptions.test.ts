@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { sealLegacy } from '../support/n8n/encrypt.ts';
+import { sealLegacy, sealOnlyFor } from '../support/n8n/encrypt.ts';
 import { expectMany, manyId, manyPlain } from '../support/n8n/many.ts';
 import { type Place, withStore } from '../support/n8n/store.ts';
 import { engines, Places } from './places.ts';
@@ -58,7 +58,7 @@ const corruptions: readonly (readonly [string, string, (data: string) => string]
   [
     'another key',
     'does-not-open',
-    () => sealLegacy('{"a":"bcdefghijklmnopqrstuvwxyz0123456789"}', 'another key'),
+    () => sealOnlyFor('{"a":"bcdefghijklmnopqrstuvwxyz0123456789"}', 'another key', [oldKey, newKey]),
   ],
   [
     'a data key that nobody has',

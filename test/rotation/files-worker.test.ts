@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -12,6 +12,7 @@ import { emptyFolder, start } from '../commands/keyturn.ts';
 import { keyturn } from '../support/cli.ts';
 import { makeTree, openFile, problemsOf, sealText } from '../support/files/tree.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { Random } from '../support/random.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
 const old = createHash('sha256').update('the old key').digest();
@@ -56,7 +57,7 @@ async function placeOf(
 
 test('a worker that does not see the files hands them back; one that sees them elsewhere takes them', async () => {
   const { path, world, keys } = await placeOf(createDatabase);
-  const tree = makeTree(join(path, 'attachments'), old, 60);
+  const tree = makeTree(join(path, 'attachments'), old, next, 60);
   const place = ['--database', world.url, '--queue', world.url, ...keys];
   const begin = (...args: string[]) => {
     const started = start(args, { cwd: path });
@@ -71,7 +72,7 @@ test('a worker that does not see the files hands them back; one that sees them e
   await coordinator.said(/rotating/);
   const blind = begin('worker', ...place, '--health-file', 'blind.json');
   // Another tree with the same names: it is not that of the run
-  const stray = makeTree(join(path, 'stray'), old, 60);
+  const stray = makeTree(join(path, 'stray'), old, next, 60);
   const strayBefore = readFileSync(join(stray.folder, 'a.b'));
   const astray = begin('worker', ...place, '--attachments', stray.folder);
   await blind.said(/not available on this host: started without --attachments/);
@@ -84,6 +85,9 @@ test('a worker that does not see the files hands them back; one that sees them e
     /not available on this host: started without/.test(readFileSync(join(path, 'blind.json'), 'utf8')),
   );
   expect(await world.exec("select 1 from keyturn_chunk where state = 'failed'")).toEqual([]);
+  expect(
+    await world.exec('select distinct error_code from keyturn_chunk where error_code is not null'),
+  ).toEqual([{ error_code: 'attachments-unseen' }]);
   // The same tree, as another host mounts it
   mkdirSync(join(path, 'mnt'));
   symlinkSync(tree.folder, join(path, 'mnt', 'files'));
@@ -98,7 +102,7 @@ test('a worker that does not see the files hands them back; one that sees them e
 
 async function freezeAt(step: string): Promise<void> {
   const { path, world, keys } = await placeOf(createDatabase);
-  const tree = makeTree(join(path, 'attachments'), old, 60);
+  const tree = makeTree(join(path, 'attachments'), old, next, 60);
   const place = ['--database', world.url, '--queue', world.url, ...keys];
   const attachments = ['--attachments', tree.folder];
   const freeze = join(path, 'freeze.mjs');
@@ -147,14 +151,15 @@ test('workers that are frozen beside a rename, and go on when another has done t
 
 test('a file of 200 MB takes no more memory than a small one', async () => {
   const { path, world, keys } = await placeOf(createSqlite);
-  const tree = makeTree(join(path, 'attachments'), old, 20);
+  const tree = makeTree(join(path, 'attachments'), old, next, 20);
   const big = join(tree.folder, 'big.bin');
-  const iv = randomBytes(16);
+  const random = new Random('a big file');
+  const iv = random.bytes(16);
   const cipher = createCipheriv('aes-256-cbc', old, iv);
   const sink = createWriteStream(big);
   const plain = createHash('sha256');
   sink.write(iv);
-  const block = randomBytes(1024 * 1024);
+  const block = random.bytes(1024 * 1024);
   for (let i = 0; i < 200; i++) {
     plain.update(block);
     if (!sink.write(cipher.update(block))) await once(sink, 'drain');

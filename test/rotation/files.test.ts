@@ -19,13 +19,14 @@ import {
   hashOf,
   makeTree,
   problemsOf,
-  sealFile,
+  sealFileOnlyFor,
   sealText,
   type Tree,
 } from '../support/files/tree.ts';
 import { createMysqlDatabase } from '../support/mariadb.ts';
 import { needing } from '../support/needing.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { Random } from '../support/random.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
 /** The real command over a database and a tree of encrypted files beside it. */
@@ -71,7 +72,7 @@ async function sceneOf(create: () => Promise<TestDatabase>, files: string, count
   await world.exec('create table secret (id integer primary key, value text not null)');
   for (let i = 0; i < 30; i++)
     await world.exec(`insert into secret values (${i}, '${sealText(`a secret number ${i}`, old)}')`);
-  const tree = makeTree(join(path, 'attachments'), old, count);
+  const tree = makeTree(join(path, 'attachments'), old, next, count);
   writeFileSync(join(path, 'job.yaml'), job + files);
   const file = (name: string, key: Buffer): string => {
     writeFileSync(join(path, name), key.toString('base64'), { mode: 0o600 });
@@ -190,6 +191,7 @@ describe.each(engines)('files beside a database on %s', (engine, create) => {
 });
 
 test('killed again and again at random moments, a resume finishes it', async () => {
+  const random = new Random('moments');
   const { run, rotation, attachments, tree, where, world } = await sceneOf(createSqlite, wholeFolder);
   const ended: Ended[] = [];
   const verified = async (): Promise<boolean> => {
@@ -204,7 +206,7 @@ test('killed again and again at random moments, a resume finishes it', async () 
     const args = begun
       ? ['resume', ...where, ...attachments, '--force']
       : [...rotation, ...attachments, '--chunk-rows', '5'];
-    ended.push(await run(args, ended.length < 20 ? { killAfter: 400 + Math.random() * 500 } : {}));
+    ended.push(await run(args, ended.length < 20 ? { killAfter: 400 + random.below(500) } : {}));
     expect([0, null]).toContain(ended.at(-1)?.code ?? null);
   }
   expect(ended.filter(({ signal }) => signal === 'SIGKILL').length).toBeGreaterThan(2);
@@ -253,7 +255,7 @@ test('what is not said, not there or in the way is refused, with a hint; left ou
   rmSync(`${tree.folder}_MasterKeyRotationBackup`, { recursive: true });
   const wrong = createHash('sha256').update('wrong').digest();
   for (const name of filesIn(tree.folder).slice(0, 25))
-    writeFileSync(join(tree.folder, name), sealFile(Buffer.from('another key'), wrong));
+    writeFileSync(join(tree.folder, name), sealFileOnlyFor(Buffer.from('another key'), wrong, old));
   await refused(/sampled values of attachments\/ cannot be decrypted with this key$/m, ...attachments);
   expect(await world.exec("select 1 from sqlite_schema where name like 'keyturn%'")).toEqual([]);
 
@@ -302,7 +304,7 @@ test('files that come late under the old key are swept; links and folders are le
   expect(
     await run([...rotation, ...attachments, '--chunk-rows', '12'], { killAt: 'commit:4' }),
   ).toMatchObject({ signal: 'SIGKILL' });
-  const late = sealFile(Buffer.from('late'), old);
+  const late = sealFileOnlyFor(Buffer.from('late'), old, next);
   writeFileSync(join(tree.folder, '-a late file'), late);
   const ended = await run(['resume', ...where, ...attachments, '--force', '--json']);
   expectCode(ended, 0);
@@ -321,7 +323,7 @@ test('after a crash a file that is neither the old nor the new one is an excepti
     await run([...rotation, ...attachments, '--chunk-rows', '12'], { killAt: 'renamed:1' }),
   ).toMatchObject({ signal: 'SIGKILL' });
   const touched = filesIn(tree.folder).find((name) => tree.stored.get(name)?.length === 32) ?? '';
-  const other = sealFile(Buffer.from('written meanwhile'), old);
+  const other = sealFileOnlyFor(Buffer.from('written meanwhile'), old, next);
   const names = [...tree.stored.keys()].filter((name) => !name.includes('/') && name < 'a');
   for (const name of names) writeFileSync(join(tree.folder, name), other);
   expect(touched).not.toBe('');

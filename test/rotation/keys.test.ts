@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { keyringBefore, otherKeyIds, pin } from '../../src/checkpoint/pin.ts';
@@ -10,6 +9,7 @@ import { expectMany, manySqlite } from '../support/n8n/many.ts';
 import { otherInstanceKey } from '../support/n8n/shapes.ts';
 import { type Place, withStore } from '../support/n8n/store.ts';
 import { expectEverySecret, stillUnder, truthOf } from '../support/n8n/truth.ts';
+import { Random } from '../support/random.ts';
 import { Places } from './places.ts';
 import { Stage } from './stage.ts';
 
@@ -175,7 +175,8 @@ describe('a wrong current key is refused before anything is written', () => {
     expect(await tablesOf(place)).not.toContain('keyturn_run');
   }
 
-  const wrongKeys = Array.from({ length: tries }, (_, i) => `${randomBytes(18).toString('base64')}${i}`);
+  const random = new Random('wrong keys');
+  const wrongKeys = Array.from({ length: tries }, (_, i) => `${random.bytes(18).toString('base64')}${i}`);
 
   test('in every one of 200 tries, with deployment_key', async () => {
     await expectRefused(await places.many('sqlite', credentials, oldKey), wrongKeys);
@@ -213,7 +214,7 @@ describe('a wrong current key is refused before anything is written', () => {
 test('a data key that does not open with the right current key stops everything, and is named', async () => {
   const place = await places.many('sqlite', credentials, oldKey);
   await execute(place, "update deployment_key set value = ? where id = 'dataKey000000001'", [
-    sealGcm('00'.repeat(32), randomBytes(32)),
+    sealGcm('00'.repeat(32), Buffer.alloc(32, 9)),
   ]);
   const stage = await staged(place);
   await expect(stage.plan()).rejects.toMatchObject({ code: 'source-key', exitCode: 2 });

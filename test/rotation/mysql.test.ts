@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +12,7 @@ import { sealLegacy } from '../support/n8n/encrypt.ts';
 import { needing } from '../support/needing.ts';
 import { openText, sealText } from '../support/octopus/sealing.ts';
 import type { TestDatabase } from '../support/postgres.ts';
+import { Random } from '../support/random.ts';
 import { Stage } from './stage.ts';
 
 const { describe, test } = needing('mariadb-server');
@@ -167,7 +167,7 @@ describe('a job on MariaDB', () => {
   });
 
   test('is refused when one gzip would grow out of its column, which --upgradeDatabase widens; what keeps its length may fill its own', async () => {
-    const [from, to] = [randomBytes(16), randomBytes(32)];
+    const [from, to] = [Buffer.alloc(16, 1), Buffer.alloc(32, 2)];
     writeFileSync(join(dir, 'old.key'), from.toString('base64'), { mode: 0o600 });
     writeFileSync(join(dir, 'new.key'), to.toString('base64'), { mode: 0o600 });
     writeFileSync(
@@ -327,7 +327,7 @@ phases:
   });
 
   test('writes documents of several megabytes in statements that max_allowed_packet allows', async () => {
-    const filler = randomBytes(2_400_000).toString('base64');
+    const filler = new Random('filler').bytes(2_400_000).toString('base64');
     await fill(4, filler);
     const rotated = await keyturn(rotateWords(), { cwd: dir });
     expect({ code: rotated.code, stderr: rotated.stderr }).toEqual({

@@ -11,7 +11,7 @@ import { Keyring } from '../../src/keys/keyring.ts';
 import { type LocalRun, verifyDatabase } from '../../src/rotation/local-run.ts';
 import { Planner } from '../../src/rotation/planner.ts';
 import { openLegacy } from '../support/n8n/decrypt.ts';
-import { sealLegacy, wrap } from '../support/n8n/encrypt.ts';
+import { sealLegacy, sealOnlyFor, wrap } from '../support/n8n/encrypt.ts';
 import { expectMany, manyId, manyPlain } from '../support/n8n/many.ts';
 import { withExecutions } from '../support/n8n/shapes.ts';
 import { type Place, withStore } from '../support/n8n/store.ts';
@@ -187,7 +187,7 @@ describe('rows that are not as the run left them end the run,', () => {
 
   test('and a changed row whose value does not decrypt stays an exception when it is accepted', async () => {
     const stage = await staged();
-    const sql = `update credentials_entity set data = ${sqlText(sealLegacy(manyPlain(7), 'a third key'))} where id = '${manyId(7)}'`;
+    const sql = `update credentials_entity set data = ${sqlText(sealOnlyFor(manyPlain(7), 'a third key', [oldKey, newKey]))} where id = '${manyId(7)}'`;
     await struck(stage, [sql]);
     const resumed = await stage.resumeWith({ acceptChanged: accepted(1) });
     expect(resumed.run.state).toBe('verified-with-exceptions');
@@ -370,7 +370,7 @@ test('a later verification tells a value that changed since from one that does n
       manyId(2),
     ]);
     await store.run('update credentials_entity set data = ? where id = ?', [
-      sealLegacy('{"old":1}', oldKey),
+      sealOnlyFor('{"old":1}', oldKey, [newKey]),
       manyId(3),
     ]);
   });

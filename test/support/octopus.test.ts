@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { checkOctopus } from './octopus/check.ts';
 import { sqlite } from './octopus/dialect.ts';
@@ -11,6 +11,7 @@ import { traps } from './octopus/traps.ts';
 import type { Truth } from './octopus/truth.ts';
 import { worlds } from './octopus/worlds.ts';
 import type { TestDatabase } from './postgres.ts';
+import { Random } from './random.ts';
 import { createSqlite } from './sqlite.ts';
 
 /** The checker is what every other test trusts: it must accept a right rotation, and name each wrong one. */
@@ -19,8 +20,9 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
   let world: TestDatabase;
   let truth: Truth;
   let before: Seen;
-  const key = randomBytes(32);
-  const next = randomBytes(32);
+  const random = new Random('the checker');
+  const key = random.bytes(32);
+  const next = random.bytes(32);
 
   beforeAll(async () => {
     world = await create();
@@ -178,7 +180,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
     test('a look-alike that was sealed again is named', async () => {
       const trap = 'a shape that does not open';
       const problems = await sabotaged('ExtensionConfiguration', idOf(trap), 'JSON', (cell: string) =>
-        cell.replace(JSON.parse(cell).List[1], sealText(randomBytes(20), next)),
+        cell.replace(JSON.parse(cell).List[1], sealText(random.bytes(20), next)),
       );
       expect(problems).toEqual([
         expect.stringContaining(`/List/1 (${trap}): a look-alike value was changed`),
@@ -235,7 +237,8 @@ test.each([
   'from a key of %i bytes to one of %i, with the certificate as %s in %s',
   async (from, to, plaintext, table) => {
     const world = await createSqlite();
-    const [key, next] = [randomBytes(from), randomBytes(to)];
+    const random = new Random(`from ${from} to ${to}`);
+    const [key, next] = [random.bytes(from), random.bytes(to)];
     const certificate = { table, plaintext };
     const truth = await makeOctopus(world.exec, sqlite, { key, secrets: 600, certificate, nextKeys: [next] });
     const seenBefore = await seeOctopus(world.exec, sqlite, truth.tables);

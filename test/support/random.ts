@@ -1,6 +1,6 @@
 import { createCipheriv, createHash } from 'node:crypto';
 
-/** The same seed, the same bytes: for tests in which chance would decide. */
+/** The same seed gives the same bytes: for tests whose result would otherwise depend on chance. */
 export class Random {
   readonly #stream: ReturnType<typeof createCipheriv>;
 
@@ -29,5 +29,13 @@ export class Random {
   /** Upper-case letters and digits, as in Octopus' snapshot ids. */
   code(length: number): string {
     return [...this.bytes(length)].map((byte) => 'ABCDEFGHJKLMNPQRSTUVWXYZ234567'[byte % 30]).join('');
+  }
+}
+
+/** Draws until the condition holds, so that the result does not depend on chance. */
+export function drawUntil<T>(draw: () => T, holds: (drawn: T) => boolean): T {
+  for (;;) {
+    const drawn = draw();
+    if (holds(drawn)) return drawn;
   }
 }

@@ -1,14 +1,25 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { drawUntil, Random } from '../random.ts';
 
 /** Trees of encrypted files, sealed and judged by node:crypto alone: nothing of src is asked. */
 
+const random = new Random('files');
+
 /** 16 bytes of IV, then AES-CBC ciphertext. */
 export function sealFile(plain: Buffer, key: Buffer): Buffer {
-  const iv = randomBytes(16);
+  const iv = random.bytes(16);
   const cipher = createCipheriv(`aes-${key.length * 8}-cbc`, key, iv);
   return Buffer.concat([iv, cipher.update(plain), cipher.final()]);
+}
+
+/** A file that the other key does not open, not even by chance, as it does with 1 file in 255. */
+export function sealFileOnlyFor(plain: Buffer, key: Buffer, other: Buffer): Buffer {
+  return drawUntil(
+    () => sealFile(plain, key),
+    (sealed) => openFile(sealed, other) === undefined,
+  );
 }
 
 /** Undefined: it does not open. */
@@ -57,15 +68,16 @@ export interface Tree {
 
 export const mtime = 1_600_000_000;
 
-export function makeTree(folder: string, key: Buffer, count = 200): Tree {
+/** @param next the key of a rotation to come: it opens none of the files. */
+export function makeTree(folder: string, key: Buffer, next: Buffer, count = 200): Tree {
   const plain = new Map<string, Buffer>();
   const stored = new Map<string, Buffer>();
   names(count).forEach((path, i) => {
     const size = [0, 1, 15, 16, 17, 1_000, 70_000][i % 7] ?? 0;
-    const content = randomBytes(i === 20 ? 3 * 1024 * 1024 : i === 27 ? 1024 * 1024 - 16 : size);
+    const content = random.bytes(i === 20 ? 3 * 1024 * 1024 : i === 27 ? 1024 * 1024 - 16 : size);
     plain.set(path, content);
     // What the application leaves empty is no ciphertext; sealed nothing is a block
-    stored.set(path, i % 14 === 0 ? Buffer.alloc(0) : sealFile(content, key));
+    stored.set(path, i % 14 === 0 ? Buffer.alloc(0) : sealFileOnlyFor(content, key, next));
     write(join(folder, path), stored.get(path) ?? Buffer.alloc(0), i % 3 === 0 ? 0o640 : 0o600);
   });
   return { folder, plain, stored };

@@ -1,14 +1,18 @@
 import { isUtf8 } from 'node:buffer';
-import { createCipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createHash, hkdfSync } from 'node:crypto';
+import { drawUntil, Random } from '../random.ts';
 import { openLegacy, wrappingKey } from './decrypt.ts';
 
 /** n8n's ciphertexts, made from the facts alone, for databases that no fixture has. Shares no code with src. */
+
+/** Of every salt that a caller does not choose. */
+const random = new Random('salts of n8n');
 
 /** As n8n (and CryptoJS) seal: EVP_BytesToKey with MD5, AES-256-CBC; the password is taken as latin1. */
 export function sealLegacy(
   plain: string | Uint8Array,
   password: string,
-  salt: Buffer = randomBytes(8),
+  salt: Buffer = random.bytes(8),
 ): string {
   const secret = Buffer.from(password, 'latin1');
   let material = Buffer.alloc(0);
@@ -24,7 +28,7 @@ export function sealLegacy(
 
 /** The GCM form without a prefix. */
 export function sealGcm(plain: string | Uint8Array, key: Uint8Array): string {
-  const salt = randomBytes(32);
+  const salt = random.bytes(32);
   const derived = Buffer.from(hkdfSync('sha256', key, salt, 'n8n-encryption-v1', 44));
   const cipher = createCipheriv('aes-256-gcm', derived.subarray(0, 32), derived.subarray(32));
   const body = Buffer.concat([cipher.update(plain), cipher.final()]);
@@ -46,11 +50,21 @@ export function wrap(plain: string, instanceKey: string): string {
  * opens to garbage that is no UTF-8.
  */
 export function luckyLookAlike(plain: string, password: string, key: string): string {
-  for (;;) {
-    const sealed = sealLegacy(plain, password);
-    const garbage = openedBy(key, sealed);
-    if (garbage !== undefined && !isUtf8(garbage)) return sealed;
-  }
+  return drawUntil(
+    () => sealLegacy(plain, password),
+    (sealed) => {
+      const garbage = openedBy(key, sealed);
+      return garbage !== undefined && !isUtf8(garbage);
+    },
+  );
+}
+
+/** A value that the other keys do not open, not even by chance. */
+export function sealOnlyFor(plain: string, password: string, others: readonly string[]): string {
+  return drawUntil(
+    () => sealLegacy(plain, password),
+    (sealed) => others.every((other) => openedBy(other, sealed) === undefined),
+  );
 }
 
 function openedBy(key: string, sealed: string): Buffer | undefined {

@@ -1,6 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import Sqlite from 'better-sqlite3';
 import pg from 'pg';
+import { Random } from '../random.ts';
 import { openLegacy } from './decrypt.ts';
 import { sealLegacy, wrap } from './encrypt.ts';
 import { type Place, type Store, withStore } from './store.ts';
@@ -15,6 +16,8 @@ export interface Many {
   /** Bytes of each plaintext's filler; default 60. */
   readonly bytes?: number;
 }
+
+const random = new Random('keys of many');
 
 /** What a wrong key yields passes the padding check for 1 value in 255, and is hardly ever UTF-8. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -58,7 +61,7 @@ const tables = (engine: keyof typeof words): string[] => {
 };
 
 function deploymentKeys(instanceKey: string): (readonly [string, string, string, string | null, string])[] {
-  const secret = () => randomBytes(32).toString('hex');
+  const secret = () => random.bytes(32).toString('hex');
   return [
     ['instanceId000001', 'instance.id', secret(), null, 'active'],
     ['legacyKey0000001', 'data_encryption', wrap(instanceKey, instanceKey), 'aes-256-cbc', 'inactive'],

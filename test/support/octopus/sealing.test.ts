@@ -1,14 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
+import { Random } from '../random.ts';
 import { halvesOf, openStream, openText, sealStream, sealText } from './sealing.ts';
 
 describe('sealing', () => {
-  const plains = ['', 'x', '0123456789abcdef', 'ключ 🔑'].map((text) => Buffer.from(text));
-  plains.push(Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)), randomBytes(100_000));
+  const random = new Random('sealing');
+  const plains: Buffer[] = ['', 'x', '0123456789abcdef', 'ключ 🔑'].map((text) => Buffer.from(text));
+  plains.push(Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)), random.bytes(100_000));
 
   test.each([16, 32])('under %i bytes of key is what the openssl command makes and opens', (size) => {
-    const key = randomBytes(size);
+    const key = random.bytes(size);
     for (const plain of plains) {
       const halves = halvesOf(sealText(plain, key));
       const openssl = (input: Buffer, ...words: string[]) => {

@@ -1,6 +1,10 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { drawUntil, Random } from '../random.ts';
 
 /** Octopus' ciphertexts, made and opened from the facts alone: shares no code with src, so that one checks the other. */
+
+/** Of every IV that a caller does not choose. */
+const random = new Random('IVs of Octopus');
 
 function cipherOf(key: Uint8Array): 'aes-128-cbc' | 'aes-256-cbc' {
   if (key.length !== 16 && key.length !== 32)
@@ -25,13 +29,29 @@ function decrypt(ciphertext: Uint8Array, key: Uint8Array, iv: Uint8Array): Buffe
 }
 
 /** `base64(ciphertext)|base64(IV)`. */
-export function sealText(plain: Uint8Array, key: Uint8Array, iv: Uint8Array = randomBytes(16)): string {
+export function sealText(plain: Uint8Array, key: Uint8Array, iv: Uint8Array = random.bytes(16)): string {
   return `${encrypt(plain, key, iv).toString('base64')}|${Buffer.from(iv).toString('base64')}`;
 }
 
 /** 16 bytes of IV, then the ciphertext: the reverse order of the text form. */
-export function sealStream(plain: Uint8Array, key: Uint8Array, iv: Uint8Array = randomBytes(16)): Buffer {
+export function sealStream(plain: Uint8Array, key: Uint8Array, iv: Uint8Array = random.bytes(16)): Buffer {
   return Buffer.concat([iv, encrypt(plain, key, iv)]);
+}
+
+/** A text form that the other keys do not open, not even by chance, as they do with 1 value in 255. */
+export function sealTextOnlyFor(plain: Uint8Array, key: Uint8Array, others: readonly Uint8Array[]): string {
+  return drawUntil(
+    () => sealText(plain, key),
+    (sealed) => others.every((other) => openText(sealed, other) === undefined),
+  );
+}
+
+/** The same for a stream. */
+export function sealStreamOnlyFor(plain: Uint8Array, key: Uint8Array, others: readonly Uint8Array[]): Buffer {
+  return drawUntil(
+    () => sealStream(plain, key),
+    (sealed) => others.every((other) => openStream(sealed, other) === undefined),
+  );
 }
 
 function strictBase64(text: string): Buffer | undefined {
