@@ -43,7 +43,13 @@ describe('a run', () => {
 
   test('says which step is refused', () => {
     const run = { id: 'a', state: 'verified' } as Run;
-    expect(() => assertMayBecome(run, 'rotating')).toThrow('run a is verified and cannot become rotating');
+    expect(() => assertMayBecome(run, 'rotating')).toThrow(
+      expect.objectContaining({
+        code: 'run-state',
+        exitCode: 2,
+        message: 'run a is verified and cannot become rotating',
+      }),
+    );
   });
 });
 

@@ -82,3 +82,30 @@ describe('a large folder that was read', () => {
     expect(await filesOf(tree)).toEqual(['other']);
   });
 });
+
+describe('a folder of encrypted files is refused', () => {
+  const missing = { code: 'attachments-missing', exitCode: 2, hint: expect.any(String) };
+
+  test('if it does not exist', async () => {
+    const place = join(folder, 'nowhere');
+    await expect(filesOf(new Tree(place, []))).rejects.toMatchObject({
+      ...missing,
+      message: `${place} cannot be read`,
+      facts: { path: place },
+    });
+  });
+
+  test('if it is a file', async () => {
+    write('a');
+    await expect(new Tree(join(folder, 'a'), []).count()).rejects.toMatchObject(missing);
+  });
+
+  test('if the name of a file in it is not UTF-8', async () => {
+    const name = Buffer.concat([Buffer.from(join(folder, 'a')), Buffer.from([0xff])]);
+    writeFileSync(name, '');
+    await expect(filesOf(new Tree(folder, []))).rejects.toMatchObject({
+      ...missing,
+      message: expect.stringContaining('whose name is not UTF-8'),
+    });
+  });
+});

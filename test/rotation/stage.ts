@@ -14,7 +14,6 @@ import type { Database, RunLock } from '../../src/databases/database.ts';
 import { openDatabase } from '../../src/databases/open.ts';
 import { formatNames } from '../../src/formats/registry.ts';
 import { assertDeclared, type Preflight, preflight } from '../../src/inventory/preflight.ts';
-import { assertWide } from '../../src/inventory/widths.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
 import { Key } from '../../src/keys/key.ts';
@@ -77,7 +76,6 @@ export class Stage {
     const catalog = await this.database.catalog();
     const job = resolveJob(loadJob(this.#scene.job ?? 'n8n', formatNames), catalog);
     const found = await preflight(this.database, catalog, job, this.keys);
-    assertWide(found.widths, false);
     assertDeclared(found.inventory.undeclared);
     return found;
   }
