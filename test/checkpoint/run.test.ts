@@ -27,21 +27,21 @@ const following: Readonly<Record<RunState, readonly RunState[]>> = {
 };
 
 describe('a run', () => {
-  test.each(states)('that is %s becomes what the table says and nothing else', (from) => {
+  test.each(states)('that is %s can become what the table says, and nothing else', (from) => {
     expect(states.filter((to) => mayBecome(from, to)).sort()).toEqual([...following[from]].sort());
   });
 
-  test('is verified only by a verification', () => {
+  test('becomes verified only from verifying', () => {
     for (const finished of states.filter(isFinished))
       expect(states.filter((from) => mayBecome(from, finished))).toEqual(['verifying']);
   });
 
-  test('that was not finished can be taken up again from every state', () => {
+  test('that is not finished can be resumed from every state', () => {
     for (const state of states.filter((each) => !isFinished(each) && each !== 'rotating'))
       expect(mayBecome(state, 'rotating')).toBe(true);
   });
 
-  test('says which step is refused', () => {
+  test('names the change of state that is refused', () => {
     const run = { id: 'a', state: 'verified' } as Run;
     expect(() => assertMayBecome(run, 'rotating')).toThrow(
       expect.objectContaining({

@@ -26,7 +26,7 @@ async function filesOf(tree: Tree, range?: PathRange): Promise<string[]> {
   return found;
 }
 
-test('every range of paths holds what lies in it, whatever bounds it and whichever names there are', async () => {
+test('a range of paths contains the files between its bounds, whatever the names and the bounds', async () => {
   const paths = ['a', 'a.b', 'b/a', 'b/a b', 'b/c/d', 'b/c.d', 'b.b', 'é', '\u{1f600}', '\uff5e', 'z/y/x'];
   write(...paths);
   const sorted = [...paths].sort((a, b) => Buffer.compare(bytes(a), bytes(b)));
@@ -50,13 +50,13 @@ function bytes(path: string): Buffer {
   return Buffer.from(path.replaceAll('/', '\0'));
 }
 
-describe('a large folder that was read', () => {
+describe('a large folder that was read before', () => {
   const many = Array.from({ length: 1200 }, (_, i) => `many/${i}`);
 
   test.each([
     ['this moment', 1201],
     ['some moment', 1200],
-  ] as const)('is told of %s: %i files, one of which came since', async (moment, expected) => {
+  ] as const)('is listed as of %s: %i files, after one was added', async (moment, expected) => {
     write(...many);
     const tree = new Tree(folder, [], new Listings(moment));
     expect(await filesOf(tree)).toHaveLength(1200);
@@ -65,7 +65,7 @@ describe('a large folder that was read', () => {
     expect(await filesOf(new Tree(folder, []))).toHaveLength(1201);
   });
 
-  test("is read again for keyturn's own files: another worker may have left them since", async () => {
+  test("is read again for keyturn's own files, which another worker may have left", async () => {
     write(...many);
     const tree = new Tree(folder, [], new Listings('some moment'));
     expect(await filesOf(tree)).toHaveLength(1200);
@@ -74,7 +74,7 @@ describe('a large folder that was read', () => {
     expect(await tree.ownNames('many', '20260101-000000-abcdef-7')).toEqual([name]);
   });
 
-  test('and is gone has no files', async () => {
+  test('and was deleted has no files', async () => {
     write(...many, 'other');
     const tree = new Tree(folder, [], new Listings('some moment'));
     expect(await filesOf(tree)).toHaveLength(1201);

@@ -15,10 +15,10 @@ import type { TestDatabase } from '../support/postgres.ts';
 import { drawUntil } from '../support/random.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
-/** Small databases that a job goes through by shape; octopus.test.ts has a large one. */
+/** Small databases that a job searches by shape; octopus.test.ts has a large one. */
 
 const [old, next] = [Buffer.alloc(16, 1), Buffer.alloc(32, 2)];
-/** Decided: the other key does not open it by chance. */
+/** The other key does not open it, not even by chance, so that no value is undecided. */
 const under = (text: string, key = old): string =>
   sealTextOnlyFor(Buffer.from(text), key, [key === old ? next : old]);
 const blob = (text: string): string =>
@@ -33,7 +33,7 @@ interface Scene {
   readonly world: TestDatabase;
   readonly where: readonly string[];
   run(...args: string[]): Promise<Ended>;
-  /** Rotates; `late` are statements that are carried out between the inventory and the first chunk. */
+  /** Rotates; `late` are statements that run between the inventory and the first chunk. */
   rotate(late: readonly string[], ...args: string[]): Promise<Ended>;
 }
 
@@ -89,7 +89,7 @@ function expectCode({ code, stdout, stderr }: Ended, expected: number): void {
   expect({ code, said: code === expected ? '' : `${stdout}${stderr}` }).toEqual({ code: expected, said: '' });
 }
 
-test('a table, a column and the values of an empty binary column that come behind the inventory are rotated too', async () => {
+test('a table, a column, and values in an empty binary column, added during the run, are rotated too', async () => {
   const { world, where, run, rotate } = await small();
   const rotated = await rotate([
     'create table Own (Id integer primary key, Note text)',
@@ -125,7 +125,7 @@ test('a table, a column and the values of an empty binary column that come behin
   expect(failed.stdout).toContain('Later row 1, Note.Value: does-not-open');
 });
 
-test('what comes behind the inventory and cannot be rotated ends no run as verified, until it is settled', async () => {
+test('a run is not verified while something added during it cannot be rotated and nobody has decided', async () => {
   const { world, where, run, rotate } = await small();
   const resume = (...args: string[]) => run('resume', ...where, '--no-attachments', '--force', ...args);
   const rotated = await rotate([
@@ -150,7 +150,7 @@ test('what comes behind the inventory and cannot be rotated ends no run as verif
   expect(openStream(row?.Data as Buffer, next)?.toString()).toBe('one');
 });
 
-test('a secret inside something that is not taken apart, in a row that was looked at, is an exception', async () => {
+test('a secret inside other text, added during the run to a row that is read, is an exception', async () => {
   const { world, where, run, rotate } = await small();
   for (let i = 0; i < 20; i++) await world.exec(`insert into Blob values (${i}, ${blob('known')})`);
   const rotated = await rotate([`insert into Configuration values ('x', 'see ${under('a secret')} there')`]);
@@ -169,7 +169,7 @@ test('a secret inside something that is not taken apart, in a row that was looke
   expectCode(await retry('--decide', 'Configuration.JSON=leave'), 0);
 });
 
-test('an undecided value that opens under both keys is rotated when it is decided, unless it was written since', async () => {
+test('an undecided value that opens under both keys is rotated after a decision, unless it was written since', async () => {
   const { world, where, run, rotate } = await small();
   const secret = Buffer.from([0, 255, 254, 253]);
   const both = (key: Buffer, other: Buffer): string => {

@@ -86,9 +86,9 @@ async function expectWhole(ended: Ended, place: Place, truth: Truth): Promise<vo
 
 const credentials = ({ totals }: Ended) => totals.get('credentials_entity');
 
-describe.each(engines)('a writer on %s that still has the old key', (engine) => {
+describe.each(engines)('a writer on %s with the old key', (engine) => {
   test.each(['open', 'claim'] as const)(
-    'and changes rows before the step %s keeps its values, which end under the new key',
+    'that changes rows before the step %s keeps its values, which end under the new key',
     async (step) => {
       const { stage, place, truth, ids } = await scene(engine);
       // Nothing refers to the deleted one
@@ -123,7 +123,7 @@ describe.each(engines)('a writer on %s that still has the old key', (engine) => 
     },
   );
 
-  test('and inserts rows with smaller ids, or changes rows, before the verification has them swept', async () => {
+  test('that inserts rows with smaller ids, or changes rows, before the verification has them swept', async () => {
     const acceptDeleted = { rows: 1, operator: 'a test', reason: null };
     const { stage, place, truth, ids } = await scene(engine, { acceptDeleted });
     const [first = '', second = '', third = ''] = ids;
@@ -167,7 +167,7 @@ describe.each(engines)('a writer on %s that still has the old key', (engine) => 
     ]);
   });
 
-  test('and writes again while its late row is swept loses nothing', async () => {
+  test('that writes again while its late row is swept loses nothing', async () => {
     const { stage, place } = await small(engine);
     // The sweep comes behind all ranges
     const sweep = (await rangesOf()).length + 1;
@@ -183,7 +183,7 @@ describe.each(engines)('a writer on %s that still has the old key', (engine) => 
     expect(await expectMany(place, newKey, { credentials: few }, also)).toEqual([]);
   });
 
-  test('and changes what a field applies to: the row is read again as what it is now', async () => {
+  test('that changes which field applies has its row read again, as it is now', async () => {
     const { stage, place } = await small(engine);
     const chunk = (await rangesOf()).find(({ target }) => target === 'deployment_key')?.chunk ?? 0;
     const retyped =
@@ -197,7 +197,7 @@ describe.each(engines)('a writer on %s that still has the old key', (engine) => 
     expect(openGcm(row?.value ?? '', wrappingKey(newKey))).toHaveLength(64);
   });
 
-  test('and never stops ends the run with the advice to stop it, resumable', async () => {
+  test('that never stops makes the run fail with the advice to stop it; the run can be resumed', async () => {
     const { stage, place } = await small(engine);
     const late = Array.from({ length: 40 }, (_, i) => `!late${100 - i}`);
     const ended = await stage.finish({
@@ -211,7 +211,7 @@ describe.each(engines)('a writer on %s that still has the old key', (engine) => 
   });
 });
 
-test('a value that opens under both keys is undecided, is left alone, and does not sweep for ever', async () => {
+test('a value that opens under both keys is undecided, is not changed, and is not swept again and again', async () => {
   const place = await places.many('sqlite', 5, oldKey);
   const both = openingUnderBoth(oldKey, newKey);
   const stage = places.closing(await Stage.open(place, oldKey, newKey, { options: { onException: 'skip' } }));
@@ -233,7 +233,7 @@ test('a value that opens under both keys is undecided, is left alone, and does n
   expect(ended.run.round).toBe(2);
 });
 
-test('with "stop" an undecided value stops the run', async () => {
+test('an undecided value stops the run with --on-exception stop', async () => {
   const place = await places.many('sqlite', 5, oldKey);
   const both = openingUnderBoth(oldKey, newKey);
   const stage = places.closing(await Stage.open(place, oldKey, newKey));
@@ -243,7 +243,7 @@ test('with "stop" an undecided value stops the run', async () => {
   expect(ended.exceptions).toMatchObject([{ rowId: ['u1'], reason: 'undecided' }]);
 });
 
-test('a chunk that a writer never leaves alone is tried again, and in the end nothing is lost', async () => {
+test('a chunk that another writer changes again and again is retried, and nothing is lost', async () => {
   const place = await places.many('postgres', 30, oldKey);
   const stage = places.closing(await Stage.open(place, oldKey, newKey));
   const write = (n: number) => [

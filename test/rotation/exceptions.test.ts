@@ -61,13 +61,13 @@ const corruptions: readonly (readonly [string, string, (data: string) => string]
     () => sealOnlyFor('{"a":"bcdefghijklmnopqrstuvwxyz0123456789"}', 'another key', [oldKey, newKey]),
   ],
   [
-    'a data key that nobody has',
+    'a data key that does not exist',
     'does-not-open',
     () => `gone00000000:${Buffer.concat([Buffer.of(1), Buffer.alloc(80)]).toString('base64')}`,
   ],
 ];
 
-test('damage of every kind is an exception with its reason, and the damaged values stay as they are', async () => {
+test('damage of every kind is an exception with its reason, and damaged values are not changed', async () => {
   const place = await places.many('sqlite', credentials, oldKey);
   const damaged = new Map<string, { reason: string; data: string }>();
   for (const [i, [, reason, corrupt]] of corruptions.entries()) {
@@ -92,7 +92,7 @@ test('damage of every kind is an exception with its reason, and the damaged valu
   expect(await expectMany(place, newKey, { credentials })).toEqual([]);
 });
 
-test('a damaged credential stops the run, is named, and after it was repaired a resume finishes', async () => {
+test('a damaged credential stops the run and is named; after a repair, a resume finishes the run', async () => {
   const place = await places.many('sqlite', credentials, oldKey);
   const corrupted = flipped(await dataOf(place, id));
   await setData(place, id, corrupted);
@@ -116,7 +116,7 @@ test('a damaged credential stops the run, is named, and after it was repaired a 
 });
 
 describe.each(engines)('with --on-exception skip on %s', (engine) => {
-  test('the others are rotated and verified, and the untouched one can be retried after a repair', async () => {
+  test('all other values are rotated and verified, and the damaged one can be retried after a repair', async () => {
     const place = await places.many(engine, credentials, oldKey);
     const corrupted = flipped(await dataOf(place, id));
     await setData(place, id, corrupted);
@@ -146,7 +146,7 @@ describe.each(engines)('with --on-exception skip on %s', (engine) => {
     expect(await expectMany(place, newKey, { credentials })).toEqual([]);
   });
 
-  test('more than are allowed stop the run, and a resume that allows them finishes it', async () => {
+  test('more exceptions than --max-exceptions stop the run, and a resume that allows them finishes it', async () => {
     const place = await places.many(engine, credentials, oldKey);
     for (const row of [21, 22, 23, 24].map(manyId))
       await setData(place, row, flipped(await dataOf(place, row)));
@@ -161,7 +161,7 @@ describe.each(engines)('with --on-exception skip on %s', (engine) => {
   });
 });
 
-test('a malformed JSON document of settings is an exception, stays as it is, and is rotated once it is mended', async () => {
+test('a malformed JSON document is an exception, is not changed, and is rotated after it is fixed', async () => {
   const place = await places.many('sqlite', credentials, oldKey);
   const read = () =>
     withStore(place, async (store) =>
@@ -185,7 +185,7 @@ test('a malformed JSON document of settings is an exception, stays as it is, and
   expect(await read()).not.toBe(whole);
 });
 
-test('a row whose exception is open may be deleted: a retry finds nothing wrong any more', async () => {
+test('a row with an open exception can be deleted: a retry then succeeds', async () => {
   const place = await places.many('sqlite', credentials, oldKey);
   await setData(place, id, 'rubbish');
   const stage = places.closing(await Stage.open(place, oldKey, newKey, { options: { onException: 'skip' } }));
@@ -194,7 +194,7 @@ test('a row whose exception is open may be deleted: a retry finds nothing wrong 
   expect(await stage.retry()).toMatchObject({ error: undefined, run: { state: 'verified' }, exceptions: [] });
 });
 
-test('one damaged recovery code leaves the others of its list rotated, and is retried alone', async () => {
+test('one damaged recovery code does not keep the others of its list from being rotated, and can be retried', async () => {
   const place = await places.many('sqlite', credentials, oldKey);
   const codes = ['code-1', 'code-2', 'code-3'].map((code) => sealLegacy(code, oldKey));
   const broken = flipped(codes[1] ?? '');
@@ -224,7 +224,7 @@ test('one damaged recovery code leaves the others of its list rotated, and is re
   expect(repaired.totals.get('user')?.sweeps?.tally).toMatchObject({ rotated: 1, current: 2 });
 });
 
-test('a retry that dies before it has begun does not leave a finished run without its exceptions', async () => {
+test('a retry that is killed before it starts does not leave a finished run without its exceptions', async () => {
   const place = await places.many('sqlite', credentials, oldKey);
   await setData(place, id, 'rubbish');
   const nowhere = new URL('file:///nowhere/thread.js');

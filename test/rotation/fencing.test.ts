@@ -82,7 +82,7 @@ async function expectWhole({ stage }: Running, ended: Ended): Promise<void> {
 }
 
 describe.each(engines)('on %s', (engine) => {
-  test('a chunk that another process did between open and claim is done once, and never again', async () => {
+  test('a chunk that another process rotated between open and claim is rotated only once', async () => {
     const running = await rotating(engine);
     const { stage } = running;
     const worker = await workerOf(stage);
@@ -109,7 +109,7 @@ describe.each(engines)('on %s', (engine) => {
   });
 
   test.each(['paused', 'failed', 'cancelled'])(
-    'a late worker of a run that is %s commits nothing and breaks nothing',
+    'a late worker of a run that is %s commits nothing and damages nothing',
     async (state) => {
       const running = await rotating(engine);
       const { stage } = running;
@@ -126,7 +126,7 @@ describe.each(engines)('on %s', (engine) => {
     },
   );
 
-  test('a verifier of a run that was taken over meanwhile says nothing and breaks nothing', async () => {
+  test('a verifier of a run that was taken over reports nothing and damages nothing', async () => {
     const running = await rotating(engine);
     const { stage } = running;
     await expectWhole(running, await stage.finish());
@@ -157,7 +157,7 @@ describe.each(engines)('on %s', (engine) => {
     await expectWhole(running, await stage.finish());
   });
 
-  test('a chunk whose verification takes too long is not planned, and so not rotated, a second time', async () => {
+  test('a chunk with a verification that times out is not rotated a second time', async () => {
     const running = await rotating(engine);
     const { stage } = running;
     expect((await stage.finish()).run.state).toBe('verified');
@@ -192,7 +192,7 @@ describe.each(engines)('on %s', (engine) => {
     await expect(second.locked()).rejects.toMatchObject({ code: 'run-lock', exitCode: 4 });
   });
 
-  test('a coordinator whose run was taken over stops, and leaves the run alone', async () => {
+  test('a coordinator stops when its run is taken over, and does not change the run', async () => {
     const { stage } = await rotating(engine);
     const ended = await stage.finish({
       meddling: [{ step: 'find', chunk: 2, times: [['update keyturn_run set fence = fence + 1']] }],
@@ -201,7 +201,7 @@ describe.each(engines)('on %s', (engine) => {
     expect(ended.run.state).not.toBe('failed');
   });
 
-  test('a worker that was given another new key seals nothing', async () => {
+  test('a worker with another new key encrypts nothing', async () => {
     const { stage } = await rotating(engine);
     const before = await sealedIn(stage);
     const other = { ...stage.keys, next: Key.fromText('a key of somebody else') };
@@ -212,7 +212,7 @@ describe.each(engines)('on %s', (engine) => {
   });
 });
 
-test('a chunk that three workers take at once is done once', async () => {
+test('a chunk that three workers take at the same time is rotated once', async () => {
   const running = await rotating('postgres');
   const { stage } = running;
   const workers = [await workerOf(stage), await workerOf(stage), await workerOf(stage)];
@@ -238,7 +238,7 @@ const losesLock = [
   "select pg_terminate_backend(pid) from pg_stat_activity where application_name like '%run lock' and datname = current_database()",
 ];
 
-test('a lost run lock is taken again, and the run goes on', async () => {
+test('a lost run lock is taken again, and the run continues', async () => {
   const running = await rotating('postgres');
   const { stage } = running;
   const ended = await stage.finish({ meddling: [{ step: 'find', chunk: 2, times: [losesLock] }] });
@@ -247,7 +247,7 @@ test('a lost run lock is taken again, and the run goes on', async () => {
   expect(events.filter((event) => event === 'resumed')).toHaveLength(2);
 });
 
-test('every connection of the server is lost at once, and the run goes on', async () => {
+test('the run continues after all connections to the server were lost', async () => {
   const running = await rotating('postgres');
   const all = [
     'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()',
@@ -256,7 +256,7 @@ test('every connection of the server is lost at once, and the run goes on', asyn
   await expectWhole(running, await running.stage.finish({ meddling }));
 });
 
-test('a lost run lock stops the coordinator when another one took the run over', async () => {
+test('a lost run lock stops the coordinator if another one has taken the run over', async () => {
   const running = await rotating('postgres');
   const { stage } = running;
   const takesOver = ['update keyturn_run set fence = fence + 1', ...losesLock];
@@ -268,7 +268,7 @@ test('a lost run lock stops the coordinator when another one took the run over',
   await expectWhole({ ...running, stage: next }, await next.finish());
 });
 
-test('a connection that is lost while a chunk is verified costs one more try and no more', async () => {
+test('a connection that is lost while a chunk is verified costs only one more try', async () => {
   const running = await rotating('postgres');
   const { stage } = running;
   const ended = await stage.finish({

@@ -55,7 +55,7 @@ async function placeOf(
   return { path, world, keys: ['--current-key-file', 'old.key', '--new-key-file', 'new.key'] };
 }
 
-test('a worker that does not see the files hands them back; one that sees them elsewhere takes them', async () => {
+test('a worker that does not see the files hands chunks back; one that sees them at another path takes them', async () => {
   const { path, world, keys } = await placeOf(createDatabase);
   const tree = makeTree(join(path, 'attachments'), old, next, 60);
   const place = ['--database', world.url, '--queue', world.url, ...keys];
@@ -144,7 +144,7 @@ subscribe('keyturn:chunk-step', ({ step }) => {
   expect(problemsOf(tree, next)).toEqual([]);
 }
 
-test('workers that are frozen beside a rename, and go on when another has done their chunk, do no harm', async () => {
+test('workers that are frozen around a rename, and continue after another worker did their chunk, do no harm', async () => {
   // At once, each in its own database: most of the time they wait for the chunk to be given to another
   await Promise.all(['rename', 'renamed', 'intend'].map(freezeAt));
 }, 150_000);

@@ -122,7 +122,7 @@ const steps = [
 ] as const;
 
 describe.each(engines)('files beside a database on %s', (engine, create) => {
-  test('all are sealed anew, the originals kept, and verified; plan, dry run and verify change nothing', async () => {
+  test('all are encrypted with the new key and verified, and originals are kept; plan, dry run and verify change nothing', async () => {
     const { run, rotation, attachments, tree, where, path } = await sceneOf(create, wholeFolder);
     const before = hashOf(tree.folder);
     const looking = where.slice(0, 4);
@@ -175,7 +175,7 @@ describe.each(engines)('files beside a database on %s', (engine, create) => {
     // What happens to files is the same for every database: elsewhere those where its transactions come in
     engine === 'sqlite' ? steps : ['intend', 'rename', 'commit'],
   )(
-    'killed at the step %s of two chunks, a resume finishes it',
+    'a run that is killed at the step %s of two chunks is finished by a resume',
     async (step) => {
       const { run, rotation, attachments, tree, where } = await sceneOf(create, wholeFolder, 60);
       // One worker: with two, the other may have done the fourth chunk meanwhile
@@ -190,7 +190,7 @@ describe.each(engines)('files beside a database on %s', (engine, create) => {
   );
 });
 
-test('killed again and again at random moments, a resume finishes it', async () => {
+test('a run that is killed again and again at random moments is finished by a resume', async () => {
   const random = new Random('moments');
   const { run, rotation, attachments, tree, where, world } = await sceneOf(createSqlite, wholeFolder);
   const ended: Ended[] = [];
@@ -213,7 +213,7 @@ test('killed again and again at random moments, a resume finishes it', async () 
   expect(problemsOf(tree, next)).toEqual([]);
 }, 120_000);
 
-test('nothing of its own is left beside the files once the run is verified, though it is killed that very moment', async () => {
+test('keyturn leaves none of its own files in the folder after the run is verified, even if it is killed then', async () => {
   const { run, rotation, attachments, tree } = await sceneOf(createSqlite, wholeFolder, 60);
   // It would be gone before it is killed
   const linger = ['--hook', 'end=sleep 5'];
@@ -224,7 +224,7 @@ test('nothing of its own is left beside the files once the run is verified, thou
   expect(problemsOf(tree, next)).toEqual([]);
 });
 
-test('named subfolders alone are taken, and one that does not exist is no error', async () => {
+test('only the named subfolders are rotated, and one that does not exist is not an error', async () => {
   const files = 'files: { format: octopus-stream, folders: [z, missing, "spaces project"] }\n';
   const { run, rotation, attachments, tree } = await sceneOf(createSqlite, files);
   const rotated = await run([...rotation, ...attachments]);
@@ -238,7 +238,7 @@ test('named subfolders alone are taken, and one that does not exist is no error'
       expect(readFileSync(join(tree.folder, path)).equals(bytes)).toBe(true);
 });
 
-test('what is not said, not there or in the way is refused, with a hint; left out, the report says so', async () => {
+test('a folder that is not given, missing or in use is refused with a hint; files that are left out are in the report', async () => {
   const { run, rotation, tree, path, world, attachments } = await sceneOf(createSqlite, wholeFolder, 30);
   const refused = async (what: RegExp, ...args: string[]): Promise<void> => {
     const ended = await run([...rotation, ...args]);
@@ -270,7 +270,7 @@ test('what is not said, not there or in the way is refused, with a hint; left ou
   expect(hashOf(tree.folder)).toBe(before);
 });
 
-test('a file that does not open stops the run and stays; skipped, it is listed, and retried once it is mended', async () => {
+test('a file that does not decrypt stops the run and is not changed; skipped, it is listed, and retried after it is fixed', async () => {
   const { run, rotation, attachments, tree, where } = await sceneOf(createSqlite, wholeFolder);
   const bad = 'two\nlines';
   const short = 'a/b/file-2.bin';
@@ -297,7 +297,7 @@ test('a file that does not open stops the run and stays; skipped, it is listed, 
   expect(problems).toEqual([]);
 });
 
-test('files that come late under the old key are swept; links and folders are left alone', async () => {
+test('files added during the run under the old key are swept; links and folders are not changed', async () => {
   const { run, rotation, attachments, tree, where, path } = await sceneOf(createSqlite, wholeFolder, 60);
   writeFileSync(join(path, 'elsewhere'), 'not ours');
   symlinkSync(join(path, 'elsewhere'), join(tree.folder, 'a link'));
@@ -317,7 +317,7 @@ test('files that come late under the old key are swept; links and folders are le
   expect(ended.stderr).not.toMatch(/not ours/);
 });
 
-test('after a crash a file that is neither the old nor the new one is an exception, and not touched', async () => {
+test('after a crash, a file that is neither the old nor the new one is an exception and is not changed', async () => {
   const { run, rotation, attachments, tree, where } = await sceneOf(createSqlite, wholeFolder, 60);
   expect(
     await run([...rotation, ...attachments, '--chunk-rows', '12'], { killAt: 'renamed:1' }),
@@ -345,7 +345,7 @@ test('after a crash a file that is neither the old nor the new one is an excepti
   expect(exceptions.count).toBeGreaterThan(0);
 });
 
-test('a tree that goes away in the middle is no failure of its chunks: a resume goes on when it is back', async () => {
+test('a folder that disappears during the run does not fail its chunks: a resume continues when it is back', async () => {
   const { run, rotation, attachments, tree, where } = await sceneOf(createSqlite, wholeFolder, 60);
   expect(
     await run([...rotation, ...attachments, '--chunk-rows', '12'], { killAt: 'rename:3' }),
@@ -358,7 +358,7 @@ test('a tree that goes away in the middle is no failure of its chunks: a resume 
   expect(problemsOf(tree, next)).toEqual([]);
 });
 
-needing('mariadb-server').test('on MariaDB too, killed and resumed', async () => {
+needing('mariadb-server').test('a run that is killed on MariaDB is finished by a resume', async () => {
   const { run, rotation, attachments, tree, where } = await sceneOf(createMysqlDatabase, wholeFolder, 60);
   const begun = [...rotation, ...attachments, '--chunk-rows', '12'];
   expect(await run(begun, { killAt: 'renamed:1' })).toMatchObject({ signal: 'SIGKILL' });
@@ -366,7 +366,7 @@ needing('mariadb-server').test('on MariaDB too, killed and resumed', async () =>
   expect(problemsOf(tree, next)).toEqual([]);
 });
 
-test('folders that cannot be read or written are refused before anything is done', async () => {
+test('folders that cannot be read or written are refused before the first change', async () => {
   const { run, rotation, attachments, tree, path, world } = await sceneOf(createSqlite, wholeFolder, 30);
   // Root may do anything: a file where a folder must be made is in its way too
   writeFileSync(`${tree.folder}_MasterKeyRotationBackup`, 'a file');

@@ -41,7 +41,7 @@ describe('a resume', () => {
     ['another current key', 'a wrong key', newKey],
     ['another new key', oldKey, 'a wrong key'],
     ['the two keys exchanged', newKey, oldKey],
-  ])('with %s is refused and names the ids of the keys that are wanted', async (_, current, next) => {
+  ])('with %s is refused, and the message names the key ids that are expected', async (_, current, next) => {
     const stage = await staged(await places.many('sqlite', credentials, oldKey));
     await stage.plan();
     const keys = { current: Key.fromText(current), next: Key.fromText(next) };
@@ -64,7 +64,7 @@ describe('a pinned key', () => {
     [Key.fromText('an older key'), Key.fromText('the oldest')],
   );
 
-  test('comes back to the last unit with the new key, and only with it, for this run and this name', () => {
+  test('is restored exactly with the new key, and only with it, for this run and this name', () => {
     const next = Key.fromText(newKey);
     const pinned = pin(ring, next, 'run');
     const unpin = (stored: Record<string, string>, newKey: Key, id: string) =>
@@ -84,7 +84,7 @@ describe('a pinned key', () => {
   });
 });
 
-test('the only copy of a legacy key outlives the row that held it: a late value under it is still swept', async () => {
+test('the only copy of a legacy key survives in the run row: a late value under it is still swept', async () => {
   const place = await places.fixture('legacy-sqlite');
   const truth = await otherInstanceKey(place, truthOf('legacy-sqlite'), 'an instance key of its own');
   const stage = await staged(place, truth.instanceKey);
@@ -106,7 +106,7 @@ test('the only copy of a legacy key outlives the row that held it: a late value 
   expect(await stillUnder(place, truth.legacyKey, truth)).toEqual([]);
 });
 
-test('a legacy key that is the new key already: its values stay, and everything else is turned', async () => {
+test('values under a legacy key that is already the new key are not changed; all others are rotated', async () => {
   const place = await places.fixture('legacy-sqlite');
   const truth = await otherInstanceKey(place, truthOf('legacy-sqlite'), 'an instance key of its own');
   const before = await sealedOf(place);
@@ -182,13 +182,13 @@ describe('a wrong current key is refused before anything is written', () => {
     await expectRefused(await places.many('sqlite', credentials, oldKey), wrongKeys);
   });
 
-  test('in every one of 200 tries, with CBC values alone, of which each passes its padding once in 255', async () => {
+  test('in every one of 200 tries, with CBC values only, which each pass the padding check once in 255', async () => {
     const place = await places.many('sqlite', 200, oldKey);
     await execute(place, 'delete from deployment_key');
     await expectRefused(place, wrongKeys);
   });
 
-  test('when only one credential of one block is there, and the key is one that passes its padding', async () => {
+  test('if there is only one credential of one block, and the key passes its padding check', async () => {
     const place = await places.many('sqlite', 1, oldKey);
     await execute(place, 'delete from deployment_key');
     await execute(place, 'delete from settings');
@@ -204,14 +204,14 @@ describe('a wrong current key is refused before anything is written', () => {
     await expectRefused(place, passing);
   });
 
-  test('when it is the legacy key, and the instance key is another', async () => {
+  test('if it is the legacy key, and the instance key is another one', async () => {
     const place = await places.fixture('legacy-sqlite');
     const truth = await otherInstanceKey(place, truthOf('legacy-sqlite'), 'an instance key of its own');
     await expectRefused(place, [truth.legacyKey]);
   });
 });
 
-test('a data key that does not open with the right current key stops everything, and is named', async () => {
+test('a data key that the right current key does not decrypt is refused and named', async () => {
   const place = await places.many('sqlite', credentials, oldKey);
   await execute(place, "update deployment_key set value = ? where id = 'dataKey000000001'", [
     sealGcm('00'.repeat(32), Buffer.alloc(32, 9)),

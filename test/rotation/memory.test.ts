@@ -18,7 +18,7 @@ beforeEach(() => {
 });
 afterEach(() => places.leave());
 
-test('150,000 credentials are rotated and verified in heaps of 64 MB', async () => {
+test('150,000 credentials are rotated and verified with heaps of 64 MB', async () => {
   const path = join(places.dir, 'database.sqlite');
   const place = manySqlite(path, { credentials, instanceKey: oldKey });
   writeFileSync(join(places.dir, 'old.key'), oldKey, { mode: 0o600 });

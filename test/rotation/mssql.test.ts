@@ -102,7 +102,7 @@ else
       return stdout;
     }
 
-    test('is planned, rotated by two worker threads, told of, verified again and forgotten, by the command line', async () => {
+    test('is planned, rotated by two worker threads, reported, verified again and forgotten by the command line', async () => {
       await fill(150);
       await said('plan', ...old, '--sample-writes');
       expect(await said(...rotate)).toMatch(/^VERIFIED: /);
@@ -118,7 +118,7 @@ else
     });
 
     test.each(['write', 'commit', 'acknowledge'])(
-      'goes on after a kill -9 before the step %s',
+      'continues after a kill -9 before the step %s',
       async (step) => {
         await fill(80);
         const killed = await keyturn([...rotate, '--database', world.url], { cwd: dir, killAt: `${step}:3` });
@@ -128,7 +128,7 @@ else
       },
     );
 
-    test('skips what does not open, lists it, and finishes once it is mended', async () => {
+    test('skips a value that does not decrypt, lists it, and finishes after it is fixed', async () => {
       await fill(30);
       const [before] = await world.exec(`select token from vault where note = 'row 7'`);
       await world.exec(`update vault set token = '${sealLegacy('x', 'a third key')}' where note = 'row 7'`);

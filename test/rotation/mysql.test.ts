@@ -113,7 +113,7 @@ const rotateWords = (chunkRows = '20'): string[] => [
 ];
 
 describe('a job on MariaDB', () => {
-  test('is planned, rotated by two worker threads, told of, verified again and forgotten, by the command line', async () => {
+  test('is planned, rotated by two worker threads, reported, verified again and forgotten by the command line', async () => {
     await fill(200);
     const plan = await keyturn(
       [
@@ -166,7 +166,7 @@ describe('a job on MariaDB', () => {
     expect(await world.exec(`show tables like 'keyturn%'`)).toEqual([]);
   });
 
-  test('is refused when one gzip would grow out of its column, which --upgradeDatabase widens; what keeps its length may fill its own', async () => {
+  test('is refused if one gzip would not fit into its column, unless --upgradeDatabase widens it; values of constant length fit exactly', async () => {
     const [from, to] = [Buffer.alloc(16, 1), Buffer.alloc(32, 2)];
     writeFileSync(join(dir, 'old.key'), from.toString('base64'), { mode: 0o600 });
     writeFileSync(join(dir, 'new.key'), to.toString('base64'), { mode: 0o600 });
@@ -231,7 +231,7 @@ phases:
     );
   });
 
-  test('is not begun while the application is connected', async () => {
+  test('does not start while the application is connected', async () => {
     await fill(1);
     const application = await openDatabase(world.url, { applicationName: 'the application' });
     closing.push(application);
@@ -244,7 +244,7 @@ phases:
   });
 
   test.each(['write', 'commit', 'acknowledge'])(
-    'goes on after a kill -9 before the step %s',
+    'continues after a kill -9 before the step %s',
     async (step) => {
       await fill(120);
       const killed = await keyturn(rotateWords(), { cwd: dir, killAt: `${step}:3` });
@@ -262,7 +262,7 @@ phases:
     },
   );
 
-  test('is resumed by itself though its row is locked, and the connection that waits for it is cut', async () => {
+  test('continues by itself if a row is locked and the connection that waits for it is cut', async () => {
     await fill(60);
     const killed = await keyturn(rotateWords(), { cwd: dir, killAt: 'commit:2' });
     expect(killed.signal).toBe('SIGKILL');
@@ -288,7 +288,7 @@ phases:
     await expectRotated(60);
   });
 
-  test('lets a writer with the old key win, redoes its row, and sweeps what it inserts behind the plan', async () => {
+  test('keeps what a writer with the old key writes, rotates its row again, and sweeps rows that it inserts', async () => {
     await fill(60);
     const stage = await Stage.open({ url: world.url }, oldKey, newKey, {
       job: join(dir, 'own.yaml'),

@@ -58,7 +58,7 @@ async function dependents(place: Place, truth: Truth): Promise<string[]> {
 }
 
 describe.each<FixtureName>(['legacy-sqlite', 'mixed-sqlite', 'legacy-postgres'])('the fixture %s', (name) => {
-  test('reads with the new key as it read with the old one, and a second rotation works too', async () => {
+  test('has the same content with the new key as with the old one, and a second rotation works too', async () => {
     const place = await placeOf(name);
     const truth = truthOf(name);
     const rest = await digestOfTheRest(place);
@@ -116,7 +116,7 @@ describe('an n8n with', () => {
     },
   );
 
-  test('a schema of its own is rotated, and its neighbour is not', async () => {
+  test('a schema of its own is rotated, and the schema beside it is not', async () => {
     const { url } = await createDatabase();
     const truth = truthOf('legacy-postgres');
     const neighbour = await postgresFixture(url);

@@ -113,7 +113,7 @@ describe.each(worlds)('octopus on %s', (name, { create, dialect }) => {
         ]
       : [[16, 32]],
   )(
-    'from a key of %d bytes to one of %d everything is found by its shape and rotated, and nothing else is touched',
+    'from a key of %d bytes to one of %d everything is found by its shape and rotated, and nothing else is changed',
     async (from, to) => {
       const scene = await sceneOf(create, dialect, keysOf(from, to));
       const rotated = await scene.run(...rotation, ...scene.where, ...(await decisions(scene)));
@@ -127,7 +127,7 @@ describe.each(worlds)('octopus on %s', (name, { create, dialect }) => {
     120_000,
   );
 
-  test('what opens as nothing known is left alone and ends with 3; a decision settles it afterwards', async () => {
+  test('values that open as nothing known are not changed and end with exit code 3; a decision rotates them later', async () => {
     const scene = await sceneOf(create, dialect, keysOf(16, 32));
     const settled = await decisions(scene);
     const rotated = await scene.run(...rotation, ...scene.where, ...preview);
@@ -163,7 +163,7 @@ describe.each(worlds)('octopus on %s', (name, { create, dialect }) => {
     expect(await scene.problems()).toEqual([]);
   }, 120_000);
 
-  test('plan tells what would be rotated, and changes nothing', async () => {
+  test('plan shows what would be rotated and changes nothing', async () => {
     const scene = await sceneOf(create, dialect, keysOf(32, 32));
     const planned = await scene.run(
       'plan',
@@ -187,7 +187,7 @@ describe.each(worlds)('octopus on %s', (name, { create, dialect }) => {
   }, 120_000);
 });
 
-test('a binary column of which only some values open stops the run before it begins', async () => {
+test('a binary column in which only some values open is refused before the run', async () => {
   const scene = await sceneOf(createSqlite, sqlite, keysOf(16, 32));
   await scene.world.exec(
     `update "Blob" set "Data" = x'0102030405' where "Id" = (select min("Id") from "Blob")`,
@@ -207,7 +207,7 @@ test('a binary column of which only some values open stops the run before it beg
   expectCode(decided, 0);
 });
 
-test('an undecided value that is written behind the scan is listed', async () => {
+test('an undecided value that is added during the run is listed', async () => {
   const keys = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, keys);
   const sealed = sealTextOnlyFor(Buffer.from([0, 255, 254, 1]), keys.old, [keys.next]);
@@ -224,7 +224,7 @@ test('an undecided value that is written behind the scan is listed', async () =>
   expect(rotated.stdout).toContain('Configuration row zz-late, JSON.Password: undecided-place');
 });
 
-test('a range that is only verified, planned again after a sweep, is not taken to be under the old key', async () => {
+test('a range that is only verified, and is planned again after a sweep, is not read with the old key', async () => {
   const keys = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, keys);
   const Value = sealTextOnlyFor(Buffer.from('a secret'), keys.old, [keys.next]);
@@ -244,7 +244,7 @@ test('a range that is only verified, planned again after a sweep, is not taken t
   expect(openText(JSON.parse(json).Value, keys.next)?.toString()).toBe('a secret');
 });
 
-test('gzips with secrets beside something else are not left behind', async () => {
+test('a column with gzips that hold secrets cannot be left behind, even if it holds other data too', async () => {
   const keys = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, keys);
   const sealed = sealTextOnlyFor(Buffer.from('a secret'), keys.old, [keys.next]);
@@ -285,7 +285,7 @@ const wrappings: readonly (readonly [string, string, (json: string, sealed: stri
   ['Id', 'text primary key not null', (_, sealed) => sealed],
 ];
 
-test('secrets inside what is not taken apart stop the run before it begins, unless each is left behind', async () => {
+test('secrets inside other text are refused before the run, unless each place is left behind by a decision', async () => {
   const keys = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, keys);
   for (const [table, type, wrap] of wrappings) {
@@ -309,7 +309,7 @@ test('secrets inside what is not taken apart stop the run before it begins, unle
   expect(await scene.problems()).toEqual([]);
 });
 
-test('a column in which nothing changes is not written', async () => {
+test('a column without changes is not written', async () => {
   const { old, next } = keysOf(16, 32);
   const scene = await sceneOf(createDatabase, postgres, { old, next });
   await scene.world.exec(
@@ -322,7 +322,7 @@ test('a column in which nothing changes is not written', async () => {
   expect(await scene.problems()).toEqual([]);
 });
 
-test('a table that cannot be walked is named, if it holds ciphertext, in whatever row', async () => {
+test('a table without a primary key is refused and named if any of its rows holds ciphertext', async () => {
   const { old, next } = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, { old, next });
   await scene.world.exec('create table "Unkeyed" ("Note" text)');
@@ -338,7 +338,7 @@ test('a table that cannot be walked is named, if it holds ciphertext, in whateve
   );
 });
 
-test('a value that comes under the old key into a table where nothing was found is swept up', async () => {
+test('a value added under the old key to a table where nothing was found is swept', async () => {
   const { old, next } = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, { old, next });
   const document = JSON.stringify({ Later: sealTextOnlyFor(Buffer.from('came late'), old, [next]) });
@@ -363,7 +363,7 @@ new Sqlite(${JSON.stringify(scene.world.url.slice('sqlite:'.length))})
   expect(report.report.inventory.unkeyed).toContain('Unkeyed');
 });
 
-test('a certificate that is left over under a lost key does not refuse the right one', async () => {
+test('a leftover certificate under a lost key does not make keyturn refuse the right key', async () => {
   const { old, next } = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, { old, next });
   const stale = JSON.stringify({
@@ -389,7 +389,7 @@ test('a certificate that is left over under a lost key does not refuse the right
   expectCode(planned, 0);
 });
 
-test('a wrong key is refused by the certificate in 100 of 100 tries, though padding lets some values through', async () => {
+test('a wrong key is refused in 100 of 100 tries because of the certificate, although some values pass the padding check', async () => {
   const scene = await sceneOf(createSqlite, sqlite, keysOf(32, 32), 5_000);
   const database = await openDatabase(scene.world.url);
   left.push(() => database.close());

@@ -107,7 +107,7 @@ async function restOf(place: Place): Promise<string[]> {
 }
 
 describe.each(engines)("a user's own job on %s", (engine) => {
-  test('rotates composite ids, a list and JSON fields, and touches nothing else', async () => {
+  test('rotates a table with composite ids, a list and JSON fields, and changes nothing else', async () => {
     const place: Place =
       engine === 'sqlite'
         ? { url: `sqlite:${join(places.dir, 'own.sqlite')}` }
@@ -151,7 +151,7 @@ describe.each(engines)("a user's own job on %s", (engine) => {
   });
 });
 
-test('text that is no UTF-8 stays byte for byte on sqlite, beside a secret and around one', async () => {
+test('text that is not UTF-8 keeps every byte on sqlite, beside a secret and around one', async () => {
   const file = join(places.dir, 'own.sqlite');
   const path = join(places.dir, 'own.yaml');
   writeFileSync(path, job);

@@ -81,18 +81,18 @@ async function expectCovered(g: Ground, ranges: readonly Range[], rows: number):
 }
 
 describe.each(engines)('ranges on %s', (engine) => {
-  test('follow one another and cover a table with composite ids', async () => {
+  test('follow each other and cover a table with composite ids', async () => {
     const g = await ground(engine, 533);
     const sizes = await expectCovered(g, await g.planned(50), 533);
     expect(sizes).toEqual([...Array(10).fill(50), 33, 0]);
   });
 
-  test('of an empty table are one, open at both ends', async () => {
+  test('of an empty table are a single one, open at both ends', async () => {
     const g = await ground(engine, 0);
     expect(await g.planned(50)).toEqual([{ after: null, upTo: null }]);
   });
 
-  test('stay as they are planned, whatever is inserted; rows at the end fall into the open one', async () => {
+  test('do not change if rows are inserted; rows at the end belong to the open range', async () => {
     const g = await ground(engine, 100);
     const ranges = await g.planned(40);
     await g.database.knex('t').insert([
@@ -104,14 +104,14 @@ describe.each(engines)('ranges on %s', (engine) => {
     expect(await expectCovered(g, ranges, 103)).toHaveLength(ranges.length);
   });
 
-  test('hold a bounded number of bytes, and one row at least', async () => {
+  test('hold a limited number of bytes, but at least one row', async () => {
     const g = await ground(engine, 12, 5 * 1024 * 1024);
     expect(await expectCovered(g, await g.planned(1000), 12)).toEqual([3, 3, 3, 3, 0]);
     const huge = await ground(engine === 'sqlite' ? 'postgres' : 'sqlite', 2, 20 * 1024 * 1024);
     expect(await expectCovered(huge, await huge.planned(1000), 2)).toEqual([1, 1, 0]);
   });
 
-  test('of a chunk are halved, without a row lost or doubled, down to one row', async () => {
+  test('are halved down to one row, and every row stays in exactly one half', async () => {
     const g = await ground(engine, 21);
     await g.planned(30);
     const whole = await g.chunks.find(1);
@@ -135,7 +135,7 @@ describe.each(engines)('ranges on %s', (engine) => {
   });
 });
 
-test('the size of a chunk follows the pace of the last ones, between 200 and 2,000 rows', async () => {
+test('the size of a chunk follows the speed of the last ones, between 200 and 2,000 rows', async () => {
   const g = await ground('sqlite', 9000);
   const planner = new Planner(
     new RowSource(g.database, null),

@@ -52,7 +52,7 @@ describe('a throttle', () => {
     expect(await parseThrottle('sql=select false', postgres).check(facts(0))).toBeNull();
   });
 
-  test('by rows per second lets as many through as the rate allows', async () => {
+  test('by rows per second allows as many rows as the rate', async () => {
     const throttle = parseThrottle('rows-per-second=100', sqlite);
     expect(await throttle.check(facts(0, 0))).toBeNull();
     expect(await throttle.check(facts(1000, 200))).toBeNull();
@@ -60,17 +60,17 @@ describe('a throttle', () => {
     expect(await throttle.check(facts(1020, 201))).toBeNull();
   });
 
-  test('by free disk waits when less is free', async () => {
+  test('by free disk waits while less is free', async () => {
     expect(await parseThrottle(`free-disk=${dir}:1KB`, sqlite).check(facts(0))).toBeNull();
     expect(await parseThrottle(`free-disk=${dir}:9999TB`, sqlite).check(facts(0))).toMatch(/required$/);
   });
 
-  test('by the size of the WAL tells what it measured', async () => {
+  test('by the size of the WAL says what it measured', async () => {
     expect(await parseThrottle('wal=9999GB', postgres).check(facts(0))).toBeNull();
     expect(await parseThrottle('wal=1KB', postgres).check(facts(0))).toMatch(/^\d+ MB, limit 0 MB$/);
   });
 
-  test('by replication lag holds nothing without a standby', async () => {
+  test('by replication lag does not wait without a standby', async () => {
     expect(await parseThrottle('replication-lag=10s', postgres).check(facts(0))).toBeNull();
   });
 
@@ -81,7 +81,7 @@ describe('a throttle', () => {
     },
   );
 
-  test('of another engine is refused, and the names that this one has are told', () => {
+  test('of another engine is refused, and the message lists the valid names', () => {
     expect(() => parseThrottle('replication-lag=3', sqlite)).toThrow(
       expect.objectContaining({ hint: expect.stringContaining('wal') }),
     );
@@ -89,7 +89,7 @@ describe('a throttle', () => {
 });
 
 describe('the pace of throttles', () => {
-  test('tells which one holds, and why', async () => {
+  test('says which throttle waits, and why', async () => {
     const pace = new ThrottlePace([
       parseThrottle('sql=select 0', sqlite),
       parseThrottle('sql=select 1', sqlite),
@@ -97,7 +97,7 @@ describe('the pace of throttles', () => {
     expect(await pace.check(facts(0))).toEqual({ kind: 'wait', reason: 'sql: the condition is true' });
   });
 
-  test('goes on when a check fails, and says that it is unknown', async () => {
+  test('does not wait if a check fails, and says that it is unknown', async () => {
     const pace = new ThrottlePace([parseThrottle('sql=select nonsense', sqlite)]);
     expect(await pace.check(facts(0))).toEqual({ kind: 'note', reason: 'unknown: sql' });
   });
@@ -109,7 +109,7 @@ describe('the pace of throttles', () => {
     expect(asked).toBe(3);
   });
 
-  test('asks each time what costs nothing', async () => {
+  test('asks every time if the check costs nothing', async () => {
     let asked = 0;
     const pace = new ThrottlePace([{ name: 'counted', free: true, check: async () => String(++asked) }]);
     for (const at of [0, 500, 999]) await pace.check(facts(at));
@@ -117,7 +117,7 @@ describe('the pace of throttles', () => {
   });
 });
 
-test('of several paces, what ends the session goes first, then what waits, then what is only told', async () => {
+test('of several paces, one that ends the session takes precedence over one that waits, and that over a note', async () => {
   const holding = (kind: 'end' | 'wait' | 'note'): Pace => ({ check: async () => ({ kind, reason: kind }) });
   const none: Pace = { check: async () => null };
   const strongest = async (...paces: Pace[]) => (await paceOf(paces).check(facts(0)))?.kind;

@@ -56,7 +56,7 @@ function expectDiffers(ended: Ended, target: string, rows: readonly string[]): v
 
 const resealed = (plain: string): string => sqlText(sealLegacy(plain, newKey));
 
-describe('what was done under the new key between the rotation and its verification is found:', () => {
+describe('a change under the new key between rotation and verification is found:', () => {
   test.each([
     ['one byte changed', manyPlain(7).replace('user-7', 'user-8')],
     ['one byte more', `${manyPlain(7)} `],
@@ -86,7 +86,7 @@ describe('what was done under the new key between the rotation and its verificat
     expectDiffers(ended, 'credentials_entity', [a, b]);
   });
 
-  test('a ciphertext that was garbled, though its padding is right', async () => {
+  test('a damaged ciphertext with correct padding', async () => {
     const sql = `update credentials_entity set data = 'U2FsdGVkX1' || 'A' || substr(data, 12) where id = '${manyId(4)}'`;
     expectDiffers(await struck(await staged(), [sql]), 'credentials_entity', [manyId(4)]);
   });
@@ -96,7 +96,7 @@ describe('what was done under the new key between the rotation and its verificat
     expectDiffers(await struck(await staged(), [sql]), 'user', ['u1']);
   });
 
-  test('items of a list that changed places', async () => {
+  test('items of a list in another order', async () => {
     const sql = `update "user" set "mfaRecoveryCodes" = substr("mfaRecoveryCodes", instr("mfaRecoveryCodes", ',') + 1) || ',' || substr("mfaRecoveryCodes", 1, instr("mfaRecoveryCodes", ',') - 1)`;
     expectDiffers(await struck(await staged(), [sql]), 'user', ['u1']);
   });
@@ -105,7 +105,7 @@ describe('what was done under the new key between the rotation and its verificat
     expectDiffers(await struck(await staged(), ['update "user" set "mfaSecret" = null']), 'user', ['u1']);
   });
 
-  test('the row that holds the legacy key, whatever it holds now', async () => {
+  test('the row of the legacy key, whatever it holds now', async () => {
     const stage = await staged();
     const planned = await stage.plan();
     const target = planned.job.targets.find(({ shape }) => shape.table === 'deployment_key');
@@ -144,10 +144,10 @@ async function lastPhaseOf(): Promise<number> {
   }
 }
 
-describe('rows that are not as the run left them end the run,', () => {
+describe('a run fails because of', () => {
   const accepted = (rows: number) => ({ rows, operator: 'anna', reason: 'test data, removed on purpose' });
 
-  test('deleted rows until an operator accepts exactly so many', async () => {
+  test('deleted rows, until an operator accepts exactly this number', async () => {
     const stage = await staged();
     const ended = await struck(stage, [
       `delete from credentials_entity where id in ('${manyId(9)}', '${manyId(11)}')`,
@@ -166,7 +166,7 @@ describe('rows that are not as the run left them end the run,', () => {
     });
   });
 
-  test('rows written under the new key until an operator accepts them', async () => {
+  test('rows written under the new key, until an operator accepts them', async () => {
     const stage = await staged();
     const late = `insert into credentials_entity (id, name, data, type) values ('!new', 'new', ${resealed(manyPlain(1))}, 'x')`;
     const ended = await struck(stage, [late]);
@@ -177,7 +177,7 @@ describe('rows that are not as the run left them end the run,', () => {
     expect(resumed).toMatchObject({ error: undefined, run: { state: 'verified' }, exceptions: [] });
   });
 
-  test('changed rows until an operator accepts them', async () => {
+  test('changed rows, until an operator accepts them', async () => {
     const stage = await staged();
     const sql = `update credentials_entity set data = ${resealed('{"user":"someone else"}')} where id = '${manyId(7)}'`;
     expectDiffers(await struck(stage, [sql]), 'credentials_entity', [manyId(7)]);
@@ -185,7 +185,7 @@ describe('rows that are not as the run left them end the run,', () => {
     expect(resumed).toMatchObject({ error: undefined, run: { state: 'verified' }, exceptions: [] });
   });
 
-  test('and a changed row whose value does not decrypt stays an exception when it is accepted', async () => {
+  test('changed rows, and a value in them that does not decrypt stays an exception when they are accepted', async () => {
     const stage = await staged();
     const sql = `update credentials_entity set data = ${sqlText(sealOnlyFor(manyPlain(7), 'a third key', [oldKey, newKey]))} where id = '${manyId(7)}'`;
     await struck(stage, [sql]);
@@ -197,7 +197,7 @@ describe('rows that are not as the run left them end the run,', () => {
   });
 });
 
-test('a row that appears in a range that was verified already is missed by the scan, and found by the count', async () => {
+test('a row added to a range that was already verified is missed by the scan and found by the count', async () => {
   const stage = await staged();
   const late = `insert into credentials_entity (id, name, data, type) values ('!late', 'late', ${sqlText(sealLegacy(manyPlain(1), oldKey))}, 'x')`;
   const ended = await stage.finish({ meddling: [{ step: 'verify', chunk: 5, times: [[late]] }] });
@@ -238,7 +238,7 @@ describe('executions', () => {
   });
 
   test.each(['""', '[]', '{}', 'null', '"U2FsdGVkX1"', '[""]', ' "" '])(
-    'that are only %s are verified',
+    'with %s as their whole data are verified',
     async (data) => {
       const place = await places.many('sqlite', 3, oldKey);
       await withStore(place, (store) =>
@@ -253,7 +253,7 @@ describe('executions', () => {
     },
   );
 
-  test('whose secret was garbled after the rotation are named, though look-alikes may stand there', async () => {
+  test('with a secret that was damaged after the rotation are named, although look-alikes are allowed there', async () => {
     const { stage } = await withData((data) => data);
     const ended = await struck(stage, [
       `update execution_data set data = replace(data, 'U2FsdGVkX1', 'U2FsdGVkX2') where "executionId" = 1002`,
@@ -262,7 +262,7 @@ describe('executions', () => {
   });
 });
 
-test('a leaf that the rotation would miss is late for the verifier, which reads by another road', async () => {
+test('the verifier has its own reading path, and finds a leaf that the rotation missed', async () => {
   const stage = await staged();
   const run = await stage.plan();
   const target = run.job.targets.find(({ shape }) => shape.table === 'settings');
@@ -292,7 +292,7 @@ test('a leaf that the rotation would miss is late for the verifier, which reads 
   expect(after?.digest).toBe(seen.digests(() => true).toString('latin1', 8, 16));
 });
 
-test('a database without one encrypted value is refused', async () => {
+test('a database without any encrypted value is refused', async () => {
   const place = await places.many('sqlite', 0, oldKey);
   await withStore(place, async (store) => {
     await store.run('delete from deployment_key');
@@ -303,7 +303,7 @@ test('a database without one encrypted value is refused', async () => {
   await expect(tablesOf(place)).resolves.not.toContain('keyturn_run');
 });
 
-test('a run that finds no value at its end has not verified anything', async () => {
+test('a run that finds no value at its end is not verified', async () => {
   const stage = await staged();
   const ended = await struck(
     stage,
@@ -361,7 +361,7 @@ describe('a chunk that was split because it took too long', () => {
   });
 });
 
-test('a later verification tells a value that changed since from one that does not open', async () => {
+test('a later verification distinguishes a value that changed from one that does not decrypt', async () => {
   const stage = await staged();
   expect((await stage.finish()).error).toBeUndefined();
   await withStore(stage.place, async (store) => {

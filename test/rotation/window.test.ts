@@ -26,15 +26,15 @@ describe('a window that crosses midnight', () => {
     expect(windowOpens(night, at('2026-06-11T23:00:00+02:00'))).toEqual(at('2026-06-12T22:00:00+02:00'));
   });
 
-  test('ends by the clock on the wall when summer time begins, an hour shorter', () => {
+  test('ends by the wall clock, one hour sooner, when summer time begins', () => {
     expect(windowEnd(night, at('2026-03-28T23:00:00+01:00'))).toEqual(at('2026-03-29T06:00:00+02:00'));
   });
 
-  test('ends by the clock on the wall when summer time ends, an hour longer', () => {
+  test('ends by the wall clock, one hour later, when summer time ends', () => {
     expect(windowEnd(night, at('2026-10-24T23:00:00+02:00'))).toEqual(at('2026-10-25T06:00:00+01:00'));
   });
 
-  test('that begins at a time which summer time skips opens when the clock has jumped', () => {
+  test('that begins at a time that does not exist on that day opens after the change to summer time', () => {
     const skipped = parseWindow('02:30-05:00', 'Europe/Berlin');
     expect(windowEnd(skipped, at('2026-03-29T01:59:00+01:00'))).toBeNull();
     expect(windowEnd(skipped, at('2026-03-29T03:31:00+02:00'))).toEqual(at('2026-03-29T05:00:00+02:00'));
@@ -44,13 +44,13 @@ describe('a window that crosses midnight', () => {
 describe('the pace of a window', () => {
   const pace = new WindowPace(parseWindow('01:00-02:00', 'UTC'));
 
-  test('holds nothing while a chunk still fits', async () => {
+  test('does not hold the run while a chunk still fits', async () => {
     expect(
       await pace.check({ now: at('2026-06-10T01:59:00Z'), elapsedMs: 0, chunkMs: 59_000, rows: 0 }),
     ).toBeNull();
   });
 
-  test('ends when the end is nearer than a chunk takes', async () => {
+  test('ends the session when the remaining time is shorter than a chunk takes', async () => {
     expect(
       await pace.check({ now: at('2026-06-10T01:59:01Z'), elapsedMs: 0, chunkMs: 59_000, rows: 0 }),
     ).toEqual({
@@ -60,7 +60,7 @@ describe('the pace of a window', () => {
     });
   });
 
-  test('ends outside the window', async () => {
+  test('ends the session outside the window', async () => {
     expect(
       await pace.check({ now: at('2026-06-10T00:59:59Z'), elapsedMs: 0, chunkMs: null, rows: 0 }),
     ).toMatchObject({
@@ -69,7 +69,7 @@ describe('the pace of a window', () => {
   });
 });
 
-test('the pace of a duration ends when a chunk no longer fits, whatever the clock on the wall says', async () => {
+test('--max-duration ends the session when a chunk does not fit any more, whatever the wall clock says', async () => {
   const pace = new DurationPace(5_000, parseDuration('3h', '--max-duration'));
   const elapsedMs = 5_000 + 3 * 3_600_000;
   const facts = { chunkMs: 1000, rows: 0 };

@@ -159,7 +159,7 @@ async function secretRows(place: Place): Promise<Row[]> {
 }
 
 describe.each(engines)('on %s, ciphertext', (engine) => {
-  test('in lines, with white space around it and inside other text is rotated, and all else stays', async () => {
+  test('in lines, with white space around it and inside other text is rotated, and nothing else changes', async () => {
     const { place, truth } = await made(engine);
     const stage = await staged(place);
     const ended = await stage.finish();
@@ -175,7 +175,7 @@ describe.each(engines)('on %s, ciphertext', (engine) => {
     for (const row of after) expect(() => secretsOf(row, oldKey)).toThrow();
   });
 
-  test('that gets longer makes the lengths around it right, and more lines', async () => {
+  test('that gets longer has correct lengths around it and more lines', async () => {
     const { place } = await made(engine);
     await (await staged(place)).finish();
     const [row] = await withStore(place, (store) => store.rows('select php, ruby from keeper'));
@@ -191,7 +191,7 @@ describe.each(engines)('on %s, ciphertext', (engine) => {
   });
 });
 
-test('lines count in the width of a column', async () => {
+test('line breaks count in the width of a column', async () => {
   const { place } = await made('postgres');
   const { length } = sealed(newKey);
   const widen = (width: number): Promise<void> =>
@@ -205,7 +205,7 @@ test('lines count in the width of a column', async () => {
   expect(await stage.finish()).toMatchObject({ error: undefined, run: { state: 'verified' } });
 });
 
-test('what is not written as the job says is an exception, by name, and is not touched', async () => {
+test('a value that is not written as the job says is an exception with its reason, and is not changed', async () => {
   const { place, truth } = await made('sqlite');
   const value = sealed('a secret');
   const odd: Partial<Row>[] = [
