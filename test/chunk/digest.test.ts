@@ -57,7 +57,7 @@ const part = fc.record({ bytes: length.map((n) => randomBytes(n)), tag });
 const message = fc.record({ tag, parts: fc.array(part, { maxLength: 4 }) });
 
 describe('a digest', () => {
-  test('is the CBC-MAC of its message, whatever stands beside it in the batch', () => {
+  test('is the CBC-MAC of its message, whatever else is in the batch', () => {
     fc.assert(
       fc.property(fc.array(message, { minLength: 1, maxLength: 60 }), (all) => {
         const key = randomBytes(32);
@@ -67,7 +67,7 @@ describe('a digest', () => {
     );
   });
 
-  test('of a text is that of its UTF-8, short and long, with any letters', () => {
+  test('of text is that of its UTF-8, for short and long text with any letters', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'grapheme', maxLength: 90 }), { maxLength: 20 }), (texts) => {
         const key = randomBytes(32);
@@ -84,11 +84,11 @@ describe('a digest', () => {
     );
   });
 
-  test('of no message is nothing', () => {
+  test('of no message is empty', () => {
     expect(digestAll(randomBytes(32), new Messages())).toHaveLength(0);
   });
 
-  test('key differs by master key, run and target', () => {
+  test('has another key for another master key, run or target', () => {
     const one = Key.fromText('one');
     const keys = [
       digestKey(one, 'run', 'table'),
@@ -100,7 +100,7 @@ describe('a digest', () => {
     expect(new Set(keys.map((key) => key.toString('hex'))).size).toBe(keys.length);
   });
 
-  test('of a row tells apart where its bytes stand and what kind they are', () => {
+  test('of a row depends on the position and the kind of its bytes', () => {
     const key = randomBytes(32);
     const of = (id: readonly string[], evidence: readonly Partial<Evidence>[]): string => {
       const messages = new Messages();

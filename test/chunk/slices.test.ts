@@ -17,7 +17,7 @@ const row = fc.record({
 const charactersOf = (rows: readonly Row[]): number =>
   rows.flatMap(({ values }) => values).reduce((sum, value) => sum + (value?.length ?? 0), 0);
 
-test('every row is in one slice, in its order, and a slice without its last row is small', () => {
+test('every row is in one slice, in order, and a slice without its last row is below the limit', () => {
   fc.assert(
     fc.property(fc.array(row, { maxLength: 40 }), (rows) => {
       const cut = [...slices(rows)];
@@ -31,7 +31,7 @@ test('every row is in one slice, in its order, and a slice without its last row 
   );
 });
 
-test('many small rows are cut too', () => {
+test('many small rows are divided too', () => {
   const rows = Array.from({ length: 2500 }, (_, i) => ({ id: [String(i)], values: ['x'] }));
   expect([...slices(rows)].map(({ length }) => length)).toEqual([1000, 1000, 500]);
 });

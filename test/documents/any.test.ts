@@ -20,7 +20,7 @@ function replaced(document: Document, value: string, from: string, to: string): 
 }
 
 describe('text of any kind', () => {
-  test('is one leaf where it is no JSON, even where it begins like it', () => {
+  test('is one leaf if it is not JSON, even if it begins like JSON', () => {
     for (const value of ['abc=|def=', '', '{', '[1,]', '"a" b', '{"a":1} ', 'null']) {
       const whole = value === '{"a":1} ' ? [] : [['', value]];
       expect(said(any.leaves(value))).toEqual(whole);
@@ -29,7 +29,7 @@ describe('text of any kind', () => {
     expect(replaced(any, 'abc', 'abc', 'd"e')).toBe('d"e');
   });
 
-  test('is JSON behind a byte order mark too, which stays', () => {
+  test('can be JSON after a byte order mark, which is kept', () => {
     const value = '\ufeff {"a":"old","Type":"Sensitive"}';
     expect(said(any.leaves(value))).toContainEqual(['.a', 'old']);
     expect(said(any.read(value))).toEqual(said(any.leaves(value)));
@@ -43,7 +43,7 @@ describe('text of any kind', () => {
     }
   });
 
-  test('gives every string of JSON, and in place of a string that is JSON the strings of that', () => {
+  test('gives every string of JSON, and the strings of JSON inside strings', () => {
     const inner = JSON.stringify({ secret: 'x', more: [JSON.stringify(['deep', 7])] });
     const value = JSON.stringify({ plain: 'p', settings: inner, empty: '{}', broken: '{"a":' });
     const expected = [
@@ -57,7 +57,7 @@ describe('text of any kind', () => {
     expect(said(any.read(value))).toEqual(expected);
   });
 
-  test('is edited inside strings inside strings, and every other character stays as it was spelled', () => {
+  test('is edited inside strings inside strings, and all other characters stay as they are', () => {
     const value = String.raw`{ "a" : "{\u0022k\":\"x\\u002Fy\",\"s\": \"old\\u002b\", \"n\":1.0, \"e\":\"\\\"\"}" , "b":"old\u002B" , "c":1e5}`;
     expect(said(any.leaves(value))).toEqual([
       ['.a#.k', 'x/y'],
@@ -74,7 +74,7 @@ describe('text of any kind', () => {
     expect(JSON.parse(JSON.parse(edited).a).s).toBe('new"');
   });
 
-  test('reads the same by both roads, and an edit changes what it names alone', () => {
+  test('is read alike by both parsers, and an edit changes only its leaf', () => {
     const texts = jsonText.map(({ text }) => text);
     const nested = fc.oneof(
       texts,
@@ -98,7 +98,7 @@ describe('text of any kind', () => {
     );
   });
 
-  test('tells what stands beside a value', () => {
+  test('gives the siblings of a value', () => {
     const value = JSON.stringify({
       Variables: [{ Value: 'v', Type: 'Sensitive', 'a.b': { c: 'd', e: 5 } }],
       text: JSON.stringify({ Value: 'w', IsSensitive: true }),
@@ -117,7 +117,7 @@ describe('a gzip', () => {
   const unpack = (value: string, encoding: 'utf16le' | 'utf8') =>
     gunzipSync(Buffer.from(value, 'latin1')).toString(encoding);
 
-  test.each(['utf16le', 'utf8'] as const)('of JSON in %s is edited inside', (encoding) => {
+  test.each(['utf16le', 'utf8'] as const)('of JSON in %s is edited', (encoding) => {
     const json = '{ "a":"old", "n":9007199254740993, "é😀":"\\u006fld" }';
     const value = pack(json, encoding);
     expect(said(gzip.leaves(value))).toEqual(said(any.leaves(json)));
@@ -129,7 +129,7 @@ describe('a gzip', () => {
     expect(gzip.edit(value, [])).toBe(value);
   });
 
-  test('keeps its header, with the name and the time in it', () => {
+  test('keeps its header with name and time', () => {
     const plain = gzipSync('{"a":"old"}');
     const header = Buffer.concat([
       Buffer.from([0x1f, 0x8b, 8, 0x1e, 1, 2, 3, 4, 2, 3]),
@@ -145,7 +145,7 @@ describe('a gzip', () => {
     expect(unpack(edited, 'utf8')).toBe('{"a":"new"}');
   });
 
-  test('of several members, or with bytes behind it, is refused, and looked through to its end', () => {
+  test('with several members, or with bytes after it, is refused, but searched to its end', () => {
     const one = pack('{"a":"b"}', 'utf8');
     const two = pack('second', 'utf8');
     for (const rest of ['\0', 'rest', two, pack('', 'utf8')])
@@ -159,7 +159,7 @@ describe('a gzip', () => {
     expect(unpackedBytes('no gzip')).toBe('no gzip');
   });
 
-  test('is refused where it is none, cut off, or holds what is no text', () => {
+  test('is refused if it is not a gzip, is truncated, or does not contain text', () => {
     const whole = pack('{"a":"b"}', 'utf8');
     const binary = gzipSync(Buffer.from([0xff, 0xfe, 0x80])).toString('latin1');
     const damaged = `${whole.slice(0, -8)}\0${whole.slice(-7)}`;

@@ -23,7 +23,7 @@ function outcome(parse: () => unknown): 'parsed' | 'malformed' {
 }
 
 describe('leaves', () => {
-  test('are every string value at any depth, with an unambiguous path; keys and other values are none', () => {
+  test('are all string values at any depth, each with its own path, but not keys or other values', () => {
     const value = '{"a":"1","b":{"a.b":"2","":["3",4,null,{"k":"5"}],"[0]":"6","é":"7"},"0":["8"]}';
     expect(said(any.leaves(value))).toEqual([
       { path: '.a', text: '1' },
@@ -36,7 +36,7 @@ describe('leaves', () => {
     ]);
   });
 
-  test('at named paths are the strings there, every occurrence of a duplicate key, and nothing else', () => {
+  test('at certain paths are exactly the strings there, including every occurrence of a duplicate key', () => {
     const named = json(['.secret', '.list[1]', '.deep.er', '.number', '.missing']);
     const value =
       '{"secret":"1","list":["x","2"],"deep":{"er":"3","secret":"x"},"number":5,"secret":null,"secret":"4","deep":"x","s\\u0065cret":"5"}';
@@ -58,12 +58,12 @@ describe('leaves', () => {
     expect(said(json(['.a.0', '.b[00]']).read(value))).toEqual(said(any.leaves(value)));
   });
 
-  test('ciphertext is found whatever its spelling', () => {
+  test('include ciphertext that is written with escapes', () => {
     const value = '["U2FsdGVkX1\\u002Bab\\/c=","\\u0055\\u0032FsdGVkX1+ab/c="]';
     expect(any.leaves(value).map(({ text }) => text)).toEqual(['U2FsdGVkX1+ab/c=', 'U2FsdGVkX1+ab/c=']);
   });
 
-  test('of random texts are what was put in, by both roads, in order of position', () => {
+  test('of random texts are what was put in, with both parsers, in order of position', () => {
     fc.assert(
       fc.property(jsonText, ({ text, leaves }) => {
         const found = any.leaves(text);
@@ -81,7 +81,7 @@ describe('leaves', () => {
     );
   });
 
-  test('at named paths of random texts are the same selection by both roads', () => {
+  test('at certain paths of random texts are the same with both parsers', () => {
     const paths = fc.uniqueArray(
       fc.constantFrom<string>('.a', '.b', '.0', '[0]', '[1]', '.a.b', '.a[0]', '[0].a', '.b.a.0'),
       {
@@ -100,7 +100,7 @@ describe('leaves', () => {
 });
 
 describe('an edit', () => {
-  test('replaces the leaf alone: numbers, duplicate keys, white space and other spellings stay', () => {
+  test('replaces only the leaf: numbers, duplicate keys, white space and escapes stay', () => {
     const value =
       ' {\t"a" : "U2FsdGVkX1\\u002B" ,"n":12345678901234567890, "a":"\\ud83d\\uDD11\\/", "e":1e400,\r\n"x":"\\ud800"}\n';
     const [first, second] = any.leaves(value) as [Leaf, Leaf];
@@ -110,20 +110,20 @@ describe('an edit', () => {
     expect(any.edit(value, [{ leaf: second, text: 'new' }])).toBe(value.replace('\\ud83d\\uDD11\\/', 'new'));
   });
 
-  test('leaves the same text elsewhere alone', () => {
+  test('does not change the same text elsewhere', () => {
     const value = '["same","same",{"same":"same"}]';
     const leaf = any.leaves(value)[1] as Leaf;
     expect(any.edit(value, [{ leaf, text: 'other' }])).toBe('["same","other",{"same":"same"}]');
   });
 
-  test('escapes what JSON demands and no more', () => {
+  test('escapes what JSON requires and nothing else', () => {
     const [leaf] = any.leaves('"x"') as [Leaf];
     expect(any.edit('"x"', [{ leaf, text: '"\\/+é\u2028\n\u0001🔑\ud800' }])).toBe(
       '"\\"\\\\/+é\u2028\\n\\u0001🔑\\ud800"',
     );
   });
 
-  test('of random leaves of random texts changes them and no character outside of them', () => {
+  test('of random leaves of random texts changes no character outside them', () => {
     const choices = fc.infiniteStream(fc.option(fc.string({ unit: 'binary' }), { nil: undefined }));
     fc.assert(
       fc.property(jsonText, choices, ({ text }, stream) => {
@@ -152,7 +152,7 @@ describe('an edit', () => {
     );
   });
 
-  test('to the same text changes nothing at all', () => {
+  test('with the same text changes nothing', () => {
     fc.assert(
       fc.property(jsonText, ({ text }) => {
         expect(
@@ -165,7 +165,7 @@ describe('an edit', () => {
     );
   });
 
-  test('twice of one leaf is refused', () => {
+  test('of the same leaf twice is refused', () => {
     const [leaf] = any.leaves('["x"]') as [Leaf];
     const edits = [
       { leaf, text: 'y' },
@@ -180,7 +180,7 @@ function outside(value: string, leaves: readonly Leaf[]): string[] {
   return starts.map((start, i) => value.slice(start, leaves[i]?.start));
 }
 
-describe('a text that is no JSON', () => {
+describe('text that is not JSON', () => {
   test.each([
     '',
     ' ',
@@ -243,7 +243,7 @@ describe('a text that is no JSON', () => {
     expect(outcome(() => json(['.a']).leaves(value))).toBe('malformed');
   });
 
-  test('is told from JSON exactly as JSON.parse tells it', () => {
+  test('is what JSON.parse rejects', () => {
     const splice = fc.record({
       at: fc.nat(),
       remove: fc.nat(2),
@@ -269,7 +269,7 @@ describe('a text that is no JSON', () => {
     expect(Math.min(seen.parsed, seen.malformed)).toBeGreaterThan(500);
   });
 
-  test('says where and not what', () => {
+  test('is refused with its offset, but not with its content', () => {
     const error = (() => {
       try {
         return any.leaves('["topsecret" x]');
@@ -282,7 +282,7 @@ describe('a text that is no JSON', () => {
   });
 });
 
-test('nesting is read to a depth of 1000 and refused beyond, by both roads', () => {
+test('nesting is read to a depth of 1000 and refused beyond it, by both parsers', () => {
   const nested = (depth: number) => `${'[{"a":'.repeat(depth / 2)}"deep"${'}]'.repeat(depth / 2)}`;
   for (const road of [any.leaves, any.read]) {
     expect(said(road(nested(1000)))).toEqual([{ path: '[0].a'.repeat(500), text: 'deep' }]);
@@ -291,7 +291,7 @@ test('nesting is read to a depth of 1000 and refused beyond, by both roads', () 
   }
 });
 
-test('a large text is read in a time that grows with its length', () => {
+test('the time to read a large text grows with its length', () => {
   const time = (items: number) => {
     const value = JSON.stringify(
       Array.from({ length: items }, (_, i) => ({ key: `value "${i}"`, more: [i, 'x'] })),

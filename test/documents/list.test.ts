@@ -4,7 +4,7 @@ import type { Leaf } from '../../src/documents/document.ts';
 import { list } from '../../src/documents/list.ts';
 
 describe('a list', () => {
-  test('has a leaf for every item, empty ones too', () => {
+  test('has a leaf for every item, including empty ones', () => {
     expect(list.leaves('ab,,c,')).toEqual([
       { path: '[0]', text: 'ab', start: 0, end: 2 },
       { path: '[1]', text: '', start: 3, end: 3 },
@@ -13,12 +13,12 @@ describe('a list', () => {
     ]);
   });
 
-  test('of nothing has none', () => {
+  test('that is empty has no leaves', () => {
     expect(list.leaves('')).toEqual([]);
     expect([...list.read('')]).toEqual([]);
   });
 
-  test('reads the same by both roads', () => {
+  test('is read alike by both parsers', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom('a', ',', ' ', '"') }), (value) => {
         expect([...list.read(value)]).toEqual(list.leaves(value).map(({ path, text }) => ({ path, text })));
@@ -37,7 +37,7 @@ describe('a list', () => {
     expect(list.edit('a,b,,a', [])).toBe('a,b,,a');
   });
 
-  test('takes no item with a comma', () => {
+  test('cannot contain an item with a comma', () => {
     const [leaf] = list.leaves('a') as [Leaf];
     expect(() => list.edit('a', [{ leaf, text: 'b,c' }])).toThrow(RangeError);
   });

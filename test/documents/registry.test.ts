@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { documentOf } from '../../src/documents/registry.ts';
 import { text } from '../../src/documents/text.ts';
 
-test('a text is one leaf, whatever is in it, and an edit replaces it whole', () => {
+test('text is one leaf with any content, and an edit replaces all of it', () => {
   for (const value of ['', 'a,b', '{"a":"b"}', ' \n']) {
     expect(text.leaves(value)).toEqual([{ path: '', text: value, start: 0, end: value.length }]);
     expect([...text.read(value)]).toEqual([{ path: '', text: value }]);
@@ -15,7 +15,7 @@ test('a text is one leaf, whatever is in it, and an edit replaces it whole', () 
   }
 });
 
-test('what a job declares is what it gets', () => {
+test('a declaration gives its document', () => {
   const value = '{"a":"1","b":"2,3"}';
   const texts = (document: Parameters<typeof documentOf>[0]['document']) =>
     documentOf({ document }, undefined)

@@ -26,7 +26,7 @@ function replaced(document: Document, value: string, to: string): string {
 const line = (length: number, of = 'x'): string => of.repeat(length);
 
 describe('white space around ciphertext', () => {
-  test('is not part of it, and stays where it was', () => {
+  test('is not part of the leaf and is kept', () => {
     const document = declared({ trim: true });
     for (const [before, after] of [
       ['', ''],
@@ -39,11 +39,11 @@ describe('white space around ciphertext', () => {
     }
   });
 
-  test('is all that a blank value has', () => {
+  test('is all that a blank value contains', () => {
     expect(texts(declared({ trim: true }), ' \n')).toEqual(['']);
   });
 
-  test('stays around every item of a list and in strings of JSON', () => {
+  test('is kept around every item of a list and in strings of JSON', () => {
     const list = declared({ trim: true, document: 'list' });
     expect(texts(list, 'a, b ,c')).toEqual(['a', 'b', 'c']);
     expect(replaced(list, 'a, b ,c', 'new')).toBe('new, new ,new');
@@ -52,7 +52,7 @@ describe('white space around ciphertext', () => {
     expect(replaced(json, '{ "a" : "old\\n", "b": 1.0 }', 'new')).toBe('{ "a" : "new\\n", "b": 1.0 }');
   });
 
-  test('is not looked for where the job does not say so', () => {
+  test('is part of the leaf unless the job says otherwise', () => {
     expect(texts(declared({}), 'old\n')).toEqual(['old\n']);
     expect(texts(declared({ lines: 60 }), ' old')).toEqual([' old']);
   });
@@ -97,7 +97,7 @@ describe('ciphertext in lines', () => {
     expect(replaced(document, value, 'new')).toBe('new');
   });
 
-  test('is broken at the same width when it grows, and is one line when it shrinks to one', () => {
+  test('is broken at the same width if it grows, and becomes one line if it is short enough', () => {
     expect(replaced(document, `${line(60)}\r\n${line(5)}\r\n`, line(150, 'y'))).toBe(
       `${line(60, 'y')}\r\n${line(60, 'y')}\r\n${line(30, 'y')}\r\n`,
     );
@@ -109,7 +109,7 @@ describe('ciphertext in lines', () => {
     );
   });
 
-  test('stands in strings of JSON and with white space around it too', () => {
+  test('can be in strings of JSON and have white space around it', () => {
     const json = declared({ lines: 60, trim: true, document: 'any' });
     const value = `{"a":" ${line(60)}\\n${line(4)}\\n\\n"}`;
     expect(texts(json, value)).toEqual([line(64)]);
@@ -117,7 +117,7 @@ describe('ciphertext in lines', () => {
   });
 });
 
-test('whatever a value is, both roads read the same, and what is replaced by itself changes nothing', () => {
+test('both parsers read any value alike, and replacing a leaf with itself changes nothing', () => {
   const spelling = fc.record({
     trim: fc.boolean(),
     lines: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),

@@ -53,22 +53,22 @@ describe('values inside other text', () => {
     expect(texts(base64, value)).toEqual(expected);
   });
 
-  test('go as far as their own alphabet does', () => {
+  test('end where the characters of the encoding end', () => {
     expect(texts(fernet, '{gAAAAAB-_9==} gAAAAAB+/9')).toEqual(['gAAAAAB-_9==', 'gAAAAAB']);
   });
 
-  test('have all their parts, and no more', () => {
+  test('have exactly their parts', () => {
     expect(texts(parts, 'x v1.0a.Fb.cc.dd v1.00..11,')).toEqual(['v1.0a.Fb.cc', 'v1.00..11']);
     expect(texts(parts, 'v1.0a.zz v1.0a')).toEqual(['v1.0a.', 'v1.0a']);
   });
 
-  test('that are cut or escaped are found as far as they go, so that they are never passed over', () => {
+  test('that are truncated or escaped are found up to that point, so that they are never missed', () => {
     expect(texts(base64, 'folded: enc:QUJD\n  QUJD')).toEqual(['enc:QUJD']);
     expect(texts(base64, '{"slash":"enc:QU\\/JD"}')).toEqual(['enc:QU']);
     expect(texts(base64, 'a word enc: and no more')).toEqual(['enc:']);
   });
 
-  test('whose beginning is hidden by an escape make the whole text no such document', () => {
+  test('with an escape in their beginning make the document malformed', () => {
     for (const value of ['"enc\\u003aQUJD"', 'enc:QUJD "\\\\u0065nc:QUJD"']) {
       expect(() => base64.leaves(value)).toThrow(MalformedDocument);
       expect(() => [...base64.read(value)]).toThrow(MalformedDocument);
@@ -76,7 +76,7 @@ describe('values inside other text', () => {
     expect(texts(base64, '{"quote":"\\"\\n","enc":"enc:QUJD"}')).toEqual(['enc:QUJD']);
   });
 
-  test('are replaced, and every other character stays', () => {
+  test('are replaced, and all other characters stay', () => {
     const value = 'a: enc:QUJD # "é"\r\n\tb: <enc:+/8=>\u0000';
     expect(replaced(base64, value, (text) => `${text.slice(0, -1)}9`)).toBe(
       'a: enc:QUJ9 # "é"\r\n\tb: <enc:+/89>\u0000',
@@ -84,7 +84,7 @@ describe('values inside other text', () => {
     expect(replaced(base64, value, (text) => text)).toBe(value);
   });
 
-  test('are read the same by both roads', () => {
+  test('are read alike by both parsers', () => {
     const unit = fc.constantFrom(
       'enc:',
       'v1.',
@@ -123,7 +123,7 @@ const array = (texts: readonly string[]): string =>
   `a:${texts.length}:{${texts.map((text, i) => `i:${i};${string(text)}`).join('')}}`;
 
 describe("PHP's serialized text", () => {
-  test('keeps its lengths where the values do', () => {
+  test('keeps its lengths if the values do', () => {
     const value = array(['enc:QUJD', 'ünï', 'enc:QQ==']);
     expect(texts(base64, value)).toEqual(['enc:QUJD', 'enc:QQ==']);
     expect(replaced(base64, value, (text) => text.replace('Q', 'R'))).toBe(
@@ -154,7 +154,7 @@ describe("PHP's serialized text", () => {
       expect(replaced(base64, make('enc:QUJDQUI='), () => to)).toBe(make(to));
   });
 
-  test('gets the right length for each of several values that grow differently', () => {
+  test('gets correct lengths for several values that grow differently', () => {
     const make = (a: string, b: string): string => array([`${a} é ${b}`, array([b])]);
     let n = 0;
     const to = ['enc:QUJD', 'enc:QUJDQUJD', 'enc:QQ=='];
@@ -177,13 +177,13 @@ describe("PHP's serialized text", () => {
     expect(() => [...base64.read(value)]).toThrow(MalformedDocument);
   });
 
-  test('counts a byte that is no UTF-8 as one, as the database gave it', () => {
+  test('counts a byte that is not UTF-8 as one byte', () => {
     const value = `s:10:"\udcff enc:QUJD";`;
     expect(texts(base64, value)).toEqual(['enc:QUJD']);
     expect(replaced(base64, value, () => 'enc:QQ==QQ')).toBe(`s:12:"\udcff enc:QQ==QQ";`);
   });
 
-  test('is not looked at where there is no value', () => {
+  test('is not checked if there is no value', () => {
     expect(texts(base64, 's:1:"broken";')).toEqual([]);
   });
 });

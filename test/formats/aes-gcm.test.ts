@@ -29,7 +29,7 @@ function sealOne(layout: AesGcmLayout, plain: string, like = ''): string {
   return aesGcm(layout).seal([Buffer.from(plain)], ring, [like])[0] ?? '';
 }
 
-test.each(made)("we open what Python's cryptography sealed: $name", ({ key, layout, plain, sealed }) => {
+test.each(made)("opens what Python's cryptography encrypted: $name", ({ key, layout, plain, sealed }) => {
   const keys = ringOf(key, layout);
   expect(openOne(aesGcm(layout), sealed, keys)).toEqual({
     plain: Buffer.from(plain, 'base64'),
@@ -37,7 +37,7 @@ test.each(made)("we open what Python's cryptography sealed: $name", ({ key, layo
   });
 });
 
-test.each(made)('sealed again it has the same layout and length: $name', ({ key, layout, plain, sealed }) => {
+test.each(made)('sealing again keeps layout and length: $name', ({ key, layout, plain, sealed }) => {
   const keys = ringOf(key, layout);
   const format = aesGcm(layout);
   const bytes = Buffer.from(plain, 'base64');
@@ -48,8 +48,8 @@ test.each(made)('sealed again it has the same layout and length: $name', ({ key,
   expect(openOne(format, again, keys)).toEqual({ plain: bytes, key: keys.primary });
 });
 
-describe('what does not open', () => {
-  test('any one bit changed', () => {
+describe('a value does not open with', () => {
+  test('any single bit changed', () => {
     const bytes = Buffer.from(sealOne(usual, 'a secret'), 'base64');
     for (let bit = 0; bit < bytes.length * 8; bit++) {
       const changed = Buffer.from(bytes);
@@ -59,7 +59,7 @@ describe('what does not open', () => {
   });
 
   test.each<[string, Partial<AesGcmLayout>]>([
-    ['another additional text', { aad: 'b' }],
+    ['other additional data', { aad: 'b' }],
     ['another derivation', { key: { hkdf: { hash: 'sha256', salt: '', info: '', bytes: 32 } } }],
     ['another order', { layout: ['nonce 12', 'tag 16', 'ciphertext'] }],
     ['a shorter tag', { layout: ['nonce 12', 'ciphertext', 'tag 12'] }],
@@ -73,26 +73,26 @@ describe('what does not open', () => {
   });
 });
 
-describe('what is not of the layout', () => {
+describe('text of another layout', () => {
   const separated: AesGcmLayout = { ...usual, encoding: 'hex', separator: ':' };
 
   test.each<[string, AesGcmLayout, string]>([
     ['clear text', usual, 'hello, world'],
-    ['a byte too short for nonce and tag', usual, Buffer.alloc(27).toString('base64')],
-    ['a line break behind it', usual, `${sealOne(usual, 'x')}\n`],
+    ['one byte too short for nonce and tag', usual, Buffer.alloc(27).toString('base64')],
+    ['a line break after it', usual, `${sealOne(usual, 'x')}\n`],
     ['the URL alphabet', usual, Buffer.alloc(30, 0xff).toString('base64url')],
-    ['hex in two cases', { ...usual, encoding: 'hex' }, `aA${'00'.repeat(28)}`],
+    ['hex in mixed case', { ...usual, encoding: 'hex' }, `aA${'00'.repeat(28)}`],
     ['half a byte', { ...usual, encoding: 'hex' }, '0'.repeat(57)],
-    ['a character that is no byte', { ...usual, encoding: 'raw' }, 'Ā'.repeat(40)],
+    ['a character that is not a byte', { ...usual, encoding: 'raw' }, 'Ā'.repeat(40)],
     ['two parts', separated, `${'00'.repeat(12)}:00`],
     ['four parts', separated, `${sealOne(separated, 'x')}:`],
     ['a nonce of another length', separated, `${'00'.repeat(11)}:00:${'00'.repeat(16)}`],
-    ['without the prefix', { ...usual, prefix: 'enc:' }, sealOne(usual, 'x')],
+    ['no prefix', { ...usual, prefix: 'enc:' }, sealOne(usual, 'x')],
   ])('%s is foreign', (_, layout, text) => {
     expect(openOne(aesGcm(layout), text, ring)).toBe('foreign');
   });
 
-  test('what begins with the prefix and is cut short is closed: it was ours', () => {
+  test('a truncated value with the prefix is closed, since it was a value', () => {
     const layout = { ...usual, prefix: 'enc:' };
     const sealed = sealOne(layout, 'x');
     expect(plainOf(openOne(aesGcm(layout), sealed, ring))).toBe('x');
@@ -101,7 +101,7 @@ describe('what is not of the layout', () => {
   });
 });
 
-describe('the spelling of the old value is kept', () => {
+describe('the new value is written like the old one', () => {
   test.each(['base64', 'base64url'] as const)('%s with padding and without', (encoding) => {
     const layout = { ...usual, encoding };
     const padded = sealOne(layout, 'xx');
@@ -121,19 +121,19 @@ describe('the spelling of the old value is kept', () => {
   });
 });
 
-test('every value has a nonce of its own', () => {
+test('every value has its own nonce', () => {
   const sealed = aesGcm(usual).seal(Array<Buffer>(500).fill(Buffer.from('same')), ring, []);
   expect(new Set(sealed.map((text) => text.slice(0, 16))).size).toBe(500);
 });
 
-test('a raw key must be one of AES, a derived one need not', () => {
+test('a raw key must have a length of AES; a derived key may have any', () => {
   const raw = aesGcm({ ...usual, key: 'raw' });
   expect(raw.keyLengths).toEqual([16, 24, 32]);
   expect(() => raw.seal([Buffer.of()], ring, [])).toThrow(expect.objectContaining({ code: 'key-shape' }));
   expect(aesGcm(usual).keyLengths).toBeUndefined();
 });
 
-test('a prefix finds values, where their text is one run of base64 or hex', () => {
+test('values are searched for by their prefix if their text is one run of base64 or hex', () => {
   const prefixes = (layout: Partial<AesGcmLayout>) => aesGcm({ ...usual, ...layout }).prefixes(ring);
   expect(prefixes({})).toEqual([]);
   expect(prefixes({ prefix: 'enc:' })).toEqual(['enc:']);

@@ -36,10 +36,10 @@ function expectSame(key: Buffer, plain: readonly Buffer[]): CbcValue[] {
   return sealed;
 }
 
-describe.each([16, 24, 32])('with a key of %i bytes, lanes are equal to one by one', (keyBytes) => {
+describe.each([16, 24, 32])('with a key of %i bytes, batches equal single values', (keyBytes) => {
   const key = random.bytes(keyBytes);
 
-  test('for every length from 0 to 100, all in one batch and each in batches of its own', () => {
+  test('for every length from 0 to 100, together and separately', () => {
     const all = Array.from({ length: 101 }, (_, length) => random.bytes(length));
     expectSame(key, all);
     expectSame(key, all.toReversed());
@@ -57,7 +57,7 @@ describe.each([16, 24, 32])('with a key of %i bytes, lanes are equal to one by o
     }
   });
 
-  test('for whatever bytes come', () => {
+  test('for arbitrary bytes', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 70 }), { maxLength: 30 }), (values) => {
         expectSame(key, values.map(Buffer.from));
@@ -65,7 +65,7 @@ describe.each([16, 24, 32])('with a key of %i bytes, lanes are equal to one by o
     );
   });
 
-  test('for values around the length from which each is on its own, among short ones', () => {
+  test('for values around the length limit of a batch, among short ones', () => {
     const lengths = [5, 1007, 1008, 1009, 1023, 1024, 1025, 0, 4096, 60, 1 << 20, 60];
     expectSame(
       key,
@@ -81,7 +81,7 @@ describe.each([16, 24, 32])('with a key of %i bytes, lanes are equal to one by o
   });
 });
 
-describe('what does not open', () => {
+describe('values that do not open', () => {
   const key = random.bytes(16);
 
   /** One block that decrypts to these bytes. */
@@ -91,7 +91,7 @@ describe('what does not open', () => {
     return { iv, sealed: Buffer.concat([cipher.update(plain), cipher.final()]) };
   }
 
-  test('every last byte with every length of a right run before it: the same paddings pass', () => {
+  test('the same paddings are valid, for every last byte and every number of equal bytes before it', () => {
     const values: CbcValue[] = [];
     for (let last = 0; last < 256; last++) {
       for (let run = 1; run <= 16; run++) {
@@ -104,7 +104,7 @@ describe('what does not open', () => {
     expect(opened.filter((plain) => plain !== undefined)).toHaveLength((16 * 17) / 2);
   });
 
-  test('under a wrong key the same values pass by chance, with the same garbage', () => {
+  test('with a wrong key, the same values open by chance, to the same garbage', () => {
     const plain = Array.from({ length: 5000 }, (_, i) => random.bytes(i % 80));
     const sealed = plain.map((bytes): CbcValue => {
       const iv = random.bytes(16);
@@ -118,7 +118,7 @@ describe('what does not open', () => {
     expect(passed).toBeLessThan(100);
   });
 
-  test('damage to one value leaves the others of its batch as they are', () => {
+  test('damage to one value does not affect the others of its batch', () => {
     const plain = Array.from({ length: 50 }, (_, i) => random.bytes(20 + i));
     const sealed = sealCbc(key, plain);
     const hurt = sealed.map(({ iv, sealed: bytes }, i) => {
@@ -135,13 +135,13 @@ describe('what does not open', () => {
   });
 });
 
-test('every value has an IV of its own', () => {
+test('every value has its own IV', () => {
   const sealed = sealCbc(random.bytes(32), Array<Buffer>(3000).fill(Buffer.from('same')));
   expect(new Set(sealed.map(({ iv }) => iv.toString('hex'))).size).toBe(3000);
   expect(new Set(sealed.map(({ sealed: bytes }) => bytes.toString('hex'))).size).toBe(3000);
 });
 
-test('what goes in stays as it was', () => {
+test('the input is not modified', () => {
   const key = random.bytes(32);
   const plain = Array.from({ length: 40 }, (_, length) => random.bytes(length));
   const copies = plain.map((bytes) => Buffer.from(bytes));
@@ -152,7 +152,7 @@ test('what goes in stays as it was', () => {
   expect(sealed).toEqual(kept);
 });
 
-test('the length of a ciphertext is known beforehand', () => {
+test('the length of a ciphertext is known in advance', () => {
   const key = random.bytes(16);
   for (let length = 0; length < 70; length++) {
     expect(sealCbc(key, [Buffer.alloc(length)])[0]?.sealed).toHaveLength(cbcBytes(length));

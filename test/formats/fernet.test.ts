@@ -20,17 +20,17 @@ function timeOf(token: string): number {
 const ring = new Keyring(Key.fromBytes(Buffer.alloc(32, 7)));
 const next = new Keyring(Key.fromBytes(Buffer.alloc(32, 8)));
 
-test.each(made)("we open what Python's cryptography sealed: $name", ({ key, plain, token }) => {
+test.each(made)("opens what Python's cryptography encrypted: $name", ({ key, plain, token }) => {
   const keys = ringOf(key);
   expect(openOne(fernet, token, keys)).toEqual({ plain: Buffer.from(plain, 'base64'), key: keys.primary });
   expect(openOne(fernet, token, ring)).toBe('closed');
 });
 
-test.each(invalid)('what is wrong stays closed: $name', ({ key, token }) => {
+test.each(invalid)('an invalid token does not open: $name', ({ key, token }) => {
   expect(['closed', 'foreign']).toContain(openOne(fernet, token, ringOf(key)));
 });
 
-test.each(made)('sealed again, a token keeps its time and its length: $name', ({ key, token, time }) => {
+test.each(made)('a token that is sealed again keeps its time and length: $name', ({ key, token, time }) => {
   const opening = openOne(fernet, token, ringOf(key));
   if (typeof opening === 'string') throw new Error(opening);
   const [again = ''] = fernet.seal([opening.plain], next, [token]);
@@ -40,7 +40,7 @@ test.each(made)('sealed again, a token keeps its time and its length: $name', ({
   expect(openOne(fernet, again, next)).toEqual({ plain: opening.plain, key: next.primary });
 });
 
-test('where there was no token, the time is the present', () => {
+test('a new token has the current time', () => {
   const before = Math.floor(Date.now() / 1000);
   const [token = ''] = fernet.seal([Buffer.from('new')], ring, ['']);
   expect(timeOf(token)).toBeGreaterThanOrEqual(before);
@@ -51,7 +51,7 @@ describe('a token written without padding', () => {
   const [padded = ''] = fernet.seal([Buffer.from('x')], ring, ['']);
   const bare = padded.replace(/=+$/, '');
 
-  test('opens, and is sealed so again', () => {
+  test('opens, and is sealed again without padding', () => {
     expect(bare).not.toBe(padded);
     expect(plainOf(openOne(fernet, bare, ring))).toBe('x');
     expect(
@@ -59,7 +59,7 @@ describe('a token written without padding', () => {
     ).toEqual([bare.length, padded.length]);
   });
 
-  test('half the padding is none', () => {
+  test('half of the padding is invalid', () => {
     const two = [0, 16, 32]
       .flatMap((length) => fernet.seal([Buffer.alloc(length)], ring, ['']))
       .find((token) => token.endsWith('=='));
@@ -74,7 +74,7 @@ test.each(['', 'clear text', 'eyJhbGciOiJIUzI1NiJ9.e30.x', 'gAAAA', Buffer.alloc
   },
 );
 
-test('a token with any one bit changed is closed', () => {
+test('a token with any single bit changed is closed', () => {
   const [token = ''] = fernet.seal([Buffer.from('a secret')], ring, ['']);
   const bytes = Buffer.from(token, 'base64url');
   for (let bit = 8; bit < bytes.length * 8; bit++) {
@@ -85,7 +85,7 @@ test('a token with any one bit changed is closed', () => {
   }
 });
 
-test('a batch keeps its order, whatever stands between', () => {
+test('a batch keeps its order, whatever other values it contains', () => {
   const [a = '', b = ''] = fernet.seal([Buffer.from('a'), Buffer.from('b')], ring, []);
   expect(fernet.open([a, 'clear', `${b}x`, b, a], ring).map(plainOf)).toEqual([
     'a',
@@ -96,7 +96,7 @@ test('a batch keeps its order, whatever stands between', () => {
   ]);
 });
 
-test('the length of a token is known beforehand', () => {
+test('the length of a token is known in advance', () => {
   for (let length = 0; length < 70; length++) {
     expect(fernet.seal([Buffer.alloc(length)], ring, [''])[0]).toHaveLength(fernet.sealedLength(length));
   }
@@ -107,7 +107,7 @@ test('a key of another length is refused', () => {
   expect(() => fernet.open(['x'], short)).toThrow(expect.objectContaining({ code: 'key-shape' }));
 });
 
-test('tokens are found by their beginning', () => {
+test('tokens are searched for by their beginning', () => {
   const [prefix = ''] = fernet.prefixes(ring);
   expect(made.every(({ token }) => token.startsWith(prefix))).toBe(true);
   expect(fernet.isEmpty('')).toBe(true);

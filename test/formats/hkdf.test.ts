@@ -7,7 +7,7 @@ import { Random } from '../support/random.ts';
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((array) => Buffer.from(array));
 
 /** RFC 5869, appendix A.1 and A.3. */
-test('derives what the RFC says', () => {
+test('derives the keys of the RFC', () => {
   const key = Buffer.alloc(22, 0x0b);
   const info = Buffer.from('f0f1f2f3f4f5f6f7f8f9', 'hex');
   expect(
@@ -18,7 +18,7 @@ test('derives what the RFC says', () => {
   );
 });
 
-test('derives what hkdfSync does, salt after salt of any length', () => {
+test('derives the same as hkdfSync, for one salt after the other of any length', () => {
   const salts = fc.array(bytes(64), { minLength: 1, maxLength: 4 });
   fc.assert(
     fc.property(bytes(200), bytes(100), fc.nat(200), salts, (key, info, length, all) => {
@@ -31,7 +31,7 @@ test('derives what hkdfSync does, salt after salt of any length', () => {
   );
 });
 
-test('derives up to 255 hashes, and refuses more', () => {
+test('derives up to 255 hashes and no more', () => {
   const random = new Random('hkdf');
   const [key, salt, info] = [random.bytes(32), random.bytes(32), random.bytes(17)];
   for (const length of [0, 1, 31, 32, 33, 44, 63, 64, 65, 255 * 32 - 1, 255 * 32]) {
@@ -40,7 +40,7 @@ test('derives up to 255 hashes, and refuses more', () => {
   expect(() => new Hkdf(key, info, 255 * 32 + 1)).toThrow(RangeError);
 });
 
-test('refuses a salt that it would have to hash first', () => {
+test('refuses a salt that would have to be hashed first', () => {
   expect(() => new Hkdf(Buffer.of(1), Buffer.of(2), 44).derive(Buffer.alloc(65))).toThrow(RangeError);
 });
 

@@ -16,7 +16,7 @@ const cbc = vectors('n8n-cbc', ['key', 'plain', 'sealed']);
 const gcm = vectors('n8n-gcm', ['id', 'dataKey', 'plain', 'sealed']);
 const wrapped = vectors('n8n-wrapped', ['key', 'plain', 'sealed']);
 
-test.each(cbc)('we open what openssl sealed: $name', ({ key, plain, sealed }) => {
+test.each(cbc)('opens what openssl encrypted: $name', ({ key, plain, sealed }) => {
   const ring = new Keyring(Key.fromText(key));
   expect(openOne(n8n, sealed, ring)).toEqual({ plain: Buffer.from(plain, 'base64'), key: ring.primary });
   expect(openOne(n8nWrapped, sealed, ring)).toEqual({
@@ -26,7 +26,7 @@ test.each(cbc)('we open what openssl sealed: $name', ({ key, plain, sealed }) =>
 });
 
 test.each(gcm)(
-  "we open what Python's cryptography sealed under a data key: $name",
+  "opens what Python's cryptography encrypted with a data key: $name",
   ({ id, dataKey, plain, sealed }) => {
     const key = Key.fromBytes(Buffer.from(dataKey, 'hex'));
     const ring = new Keyring(Key.fromText('master'), [[`data:${id}`, key]]);
@@ -34,7 +34,7 @@ test.each(gcm)(
   },
 );
 
-test.each(wrapped)("we unwrap what Python's cryptography wrapped: $name", ({ key, plain, sealed }) => {
+test.each(wrapped)("unwraps what Python's cryptography wrapped: $name", ({ key, plain, sealed }) => {
   const ring = new Keyring(Key.fromText(key));
   expect(openOne(n8nWrapped, sealed, ring)).toEqual({
     plain: Buffer.from(plain, 'base64'),
@@ -42,7 +42,7 @@ test.each(wrapped)("we unwrap what Python's cryptography wrapped: $name", ({ key
   });
 });
 
-describe("openssl's command line, live", () => {
+describe('the openssl command', () => {
   let folder: string;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'keyturn-openssl-'));
@@ -73,13 +73,13 @@ describe("openssl's command line, live", () => {
     })),
   );
 
-  test.each(cases)('we open what openssl seals: $name', ({ key, plain }) => {
+  test.each(cases)('opens what it encrypts: $name', ({ key, plain }) => {
     const ring = new Keyring(Key.fromText(key));
     const sealed = openssl(key, plain).toString('latin1').trim();
     expect(openOne(n8n, sealed, ring)).toEqual({ plain, key: ring.primary });
   });
 
-  test.each(cases)('openssl opens what we seal: $name', ({ key, plain }) => {
+  test.each(cases)('decrypts what keyturn seals: $name', ({ key, plain }) => {
     const [sealed = ''] = n8n.seal([plain], new Keyring(Key.fromText(key)), ['U2FsdGVkX1+']);
     expect(openssl(key, Buffer.from(sealed), '-d').equals(plain)).toBe(true);
   });

@@ -12,11 +12,11 @@ const wrong = new Keyring(Key.fromText('another key'));
 const secret = Buffer.from('secret'.repeat(8));
 const [gcm = '', cbc = ''] = n8nWrapped.seal([secret, secret], ring, ['AQ', 'U2FsdGVkX1']);
 
-describe.each(['legacy-sqlite', 'mixed-sqlite'] as const)('deployment_key as n8n left it in %s', (name) => {
+describe.each(['legacy-sqlite', 'mixed-sqlite'] as const)('deployment_key as n8n wrote it in %s', (name) => {
   const fixture = new N8nFixture(name);
   afterAll(() => fixture.close());
 
-  test('every wrapped row opens to its truth with the instance key, and none with another', () => {
+  test('every wrapped row opens to its known plaintext with the instance key, and none with another key', () => {
     const { deploymentKeys } = fixture;
     const sealed = deploymentKeys.map((row) => row.sealed);
     expect(sealed).toHaveLength(name === 'legacy-sqlite' ? 5 : 6);
@@ -26,14 +26,14 @@ describe.each(['legacy-sqlite', 'mixed-sqlite'] as const)('deployment_key as n8n
   });
 });
 
-test('both shapes open with the master key alone', () => {
+test('both forms open with the master key alone', () => {
   for (const sealed of [gcm, cbc]) {
     expect(openOne(n8nWrapped, sealed, ring)).toEqual({ plain: secret, key: ring.primary });
     expect(openOne(n8nWrapped, sealed, wrong)).toBe('closed');
   }
 });
 
-test('plaintexts of any length in one batch, long before short, open again', () => {
+test('plaintexts of any length open again from one batch, long ones before short ones', () => {
   const plain = [0, 975, 976, 5000, 3, 100_000, 17, 0].map((length) => Buffer.alloc(length, length % 251));
   const like = plain.map(() => 'AQ');
   expect(n8nWrapped.open(n8nWrapped.seal(plain, ring, like), ring).map(plainOf)).toEqual(
@@ -41,7 +41,7 @@ test('plaintexts of any length in one batch, long before short, open again', () 
   );
 });
 
-test('sealing keeps the shape', () => {
+test('sealing keeps the form', () => {
   expect(Buffer.from(gcm, 'base64')[0]).toBe(1);
   expect(Buffer.from(cbc, 'base64').toString('latin1', 0, 8)).toBe('Salted__');
 });
@@ -65,7 +65,7 @@ test.each([
   expect(openOne(n8nWrapped, text, ring)).toBe('foreign');
 });
 
-test('a row with any one bit changed does not open', () => {
+test('a row with any single bit changed does not open', () => {
   const bytes = Buffer.from(gcm, 'base64');
   for (let bit = 8; bit < bytes.length * 8; bit++) {
     const changed = Buffer.from(bytes);
@@ -74,11 +74,11 @@ test('a row with any one bit changed does not open', () => {
   }
 });
 
-test('an older row that is cut short is closed, not taken for a clear one', () => {
+test('a truncated older row is closed and does not count as unencrypted', () => {
   expect(openOne(n8nWrapped, cbc.slice(0, -4), ring)).toBe('closed');
 });
 
-test('whatever is sealed opens to the same bytes under any instance key', () => {
+test('anything that is sealed opens to the same bytes, with any instance key', () => {
   const values = fc.array(fc.record({ text: fc.string({ unit: 'grapheme' }), older: fc.boolean() }));
   fc.assert(
     fc.property(values, fc.string({ unit: 'binary', minLength: 1 }), (secrets, key) => {
@@ -96,7 +96,7 @@ test('whatever is sealed opens to the same bytes under any instance key', () => 
   );
 });
 
-test('no shape is longer than the length known beforehand', () => {
+test('no form is longer than the length that is known in advance', () => {
   for (let length = 0; length < 70; length++) {
     const plain = Buffer.alloc(length, 'x');
     const [newer = '', older = ''] = n8nWrapped.seal([plain, plain], ring, [gcm, cbc]);
@@ -105,7 +105,7 @@ test('no shape is longer than the length known beforehand', () => {
   }
 });
 
-test('only nothing is empty, and no text can be searched for', () => {
+test('only an empty string is empty, and values cannot be searched for', () => {
   expect(['', 'AAAA', gcm].map((text) => n8nWrapped.isEmpty(text))).toEqual([true, false, false]);
   expect(n8nWrapped.prefixes(ring)).toEqual([]);
 });

@@ -24,7 +24,7 @@ function sealOne(plain: string, keys: Keyring, like: string): string {
 const legacySealed = sealOne(`{"password":"${'p'.repeat(36)}"}`, ring, legacyLike);
 const taggedSealed = sealOne('{"password":"p"}', ring, taggedLike);
 
-describe.each(['legacy-sqlite', 'mixed-sqlite'] as const)('what the real n8n stored in %s', (name) => {
+describe.each(['legacy-sqlite', 'mixed-sqlite'] as const)('what n8n itself stored in %s', (name) => {
   const fixture = new N8nFixture(name);
   afterAll(() => fixture.close());
 
@@ -40,7 +40,7 @@ describe.each(['legacy-sqlite', 'mixed-sqlite'] as const)('what the real n8n sto
     );
   });
 
-  test('everything else that is encrypted opens to its truth', () => {
+  test('every other encrypted value opens to its known plaintext', () => {
     const { others } = fixture;
     expect(others.length).toBeGreaterThanOrEqual(24);
     const openings = n8n.open(
@@ -50,7 +50,7 @@ describe.each(['legacy-sqlite', 'mixed-sqlite'] as const)('what the real n8n sto
     expect(openings.map(plainOf)).toEqual(others.map(({ plain }) => plain));
   });
 
-  test('sealed anew under other keys, each in its generation, it opens to the same bytes', () => {
+  test('values that are sealed again with other keys keep their form and open to the same bytes', () => {
     const old = fixture.credentials.map(({ sealed }) => sealed);
     const plain = n8n
       .open(old, fixture.ring)
@@ -75,20 +75,20 @@ describe.each(['legacy-sqlite', 'mixed-sqlite'] as const)('what the real n8n sto
 });
 
 describe('which key opens a value', () => {
-  test('legacy values are opened with the key named legacy, and with the master key where there is none', () => {
+  test('legacy values open with the key named legacy or, without one, with the master key', () => {
     const alone = new Keyring(Key.fromText('the legacy key'));
     expect(openOne(n8n, legacySealed, ring)).toMatchObject({ key: ring.named('legacy') });
     expect(openOne(n8n, legacySealed, alone)).toMatchObject({ key: alone.primary });
     expect(openOne(n8n, legacySealed, new Keyring(ring.primary))).toBe('closed');
   });
 
-  test('legacy values are sealed by the same choice', () => {
+  test('legacy values are sealed with the same key', () => {
     const fresh = sealOne('x'.repeat(48), new Keyring(ring.primary), legacyLike);
     expect(openOne(n8n, fresh, ring)).toBe('closed');
     expect(plainOf(openOne(n8n, fresh, new Keyring(ring.primary)))).toBe('x'.repeat(48));
   });
 
-  test('a prefixed value is opened with the data key that it names', () => {
+  test('a tagged value opens with the data key that it names', () => {
     expect(openOne(n8n, taggedSealed, ring)).toEqual({
       plain: Buffer.from('{"password":"p"}'),
       key: dataKey,
@@ -97,12 +97,12 @@ describe('which key opens a value', () => {
     expect(openOne(n8n, taggedSealed, other)).toBe('closed');
   });
 
-  test('sealing for a data key that the ring lacks is refused', () => {
+  test('a value cannot be sealed with a data key that the ring does not contain', () => {
     expect(() => sealOne('x', ring, taggedSealed.replace('abc', 'gone'))).toThrow('"gone"');
   });
 });
 
-describe('what is no value of n8n', () => {
+describe('text that is not a value of n8n', () => {
   const layout = taggedSealed.slice(4);
 
   test.each([
@@ -111,30 +111,30 @@ describe('what is no value of n8n', () => {
     ['base64 of something else', Buffer.alloc(48, 1).toString('base64')],
     ['an unknown id before clear text', 'unknown:text'],
     ['an unknown id before base64 of another version', `unknown:${Buffer.alloc(60, 2).toString('base64')}`],
-    ['an unknown id before a layout that is cut short', `unknown:${Buffer.alloc(48, 1).toString('base64')}`],
+    ['an unknown id before a truncated layout', `unknown:${Buffer.alloc(48, 1).toString('base64')}`],
     ['an unknown id before a legacy value', `unknown:${legacySealed}`],
-    ['an unknown id with characters that ids lack', `un known:${layout}`],
+    ['an unknown id with characters that no id has', `un known:${layout}`],
     ['an id that is too long', `${'a'.repeat(37)}:${layout}`],
     ['an empty id', `:${layout}`],
     ['the wrapped form, which has no prefix', layout],
-    ['Salted__ in other letters', legacySealed.toLowerCase()],
-    ['nothing', ''],
+    ['Salted__ in lower case', legacySealed.toLowerCase()],
+    ['an empty string', ''],
   ])('%s is foreign', (_, text) => {
     expect(openOne(n8n, text, ring)).toBe('foreign');
   });
 
   const bytes = Buffer.from(legacySealed, 'base64');
   test.each([
-    ['a legacy value that is cut short', bytes.subarray(0, 31).toString('base64')],
+    ['a truncated legacy value', bytes.subarray(0, 31).toString('base64')],
     ['only the header', bytes.subarray(0, 16).toString('base64')],
-    ['a byte too many', Buffer.concat([bytes, Buffer.of(0)]).toString('base64')],
-    ['a line break behind it', `${legacySealed}\n`],
+    ['one byte too many', Buffer.concat([bytes, Buffer.of(0)]).toString('base64')],
+    ['a line break after it', `${legacySealed}\n`],
     ['a line break within', `${legacySealed.slice(0, 20)}\n${legacySealed.slice(20)}`],
     ['the URL alphabet', `U2FsdGVkX1--${legacySealed.slice(12)}`],
-    ['two of them joined', `${legacySealed},${legacySealed}`],
+    ['two values joined', `${legacySealed},${legacySealed}`],
     ['a known id before clear text', 'abc:text'],
     ['a known id before nothing', 'abc:'],
-    ['a known id and a byte too many', `abc:${layout}AA==`],
+    ['a known id and one byte too many', `abc:${layout}AA==`],
     ['a known id and white space', `abc: ${layout}`],
     ['an unknown id before the whole layout', `unknown:${layout}`],
   ])('%s is closed', (_, text) => {
@@ -142,7 +142,7 @@ describe('what is no value of n8n', () => {
     expect(openOne(n8n, text, ring)).toBe('closed');
   });
 
-  test('a header that is wrong in its last bits is closed, though the salt is right', () => {
+  test('a value with wrong last bits in its header is closed, even if the salt is right', () => {
     // The eleventh character: four bits of "_", two of the salt.
     const salt = '89+/'.indexOf(legacySealed[10] as string);
     const text = `U2FsdGVkX1${'ABCD'[salt]}${legacySealed.slice(11)}`;
@@ -150,7 +150,7 @@ describe('what is no value of n8n', () => {
     expect(openOne(n8n, text, ring)).toBe('closed');
   });
 
-  test('base64 that is not canonical is closed', () => {
+  test('a value in base64 that is not canonical is closed', () => {
     const padded = sealOne('', ring, legacyLike);
     expect(padded.endsWith('=')).toBe(true);
     const last = padded.at(-2) as string;
@@ -162,7 +162,7 @@ describe('what is no value of n8n', () => {
     expect(openOne(n8n, padded.slice(0, -1), ring)).toBe('closed');
   });
 
-  test('a prefixed value with any one bit changed is closed', () => {
+  test('a tagged value with any single bit changed is closed', () => {
     const sealed = Buffer.from(layout, 'base64');
     for (let bit = 8; bit < sealed.length * 8; bit++) {
       const changed = Buffer.from(sealed);
@@ -171,7 +171,7 @@ describe('what is no value of n8n', () => {
     }
   });
 
-  test('whatever text comes, open says foreign or closed and does not throw', () => {
+  test('arbitrary text is foreign or closed, and open does not throw', () => {
     const texts = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.string({ unit: 'binary' }).map((text) => `abc:${text}`),
@@ -181,8 +181,8 @@ describe('what is no value of n8n', () => {
   });
 });
 
-describe('the wrong key', () => {
-  test('passes the padding of 1 value in 255, and of those next to none is UTF-8', () => {
+describe('a wrong key', () => {
+  test('yields valid padding for 1 value in 255, and of those hardly any is UTF-8', () => {
     const random = new Random('n8n');
     const plain = Array.from({ length: 4000 }, (_, i) => Buffer.from(`{"accessToken":"token number ${i}"}`));
     const sealed = plain.map((bytes) => sealLegacy(bytes, 'the legacy key', random.bytes(8)));
@@ -193,7 +193,7 @@ describe('the wrong key', () => {
     expect(n8n.open(sealed, ring).map(plainOf)).toEqual(plain.map(String));
   });
 
-  test('a legacy plaintext that is no UTF-8 does not count as opened', () => {
+  test('a legacy plaintext that is not UTF-8 does not count as opened', () => {
     const [sealed = ''] = n8n.seal([Buffer.of(0xff, 0xfe)], ring, [legacyLike]);
     expect(openOne(n8n, sealed, ring)).toBe('closed');
     const [tagged = ''] = n8n.seal([Buffer.of(0xff, 0xfe)], ring, [taggedLike]);
@@ -202,7 +202,7 @@ describe('the wrong key', () => {
 });
 
 describe('sealing', () => {
-  test('whatever is sealed opens to the same bytes, in order, under any key and in both generations', () => {
+  test('anything that is sealed opens to the same bytes, in order, with any key and in both forms', () => {
     const value = fc.record({ text: fc.string({ unit: 'grapheme', maxLength: 80 }), tagged: fc.boolean() });
     const key = fc.string({ unit: 'binary', minLength: 1 });
     fc.assert(
@@ -229,7 +229,7 @@ describe('sealing', () => {
     );
   });
 
-  test('the same text sealed twice has two salts', () => {
+  test('the same text has another salt each time it is sealed', () => {
     for (const like of [legacyLike, taggedLike]) {
       const sealed = n8n.seal(Array(50).fill(Buffer.from('same')), ring, Array(50).fill(like));
       expect(new Set(sealed).size).toBe(50);
@@ -237,16 +237,16 @@ describe('sealing', () => {
     }
   });
 
-  test('the length of a legacy ciphertext is known beforehand', () => {
+  test('the length of a legacy ciphertext is known in advance', () => {
     for (let length = 0; length < 70; length++) {
       expect(n8n.sealedLength(length)).toBe(sealOne('x'.repeat(length), ring, legacyLike).length);
     }
   });
 });
 
-describe('nothing here', () => {
+describe('an empty value', () => {
   test.each(['', 'AAAA', 'null', 'U2FsdGVkX1+g', Buffer.alloc(15).toString('base64')])(
-    '"%s" is base64 of fewer than 16 bytes, which n8n reads as nothing',
+    '"%s" is base64 of fewer than 16 bytes, which n8n reads as an empty value',
     (text) => {
       expect(n8n.isEmpty(text)).toBe(true);
     },
@@ -262,12 +262,12 @@ describe('nothing here', () => {
     Buffer.alloc(16).toString('base64'),
     legacySealed,
     taggedSealed,
-  ])('"%s" is something', (text) => {
+  ])('"%s" is not empty', (text) => {
     expect(n8n.isEmpty(text)).toBe(false);
   });
 });
 
-test('candidates are found by the beginning of both generations', () => {
+test('values are searched for by the beginnings of both forms', () => {
   expect(n8n.prefixes(ring)).toEqual(['U2FsdGVkX1', 'abc:']);
   expect(n8n.authenticated).toBe(false);
 });

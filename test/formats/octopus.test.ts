@@ -20,14 +20,14 @@ function bytesOf(base64: string): Buffer {
 
 const made = vectors('octopus', ['key', 'plain', 'text', 'stream']);
 
-test.each(made)('we open what openssl sealed: $name', ({ key, plain, text, stream: bytes }) => {
+test.each(made)('opens what openssl encrypted: $name', ({ key, plain, text, stream: bytes }) => {
   const keys = new Keyring(Key.fromBytes(bytesOf(key)));
   const expected = { plain: bytesOf(plain), key: keys.primary };
   expect(openOne(octopus, text, keys)).toEqual(expected);
   expect(openOne(octopusStream, bytesOf(bytes).toString('latin1'), keys)).toEqual(expected);
 });
 
-test.each(made)('openssl opens what we seal: $name', ({ key, plain }) => {
+test.each(made)('openssl decrypts what keyturn seals: $name', ({ key, plain }) => {
   const keys = new Keyring(Key.fromBytes(bytesOf(key)));
   const openssl = (input: Buffer, vector: Buffer): Buffer => {
     const cipher = `-aes-${bytesOf(key).length * 8}-cbc`;
@@ -43,7 +43,7 @@ test.each(made)('openssl opens what we seal: $name', ({ key, plain }) => {
   expect(openssl(whole.subarray(16), whole.subarray(0, 16))).toEqual(bytesOf(plain));
 });
 
-describe('rotated as one batch', () => {
+describe('values are rotated in one batch', () => {
   test.each([
     [16, 32],
     [32, 16],
@@ -63,7 +63,7 @@ describe('rotated as one batch', () => {
     }
   });
 
-  test('what is foreign or closed leaves its neighbours their places', () => {
+  test('values that are foreign or closed do not affect the order of the others', () => {
     const hurt = `${Buffer.from(bytesOf(ciphertext)).fill(1).toString('base64')}|${iv}`;
     const openings = octopus.open(['clear', sealed, '', hurt, 'a|b', sealed], ring);
     expect(openings.map(plainOf)).toEqual([
@@ -77,15 +77,15 @@ describe('rotated as one batch', () => {
   });
 });
 
-describe('what is no value of Octopus', () => {
+describe('text that is not a value of Octopus', () => {
   test.each([
-    ['nothing', ''],
+    ['an empty string', ''],
     ['clear text', 'a password'],
-    ['an old IIS binding', 'http|80'],
-    ['a bar alone', '|'],
+    ['an IIS binding', 'http|80'],
+    ['only a bar', '|'],
     ['no ciphertext', `|${iv}`],
     ['no IV', `${ciphertext}|`],
-    ['the halves exchanged', `${iv}|${Buffer.alloc(32).toString('base64')}`],
+    ['the halves swapped', `${iv}|${Buffer.alloc(32).toString('base64')}`],
     ['a second bar', `${sealed}|`],
     ['a bar before it', `|${sealed}`],
     ['three parts', `${ciphertext}|${iv}|${iv}`],
@@ -94,13 +94,16 @@ describe('what is no value of Octopus', () => {
     ['an IV of 17 bytes', `${ciphertext}|${Buffer.alloc(17).toString('base64')}`],
     ['ciphertext of 15 bytes', `${Buffer.alloc(15).toString('base64')}|${iv}`],
     ['ciphertext of 17 bytes', `${Buffer.alloc(17).toString('base64')}|${iv}`],
-    ['a line break behind it', `${sealed}\n`],
+    ['a line break after it', `${sealed}\n`],
     ['white space before it', ` ${sealed}`],
     ['white space around the bar', `${ciphertext} | ${iv}`],
     ['a line break within', `${ciphertext.slice(0, 4)}\n${ciphertext.slice(4)}|${iv}`],
     ['no padding', sealed.replaceAll('=', '')],
     ['the URL alphabet', `${Buffer.alloc(48, 0xff).toString('base64').replaceAll('/', '_')}|${iv}`],
-    ['an IV with bits to spare', `${ciphertext}|${iv.slice(0, -3)}${iv.at(-3) === 'B' ? 'R' : 'B'}==`],
+    [
+      'an IV with unused bits that are not zero',
+      `${ciphertext}|${iv.slice(0, -3)}${iv.at(-3) === 'B' ? 'R' : 'B'}==`,
+    ],
     ['a hashed password', '3E8$Kcx0Xa8=$SMhPGAWsiUGDBdJ5C0kBVg=='],
     ['the stream form', stream],
   ])('%s is foreign', (_, text) => {
@@ -108,16 +111,16 @@ describe('what is no value of Octopus', () => {
   });
 
   test.each([
-    ['nothing', ''],
-    ['an IV alone', stream.slice(0, 16)],
-    ['a byte too few', stream.slice(1)],
-    ['a byte too many', `${stream}\0`],
-    ['a character that is no byte', `${stream.slice(0, 31)}Ā`],
+    ['an empty string', ''],
+    ['only an IV', stream.slice(0, 16)],
+    ['one byte too few', stream.slice(1)],
+    ['one byte too many', `${stream}\0`],
+    ['a character that is not a byte', `${stream.slice(0, 31)}Ā`],
   ])('in a stream, %s is foreign', (_, text) => {
     expect(openOne(octopusStream, text, ring)).toBe('foreign');
   });
 
-  test('whatever text comes, open does not throw', () => {
+  test('open does not throw for arbitrary text', () => {
     const texts = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.tuple(fc.base64String(), fc.base64String()).map((halves) => halves.join('|')),
@@ -133,7 +136,7 @@ describe('what is no value of Octopus', () => {
 });
 
 describe('keys', () => {
-  test('a wrong key closes all but 1 value in 255', () => {
+  test('a wrong key seems to open 1 value in 255', () => {
     const random = new Random('a wrong key');
     const values = Array.from({ length: 3000 }, (_, i) =>
       sealText(Buffer.from(`password ${i}`), ring.primary.bytes, random.bytes(16)),
@@ -145,7 +148,7 @@ describe('keys', () => {
     expect(octopus.authenticated).toBe(false);
   });
 
-  test('a key of another length is refused, whatever it is to do', () => {
+  test('a key of another length is refused for opening and sealing', () => {
     const short = new Keyring(Key.fromBytes(Buffer.alloc(20)));
     for (const work of [() => octopus.open([sealed], short), () => octopus.seal([Buffer.of()], short, [])]) {
       expect(work).toThrow(expect.objectContaining({ code: 'key-shape', exitCode: 2 }));
@@ -153,7 +156,7 @@ describe('keys', () => {
     expect(octopus.keyLengths).toEqual([16, 32]);
   });
 
-  test('only the master key opens: other keys of the ring are not tried', () => {
+  test('only the master key is tried, and not the other keys of the ring', () => {
     const named = new Keyring(Key.fromBytes(Buffer.alloc(32, 1)), [['old', ring.primary]]);
     const openings = octopus.open(octopus.seal(Array(200).fill(Buffer.alloc(40, 9)), ring, []), named);
     expect(openings.filter((it) => typeof it === 'object' && it.plain.equals(Buffer.alloc(40, 9)))).toEqual(
@@ -162,7 +165,7 @@ describe('keys', () => {
   });
 });
 
-test('the length of a ciphertext is known beforehand', () => {
+test('the length of a ciphertext is known in advance', () => {
   for (const format of [octopus, octopusStream]) {
     for (let length = 0; length < 70; length++) {
       expect(format.seal([Buffer.alloc(length)], ring, [''])[0]).toHaveLength(format.sealedLength(length));
@@ -170,7 +173,7 @@ test('the length of a ciphertext is known beforehand', () => {
   }
 });
 
-test('only nothing is empty, and no literal beginning finds a value', () => {
+test('only an empty string is empty, and values have no fixed beginning', () => {
   for (const format of [octopus, octopusStream]) {
     expect([format.isEmpty(''), format.isEmpty(' '), format.isEmpty('|')]).toEqual([true, false, false]);
     expect(format.prefixes(ring)).toEqual([]);

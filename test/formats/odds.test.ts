@@ -16,7 +16,7 @@ const gcm: AesGcmLayout = {
   aad: '',
 };
 
-test('every format is either authenticated, with odds below 2^-40, or neither', () => {
+test('a format has odds below 2^-40 exactly if it is authenticated', () => {
   for (const { authenticated, odds } of [...namedFormats, aesGcm(gcm)]) {
     expect(odds).toBeGreaterThan(0);
     expect(odds < 2 ** -40).toBe(authenticated);
@@ -29,7 +29,7 @@ test('the odds of an authenticated format are those of guessing its tag', () => 
   expect(aesGcm({ ...gcm, layout: ['nonce 12', 'tag 12', 'ciphertext'] }).odds).toBe(2 ** -96);
 });
 
-test.each(['octopus', 'octopus-stream'])('a wrong key opens 1 random value in 255 of %s', (name) => {
+test.each(['octopus', 'octopus-stream'])('a wrong key seems to open 1 random value in 255 of %s', (name) => {
   const format = formatOf(name);
   const count = 200_000;
   const bytes = new Random('octopus').bytes(count * 32);
@@ -46,7 +46,7 @@ test.each(['octopus', 'octopus-stream'])('a wrong key opens 1 random value in 25
   expect(Math.abs(opened / count / format.odds - 1)).toBeLessThan(0.1);
 });
 
-test("the odds of n8n's CBC form are those of valid padding with UTF-8 before it, in one block", () => {
+test("the odds of n8n's CBC form are the chance of valid padding after UTF-8 in one random block", () => {
   // By counting: u[n] of the 256^n strings of n bytes are UTF-8, as sequences of whole code points
   const codePoints = [0x80, 0x800 - 0x80, 0x10000 - 0x800 - 0x800, 0x110000 - 0x10000];
   const u = [1];

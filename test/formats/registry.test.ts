@@ -13,13 +13,13 @@ const layout = {
   aad: '',
 } as const;
 
-test('every known name has its format', () => {
+test('every known name has a format', () => {
   expect(formatNames).toEqual(['n8n', 'n8n-wrapped', 'octopus', 'octopus-stream', 'fernet']);
   expect(formatNames.map((name) => formatOf(name).name)).toEqual(formatNames);
 });
 
 test.each(['N8N', '', 'constructor', '__proto__', 'aes-gcm'])(
-  'the unknown name "%s" is refused with the known ones',
+  'the unknown name "%s" is refused, with the known ones in the hint',
   (name) => {
     expect(() => formatOf(name)).toThrow(
       expect.objectContaining({
@@ -31,7 +31,7 @@ test.each(['N8N', '', 'constructor', '__proto__', 'aes-gcm'])(
   },
 );
 
-test('a plaintext sealed again under another key takes the place of its ciphertext to the character, and is escaped nowhere', () => {
+test('a plaintext that is sealed with another key has the same length as before and needs no escapes', () => {
   const keyrings = [1, 2].map(
     (byte) =>
       new Keyring(Key.fromBytes(Buffer.alloc(32, byte)), [['data:a', Key.fromBytes(Buffer.alloc(32))]]),
@@ -48,7 +48,7 @@ test('a plaintext sealed again under another key takes the place of its cipherte
     }
 });
 
-test('equal descriptions are the identical format, in whatever order their parts are written', () => {
+test('equal descriptions give the same object, in any order of their parts', () => {
   const format = formatOf({ 'aes-gcm': layout });
   expect(formatOf({ 'aes-gcm': structuredClone(layout) })).toBe(format);
   const { key, ...rest } = layout;
@@ -56,7 +56,7 @@ test('equal descriptions are the identical format, in whatever order their parts
   expect(formatOf({ 'aes-gcm': { key: { hkdf: { bytes, ...hkdf } }, ...rest } })).toBe(format);
 });
 
-test('descriptions that differ anywhere are formats of their own', () => {
+test('different descriptions give different formats', () => {
   const described = [
     layout,
     { ...layout, layout: ['nonce 12', 'tag 16', 'ciphertext'] },

@@ -59,24 +59,24 @@ describe('a login on PostgreSQL', () => {
   const update = 'grant update on all tables in schema public to ROLE';
   const create = 'grant create on schema public to ROLE';
 
-  test('that may not create tables is refused, and told what it lacks', () =>
+  test('that may not create tables is refused, with the missing privilege', () =>
     expectLogin([select, update], async (stage) => {
       await expect(stage.plan()).rejects.toMatchObject({ code: 'no-grant', exitCode: 2 });
       await expect(stage.plan()).rejects.toThrow(/CREATE TABLE/);
     }));
 
-  test('that may not update one of the tables is refused, and told which', () =>
+  test('that may not update one of the tables is refused, with the name of the table', () =>
     expectLogin([select, update, create, 'revoke update on credentials_entity from ROLE'], async (stage) => {
       await expect(stage.plan()).rejects.toMatchObject({ code: 'no-grant' });
       await expect(stage.plan()).rejects.toThrow('UPDATE on credentials_entity');
     }));
 
-  test('that may do what is needed rotates', () =>
+  test('with the required privileges rotates', () =>
     expectLogin([select, update, create], async (stage) => {
       expect(await stage.finish()).toMatchObject({ error: undefined, run: { state: 'verified' } });
     }));
 
-  test('that may update some columns only is warned about: whether that suffices is unknown', () =>
+  test('that may update only some columns causes a warning, since keyturn cannot tell whether they are enough', () =>
     expectLogin(
       [
         select,
@@ -92,7 +92,7 @@ describe('a login on PostgreSQL', () => {
       },
     ));
 
-  test('that row security hides rows from cannot begin, since what it cannot see would be lost', () =>
+  test('that does not see all rows because of row security is refused, since hidden rows would be lost', () =>
     expectLogin(
       [
         select,
@@ -107,7 +107,7 @@ describe('a login on PostgreSQL', () => {
     ));
 });
 
-test('what an engine cannot tell is a warning, never a refusal', async () => {
+test('privileges that an engine does not report cause a warning and never a refusal', async () => {
   const place = await places.many('sqlite', 5, oldKey);
   const database = places.closing(await openDatabase(place.url));
   const server = Object.create(database.server, {
@@ -124,7 +124,7 @@ test('what an engine cannot tell is a warning, never a refusal', async () => {
   expect(warnings.join('\n')).toMatch(/cannot tell whether this login may update .*credentials_entity/);
 });
 
-test('a column that an index covers is warned about', async () => {
+test('a column that is covered by an index causes a warning', async () => {
   const place = await places.many('sqlite', 5, oldKey);
   const stage = places.closing(await Stage.open(place, oldKey, newKey));
   await stage.database.knex.raw('create index slow on credentials_entity (data)');
@@ -133,7 +133,7 @@ test('a column that an index covers is warned about', async () => {
   ]);
 });
 
-test('a column that the new ciphertext does not fit into is refused before anything is written', async () => {
+test('a column that is too narrow for the new ciphertext is refused before anything is written', async () => {
   const { url, exec } = await places.postgres();
   const job = join(places.dir, 'narrow.yaml');
   writeFileSync(

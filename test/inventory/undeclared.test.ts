@@ -125,7 +125,7 @@ describe.each(engines)('on %s, ciphertext that no field declares, in', (engine) 
     },
   );
 
-  test('a table without any key and behind many look-alikes, is refused too', async () => {
+  test('a table without a key and after many look-alikes is refused too', async () => {
     const place = await places.many(engine, credentials, oldKey);
     await withStore(place, async (store) => {
       await store.run('create table notes (note text)');
@@ -137,7 +137,7 @@ describe.each(engines)('on %s, ciphertext that no field declares, in', (engine) 
     await expect(stage.plan()).rejects.toThrow('notes.note (1)');
   });
 
-  test('a place that is excluded with a reason, goes on, and stays in the inventory and in the column', async () => {
+  test('a column that is excluded with a reason is left alone and listed in the inventory', async () => {
     const place = await places.many(engine, credentials, oldKey);
     const text = sealed('left alone');
     await hide(place, { where: '', column: '', sql: intoWorkflow }, text);
@@ -154,7 +154,7 @@ describe.each(engines)('on %s, ciphertext that no field declares, in', (engine) 
     expect(await expectMany(place, newKey, { credentials })).toEqual([]);
   });
 
-  test('a look-alike of somebody else, is reported and does not refuse', async () => {
+  test('a look-alike is reported, but not refused', async () => {
     const place = await places.many(engine, credentials, oldKey);
     const own = sealOnlyFor('not of n8n', 'a password of their own', [oldKey, newKey]);
     await hide(place, { where: '', column: '', sql: intoWorkflow }, inJson(own));
@@ -166,7 +166,7 @@ describe.each(engines)('on %s, ciphertext that no field declares, in', (engine) 
   });
 });
 
-test('what comes while the run is under way is not called verified; taken out, the run ends well', async () => {
+test('undeclared values that are added during the run prevent its verification until they are removed', async () => {
   const place = await places.many('sqlite', credentials, oldKey);
   const stage = places.closing(await Stage.open(place, oldKey, newKey));
   const [sql] = flat(intoWorkflow(sealed('lost with the old key')));
@@ -179,7 +179,7 @@ test('what comes while the run is under way is not called verified; taken out, t
   expect(await stage.finish()).toMatchObject({ error: undefined, run: { state: 'verified' } });
 });
 
-test('a value under a data key is found where no field declares it, though no rotation of the master key loses it', async () => {
+test('an undeclared value under a data key is found, although a rotation of the master key would not lose it', async () => {
   const place = await places.many('sqlite', credentials, oldKey);
   const keys = await withStore(place, async (store) => keysOf(await deploymentKeyRows(store), oldKey));
   const [id = '', bytes = Buffer.alloc(0)] = [...keys.dataKeys][0] ?? [];

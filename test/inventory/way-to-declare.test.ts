@@ -101,7 +101,7 @@ const kinds: readonly (readonly [string, () => string, string])[] = [
   ["in PHP's serialized text", () => `a:1:{i:0;s:${value().length}:"${value()}";}`, 'document: within'],
 ];
 
-describe('ciphertext that no field declares is refused, and the hint declares it:', () => {
+describe('undeclared ciphertext is refused, and the hint says how to declare it:', () => {
   test.each(kinds)('%s', async (_, make, says) => {
     const values = Array.from({ length: 5 }, make);
     const refused = await refusal(await staged(values));
@@ -124,13 +124,13 @@ describe('ciphertext that no field declares is refused, and the hint declares it
     return places.closing(await Stage.open({ url }, oldKey, newKey, { job: path }));
   }
 
-  test('all values of a column are declared in one way', async () => {
+  test('all values of a column are declared in the same way', async () => {
     const refused = await refusal(await staged([value(), `${value()}\n`]));
     expect(refused.hint).toContain('declare found.v in a copy of the job with trim: true;');
   });
 });
 
-describe('ciphertext that no field can declare is refused without the hint to declare it:', () => {
+describe('ciphertext that no field can declare is refused, and the hint says so:', () => {
   test.each([
     ['folded', () => `a: enc:${inLines(sealed('x'.repeat(50)), 50, '\n  ')}\n`],
     ['escaped in text that is no JSON', () => `a: "${value().replaceAll('/', '\\/')}"`],
@@ -152,7 +152,7 @@ describe('ciphertext that no field can declare is refused without the hint to de
   });
 });
 
-describe('a field that is declared in a wrong way is refused before the run, and the hint says the right one:', () => {
+describe('a field with a wrong declaration is refused before the run, and the hint gives the right one:', () => {
   test.each(kinds)('%s', async (_, make, says) => {
     const wrong = says === '' ? 'column: v, document: { json: [.a] }' : 'column: v';
     const refused = await refusal(await staged(Array.from({ length: 5 }, make), [wrong]));
@@ -163,7 +163,7 @@ describe('a field that is declared in a wrong way is refused before the run, and
     );
   });
 
-  test('a canary too', async () => {
+  test('a canary with a wrong declaration is refused in the same way', async () => {
     const url = `sqlite:${join(places.dir, 'own.sqlite')}`;
     writeFileSync(join(places.dir, 'own.sqlite'), '');
     await withStore({ url }, async (store) => {
@@ -184,7 +184,7 @@ describe('a field that is declared in a wrong way is refused before the run, and
       expect((await (await open(right)).preflight()).from.primary.text).toBe(oldKey);
   });
 
-  test('nothing is said of another way where the key is wrong', async () => {
+  test('the hint gives no other declaration if the key is wrong', async () => {
     const stage = await staged(
       Array.from({ length: 5 }, () => `enc:${randomBytes(40).toString('base64')}`),
       ['column: v'],

@@ -396,11 +396,11 @@ describe('every error names its line and field', () => {
     expect(problems(edited('bytes: 24, as', 'bytes: [24, as'))[0]).toMatch(/^[56]: /);
   });
 
-  test('a tag that YAML does not resolve', () => {
+  test('an unresolved YAML tag is reported', () => {
     expect(problems(edited('title: Shop', 'title: !secret Shop'))[0]).toMatch(/^2: unresolved tag/);
   });
 
-  test('all problems are told at once', () => {
+  test('all problems are reported at once', () => {
     const text = edited('title: Shop\n', '').replace('column: iban\n', 'colunm: iban\n');
     expect(problems(text)).toEqual([
       '1: title: missing, expected string',
@@ -409,7 +409,7 @@ describe('every error names its line and field', () => {
     ]);
   });
 
-  test('an empty file', () => {
+  test('an empty file is reported', () => {
     expect(problems('')[0]).toMatch(/^1: /);
   });
 });

@@ -31,7 +31,7 @@ test.each(['legacy-sqlite', 'mixed-sqlite'] as const)(
   },
 );
 
-test('every place of n8n that holds ciphertext is a field', () => {
+test('every column of n8n with ciphertext is a field', () => {
   const places = [
     ['credentials_entity', 'data', 'text', 'json'],
     ['user', 'mfaSecret', 'text', 'utf8'],
@@ -53,7 +53,7 @@ test('every place of n8n that holds ciphertext is a field', () => {
   }
 });
 
-test('columns encrypted* of git_connection are taken where a version has them', () => {
+test('the columns encrypted* of git_connection are fields if a version has them', () => {
   const old = table('git_connection', ['url', 'encryptedKey', 'encryptedToken']);
   const resolved = resolveJob(loaded, [...catalog, old]);
   expect(resolved.targets.find(({ shape }) => shape.table === 'git_connection')?.shape.columns).toEqual([
@@ -74,11 +74,11 @@ test.each([
   expect(fieldOf('settings', 'value', { key })?.document).toEqual(document);
 });
 
-test('a setting without secrets is left alone', () => {
+test('a setting without secrets is not rotated', () => {
   expect(fieldOf('settings', 'value', { key: 'ui.banners.dismissed' })).toBeUndefined();
 });
 
-test('what does not open in execution data was made by somebody else', () => {
+test('a value in execution data that does not open is a look-alike', () => {
   expect(fieldOf('execution_data', 'data')).toMatchObject({
     document: { json: 'any' },
     foreign: 'leave',
@@ -91,7 +91,7 @@ describe('deployment_key', () => {
   const row = (type: string, algorithm = 'aes-256-gcm') =>
     fieldOf('deployment_key', 'value', { type, algorithm });
 
-  test('is the last phase, alone', () => {
+  test('is alone in the last phase', () => {
     const last = job.targets.filter(({ phase }) => phase === job.phases.length - 1);
     expect(last.map(({ shape }) => shape.table)).toEqual(['deployment_key']);
   });
@@ -110,7 +110,7 @@ describe('deployment_key', () => {
     },
   );
 
-  test('the private key for JWE is decided by its value, not by the algorithm', () => {
+  test('the field of the private key for JWE does not depend on the algorithm', () => {
     expect(row('jwe.private-key', 'RSA-OAEP-256')).toMatchObject({
       format: 'n8n-wrapped',
       closed: 'exception',
@@ -153,7 +153,7 @@ test('an instance without deployment_key (up to n8n 2.17) keeps all four derived
   expect(old.canary[0]?.table).toBe('credentials_entity');
 });
 
-test('tables with a prefix are found, and a forgotten prefix is told', () => {
+test('tables with a prefix are found, and the hint gives a missing prefix', () => {
   const prefixed = catalog.map((table) => ({ ...table, name: `acme_${table.name}` }));
   const names = (resolved: Job) => resolved.targets.map(({ shape }) => shape.table);
   expect(names(resolveJob(loaded, prefixed, { tablePrefix: 'acme_' }))).toEqual(
@@ -167,7 +167,7 @@ test('tables with a prefix are found, and a forgotten prefix is told', () => {
   );
 });
 
-test('the steps afterwards name every place where n8n keeps its key', () => {
+test('the steps after the run name every place where n8n stores its key', () => {
   const text = job.afterwards.join('\n');
   for (const place of [
     'N8N_ENCRYPTION_KEY ',

@@ -24,7 +24,7 @@ const paths = fc
   )
   .map((document) => any.leaves(JSON.stringify(document))[0]?.path ?? '');
 
-test('whatever table, column and keys are called, the text of a place is read as that very place', () => {
+test('the text of a place is read as the same place, for any names of table, column and keys', () => {
   fc.assert(
     fc.property(names, names, paths, (table, column, path) => {
       const text = placeText(table, column, path);

@@ -68,7 +68,7 @@ const vault = table('vault', ['kind', 'value']);
 const full = [customers, orders, vault];
 
 describe('a target', () => {
-  test('has each column of its fields once, then those of their conditions, and fields point at them', () => {
+  test('has each column of its fields once, then those of their conditions, at the positions that the fields give', () => {
     const [target] = resolve(full).targets;
     expect(target?.shape).toEqual({
       table: 'customers',
@@ -90,7 +90,7 @@ describe('a target', () => {
     ]);
   });
 
-  test('takes every text column that a wildcard fits', () => {
+  test('has every text column that matches a wildcard', () => {
     const wide = table('customers', [
       'iban',
       'country',
@@ -104,7 +104,7 @@ describe('a target', () => {
     expect(target?.shape.written).toBe(3);
   });
 
-  test('leaves a column that has a field of its own out of a wildcard', () => {
+  test('excludes columns with their own field from a wildcard', () => {
     const wide = table('customers', ['iban', 'country', 'encryptedA']);
     const [target] = resolve([wide, orders], undefined, (draft) => {
       draft.phases[0]?.targets[0]?.fields.push({ column: 'encryptedA', format: 'g' } as never);
@@ -114,19 +114,19 @@ describe('a target', () => {
     ).toEqual(['g']);
   });
 
-  test('is absent when the table is, or when none of its optional columns is there', () => {
+  test('is absent if the table is, or if none of its optional columns exists', () => {
     expect(resolve([customers, orders]).absent).toEqual(['notes', 'vault']);
     expect(resolve([...full, table('notes', ['title'])]).absent).toEqual(['notes']);
     expect(resolve([...full, table('notes', ['text'])]).absent).toEqual([]);
   });
 
-  test('that lacks a column which every version has is refused', () => {
+  test('without a column that every version has is refused', () => {
     const error = refusal(() => resolve([table('customers', ['country']), orders]));
     expect(error.code).toBe('wrong-application');
     expect(error.message).toContain('table customers has no column iban');
   });
 
-  test('whose condition names a column that is not there is refused, not skipped', () => {
+  test('with a missing column in a condition is refused and not skipped', () => {
     expect(refusal(() => resolve([table('customers', ['iban']), orders])).message).toContain(
       'no column country',
     );
@@ -138,7 +138,7 @@ describe('the row id', () => {
     Object.assign(draft.phases[0]?.targets[0] ?? {}, { id });
   };
 
-  test('is the key in the order of the catalog, whatever order the job names', () => {
+  test('is the key in the order of the catalog, whatever the order in the job', () => {
     const twofold = table('customers', ['iban', 'country'], ['shop', 'number']);
     expect(resolve([twofold, orders], undefined, keyed(['number', 'shop'])).targets[0]?.shape.id).toEqual([
       'shop',
@@ -156,7 +156,7 @@ describe('the row id', () => {
     },
   );
 
-  test('is missing in a table without any key', () => {
+  test('is missing in a table without a key', () => {
     const error = refusal(() => resolve([table('customers', ['iban', 'country'], []), orders]));
     expect(error.code).toBe('no-row-id');
     expect(error.message).toContain('customers');
@@ -170,19 +170,19 @@ describe('the row id', () => {
 });
 
 describe('absent tables', () => {
-  test('take their source keys, canaries and exclusions with them', () => {
+  test('also remove their source keys, canaries and exclusions', () => {
     const job = resolve([customers, orders]);
     expect(job.sourceKeys).toEqual([]);
     expect(job.canary.map(({ table, column }) => `${table}.${column}`)).toEqual(['customers.iban']);
     expect(job.exclude).toEqual([]);
   });
 
-  test('always keep a derived secret; a present one keeps its condition', () => {
+  test('always keep a derived secret; with the table, its condition is kept', () => {
     expect(resolve([customers, orders]).derived).toEqual([{ secret: 'n8n-jwt', setting: 'JWT' }]);
     expect(resolve(full).derived[0]?.unless).toEqual({ table: 'vault', where: { kind: 'jwt' } });
   });
 
-  test('a source key whose column is gone is refused', () => {
+  test('cannot be replaced by a table without the column of a source key', () => {
     expect(refusal(() => resolve([customers, orders, table('vault', ['value'])])).message).toContain(
       'table vault has no column kind',
     );
@@ -225,7 +225,7 @@ describe('an excluded column', () => {
 describe('a prefix', () => {
   const prefixed = full.map((each) => ({ ...each, name: `x_${each.name}` }));
 
-  test('stands before every table name', () => {
+  test('is added to every table name', () => {
     const job = resolve([...prefixed, table('x_logs', ['line'])], 'x_');
     expect(job.targets.map(({ shape }) => shape.table)).toEqual(['x_customers', 'x_vault']);
     expect(job.absent).toEqual(['x_notes']);
@@ -235,22 +235,22 @@ describe('a prefix', () => {
     expect(job.derived[0]?.unless?.table).toBe('x_vault');
   });
 
-  test('that is missing is found and told', () => {
+  test('that is missing is given in the hint', () => {
     const error = refusal(() => resolve(prefixed));
     expect(error.code).toBe('wrong-application');
     expect(error.message).toContain('orders');
     expect(error.hint).toContain('--table-prefix x_');
   });
 
-  test('that is too much is told', () => {
+  test('that is not used is reported', () => {
     expect(refusal(() => resolve(full, 'x_')).hint).toContain('omit --table-prefix');
   });
 
-  test('under which only one of the tables is there is not proposed', () => {
+  test('with which only one of the tables exists is not proposed', () => {
     expect(refusal(() => resolve([table('y_orders', [])])).hint).not.toContain('--table-prefix');
   });
 
-  test('is refused by a job without prefixes', () => {
+  test('is refused if the job allows none', () => {
     const error = refusal(() =>
       resolve(prefixed, 'x_', (draft) => Object.assign(draft, { prefixable: false })),
     );
@@ -258,14 +258,14 @@ describe('a prefix', () => {
   });
 });
 
-test('another application is refused with the tables that it lacks', () => {
+test('another application is refused with the tables that are missing', () => {
   const error = refusal(() => resolve([customers]));
   expect(error.code).toBe('wrong-application');
   expect(error.message).toBe('this is not a database of Shop: table orders not found');
   expect(error.hint).toContain('?schema=');
 });
 
-test('a resolved job is plain data: it survives JSON', () => {
+test('a resolved job is plain data that JSON does not change', () => {
   const job = resolve(full);
   expect(JSON.parse(JSON.stringify(job))).toEqual(job);
 });

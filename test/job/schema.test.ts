@@ -4,12 +4,12 @@ import { jobJsonSchema } from '../../src/job/schema.ts';
 
 const jobs = new URL('../../jobs/', import.meta.url);
 
-test('jobs/job.schema.json is what the schema says (else: npm run build && node scripts/job-schema.mjs)', () => {
+test('jobs/job.schema.json is up to date (otherwise: npm run build && node scripts/job-schema.mjs)', () => {
   const stored = JSON.parse(readFileSync(new URL('job.schema.json', jobs), 'utf8'));
   expect(stored).toEqual(JSON.parse(JSON.stringify(jobJsonSchema())));
 });
 
-test('the JSON Schema lets an author leave out what has a default', () => {
+test('the JSON Schema does not require fields with a default', () => {
   expect(jobJsonSchema()).toMatchObject({
     required: ['job', 'title', 'key', 'canary'],
     additionalProperties: false,

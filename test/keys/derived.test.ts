@@ -28,7 +28,7 @@ describe.each(['legacy-sqlite', 'legacy-postgres', 'mixed-sqlite'])(
   },
 );
 
-test('an unknown secret is refused with the known ones', () => {
+test('an unknown secret is refused, with the known ones in the hint', () => {
   expect(() => derivation('constructor')).toThrow(
     expect.objectContaining({
       code: 'job-invalid',

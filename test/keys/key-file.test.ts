@@ -97,7 +97,7 @@ describe('reading a key file', () => {
     expect(readKeyFile(stored(content), n8n).key.text).toBe(expected);
   });
 
-  test('a system that strips nothing gets the newline as well', () => {
+  test('a system that strips nothing gets the newline too', () => {
     expect(readKeyFile(stored(`${secret}\n`), { ...n8n, trim: 'none' }).key.text).toBe(`${secret}\n`);
     expect(readKeyFile(stored(`"${secret}"\n`), { ...n8n, trim: 'space' }).key.text).toBe(`"${secret}"`);
   });
@@ -107,18 +107,18 @@ describe('reading a key file', () => {
     expect(read.key.id).toBe('5c49fd02b77ed2c2');
   });
 
-  test('a missing file', () => {
+  test('a missing file is refused', () => {
     expect(refusal(() => readKeyFile(path, n8n)).code).toBe('key-file-missing');
     stored(secret);
     expect(refusal(() => readKeyFile(join(path, 'key'), n8n)).code).toBe('key-file-missing');
   });
 
-  test('a folder', () => {
+  test('a folder is refused', () => {
     mkdirSync(path);
     expect(refusal(() => readKeyFile(path, n8n)).code).toBe('key-file-unreadable');
   });
 
-  test.each(['', '\n', ' \t\r\n', '""', '"  "\n', '\uFEFF'])('an empty file: %j', (content) => {
+  test.each(['', '\n', ' \t\r\n', '""', '"  "\n', '\uFEFF'])('an empty file is refused: %j', (content) => {
     expect(refusal(() => readKeyFile(stored(content), n8n)).code).toBe('key-file-empty');
   });
 
@@ -148,7 +148,7 @@ describe('reading a key file', () => {
     );
   });
 
-  test("n8n's config is refused with the way out, and its key does not show", () => {
+  test("n8n's config file is refused with a hint, and without its key in the message", () => {
     const error = refusal(() => readKeyFile(fileURLToPath(new URL('config', fixture)), n8n));
     expect(error.code).toBe('key-shape');
     expect(error.hint).toContain('the value of encryptionKey');
@@ -160,18 +160,18 @@ describe('reading a key file', () => {
     expect(readKeyFile(stored('{"a":1}'), n8n).key.text).toBe('{"a":1}');
   });
 
-  test.each([0o644, 0o640, 0o604, 0o666])('mode %o is a warning that names file and mode', (mode) => {
+  test.each([0o644, 0o640, 0o604, 0o666])('mode %o causes a warning with file and mode', (mode) => {
     const { key, warnings } = readKeyFile(stored(secret, mode), n8n);
     expect(key.text).toBe(secret);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(`${path} is accessible to other users (mode 0${mode.toString(8)})`);
   });
 
-  test.each([0o600, 0o400])('mode %o is none', (mode) => {
+  test.each([0o600, 0o400])('mode %o causes no warning', (mode) => {
     expect(readKeyFile(stored(secret, mode), n8n).warnings).toEqual([]);
   });
 
-  test('more than one line is a warning without the lines', () => {
+  test('more than one line causes a warning without the lines', () => {
     const { warnings } = readKeyFile(stored(`${secret}\nsecond`), n8n);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).not.toContain(secret);
@@ -179,7 +179,7 @@ describe('reading a key file', () => {
 });
 
 describe('a key of bytes', () => {
-  test('is decoded, and is written as it was', () => {
+  test('is decoded, and keeps its text form', () => {
     const raw = Buffer.alloc(32, 0xa5);
     for (const [shape, text] of [
       [octopus, raw.toString('base64')],
@@ -194,7 +194,7 @@ describe('a key of bytes', () => {
     }
   });
 
-  test("of Fernet's kind is taken in the standard alphabet too, as Python takes it, and a new one is not made so", () => {
+  test('for Fernet may be in the standard alphabet, as for Python, but is not generated like that', () => {
     const raw = Buffer.from('fbff'.repeat(16), 'hex');
     const url = `${raw.toString('base64url')}=`;
     for (const text of [
@@ -212,18 +212,18 @@ describe('a key of bytes', () => {
 });
 
 describe('a generated key', () => {
-  test.each([n8n, octopus, fernet, hex])('has the shape %j and is new every time', (shape) => {
+  test.each([n8n, octopus, fernet, hex])('has the shape %j and is different every time', (shape) => {
     const key = generateKey(shape);
     expect(parseKey(key.text, shape).equals(key)).toBe(true);
     expect(generateKey(shape).equals(key)).toBe(false);
     expect(Buffer.from(key.text, shape.generate.as)).toHaveLength(shape.generate.bytes);
   });
 
-  test("of Fernet's kind is padded, or Python would refuse it", () => {
+  test('for Fernet has padding, or Python would reject it', () => {
     expect(generateKey(fernet).text).toMatch(/^[A-Za-z0-9_-]{43}=$/);
   });
 
-  test("of n8n is 32 characters of base64, as n8n's own", () => {
+  test('for n8n is 32 characters of base64, like those of n8n itself', () => {
     expect(generateKey(n8n).text).toMatch(/^[A-Za-z0-9+/]{32}$/);
   });
 });
@@ -231,32 +231,32 @@ describe('a generated key', () => {
 describe('writing a key file', () => {
   const key = Key.fromText(secret);
 
-  test('writes the text form and nothing else, readable by its owner alone', () => {
+  test('writes only the text form, readable only by its owner', () => {
     writeKeyFile(path, key);
     expect(readFileSync(path, 'utf8')).toBe(secret);
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(readKeyFile(path, n8n)).toMatchObject({ warnings: [] });
   });
 
-  test('a hex key is written as hex', () => {
+  test('writes a hex key as hex', () => {
     const generated = generateKey(hex);
     writeKeyFile(path, generated);
     expect(readKeyFile(path, hex).key.equals(generated)).toBe(true);
   });
 
-  test.each(['', secret, 'other'])('never overwrites, not even %j', (content) => {
+  test.each(['', secret, 'other'])('never overwrites a file, not even one that contains %j', (content) => {
     stored(content);
     expect(refusal(() => writeKeyFile(path, key)).code).toBe('key-file-differs');
     expect(readFileSync(path, 'utf8')).toBe(content);
   });
 
-  test('does not write through a link that leads nowhere', () => {
+  test('does not write through a dangling link', () => {
     symlinkSync(join(folder, 'elsewhere'), path);
     expect(refusal(() => writeKeyFile(path, key)).code).toBe('key-file-differs');
     expect(existsSync(join(folder, 'elsewhere'))).toBe(false);
   });
 
-  test('a folder that is not there is told', () => {
+  test('reports a folder that does not exist', () => {
     const error = refusal(() => writeKeyFile(join(folder, 'no', 'key'), key));
     expect(error.code).toBe('key-file-unwritten');
     expect(error.message).toContain('the folder does not exist');
@@ -323,7 +323,7 @@ describe('a disk that fails', () => {
     expect(synced).toEqual(['file', 'folder']);
   });
 
-  test('and cannot remove the partial key says that it is there', async () => {
+  test('and cannot remove the incomplete file is reported with its path', async () => {
     const write = await withFaultyDisk({
       writeFileSync: halfWritten,
       unlinkSync: () => {
@@ -336,14 +336,14 @@ describe('a disk that fails', () => {
   });
 });
 
-describe('a path that is no file on a disk', () => {
+describe('a path that is not a regular file', () => {
   const fifo = (): string => {
     const pipe = join(folder, 'pipe');
     execFileSync('mkfifo', [pipe]);
     return pipe;
   };
 
-  test('is refused at once as the file of a new key', () => {
+  test('is refused at once for a new key', () => {
     for (const [place, why] of [
       [fifo(), /it is a pipe$/],
       ['/dev/zero', /it is a device, not a file$/],
@@ -360,14 +360,14 @@ describe('a path that is no file on a disk', () => {
     expect(() => assertKept(path)).not.toThrow();
   });
 
-  test('may be a pipe for the current key, and is read to its end', async () => {
+  test('can be a pipe for the current key, and is read to its end', async () => {
     const pipe = fifo();
     const writer = spawn('sh', ['-c', `printf '%s' '${secret}' > '${pipe}'`]);
     expect(readKeyFile(pipe, n8n).key.text).toBe(secret);
     await once(writer, 'exit');
   });
 
-  test('and a pipe that nobody writes to is not waited for without an end', () => {
+  test('that is a pipe without a writer does not block forever', () => {
     expect(refusal(() => readKeyFile(fifo(), n8n))).toMatchObject({
       code: 'key-file-unreadable',
       message: expect.stringContaining('nothing more was written to the pipe for 5 seconds'),
@@ -375,7 +375,7 @@ describe('a path that is no file on a disk', () => {
   });
 });
 
-test('a key file that exists is synced with its folder', () => {
+test('an existing key file is synced with its folder', () => {
   writeFileSync(path, secret);
   const built = new URL('../../dist/keys/key-file.js', import.meta.url).href;
   const program = `import fs from 'node:fs';
@@ -389,7 +389,7 @@ test('a key file that exists is synced with its folder', () => {
   expect(synced.trim().split('\n')).toEqual([path, folder]);
 });
 
-test('others who can write to the folder of the new key are warned of', () => {
+test('a folder that others can write to causes a warning', () => {
   chmodSync(folder, 0o777);
   expect(folderWarnings(path)).toEqual([expect.stringContaining(folder)]);
   chmodSync(folder, 0o755);

@@ -9,7 +9,7 @@ const bytes = Uint8Array.from({ length: 32 }, (_, i) => i);
 const bytesId = 'df9e0e1985978a8a';
 
 describe('a key', () => {
-  test('has the id that Python computes, of the UTF-8 of a text and of raw bytes', () => {
+  test('has the id that Python computes, from the UTF-8 of text and from raw bytes', () => {
     expect(Key.fromText(text).id).toBe(textId);
     expect(Key.fromBytes(bytes).id).toBe(bytesId);
   });
@@ -43,26 +43,26 @@ describe('a key', () => {
     ]);
   });
 
-  test('equals a key of the same bytes and no other', () => {
+  test('equals a key with the same bytes and no other', () => {
     expect(key.equals(Key.fromBytes(Buffer.from(text)))).toBe(true);
     expect(key.equals(Key.fromText(`${text}c`))).toBe(false);
     expect(key.equals(Key.fromText(`${text.slice(0, -1)}c`))).toBe(false);
   });
 
-  test('keeps the text that it was written as', () => {
+  test('keeps its text form', () => {
     expect(Key.fromBytes(bytes).text).toBe(Buffer.from(bytes).toString('base64'));
     expect(Key.fromBytes(bytes, '00-01').text).toBe('00-01');
     expect(Key.fromText(text).text).toBe(text);
   });
 
-  test('does not change with the array that it was made of', () => {
+  test('does not change with the array that it was created from', () => {
     const mine = Uint8Array.from(bytes);
     const made = Key.fromBytes(mine);
     mine.fill(0);
     expect(made.equals(Key.fromBytes(bytes))).toBe(true);
   });
 
-  test('knows whether it is a text or bytes, whatever the bytes were written as', () => {
+  test('knows whether it is text or bytes, however the bytes were written', () => {
     expect([
       Key.fromText(text).isText,
       Key.fromBytes(bytes).isText,

@@ -39,7 +39,7 @@ describe('a keyring', () => {
     expect(() => new Keyring(primary, named)).toThrow(expect.objectContaining({ code: 'source-key' }));
   });
 
-  test('holds its primary and its named keys, whoever made them, and no other', () => {
+  test('holds keys that are equal to its primary or named keys, and no other', () => {
     const ring = new Keyring(primary, [['legacy', legacy]]);
     expect(ring.holds(Key.fromText('primary'))).toBe(true);
     expect(ring.holds(Key.fromText('legacy'))).toBe(true);
@@ -48,7 +48,7 @@ describe('a keyring', () => {
     expect(ring.holds(Key.fromBytes(Buffer.from('primary')))).toBe(false);
   });
 
-  test('does not change with what it was made from', () => {
+  test('does not change with what it was created from', () => {
     const named = new Map([['legacy', legacy]]);
     const ring = new Keyring(primary, named);
     named.set('data:1', data);

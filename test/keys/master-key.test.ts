@@ -55,7 +55,7 @@ describe('the current key', () => {
     expect(found.key.text).toBe(text);
   });
 
-  test('a file that is missing is an error, not a reason to look elsewhere', async () => {
+  test('a missing file is an error, and no other source is tried', async () => {
     await expect(currentKey({ file: path, env: 'fromEnv', prompt }, n8n)).rejects.toMatchObject({
       code: 'key-file-missing',
     });
@@ -65,7 +65,7 @@ describe('the current key', () => {
     await expect(currentKey({ prompt: async () => ' ' }, n8n)).rejects.toMatchObject({ code: 'key-shape' });
   });
 
-  test('without any source the ways to give it are told', async () => {
+  test('without any source, the hint lists the options', async () => {
     await expect(currentKey({}, n8n)).rejects.toMatchObject({
       code: 'no-current-key',
       hint: expect.stringMatching(/--current-key-file.*KEYTURN_CURRENT_MASTER_KEY/),
@@ -83,7 +83,7 @@ describe('the new key', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test('is the one in a file that exists, with the warnings about it', () => {
+  test('is read from an existing file, with warnings about the file', () => {
     stored(wanted);
     const planned = plan({ file: path });
     expect([planned.key.equals(wanted), planned.mustWrite]).toEqual([true, false]);
@@ -91,32 +91,32 @@ describe('the new key', () => {
     expect(plan({ file: `${path}2` }).warnings).toHaveLength(1);
   });
 
-  test('is --masterKey, to be written', () => {
+  test('is --masterKey, and must be written', () => {
     const planned = plan({ file: path, masterKey: ` ${wanted.text}\n` });
     expect([planned.key.text, planned.mustWrite]).toEqual([wanted.text, true]);
   });
 
-  test('may be both in the file and --masterKey when they agree', () => {
+  test('can be both in the file and in --masterKey if they are equal', () => {
     expect(plan({ file: stored(wanted), masterKey: wanted.text }).mustWrite).toBe(false);
   });
 
-  test('a file with another key than --masterKey is refused', () => {
+  test('is refused if the file contains another key than --masterKey', () => {
     const error = refusal({ file: stored(other), masterKey: wanted.text });
     expect(error.code).toBe('key-file-differs');
     expect(error.message).toContain(other.id);
   });
 
-  test('a file that exists and holds no key is refused', () => {
+  test('is refused if the existing file contains no key', () => {
     writeFileSync(path, '\n');
     expect(refusal({ file: path }).code).toBe('key-file-empty');
   });
 
-  test('the current key is refused, from a file and as --masterKey', () => {
+  test('cannot be the current key, neither in a file nor as --masterKey', () => {
     expect(refusal({ file: stored(old) }).code).toBe('same-key');
     expect(refusal({ file: `${path}2`, masterKey: old.text }).code).toBe('same-key');
   });
 
-  test('a key that an earlier run has retired is refused, from a file and as --masterKey', () => {
+  test('cannot be a key that an earlier run retired, neither in a file nor as --masterKey', () => {
     const retired = [other.id, wanted.id];
     expect(refusal({ file: stored(wanted), retired }).code).toBe('key-retired');
     expect(refusal({ file: `${path}2`, masterKey: wanted.text, retired }).code).toBe('key-retired');
@@ -127,14 +127,14 @@ describe('the new key', () => {
       expect(plan({ file: stored(wanted), unfinished: wanted.id }).key.equals(wanted)).toBe(true);
     });
 
-    test('is never generated anew', () => {
+    test('is never generated again', () => {
       const error = refusal({ file: path, unfinished: wanted.id });
       expect(error.code).toBe('other-keys');
       expect(error.message).toContain(wanted.id);
       expect(error.message).toContain(path);
     });
 
-    test('is no other key, neither from a file nor as --masterKey', () => {
+    test('cannot be another key, neither in a file nor as --masterKey', () => {
       for (const sources of [{ file: stored(other) }, { file: `${path}2`, masterKey: other.text }]) {
         const error = refusal({ ...sources, unfinished: wanted.id });
         expect(error.code).toBe('other-keys');
@@ -142,23 +142,23 @@ describe('the new key', () => {
       }
     });
 
-    test('given as --masterKey is written to its file again', () => {
+    test('is written to its file again if it is given as --masterKey', () => {
       expect(plan({ file: path, masterKey: wanted.text, unfinished: wanted.id }).mustWrite).toBe(true);
     });
 
-    test('is found on a terminal in the default file of that run', () => {
+    test('is found in the default file of the run if there is a terminal', () => {
       stored(wanted, join(folder, `n8n-${wanted.id}.masterkey`));
       expect(plan({ terminal: terminal(), unfinished: wanted.id }).key.equals(wanted)).toBe(true);
     });
   });
 
-  test('on a terminal goes to a file with the name of the job and the id of the key', () => {
+  test('is written to a file with the job and the key id in its name if there is a terminal', () => {
     const planned = plan({ terminal: terminal() });
     expect(planned.path).toBe(join(folder, `n8n-${planned.key.id}.masterkey`));
     expect(planned.mustWrite).toBe(true);
   });
 
-  test('without a terminal needs a named file', () => {
+  test('needs a named file without a terminal', () => {
     expect(refusal({})).toMatchObject({
       code: 'bad-option',
       message: expect.stringContaining('--new-key-file'),
@@ -166,7 +166,7 @@ describe('the new key', () => {
     expect(refusal({ masterKey: wanted.text }).code).toBe('bad-option');
   });
 
-  test('a named file wins over the default of a terminal', () => {
+  test('is written to the named file even if there is a terminal', () => {
     expect(plan({ file: path, terminal: terminal() }).path).toBe(path);
   });
 });
