@@ -23,6 +23,7 @@ const exitCodes = {
   'source-key': 2,
   'database-missing': 2,
   'database-locked': 2,
+  'database-linked': 2,
   'database-unreachable': 2,
   'database-url': 2,
   'queue-url': 2,

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { Transaction } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
+import { assertLeaseFree } from './lease.ts';
 import { altered, type CheckpointMac, contentHash } from './mac.ts';
 import { assertMayBecome, isFinished, type Request, type Run, type RunState } from './run.ts';
 
@@ -26,6 +27,7 @@ interface RunRow {
   created_at: string;
   finished_at: string | null;
   mac: string | null;
+  heartbeat: string | null;
 }
 
 /** Columns that are set after the run was inserted. */
@@ -70,7 +72,7 @@ function fromRow(row: RunRow): Run {
 }
 
 /** The part of a run's row that only `update` changes. It does not include the state. */
-function contentOf(row: Omit<RunRow, 'mac'>): string {
+function contentOf(row: Omit<RunRow, 'mac' | 'heartbeat'>): string {
   return contentHash([
     row.id,
     row.kind,
@@ -117,7 +119,12 @@ export class RunTable {
       created_at: await this.#momentAfterAll(),
       finished_at: null,
     };
-    await this.#knex<RunRow>('keyturn_run').insert({ ...row, mac: mac.of('run', [contentOf(row)]) });
+    await this.#knex.transaction(async (trx) => {
+      // A write first: of two coordinators that begin a run, one waits here until the other has
+      await trx.raw('update keyturn_version set version = version');
+      if (run.kind === 'rotation') await assertFirst(trx);
+      await trx<RunRow>('keyturn_run').insert({ ...row, mac: mac.of('run', [contentOf(row)]) });
+    });
   }
 
   /** Now, but later than every other run, even if the clock was set back. */
@@ -171,13 +178,29 @@ export class RunTable {
    * A new coordinator takes over. From now on transactions of workers that started before it do nothing.
    *
    * @param coordinator host and process.
+   * @throws KeyturnError `run-lock` while another coordinator is alive
    */
-  async takeOver(run: Run, coordinator: string): Promise<Run> {
-    await this.#knex<RunRow>('keyturn_run')
-      .where({ id: run.id })
-      .increment('fence', 1)
-      .update({ requested: null, waiting: null, coordinator });
+  async takeOver(run: Run, coordinator: string, leased: boolean): Promise<Run> {
+    await this.#knex.transaction(async (trx) => {
+      const row = trx<RunRow>('keyturn_run').where({ id: run.id });
+      await row.clone().increment('fence', 1);
+      const found = await row.clone().first('coordinator', 'heartbeat');
+      const lease = { owner: found?.coordinator ?? null, heartbeat: found?.heartbeat ?? null };
+      if (leased) assertLeaseFree(run.id, lease, coordinator);
+      await row.clone().update({ requested: null, waiting: null, coordinator, heartbeat: now() });
+    });
     return this.get(run.id);
+  }
+
+  /** The coordinator is alive. Throws `run-lock` when another one has taken over. */
+  async beat({ id, fence }: Run): Promise<void> {
+    const written = await this.#knex<RunRow>('keyturn_run').where({ id, fence }).update({ heartbeat: now() });
+    if (written !== 1) throw takenOver({ id });
+  }
+
+  /** The coordinator ends, however far the run is. */
+  async endLease({ id, fence }: Run): Promise<void> {
+    await this.#knex<RunRow>('keyturn_run').where({ id, fence }).update({ heartbeat: null });
   }
 
   /** A new verification scan begins. */
@@ -265,7 +288,18 @@ export async function holdsRun(trx: Transaction, run: Run, state: RunState): Pro
   return row?.state === state && row.fence === run.fence;
 }
 
-function takenOver(run: Run): KeyturnError {
+/** Two runs with two new keys would each take the other's values for damaged ones. */
+async function assertFirst(trx: Transaction): Promise<void> {
+  const rows = await trx<RunRow>('keyturn_run').where({ kind: 'rotation' }).select('id', 'state');
+  const unfinished = rows.find(({ state }) => !isFinished(state as RunState));
+  if (unfinished === undefined) return;
+  throw new KeyturnError('run-unfinished', `run ${unfinished.id} was begun at the same time`, {
+    hint: 'continue it with keyturn resume',
+    facts: { run: unfinished.id },
+  });
+}
+
+function takenOver(run: Pick<Run, 'id'>): KeyturnError {
   return new KeyturnError('run-lock', `run ${run.id} was taken over by another coordinator`, {
     hint: 'keyturn status shows its state',
   });

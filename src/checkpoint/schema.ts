@@ -118,6 +118,7 @@ const migrations: readonly ((trx: Knex.Transaction, dialect: Dialect) => Promise
     if (!(await trx.schema.hasColumn('keyturn_run', 'mac')))
       await trx.schema.alterTable('keyturn_run', (t) => {
         t.string('mac', 64);
+        t.string('heartbeat', 30);
       });
     if (await trx.schema.hasColumn('keyturn_chunk', 'plan_mac')) return;
     await trx.schema.alterTable('keyturn_chunk', (t) => {

@@ -52,7 +52,7 @@ async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Prom
   const runs = new RunTable(site.database.knex);
   const mac = new CheckpointMac(keys.next, run.id);
   const chunks = new ChunkTable(site.database.knex, run.id, mac);
-  let taken = await runs.takeOver(run, processName());
+  let taken = await runs.takeOver(run, processName(), site.database.traits.oneHost);
   assertAuthentic(taken, mac);
   await assertAuthenticChunks(site.database.knex, taken, mac, false);
   if (run.state !== 'planned') {

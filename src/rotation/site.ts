@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
+import { beatMs } from '../checkpoint/lease.ts';
 import type { CheckpointMac } from '../checkpoint/mac.ts';
 import type { Run } from '../checkpoint/run.ts';
+import { RunTable } from '../checkpoint/run-table.ts';
 import type { Database, RunLock } from '../databases/database.ts';
 import { type Coordination, Coordinator, type Progress } from './coordinator.ts';
 import { type Pace, paceOf } from './pace.ts';
@@ -35,6 +37,9 @@ export async function coordinate(site: Site, session: Session): Promise<Run> {
   const { checkpoint, mac, lock, run, data, lookAgain = async () => null } = session;
   const { database, attachments, signal, progress, pace = paceOf([]) } = site;
   const queue = await openRunQueue(site, data);
+  const runs = new RunTable(checkpoint);
+  // What a missed beat means is found out by whatever the coordinator writes next
+  const beats = setInterval(() => void runs.beat(run).catch(() => undefined), beatMs);
   try {
     const coordination = {
       database,
@@ -50,6 +55,8 @@ export async function coordinate(site: Site, session: Session): Promise<Run> {
     };
     return await new Coordinator(coordination, run).finish();
   } finally {
+    clearInterval(beats);
     await queue.close();
+    await runs.endLease(run).catch(() => undefined);
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
 import { expectMany, manyId, manySqlite } from '../support/n8n/many.ts';
@@ -177,3 +177,44 @@ test('a damaged credential stops the run; skip continues; retry rotates it once 
   expect(await expectMany({ url: of.url }, of.read('new.key'), { credentials: 300 })).toEqual([]);
   expect(await keyturn(['exceptions', 'retry', ...keysOf(of)], { cwd: of.path })).toMatchObject({ code: 2 });
 });
+
+test('a second path to the same SQLite file does not let a second coordinator in', async () => {
+  const of = many();
+  const gate = of.file('gate');
+  writeFileSync(gate, '');
+  const first = start(['rotate', ...of.rotation, ...consent, '--throttle', `file=${gate}`], { cwd: of.path });
+  await first.said(/waiting=[^-]/);
+  const elsewhere = of.file('other.sqlite');
+  const [job, name, flag, , ...keys] = of.rotation;
+  const words = [job, name, flag, `sqlite:${elsewhere}`].map(String);
+  const again = ['rotate', ...words, ...keys, ...consent, '--force'];
+  linkSync(of.database, elsewhere);
+  expect(await keyturn(again, { cwd: of.path })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('has 2 names'),
+  });
+  rmSync(elsewhere);
+  // A bind mount has one name here: what it shows is the file alone, without its write-ahead log
+  await until(() => hasCoordinator(of.database, elsewhere));
+  expect(await keyturn(again, { cwd: of.path })).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('is coordinated by'),
+  });
+  rmSync(gate);
+  expect(await first.ended).toMatchObject({ code: 0 });
+});
+
+/** Copies the file alone; whether it shows a run with its coordinator. */
+function hasCoordinator(database: string, copy: string): boolean {
+  copyFileSync(database, copy);
+  const connection = new Sqlite(copy, { readonly: true });
+  try {
+    const sql =
+      'select count(*) as n from keyturn_run where coordinator is not null and heartbeat is not null';
+    return (connection.prepare(sql).get() as { n: number }).n === 1;
+  } catch {
+    return false;
+  } finally {
+    connection.close();
+  }
+}
