@@ -44,9 +44,10 @@ export class HeldLock implements RunLock {
   }
 }
 
-export function lockedByAnother(place: string): KeyturnError {
+export function lockedByAnother(place: string, cause?: unknown): KeyturnError {
   return new KeyturnError('run-lock', `another keyturn process is working on ${place}`, {
     hint: 'wait until it has finished, or find it with keyturn status',
+    cause,
   });
 }
 

@@ -45,3 +45,7 @@ export function missingTable(name: string, place: string): KeyturnError {
     facts: { table: name },
   });
 }
+
+export function missingColumn(table: string, column: string): KeyturnError {
+  return new KeyturnError('no-row-id', `table ${table} has no column ${column}`, { facts: { table } });
+}

@@ -10,7 +10,7 @@ export type { OpenOptions } from './engine.ts';
 
 const engines: readonly Engine[] = [sqlite, postgres, mysql, mssql];
 
-/** Opens the database and tries it out, so that whatever is wrong with the URL, the login or the file is reported here. */
+/** Opens the database and tests the connection, so that whatever is wrong with the URL, the login or the file is reported here. */
 export async function openDatabase(url: string, options: OpenOptions = {}): Promise<Database> {
   return engineOf(url).open(url, options);
 }

@@ -21,9 +21,7 @@ export function estimateLines(estimate: Estimate, window: string | undefined): s
     `  growth   about ${bytes(growthBytes)} for the values, at least ${bytes(digestBytes)} for keyturn's own tables`,
     ...(leftBytes === 0
       ? []
-      : [
-          `           at least ${bytes(leftBytes)} for old row versions, until PostgreSQL vacuums the tables`,
-        ]),
+      : [`           at least ${bytes(leftBytes)} for old row versions, until the tables are vacuumed`]),
   ];
 }
 

@@ -3,7 +3,7 @@ import type { MssqlError } from './error.ts';
 
 /**
  * https://learn.microsoft.com/en-us/azure/azure-sql/database/troubleshoot-common-errors-issues for the five-digit ones.
- * Not 4060 (no such database, or no right to it): far more often a mistake in the URL than a failover.
+ * Not 4060 (no such database, or no permission for it): far more often a mistake in the URL than a failover.
  */
 const transient = new Set<number | undefined>([
   1204, // no lock could be had
@@ -37,7 +37,7 @@ const transientCodes = new Set([
   'ESOCKET',
   'ECLOSE', // closed before the request completed
   'ECONNCLOSED',
-  'EINVALIDSTATE', // the connection is gone: "requests can only be made in the LoggedIn state"
+  'EINVALIDSTATE', // the connection was lost: "requests can only be made in the LoggedIn state"
   'ETIMEOUT',
   'EINSTLOOKUP',
   'ENOTOPEN',

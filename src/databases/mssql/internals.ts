@@ -6,7 +6,7 @@ import type { Connection } from 'tedious';
  * an upgrade moves any of it. What it uses of knex's dialect is in knex.ts.
  */
 
-/** tedious keeps this from what the server tells it, even when the server ended the transaction by itself. */
+/** tedious sets this from what the server reports, also when the server ended the transaction by itself. */
 export function inTransaction(connection: Connection): boolean {
   return (connection as unknown as { readonly inTransaction: boolean }).inTransaction;
 }

@@ -1,6 +1,6 @@
-import { KeyturnError } from '../../error.ts';
 import type { Range, RowId, RowShape } from '../database.ts';
 import { type Comparison, isAfter, isUpTo } from '../keyset.ts';
+import { missingColumn } from '../known-tables.ts';
 import { where, wholeNumber, written } from '../statement.ts';
 import type { MssqlTable, MssqlType } from './catalog.ts';
 import { type Staged, staging } from './request.ts';
@@ -19,9 +19,7 @@ export function source(table: MssqlTable): string {
 export function typeOf(table: MssqlTable, column: string): MssqlType {
   const type = table.types.get(column);
   if (type !== undefined) return type;
-  throw new KeyturnError('no-row-id', `table ${table.name} has no column ${column}`, {
-    facts: { table: table.name },
-  });
+  throw missingColumn(table.name, column);
 }
 
 export function isBinary(table: MssqlTable, column: string): boolean {

@@ -1,4 +1,4 @@
-import { KeyturnError } from '../../error.ts';
+import { cannotWiden } from '../widen.ts';
 import type { Ask } from './request.ts';
 import { quote } from './statement.ts';
 
@@ -19,11 +19,7 @@ export async function widenColumn(
   const [type, collation, nullable, alias] = found ?? [];
   // Up to 8,000 bytes have a number; more is max. A type of fixed length would pad the existing values
   const most = { varchar: 8000, nvarchar: 4000, varbinary: 8000 }[String(type)];
-  if (most === undefined || alias !== 0)
-    throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {
-      hint: 'widen the column yourself, if the application supports that',
-      facts: { target: table, column },
-    });
+  if (most === undefined || alias !== 0) throw cannotWiden(table, column);
   await ask(
     `alter table ${quote(schema)}.${quote(table)} alter column ${quote(column)} ${type}(${length > most ? 'max' : BigInt(length)})
       ${collation == null ? '' : `collate ${collation}`} ${nullable ? 'null' : 'not null'}`,

@@ -1,6 +1,6 @@
-import { KeyturnError } from '../../error.ts';
 import type { Change, Range, RowId, RowShape } from '../database.ts';
 import { type Comparison, isAfter, isUpTo } from '../keyset.ts';
+import { missingColumn } from '../known-tables.ts';
 import { written } from '../statement.ts';
 import type { MysqlTable } from './catalog.ts';
 import { idText, idValue, type MysqlType } from './id.ts';
@@ -24,9 +24,7 @@ export function idColumn(column: string): string {
 export function typeOf(table: MysqlTable, column: string): MysqlType {
   const type = table.types.get(column);
   if (type !== undefined) return type;
-  throw new KeyturnError('no-row-id', `table ${table.name} has no column ${column}`, {
-    facts: { table: table.name },
-  });
+  throw missingColumn(table.name, column);
 }
 
 export function isBinary(table: MysqlTable, column: string): boolean {

@@ -1,4 +1,4 @@
-import { KeyturnError } from '../../error.ts';
+import { cannotWiden } from '../widen.ts';
 import type { Ask } from './catalog.ts';
 import { quote } from './statement.ts';
 
@@ -17,11 +17,7 @@ export async function widenColumn(ask: Ask, table: string, column: string, lengt
   const line = (shown?.[1] ?? '').split('\n').find((each) => each.startsWith(start));
   const declared = line?.slice(start.length).replace(/,$/, '');
   const widened = declared === undefined ? undefined : withLength(declared, length);
-  if (widened === undefined)
-    throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {
-      hint: 'widen the column yourself, if the application supports that',
-      facts: { target: table, column },
-    });
+  if (widened === undefined) throw cannotWiden(table, column);
   await ask(`alter table ${quote(table)} modify column ${start}${widened}`);
 }
 

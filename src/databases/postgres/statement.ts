@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { KeyturnError } from '../../error.ts';
 import type { Range, RowShape } from '../database.ts';
 import { type Comparison, isAfter, isUpTo } from '../keyset.ts';
+import { missingColumn } from '../known-tables.ts';
 import { written } from '../statement.ts';
 import type { PostgresTable } from './catalog.ts';
 
@@ -40,10 +40,7 @@ function idText(column: string): string {
 
 export function compare(table: PostgresTable, column: string, text: string): Comparison {
   const type = table.types.get(column);
-  if (type === undefined)
-    throw new KeyturnError('no-row-id', `table ${table.name} has no column ${column}`, {
-      facts: { table: table.name },
-    });
+  if (type === undefined) throw missingColumn(table.name, column);
   return (operator) =>
     `${idColumn(table, column)} operator(${quote(type.operators)}.${operator}) ${text}::${type.cast}`;
 }

@@ -1,4 +1,4 @@
-import { KeyturnError } from '../../error.ts';
+import { cannotWiden } from '../widen.ts';
 import type { Ask } from './server.ts';
 import { quote } from './statement.ts';
 
@@ -18,11 +18,7 @@ export async function widenColumn(
     [schema, table, column],
   );
   const type = { varchar: 'varchar', bpchar: 'char' }[found?.[0] ?? ''];
-  if (type === undefined || found?.[1] !== 'b')
-    throw new KeyturnError('column-too-narrow', `${table}.${column} has a type that keyturn cannot widen`, {
-      hint: 'widen the column yourself, if the application supports that',
-      facts: { target: table, column },
-    });
+  if (type === undefined || found?.[1] !== 'b') throw cannotWiden(table, column);
   const collation = found?.[2] == null ? '' : ` collate ${found[2]}`;
   await ask(
     `alter table ${quote(schema)}.${quote(table)} alter column ${quote(column)} type ${type}(${BigInt(length)})${collation}`,

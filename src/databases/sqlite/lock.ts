@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import type SqliteConnection from 'better-sqlite3';
 import { KeyturnError } from '../../error.ts';
 import type { RunLock } from '../database.ts';
+import { lockedByAnother } from '../held-lock.ts';
 import { Sqlite } from './driver.ts';
 import { sqliteCode } from './file.ts';
 
@@ -61,11 +62,7 @@ function exclusively(path: string, place: string): SqliteConnection.Database {
 }
 
 function lockRefusal(cause: unknown, path: string, place: string): KeyturnError {
-  if (sqliteCode(cause).startsWith('SQLITE_BUSY'))
-    return new KeyturnError('run-lock', `another keyturn process is working on ${place}`, {
-      hint: 'wait until it has finished, or find it with keyturn status',
-      cause,
-    });
+  if (sqliteCode(cause).startsWith('SQLITE_BUSY')) return lockedByAnother(place, cause);
   return new KeyturnError('no-grant', `cannot create the lock file ${path}`, {
     hint: 'give this user write permission for the folder of the database',
     cause,
