@@ -36,6 +36,7 @@ const exitCodes = {
   'column-too-narrow': 2,
   'undeclared-ciphertext': 2,
   'undecided-place': 2,
+  'equal-ciphertexts': 2,
   'still-connected': 2,
   'attachments-missing': 2,
   'attachments-backup': 2,

@@ -27,6 +27,8 @@ export interface Table {
   readonly rowId: readonly string[];
   /** Columns that an index covers: updating them costs more. */
   readonly indexed: readonly string[];
+  /** Columns that a unique index covers, alone or with others, for all rows or some. */
+  readonly unique: readonly string[];
   /** Names of the enabled triggers that the update of a row fires. */
   readonly triggers: readonly string[];
 }

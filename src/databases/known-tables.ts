@@ -36,8 +36,8 @@ export class KnownTables<T extends Table> {
 }
 
 /** Without what only the engine needs. */
-export function asTable({ name, columns, rowId, indexed, triggers }: Table): Table {
-  return { name, columns, rowId, indexed, triggers };
+export function asTable({ name, columns, rowId, indexed, unique, triggers }: Table): Table {
+  return { name, columns, rowId, indexed, unique, triggers };
 }
 
 export function missingTable(name: string, place: string): KeyturnError {

@@ -20,6 +20,7 @@ export function aesGcm(layout: AesGcmLayout): Format {
     name: 'aes-gcm',
     authenticated: true,
     odds: 2 ** (-8 * text.tagBytes),
+    random: false,
     carries: layout.encoding === 'raw' ? 'bytes' : 'text',
     ...(layout.key === 'raw' && { keyLengths }),
     ...(signature !== undefined && { signature }),

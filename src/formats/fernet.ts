@@ -25,6 +25,7 @@ export const fernet: Format = {
   name: 'fernet',
   authenticated: true,
   odds: 2 ** (-8 * macBytes),
+  random: true,
   carries: 'text',
   keyLengths,
   signature: { beginning, alphabet, padding, parts: 1, separator: '' },

@@ -38,6 +38,11 @@ export interface Format {
    * the weakest form. It assumes that a wrong key yields random bytes. Below 2^-40 an opening proves the key.
    */
   readonly odds: number;
+  /**
+   * Every value has a salt, an IV or a time stamp of its own, so that equal plaintexts have equal ciphertexts only where a
+   * value was copied. False: it may be so, or the application may derive the nonce from the plaintext.
+   */
+  readonly random: boolean;
   /** How ciphertext is passed: as text, or (a binary column) as bytes with one character each. */
   readonly carries: 'text' | 'bytes';
   /** Lengths in bytes of the master keys that the cipher uses as they are. Absent: any, since the key is derived. */

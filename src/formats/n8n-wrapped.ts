@@ -15,6 +15,7 @@ export const n8nWrapped: Format = {
   // The GCM form is, the older one is not; a format is as strong as its weakest form.
   authenticated: false,
   odds: cbcOdds,
+  random: true,
   carries: 'text',
 
   open(sealed, ring) {

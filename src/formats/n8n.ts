@@ -17,6 +17,7 @@ export const n8n: Format = {
   // The legacy form is not; a format is as strong as its weakest form.
   authenticated: false,
   odds: cbcOdds,
+  random: true,
   carries: 'text',
 
   open(sealed, ring) {

@@ -129,6 +129,7 @@ function cbcFormat(layout: Layout): Format {
     name: layout.name,
     authenticated: false,
     odds: paddingOdds,
+    random: true,
     carries: layout.carries,
     keyLengths,
 

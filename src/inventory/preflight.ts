@@ -7,6 +7,7 @@ import type { Job, Target } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { assertRandom } from './equal-ciphertexts.ts';
 import { fitShape } from './fit-shape.ts';
 import { holdsNewKey } from './mixed-keys.ts';
 import { openKeyring } from './open-keyring.ts';
@@ -79,6 +80,7 @@ export async function preflight(
   const tryAll = !generated && (await holdsNewKey(database, job, from, to, looked.scan));
   const sampled = await sampleTargets(database, { job, from, to, tryAll, skips, attachments });
   assertOpens(sampled, skips);
+  await assertRandom(database, catalog, job, from, to);
   const opened = sampled.reduce((sum, field) => sum + field.opened, 0);
   const inventory = await takeInventory(database, catalog, job, from, attachments, looked.scan);
   if (opened === 0 && (canary === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {

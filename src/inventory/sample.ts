@@ -1,9 +1,9 @@
 import { countByField, type FieldCounts } from '../chunk/field-counts.ts';
 import { prepareTarget } from '../chunk/field-values.ts';
 import { treeOf } from '../chunk/file-target.ts';
-import type { Database, Row } from '../databases/database.ts';
+import type { Database, Row, RowShape } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { type Job, type Target, targetName } from '../job/job.ts';
+import { type Job, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { sampleFiles } from './sample-files.ts';
 import { betterFields, hintOf } from './way-to-declare.ts';
@@ -54,7 +54,7 @@ export async function sampleTargets(database: Database, sampling: Sampling): Pro
       });
       continue;
     }
-    const rows = await rowsOf(database, target);
+    const rows = await sampleRows(database, target.shape);
     const counts = countByField(prepared, rows, { from, to, mode: 'chunk', tryAll });
     const doubtful = counts.some(({ opened, closed, unparsed }) => closed + unparsed > opened);
     const remedy = doubtful ? hintOf(betterFields(prepared, rows, from)) : null;
@@ -64,7 +64,7 @@ export async function sampleTargets(database: Database, sampling: Sampling): Pro
 }
 
 /** Each row once; of a small table, all rows. */
-async function rowsOf(database: Database, { shape }: Target): Promise<Row[]> {
+export async function sampleRows(database: Database, shape: RowShape): Promise<Row[]> {
   const last = Math.max(0, (await database.count(shape.table)) - sampledRows);
   const found = new Map<string, Row>();
   for (const skip of new Set([0, Math.floor(last / 2), last])) {

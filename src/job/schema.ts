@@ -127,6 +127,12 @@ const field = z.strictObject({
     .literal('primary')
     .optional()
     .describe('The plaintext is the master key itself and is replaced with the new one'),
+  randomize: z
+    .literal(true)
+    .optional()
+    .describe(
+      'Ciphertexts may become random: nothing looks values up by their ciphertext, or needs it to be unique',
+    ),
 });
 
 const target = z.strictObject({

@@ -182,6 +182,7 @@ function describeCatalog(both: Both, dialect: TestDialect): void {
     test('uses a unique index over NOT NULL columns if there is no primary key', async () => {
       expect((await table('catalog_unique'))?.rowId).toEqual(['u']);
       expect((await table('catalog_unique'))?.indexed).toEqual(expect.arrayContaining(['u', 'n', 'v']));
+      expect((await table('catalog_unique'))?.unique).toEqual(expect.arrayContaining(['u', 'n']));
     });
 
     test('reports a table without a row id', async () => {

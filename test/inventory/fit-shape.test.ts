@@ -16,7 +16,7 @@ const columns = ['Id', name].map((column) => ({
   ...{ maxLength: null, nullable: true, generated: false },
 }));
 const table = (named: string): Table => ({
-  ...{ name: named, columns, rowId: ['Id'], indexed: [], triggers: [] },
+  ...{ name: named, columns, rowId: ['Id'], indexed: [], unique: [], triggers: [] },
 });
 const catalog = [table('Blob'), table('VariableSet'), table('Configuration')];
 const job = resolveJob(loadJob('octopus', formatNames), catalog);

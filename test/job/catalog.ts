@@ -30,6 +30,7 @@ export function fixtureCatalog(name: 'legacy-sqlite' | 'mixed-sqlite'): Table[] 
           .sort((a, b) => a.pk - b.pk)
           .map(({ name }) => name),
         indexed: [],
+        unique: [],
         triggers: [],
       };
     });
@@ -60,6 +61,7 @@ export function table(name: string, columns: readonly string[], rowId: readonly 
     ),
     rowId,
     indexed: [],
+    unique: [],
     triggers: [],
   };
 }

@@ -39,6 +39,7 @@ interface IndexRow {
   /** Its place in the key, from 1; 0: included, not part of the key. */
   readonly place: number;
   readonly usable: boolean;
+  readonly unique: boolean;
 }
 
 // A history table is written only by the server; the rows of an external table are elsewhere.
@@ -64,7 +65,8 @@ const columnsSql = `
 const indexesSql = `
   select t.name as [table], cast(i.index_id as int) as [index], c.name as [column], cast(k.key_ordinal as int) as place,
     cast(case when i.is_unique = 1 and i.has_filter = 0 and i.is_disabled = 0 and i.is_hypothetical = 0 and i.type in (1, 2)
-      then 1 else 0 end as bit) as usable
+      then 1 else 0 end as bit) as usable,
+    cast(case when i.is_unique = 1 and i.is_disabled = 0 and i.is_hypothetical = 0 then 1 else 0 end as bit) as [unique]
   ${tables.replace(
     '%',
     `join sys.indexes i on i.object_id = t.object_id
@@ -144,6 +146,7 @@ function describe(
     })),
     rowId: key?.map(({ column }) => column) ?? [],
     indexed: [...new Set(indexed.map(({ column }) => column))],
+    unique: [...new Set(keys.flat().flatMap(({ unique, column }) => (unique ? [column] : [])))],
     triggers,
     types: new Map(
       columns.map((column) => [

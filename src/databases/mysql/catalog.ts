@@ -29,7 +29,8 @@ const columnsSql = `select table_name, column_name, data_type, column_type, char
  * of a system-versioned table ends with the column ROW END, which is the same for all rows except history.
  */
 const indexesSql = `select s.table_name, s.index_name, s.column_name,
-    s.non_unique = 0 and s.sub_part is null and s.nullable <> 'YES' and s.index_type = 'BTREE' and s.column_name is not null
+    s.non_unique = 0 and s.sub_part is null and s.nullable <> 'YES' and s.index_type = 'BTREE' and s.column_name is not null,
+    s.non_unique = 0
   from information_schema.statistics s left join information_schema.columns c
     on c.table_schema = s.table_schema and c.table_name = s.table_name and c.column_name = s.column_name
   where s.table_schema = database() and coalesce(c.generation_expression, '') <> 'ROW END'
@@ -44,6 +45,7 @@ interface Index {
   readonly columns: readonly string[];
   /** Its columns identify each row, and it has the rows in order. */
   readonly identifies: boolean;
+  readonly unique: boolean;
 }
 
 interface Described {
@@ -69,6 +71,7 @@ export async function readCatalog(ask: Ask): Promise<Map<string, MysqlTable>> {
         rowId: idIndex?.columns ?? [],
         rowIdIndex: idIndex?.name ?? null,
         indexed: [...new Set(found.flatMap((index) => index.columns))],
+        unique: [...new Set(found.flatMap((index) => (index.unique ? index.columns : [])))],
         triggers: (triggers.get(name) ?? []).map(([, trigger]) => String(trigger)),
         types: new Map(described.map(({ column, type }) => [column.name, type])),
         timestamped: described.flatMap(({ column, timestamped }) => (timestamped ? [column.name] : [])),
@@ -121,6 +124,7 @@ function indexesOf(rows: readonly (string | null)[][]): Index[] {
       name: String(name),
       columns: parts.flatMap(([, , column]) => (column == null ? [] : [column])),
       identifies: parts.every((part) => part[3] === '1'),
+      unique: parts.some((part) => part[4] === '1'),
     };
   });
 }

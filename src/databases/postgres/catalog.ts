@@ -37,6 +37,7 @@ interface TriggerRow {
 interface IndexRow {
   readonly table: string;
   readonly usable: boolean;
+  readonly unique: boolean;
   readonly keys: readonly string[];
   readonly collations: readonly (string | null)[];
   readonly covers: readonly string[];
@@ -71,6 +72,7 @@ const columnsSql = `
 const indexesSql = `
   select c.relname as table, k.names as keys, k.collations,
     i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null and k.required as usable,
+    i.indisunique or i.indisexclusion as "unique",
     array(select v.attname::text from pg_attribute v where v.attrelid = c.oid and v.attnum > 0 and (v.attnum = any (i.indkey) or exists (
       select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
         and d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.refobjsubid = v.attnum))) as covers
@@ -134,6 +136,7 @@ function describe(
     })),
     rowId,
     indexed: [...new Set(indexes.flatMap((index) => index.covers))],
+    unique: [...new Set(indexes.flatMap((index) => (index.unique ? index.covers : [])))],
     triggers: triggers.map((trigger) => trigger.name),
     plain: rows[0]?.kind === 'r',
     types: new Map(

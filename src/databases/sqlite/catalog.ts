@@ -60,6 +60,10 @@ function describe(connection: Connection, table: TableRow): SqliteTable {
     columns: columns.map((column) => toColumn(table, columns, column)),
     rowId: id.map(({ name }) => name),
     indexed: indexedOf(columns, indexes),
+    unique: indexedOf(
+      columns,
+      indexes.filter((index) => index.unique === 1),
+    ),
     triggers: triggersOf(connection, table.name),
     binary: new Set(columns.filter(({ type }) => holds(type) === 'binary').map(({ name }) => name)),
     affinities: new Map(columns.map(({ name, type }) => [name, affinityOf(type, table.strict === 1)])),

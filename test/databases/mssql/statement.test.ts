@@ -23,6 +23,7 @@ const table: MssqlTable = {
   columns: [],
   rowId: [],
   indexed: [],
+  unique: [],
   triggers: [],
   types: new Map([
     ['code', of('varchar', 'varchar(20)', 'Latin1_General_CI_AS')],
