@@ -50,7 +50,10 @@ describe('with the current key, rotate', () => {
       const sealed = database.prepare<[], string>('select data from credentials_entity').pluck().get() ?? '';
       database.close();
       writeFileSync(lucky.file('old.key'), passing(sealed));
-      await refusesRotation(lucky, lucky.rotation, { code: 'wrong-current-key', message: /does not open/ });
+      await refusesRotation(lucky, lucky.rotation, {
+        code: 'wrong-current-key',
+        message: /does not decrypt/,
+      });
     } finally {
       lucky.remove();
     }

@@ -100,7 +100,7 @@ test('verify requires the right key, and a job if there is no run', async () => 
   });
   expect(await at('verify', ...old, '--job', 'n8n')).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('does not open this n8n database'),
+    stderr: expect.stringContaining('does not decrypt this n8n database'),
   });
   const restored = n8nFolder();
   const args = ['verify', '--database', restored.url, '--current-key-file', restored.file('old.key')];

@@ -408,6 +408,9 @@ test('a wrong key is refused in 100 of 100 tries because of the certificate, alt
   // And through the command line, once
   writeFileSync(`${scene.path}/old.key`, random.bytes(32).toString('base64'));
   const refused = await scene.run(...rotation, ...scene.where);
-  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('does not open this Octopus') });
+  expect(refused).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('does not decrypt this Octopus'),
+  });
   expect(existsSync(`${scene.path}/keyturn-reports`)).toBe(false);
 }, 120_000);
