@@ -123,6 +123,10 @@ export interface Inventory {
   }[];
   readonly absent: readonly string[];
   readonly undeclared: readonly Finding[];
+  /** Of a verification: ciphertext outside the declared fields that an old key decrypts, or may. */
+  readonly leftover?: readonly Leftover[];
+  /** Of a verification: ids of the old keys that were tried outside the declared fields. */
+  readonly oldKeysTried?: readonly string[];
   /** Tables that the login cannot read: their content is unknown. */
   readonly unread: readonly string[];
   /** Only for a job that searches by shape: tables without a row id, which are only read as a whole, before and after. */
@@ -131,6 +135,15 @@ export interface Inventory {
   readonly survival?: readonly string[];
   /** Only for a job that searches by shape: where strings of its formats were found. */
   readonly places?: readonly PlaceCounts[];
+}
+
+/** Values outside the declared fields that are not known to be free of an old key. */
+export interface Leftover {
+  readonly table: string;
+  readonly column: string;
+  readonly values: number;
+  /** The old key that decrypts them; null: the key that is verified does not, and no old key was tried. */
+  readonly keyId: string | null;
 }
 
 /** Ciphertext, or a look-alike, outside the declared fields. */

@@ -4,12 +4,14 @@ import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { addDecisions } from '../inventory/add-decisions.ts';
 import { fitToRest } from '../inventory/last-look.ts';
+import { leftoverOf } from '../inventory/leftover.ts';
 import { openKeyring } from '../inventory/open-keyring.ts';
 import { fitToDatabase } from '../inventory/preflight.ts';
 import { takeInventory } from '../inventory/take-inventory.ts';
 import type { Job } from '../job/job.ts';
 import type { LoadedJob } from '../job/load.ts';
 import type { Key } from '../keys/key.ts';
+import { readKeyFile } from '../keys/key-file.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { verifyDatabase } from '../rotation/local-run.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
@@ -21,6 +23,7 @@ import {
   currentKeyOptions,
   databaseOptions,
   decideOptions,
+  groups,
   jobOptions,
   reportOptions,
   workerOptions,
@@ -39,10 +42,18 @@ const options = {
   ...attachmentsOptions,
   ...databaseOptions,
   ...currentKeyOptions,
+  'old-key-file': {
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    group: groups.keys,
+    describe:
+      'file of a key that must not decrypt anything any more; keyturn looks for such values everywhere; repeatable',
+  },
   ...workerOptions,
   ...authorityOptions,
   ...reportOptions,
-};
+} as const;
 
 type Given = Arguments<typeof options>;
 
@@ -115,7 +126,14 @@ async function inventoryOf(
     reference === null
       ? await fitToDatabase(database, catalog, named, [ring])
       : await fitToRest(database, await addDecisions(database, named, decisions, [ring]), ring, false);
-  const inventory = await takeInventory(database, catalog, job, ring, attachmentsFolder(args), scan);
+  const taken = await takeInventory(database, catalog, job, ring, attachmentsFolder(args), scan);
+  const oldKeys = (args.oldKeyFile ?? []).map((path) => readKeyFile(path, job.key).key);
+  const recorded = reference?.inventory.undeclared ?? null;
+  const inventory = {
+    ...taken,
+    leftover: await leftoverOf(database, catalog, job, taken.undeclared, { oldKeys, recorded }),
+    oldKeysTried: oldKeys.map(({ id }) => id),
+  };
   for (const warning of sealedOtherwise(inventory, job.everywhere?.decisions)) warn(context, warning);
   return { job, inventory };
 }

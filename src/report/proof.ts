@@ -119,7 +119,7 @@ function statementOf(run: Run, totals: Figures): string[] {
     ];
   }
   if (!totals.verification.complete) return ['No scan is complete yet: nothing is proven so far.'];
-  return run.kind === 'rotation' ? rotationStatement(run, totals) : verificationStatement(totals);
+  return run.kind === 'rotation' ? rotationStatement(run, totals) : verificationStatement(run, totals);
 }
 
 function rotationStatement(run: Run, { verification: found, sweeps, exceptions }: Figures): string[] {
@@ -148,15 +148,22 @@ function rotationStatement(run: Run, { verification: found, sweeps, exceptions }
   ];
 }
 
-function verificationStatement({ verification: found, exceptions }: Figures): string[] {
+function verificationStatement(run: Run, { verification: found, exceptions }: Figures): string[] {
   const compared = found.proven + found.changed + found.gone > 0;
   return [
-    `A full scan read all ${count(found.rows, 'row')} with one key and the keys that it unwraps. No other key was tried.`,
+    `A full scan read all ${count(found.rows, 'row')} with one key and the keys that it unwraps. ${oldKeysText(run)}`,
     compared
       ? `Compared with the digests of the rotation to this key: ${count(found.proven, 'row')} equal, ${thousands(found.changed)} changed since, ${thousands(found.new)} new since, ${thousands(found.gone)} deleted since.`
       : 'There is no rotation to this key to compare with: this proves that the values can be decrypted, not that they are unchanged.',
     ...(exceptions === 0 ? [] : ['The open exceptions cannot be decrypted with this key, or are undecided.']),
   ];
+}
+
+/** What is known of the old keys outside the fields of the job. */
+function oldKeysText({ inventory: { oldKeysTried = [], leftover = [] } }: Run): string {
+  if (oldKeysTried.length === 0) return 'The old key was not tried.';
+  const found = leftover.length === 0 ? 'no value' : 'values, listed in the verdict,';
+  return `Outside the fields of the job, the old key ${oldKeysTried.join(', ')} decrypts ${found}.`;
 }
 
 /** The rows of its target that a field applies to: `type = data_encryption`; empty: all rows. */

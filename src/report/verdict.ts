@@ -1,4 +1,5 @@
-import { type Accepted, isFinished, type Run } from '../checkpoint/run.ts';
+import { type Accepted, isFinished, type Leftover, type Run } from '../checkpoint/run.ts';
+import { placeText } from '../job/place.ts';
 import { count } from './count.ts';
 import type { Figures } from './figures.ts';
 
@@ -48,6 +49,7 @@ function resultOf(run: Run, totals: Figures): Result {
     return clean ? 'rehearsed' : 'rehearsed-with-exceptions';
   if (!isFinished(run.state)) return 'unfinished';
   if (!totals.verification.complete) return 'does-not-reconcile';
+  if ((run.inventory.leftover ?? []).length > 0) return 'verification-failed';
   return run.state === 'verified' && clean ? 'verified' : 'verified-with-exceptions';
 }
 
@@ -64,7 +66,7 @@ function sentence(result: Result, run: Run, totals: Figures, undecided: number):
         ? `EXCEPTIONS: ${undecryptable(exceptions, undecided)}; the key decrypts all others`
         : `VERIFIED WITH EXCEPTIONS: ${values} could not be rotated, all others are verified${doubtful(run, totals)}`;
     case 'verification-failed':
-      return `VERIFICATION FAILED: ${run.reason?.text ?? ''}`;
+      return `VERIFICATION FAILED: ${run.reason?.text ?? leftoverText(run.inventory.leftover ?? [])}`;
     case 'does-not-reconcile':
       return 'DOES NOT RECONCILE: the numbers contradict each other, do not rely on this run';
     case 'rehearsed':
@@ -74,6 +76,16 @@ function sentence(result: Result, run: Run, totals: Figures, undecided: number):
     case 'unfinished':
       return `NOT FINISHED: ${run.state}${run.reason === null ? '' : `, ${run.reason.text}`}`;
   }
+}
+
+/** Where an old key is still needed, or may be. */
+function leftoverText(leftover: readonly Leftover[]): string {
+  const places = leftover.map(({ table, column, values, keyId }) => {
+    const what =
+      keyId === null ? 'look encrypted, and the key does not decrypt them' : `still use the old key ${keyId}`;
+    return `${placeText(table, column, '')} (${count(values, 'value')} that ${what})`;
+  });
+  return `there is ciphertext outside the fields of the job: ${places.join('; ')}`;
 }
 
 /** Rows that differ from what the run wrote: nothing is claimed for them, and the verdict names who accepted them. */
