@@ -35,10 +35,10 @@ export {
   type NewRotation,
   resumeRun,
 } from './rotation/begin-run.ts';
-export type { Progress } from './rotation/coordinator.ts';
 export { finishRun, retryExceptions } from './rotation/finish-run.ts';
 export { type LocalRun, type Reading, rehearse, verifyDatabase } from './rotation/local-run.ts';
 export { type Pace, paceOf } from './rotation/pace.ts';
+export type { Progress } from './rotation/progress.ts';
 export type { Site } from './rotation/site.ts';
 export { isCoordinated, type Steered, steer } from './rotation/steering.ts';
 export { parseThrottle, ThrottlePace } from './rotation/throttle.ts';

@@ -9,17 +9,7 @@ import {
   chunkTimeout,
   type NewChunk,
 } from './chunk.ts';
-import {
-  assertDigests,
-  assertPlan,
-  assertRotated,
-  authenticatedColumns,
-  digestsMac,
-  planColumns,
-  planMac,
-  rotatedMac,
-  verifiedMac,
-} from './chunk-mac.ts';
+import { assertPlan, digestsMac, planColumns, planMac, rotatedMac, verifiedMac } from './chunk-mac.ts';
 import type { CheckpointMac } from './mac.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
@@ -49,12 +39,6 @@ export class ChunkTable {
   /** Without the columns for MACs if they cannot be checked: tables of an older version do not have them. */
   get #columns(): string[] {
     return this.#mac === null ? chunkColumns : [...chunkColumns, ...planColumns];
-  }
-
-  get #digestColumns(): string[] {
-    return this.#mac === null
-      ? [...this.#columns, 'rotated_at', 'digests']
-      : [...this.#columns, ...authenticatedColumns, 'digests'];
   }
 
   #chunkOf(row: ChunkRow): Chunk {
@@ -303,30 +287,6 @@ export class ChunkTable {
         .update({ state: 'failed', error_code: code, error: text.slice(0, 2000) })
         .increment('attempts', 1);
     });
-  }
-
-  /** Packed digests of a range, without its sweeps. */
-  async rangeDigests(chunk: number): Promise<Buffer[]> {
-    const row = await this.#rows().where({ chunk }).whereNull('row_ids').first(this.#digestColumns);
-    return row?.digests == null ? [] : [this.#digestsOf(row)];
-  }
-
-  /** Packed digests of a range and of its sweeps, newer ones later. */
-  async digests(chunk: number): Promise<Buffer[]> {
-    const rows: ChunkRow[] = await this.#rows()
-      .where((where) => where.where({ chunk }).orWhere({ parent: chunk }))
-      .orderBy('chunk')
-      .select(this.#digestColumns);
-    return rows.filter(({ rotated_at: at }) => at !== null).map((row) => this.#digestsOf(row));
-  }
-
-  #digestsOf(row: ChunkRow): Buffer {
-    if (this.#mac !== null) {
-      assertPlan(this.#mac, row);
-      assertRotated(this.#mac, row);
-      assertDigests(this.#mac, row);
-    }
-    return row.digests ?? Buffer.alloc(0);
   }
 
   /** Sweeps were rotated since the last full scan, so another scan is needed. */

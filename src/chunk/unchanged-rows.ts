@@ -1,5 +1,5 @@
 import type { Chunk } from '../checkpoint/chunk.ts';
-import { ChunkTable } from '../checkpoint/chunk-table.ts';
+import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import type { Run } from '../checkpoint/run.ts';
 import { digestBytes, unpackDigests } from './digest.ts';
 import type { PreparedTarget } from './field-values.ts';
@@ -20,7 +20,7 @@ export async function unchangedRows(
 ): Promise<ReadonlySet<number>> {
   if (asLeft.size === 0 || rowIds === null || parent === null || target.onlyVerified === true)
     return new Set();
-  const known = unpackDigests(await new ChunkTable(checkpoint, run.id, mac).rangeDigests(parent));
+  const known = unpackDigests(await new ChunkDigests(checkpoint, run.id, mac).ofRange(parent));
   const isKnown = (entry: Buffer): boolean =>
     known.get(entry.toString('latin1', 0, digestBytes)) === entry.toString('latin1', digestBytes);
   return new Set([...asLeft].flatMap(([place, entry]) => (isKnown(entry) ? [place] : [])));

@@ -1,4 +1,5 @@
 import type { Chunk } from '../checkpoint/chunk.ts';
+import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { type Exception, ExceptionTable } from '../checkpoint/exception-table.ts';
 import type { Run } from '../checkpoint/run.ts';
@@ -137,7 +138,7 @@ async function excuse(
   } = reference ?? { checkpoint: context.checkpoint, run: run.id, mac: context.mac };
   const rowIds = await new ExceptionTable(checkpoint, of).exceptedRows(range);
   if (rowIds.length === 0) return;
-  const swept = unpackDigests((await new ChunkTable(checkpoint, of, mac).digests(range)).slice(1));
+  const swept = unpackDigests((await new ChunkDigests(checkpoint, of, mac).of(range)).slice(1));
   const messages = new Messages();
   for (const id of rowIds) addRowId(messages, id);
   const ids = digestAll(key, messages);
@@ -183,15 +184,15 @@ async function* readFiles({
 async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Promise<Map<string, string>> {
   const packed =
     run.kind !== 'verification'
-      ? await new ChunkTable(context.checkpoint, run.id, context.mac).digests(chunk.chunk)
+      ? await new ChunkDigests(context.checkpoint, run.id, context.mac).of(chunk.chunk)
       : context.reference !== null && chunk.parent !== null
-        ? await referenceChunks(context.reference).digests(chunk.parent)
+        ? await new ChunkDigests(
+            context.reference.checkpoint,
+            context.reference.run,
+            context.reference.mac,
+          ).of(chunk.parent)
         : [];
   return unpackDigests(packed);
-}
-
-function referenceChunks({ checkpoint, run, mac }: NonNullable<WorkerContext['reference']>): ChunkTable {
-  return new ChunkTable(checkpoint, run, mac);
 }
 
 /** What the rotation left undecided in the range: with one key alone, the verification cannot see it. */

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ChunkNews } from '../chunk/chunk-news.ts';
-import type { Progress } from '../rotation/coordinator.ts';
+import type { Progress } from '../rotation/progress.ts';
 
 const waitReasons = ['pace', 'queue', 'database'] as const;
 

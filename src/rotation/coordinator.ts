@@ -3,7 +3,7 @@ import { assertAuthenticChunks } from '../checkpoint/audit.ts';
 import type { Chunk } from '../checkpoint/chunk.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { ExceptionTable } from '../checkpoint/exception-table.ts';
-import { ChunkFigures, type TargetTotals } from '../checkpoint/figures.ts';
+import { ChunkFigures } from '../checkpoint/figures.ts';
 import { HandedBack } from '../checkpoint/handed-back.ts';
 import type { CheckpointMac } from '../checkpoint/mac.ts';
 import { assertAuthentic, type LatePlaces, type Run } from '../checkpoint/run.ts';
@@ -16,8 +16,17 @@ import { type Target, targetName } from '../job/job.ts';
 import type { Queue } from '../queue/queue.ts';
 import { assertProven } from './assert-proven.ts';
 import type { Pace } from './pace.ts';
-import { halvesOf, Planner, planRound } from './planner.ts';
-import { chunkFailed, endOf, foreseen, stateAfter, stillWriting, tooManyExceptions } from './setback.ts';
+import { Planner, planRound, splitSlow } from './planner.ts';
+import type { Progress } from './progress.ts';
+import {
+  assertNotAsked,
+  chunkFailed,
+  endOf,
+  foreseen,
+  stateAfter,
+  stillWriting,
+  tooManyExceptions,
+} from './setback.ts';
 import { Stall } from './stall.ts';
 import { unlessStopped } from './unless-stopped.ts';
 
@@ -42,15 +51,6 @@ export interface Coordination {
   readonly progress: (state: Progress) => void;
   /** Reads what the verifier did not; null: nothing was added during the run. */
   readonly lookAgain: (run: Run) => Promise<LatePlaces | null>;
-}
-
-export interface Progress {
-  readonly run: Run;
-  readonly totals: ReadonlyMap<string, TargetTotals>;
-  /** Number of open exceptions. */
-  readonly exceptions: number;
-  /** What the run waits for (the reason is in `run.waiting`); null: it does not wait. */
-  readonly waitingFor: 'pace' | 'queue' | 'database' | null;
 }
 
 /** Plans and paces one run, from its present state to its end. */
@@ -168,7 +168,9 @@ export class Coordinator {
   }
 
   async #conclude(): Promise<void> {
-    await this.#assertAuthentic();
+    const { checkpoint, mac } = this.#with;
+    assertAuthentic(await this.#runs.get(this.#run.id), mac);
+    await assertAuthenticChunks(checkpoint, this.#run, mac, true);
     await assertProven({
       run: this.#run,
       totals: await this.#figures.totals(),
@@ -181,13 +183,6 @@ export class Coordinator {
       await originalsOf(this.#run.job, this.#with.attachments)?.release(this.#run.id);
     const clean = (await this.#exceptions.countOpen()) === 0;
     await this.#become(clean ? 'verified' : 'verified-with-exceptions');
-  }
-
-  /** Nothing of what is concluded from was written by anybody else. */
-  async #assertAuthentic(): Promise<void> {
-    const { checkpoint, mac } = this.#with;
-    assertAuthentic(await this.#runs.get(this.#run.id), mac);
-    await assertAuthenticChunks(checkpoint, this.#run, mac, true);
   }
 
   /** Plans ahead and keeps the queue filled with the chunks that `pending` returns, until none is left. */
@@ -226,15 +221,13 @@ export class Coordinator {
   /** True while the run has to wait; throws to end the session. */
   async #held(): Promise<boolean> {
     const { signal, pace } = this.#with;
-    if (signal.aborted) throw endOf('stopped', `stopped by ${String(signal.reason)}`);
-    const requested = await this.#runs.requested(this.#run);
-    if (requested === 'pause') throw endOf('stopped', 'paused by keyturn pause');
-    if (requested === 'cancel') throw endOf('cancelled', 'cancelled by keyturn cancel');
+    assertNotAsked(signal, await this.#runs.requested(this.#run));
     const chunkMs = await this.#figures.slowMs();
     const rows = await this.#figures.rowsDone();
     const hold = await pace.check({ now: new Date(), elapsedMs: performance.now(), chunkMs, rows });
     if (hold?.kind === 'end') throw endOf(hold.code ?? 'stopped', hold.reason);
-    const unseen = this.#hasFiles ? await this.#handedBack.why() : null;
+    const hasFiles = this.#run.job.targets.some(({ tree }) => tree !== undefined);
+    const unseen = hasFiles ? await this.#handedBack.why() : null;
     const stalled = await this.#stall.reason(this.#chunks);
     const waiting = hold?.reason ?? this.#with.queue.waiting() ?? unseen ?? stalled;
     this.#waitingFor = hold !== null ? 'pace' : waiting !== null ? 'queue' : null;
@@ -243,10 +236,6 @@ export class Coordinator {
       this.#run = { ...this.#run, waiting };
     }
     return hold?.kind === 'wait';
-  }
-
-  get #hasFiles(): boolean {
-    return this.#run.job.targets.some(({ tree }) => tree !== undefined);
   }
 
   /** A queue that lost its jobs is filled again. */
@@ -260,7 +249,7 @@ export class Coordinator {
 
   /** Ends the run early if a chunk failed for good, or if there are too many exceptions. */
   async #checkHealth(): Promise<void> {
-    if (this.#run.state === 'rotating') await this.#splitSlow();
+    if (this.#run.state === 'rotating') await splitSlow(this.#source, this.#chunks, this.#run.job);
     const failed = await this.#chunks.failed();
     if (failed?.error?.code === 'mixed-keys' && this.#run.options.tryAllKeys !== true) {
       await this.#tryAllKeys(failed);
@@ -280,15 +269,6 @@ export class Coordinator {
     this.#run = await this.#runs.update(this.#run, { options }, this.#with.mac);
     await this.#runs.record(this.#run.id, 'mixed-keys', { target });
     await this.#chunks.replan();
-  }
-
-  /** Splits a chunk that took too long in two, down to a single row, which then fails and is named. */
-  async #splitSlow(): Promise<void> {
-    const slow = await this.#chunks.timedOut();
-    const target = this.#run.job.targets.find((each) => targetName(each) === slow?.target);
-    if (slow === undefined || target === undefined) return;
-    const halves = await halvesOf(this.#source, target, slow);
-    if (halves !== null) await this.#chunks.split(slow, halves);
   }
 
   async #become(state: Run['state'], reason: Run['reason'] = null): Promise<void> {

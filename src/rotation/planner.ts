@@ -2,7 +2,7 @@ import type { Chunk, NewChunk } from '../checkpoint/chunk.ts';
 import type { ChunkTable } from '../checkpoint/chunk-table.ts';
 import type { ChunkFigures } from '../checkpoint/figures.ts';
 import type { RowSource } from '../chunk/row-source.ts';
-import { type Target, targetName } from '../job/job.ts';
+import { type Job, type Target, targetName } from '../job/job.ts';
 
 const smallest = 200;
 const largest = 2000;
@@ -62,6 +62,15 @@ export async function planRound(planner: Planner, targets: readonly Target[]): P
   const left: Target[] = [];
   for (const target of targets) if (await planner.planNext(target)) left.push(target);
   return left;
+}
+
+/** Splits a chunk that took too long in two, down to a single row, which then fails and is named. */
+export async function splitSlow(source: RowSource, chunks: ChunkTable, { targets }: Job): Promise<void> {
+  const slow = await chunks.timedOut();
+  const target = targets.find((each) => targetName(each) === slow?.target);
+  if (slow === undefined || target === undefined) return;
+  const halves = await halvesOf(source, target, slow);
+  if (halves !== null) await chunks.split(slow, halves);
 }
 
 /** The two halves of a chunk; null: it has only one row. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import type { Database, RunLock } from '../databases/database.ts';
-import type { Progress } from './coordinator.ts';
+import type { Progress } from './progress.ts';
 
 /** Longer than a server takes to restart or to fail over. */
 const patienceMs = 10 * 60_000;

@@ -1,6 +1,6 @@
 import { type Chunk, chunkTimeout } from '../checkpoint/chunk.ts';
 import { alteredAs } from '../checkpoint/mac.ts';
-import type { Run } from '../checkpoint/run.ts';
+import type { Request, Run } from '../checkpoint/run.ts';
 import type { Database } from '../databases/database.ts';
 import { diskFull } from '../databases/disk-full.ts';
 import { isDiskFull } from '../databases/open.ts';
@@ -65,6 +65,13 @@ export function stillWriting(run: Run): KeyturnError {
       hint: 'an application still writes with the old key: stop it, then run keyturn resume',
     },
   );
+}
+
+/** Throws if the process or the run was asked to stop. */
+export function assertNotAsked(signal: AbortSignal, requested: Request | null): void {
+  if (signal.aborted) throw endOf('stopped', `stopped by ${String(signal.reason)}`);
+  if (requested === 'pause') throw endOf('stopped', 'paused by keyturn pause');
+  if (requested === 'cancel') throw endOf('cancelled', 'cancelled by keyturn cancel');
 }
 
 /** A user or a window asked for it. */

@@ -1,5 +1,5 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
-import type { Progress } from '../rotation/coordinator.ts';
+import type { Progress } from '../rotation/progress.ts';
 import { type ProgressView, stageOf, targetsOf } from './progress-view.ts';
 import { duration, Speed } from './speed.ts';
 

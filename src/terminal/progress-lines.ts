@@ -1,4 +1,4 @@
-import type { Progress } from '../rotation/coordinator.ts';
+import type { Progress } from '../rotation/progress.ts';
 import { type ProgressView, stageOf, targetsOf } from './progress-view.ts';
 import { duration, Speed } from './speed.ts';
 

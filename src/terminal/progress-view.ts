@@ -1,4 +1,4 @@
-import type { Progress } from '../rotation/coordinator.ts';
+import type { Progress } from '../rotation/progress.ts';
 
 /** Shows the progress of a run. */
 export interface ProgressView {

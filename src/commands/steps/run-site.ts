@@ -1,7 +1,7 @@
 import type { Hooks } from '../../hooks/hooks.ts';
 import { RunMetrics } from '../../metrics/run-metrics.ts';
-import type { Progress } from '../../rotation/coordinator.ts';
 import type { Pace } from '../../rotation/pace.ts';
+import type { Progress } from '../../rotation/progress.ts';
 import type { Site } from '../../rotation/site.ts';
 import type { Context } from '../command.ts';
 import { type AttachmentsArguments, attachmentsFolder } from '../options/attachments.ts';
