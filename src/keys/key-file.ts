@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import {
+  accessSync,
   closeSync,
+  constants,
   fsyncSync,
   openSync,
   readFileSync,
@@ -114,6 +116,20 @@ export function writeKeyFile(path: string, key: Key): void {
 }
 
 /**
+ * Checks that a key file can be created, while nothing is changed yet.
+ *
+ * @throws KeyturnError `key-file-unwritten`
+ */
+export function assertCreatable(path: string): void {
+  try {
+    // The slash: a file in the place of the folder is an error too
+    accessSync(`${dirname(path)}/`, constants.W_OK);
+  } catch (cause) {
+    throw unwritten(path, 'the new key', cause, creatableHint);
+  }
+}
+
+/**
  * Makes a key durable whose file exists already: whoever wrote it may not have synced it.
  *
  * @throws KeyturnError `key-file-unwritten`
@@ -176,17 +192,14 @@ export function writeSecretFile(path: string, text: string, what: string): void 
   }
 }
 
+const creatableHint = 'use --new-key-file to name a file in an existing folder that this user can write to';
+
 function create(path: string, what: string): number {
   try {
     return openSync(path, 'wx', 0o600);
   } catch (cause) {
     if (codeOf(cause) === 'EEXIST') throw existing(path, cause);
-    throw unwritten(
-      path,
-      what,
-      cause,
-      'use --new-key-file to name a file in an existing folder that this user can write to',
-    );
+    throw unwritten(path, what, cause, creatableHint);
   }
 }
 

@@ -11,7 +11,7 @@ import { assertDeclared, type Preflight } from '../inventory/preflight.ts';
 import { assertWide, type Width, widenColumns } from '../inventory/widths.ts';
 import type { Decision } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
-import { syncKeyFile, writeKeyFile } from '../keys/key-file.ts';
+import { assertCreatable, syncKeyFile, writeKeyFile } from '../keys/key-file.ts';
 import { Keyring } from '../keys/keyring.ts';
 import type { NewKeyPlan } from '../keys/master-key.ts';
 import { insertRun, type Order, rotationOf } from './insert-run.ts';
@@ -62,6 +62,7 @@ export async function beginRun(
   assertWide(found.widths, upgradeDatabase);
   const reading = database.catalog().then((catalog) => unpinnedSecrets(database, catalog, found.job));
   const secrets = await Promise.race([unlessStopped(signal, reading), lock.lost]);
+  if (next.mustWrite) assertCreatable(next.path);
   // Before the key: a database that cannot be written leaves no key file behind
   await migrate(database);
   makeDurable(next);

@@ -104,7 +104,7 @@ test('an unfinished run refuses other keys and names the expected ones', async (
     const { code, stderr } = await keyturn(args, { cwd: of.path });
     expect(code).toBe(2);
     expect(stderr).toContain(
-      `give the file of the key ${from.id} with --current-key-file, and that of ${to.id} with --new-key-file`,
+      `use --current-key-file with the file of key ${from.id}, and --new-key-file with the file of key ${to.id}`,
     );
   }
   for (const args of [

@@ -21,6 +21,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { KeyturnError } from '../../src/error.ts';
 import { Key } from '../../src/keys/key.ts';
 import {
+  assertCreatable,
   assertKept,
   folderWarnings,
   generateKey,
@@ -254,6 +255,14 @@ describe('writing a key file', () => {
     symlinkSync(join(folder, 'elsewhere'), path);
     expect(refusal(() => writeKeyFile(path, key)).code).toBe('key-file-differs');
     expect(existsSync(join(folder, 'elsewhere'))).toBe(false);
+  });
+
+  test('can be checked before anything is written', () => {
+    expect(() => assertCreatable(join(folder, 'new.key'))).not.toThrow();
+    expect(existsSync(join(folder, 'new.key'))).toBe(false);
+    writeFileSync(join(folder, 'a-file'), '');
+    for (const name of ['nowhere/new.key', 'a-file/new.key'])
+      expect(() => assertCreatable(join(folder, name))).toThrow('the folder does not exist');
   });
 
   test('reports a folder that does not exist', () => {
