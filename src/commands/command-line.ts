@@ -2,7 +2,7 @@ import yargs, { type Argv } from 'yargs';
 import { KeyturnError } from '../error.ts';
 import type { Command } from './command.ts';
 import { assertNumbers, commonOptions } from './options/options.ts';
-import { commands } from './registry.ts';
+import { commandsFor } from './registry.ts';
 
 const widest = 120;
 
@@ -22,6 +22,7 @@ export async function parseCommandLine(
   version: string,
   columns: number,
 ): Promise<Chosen | null> {
+  const commands = await commandsFor(words[0]);
   const chosen: Chosen[] = [];
   const parser = yargs([...words])
     .scriptName('keyturn')
@@ -36,7 +37,7 @@ export async function parseCommandLine(
     .exitProcess(false)
     .showHelpOnFail(false)
     .fail((message, error) => {
-      throw refused(message || error.message, words);
+      throw refused(message || error.message, words, commands);
     })
     .epilogue(
       'keyturn <command> --help shows the options of a command. Exit codes: 0 done and verified, 1 unexpected error, 2 refused and nothing changed, 3 incomplete and resumable or finished with exceptions, 4 another run holds the lock, 5 verification failed.',
@@ -104,7 +105,7 @@ function refuseRepeated({ command, args }: Chosen): void {
   }
 }
 
-function refused(message: string, words: readonly string[]): KeyturnError {
+function refused(message: string, words: readonly string[], commands: readonly Command[]): KeyturnError {
   const named = words.find((word) => !word.startsWith('-'));
   const known = commands.some((command) => command.words.some((word) => word.split(' ')[0] === named));
   return new KeyturnError(

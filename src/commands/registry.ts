@@ -1,31 +1,31 @@
-import { cancel } from './cancel.ts';
 import type { Command } from './command.ts';
-import { exceptionsList } from './exceptions-list.ts';
-import { exceptionsRetry } from './exceptions-retry.ts';
-import { forget } from './forget.ts';
-import { pause } from './pause.ts';
-import { plan } from './plan.ts';
-import { report } from './report.ts';
-import { resume } from './resume.ts';
-import { rotate } from './rotate.ts';
-import { scan } from './scan.ts';
-import { status } from './status.ts';
-import { verify } from './verify.ts';
-import { worker } from './worker.ts';
 
-/** All commands, in the order in which a user needs them. */
-export const commands: readonly Command[] = [
-  rotate,
-  resume,
-  plan,
-  scan,
-  worker,
-  status,
-  pause,
-  cancel,
-  verify,
-  report,
-  exceptionsList,
-  exceptionsRetry,
-  forget,
+type Load = () => Promise<Command>;
+
+/** All commands by the first word of their names, in the order in which a user needs them. */
+const loads: readonly (readonly [names: readonly string[], load: Load])[] = [
+  [['rotate-master-key', 'rotate'], async () => (await import('./rotate.ts')).rotate],
+  [['resume'], async () => (await import('./resume.ts')).resume],
+  [['plan'], async () => (await import('./plan.ts')).plan],
+  [['scan'], async () => (await import('./scan.ts')).scan],
+  [['worker'], async () => (await import('./worker.ts')).worker],
+  [['status'], async () => (await import('./status.ts')).status],
+  [['pause'], async () => (await import('./pause.ts')).pause],
+  [['cancel'], async () => (await import('./cancel.ts')).cancel],
+  [['verify'], async () => (await import('./verify.ts')).verify],
+  [['report'], async () => (await import('./report.ts')).report],
+  [['exceptions'], async () => (await import('./exceptions-list.ts')).exceptionsList],
+  [['exceptions'], async () => (await import('./exceptions-retry.ts')).exceptionsRetry],
+  [['forget'], async () => (await import('./forget.ts')).forget],
 ];
+
+/**
+ * The commands that a command line with this first word can mean: all of them, unless it is the name of one. The others
+ * are then not loaded, since loading is most of the time that a short command takes.
+ */
+export async function commandsFor(first?: string): Promise<readonly Command[]> {
+  const named = loads.filter(([names]) => first !== undefined && names.includes(first));
+  const commands: Command[] = [];
+  for (const [, load] of named.length > 0 ? named : loads) commands.push(await load());
+  return commands;
+}

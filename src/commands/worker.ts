@@ -2,7 +2,6 @@ import type { Run } from '../checkpoint/run.ts';
 import type { ChunkNews } from '../chunk/chunk-news.ts';
 import { KeyturnError } from '../error.ts';
 import type { Health } from '../metrics/health.ts';
-import { RunMetrics } from '../metrics/run-metrics.ts';
 import { count as counted } from '../report/count.ts';
 import { admit } from '../rotation/admission.ts';
 import { processName } from '../rotation/process-name.ts';
@@ -16,7 +15,7 @@ import { type GivenQueue, givenQueue, queueOptions } from './options/queue.ts';
 import { logChunk } from './steps/chunk-log.ts';
 import { warn } from './steps/key-sources.ts';
 import { type Opened, withDatabase } from './steps/opened.ts';
-import { healthOptions, metricsOptions, withServed } from './steps/served.ts';
+import { healthOptions, metricsFor, metricsOptions, withServed } from './steps/served.ts';
 import { workerKeys } from './steps/worker-keys.ts';
 
 const group = groups.execution;
@@ -90,13 +89,13 @@ async function work(
   args: Given,
 ): Promise<CommandResult> {
   const { terminal, log, signal } = context;
-  const metrics = new RunMetrics('worker');
+  const metrics = await metricsFor(args, 'worker');
   const tally: Tally = { rotated: 0, verified: 0, nothing: 0, retried: 0, failed: 0 };
   const concurrency = count(args.concurrency, '--concurrency') ?? context.cores;
   let worker: QueueWorker | null = null;
-  metrics.before(() => {
-    metrics.shows(worker?.run ?? null);
-    metrics.waits(worker?.waiting() === null ? null : 'queue');
+  metrics?.before(() => {
+    metrics?.shows(worker?.run ?? null);
+    metrics?.waits(worker?.waiting() === null ? null : 'queue');
   });
   const run = await withServed(
     context,
@@ -116,7 +115,7 @@ async function work(
         news: (news) => {
           tally[news.event]++;
           logChunk(log, news);
-          metrics.news(news);
+          metrics?.news(news);
         },
         warn: (text) => warn(context, text),
       });

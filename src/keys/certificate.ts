@@ -1,5 +1,13 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import forge from 'node-forge';
+import { createRequire } from 'node:module';
+import type Forge from 'node-forge';
+
+let loaded: typeof Forge | undefined;
+/** Loaded when it is needed: most processes and threads never see a PKCS#12 file. */
+function forge(): typeof Forge {
+  loaded ??= createRequire(import.meta.url)('node-forge') as typeof Forge;
+  return loaded;
+}
 
 const sequence = 0x30;
 /** https://www.rfc-editor.org/rfc/rfc7292: PFX ::= SEQUENCE { version INTEGER {v3(3)}, authSafe ContentInfo, … } */
@@ -26,14 +34,16 @@ export function thumbprintsIn(plain: Buffer, passwords: readonly string[]): stri
 }
 
 function certificatesOf(bytes: Buffer, passwords: readonly string[]): Buffer[] {
-  const asn1 = forge.asn1.fromDer(bytes.toString('latin1'));
+  const asn1 = forge().asn1.fromDer(bytes.toString('latin1'));
   for (const password of [undefined, '', ...passwords]) {
     try {
-      const bags = forge.pkcs12.pkcs12FromAsn1(asn1, password).getBags({ bagType: forge.pki.oids.certBag });
-      return (bags[forge.pki.oids.certBag ?? ''] ?? []).flatMap((bag) => {
+      const bags = forge()
+        .pkcs12.pkcs12FromAsn1(asn1, password)
+        .getBags({ bagType: forge().pki.oids.certBag });
+      return (bags[forge().pki.oids.certBag ?? ''] ?? []).flatMap((bag) => {
         // node-forge parses RSA certificates only, and returns all others as raw ASN.1
-        const parsed = bag.cert === undefined ? bag.asn1 : forge.pki.certificateToAsn1(bag.cert);
-        return parsed === undefined ? [] : [Buffer.from(forge.asn1.toDer(parsed).getBytes(), 'latin1')];
+        const parsed = bag.cert === undefined ? bag.asn1 : forge().pki.certificateToAsn1(bag.cert);
+        return parsed === undefined ? [] : [Buffer.from(forge().asn1.toDer(parsed).getBytes(), 'latin1')];
       });
     } catch {
       // Wrong password: try the next one
@@ -66,10 +76,10 @@ function isPrivateKey(bytes: Buffer): boolean {
 
 function isPkcs12(bytes: Buffer): boolean {
   try {
-    const { value } = forge.asn1.fromDer(bytes.toString('latin1'));
+    const { value } = forge().asn1.fromDer(bytes.toString('latin1'));
     const content = Array.isArray(value) ? value[1] : undefined;
     const oid = Array.isArray(content?.value) ? content.value[0] : undefined;
-    return oid?.type === forge.asn1.Type.OID && pkcs7.test(forge.asn1.derToOid(String(oid.value)));
+    return oid?.type === forge().asn1.Type.OID && pkcs7.test(forge().asn1.derToOid(String(oid.value)));
   } catch {
     return false;
   }

@@ -1,6 +1,4 @@
-import { confirm, isCancel, password } from '@clack/prompts';
 import { KeyturnError } from '../error.ts';
-import { ProgressBars } from './progress-bars.ts';
 import { ProgressLines } from './progress-lines.ts';
 import type { ProgressView } from './progress-view.ts';
 import type { Terminal } from './terminal.ts';
@@ -59,6 +57,7 @@ export class Console implements Terminal {
 
   async confirm(question: string): Promise<boolean> {
     const { stdin: input, stderr: output } = this.#streams;
+    const { confirm, isCancel } = await import('@clack/prompts');
     const answer = await confirm({ message: question, initialValue: false, input, output });
     if (isCancel(answer)) throw cancelled();
     return answer;
@@ -66,6 +65,7 @@ export class Console implements Terminal {
 
   async askSecret(question: string): Promise<string> {
     const { stdin: input, stderr: output } = this.#streams;
+    const { password, isCancel } = await import('@clack/prompts');
     const answer = await password({ message: question, input, output });
     if (isCancel(answer)) throw cancelled();
     return answer ?? '';
@@ -77,11 +77,11 @@ export class Console implements Terminal {
     return Buffer.concat(parts).toString('utf8');
   }
 
-  progress(): ProgressView {
+  async progress(): Promise<ProgressView> {
     const { stderr } = this.#streams;
-    return stderr.isTTY
-      ? new ProgressBars(stderr, this.#unicode)
-      : new ProgressLines((line) => this.say(line));
+    if (!stderr.isTTY) return new ProgressLines((line) => this.say(line));
+    const { ProgressBars } = await import('./progress-bars.ts');
+    return new ProgressBars(stderr, this.#unicode);
   }
 }
 

@@ -23,5 +23,5 @@ export interface Terminal {
   askSecret(question: string): Promise<string>;
   /** Reads all of stdin. */
   readInput(): Promise<string>;
-  progress(): ProgressView;
+  progress(): Promise<ProgressView>;
 }

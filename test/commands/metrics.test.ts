@@ -80,16 +80,25 @@ test('a coordinator with its own threads serves metrics, and shows that a thrott
   const args = ['--job', 'n8n', '--database', site.database.url, ...site.keys, ...consent];
   site.touch('hold');
   const throttle = ['--throttle', `file=${site.file('hold')}`];
-  const watched = ['--chunk-rows', '10', '--metrics-port', '0', '--workers', '1', ...throttle];
+  const watched = ['--chunk-rows', '25', '--metrics-port', '0', '--workers', '1', ...throttle];
   const coordinator = site.start('rotate', ...args, ...watched);
   const url = await urlOf(coordinator);
   await until(async () => (await scrape(url)).get('keyturn_waiting_reason{reason="pace"}') === 1);
+  // The second chunk is not verified before the figures were read
+  await site.database.exec(`
+    create function wait_until_read() returns trigger language plpgsql as $$ begin
+      while new.state = 'verified' and to_regclass('figures_read') is null
+        and exists (select from keyturn_chunk where state = 'verified') loop perform pg_sleep(0.02); end loop;
+      return new;
+    end $$;
+    create trigger wait_until_read before update on keyturn_chunk for each row execute function wait_until_read()`);
   site.remove('hold');
   let last = new Map<string, number>();
   await until(async () => {
-    last = await scrape(url).catch(() => last);
+    last = await scrape(url);
     return (last.get(rows('verified')) ?? 0) > 0;
   });
+  await site.database.exec('create table figures_read ()');
   expect(last.get('keyturn_waiting{}')).toBe(0);
   expect(last.get(rows('rotated'))).toBe(3_000);
   const chunks = last.get('keyturn_chunks_total{state="rotated"}');

@@ -1,5 +1,4 @@
 import type { Hooks } from '../../hooks/hooks.ts';
-import { RunMetrics } from '../../metrics/run-metrics.ts';
 import type { Pace } from '../../rotation/pace.ts';
 import type { Progress } from '../../rotation/progress.ts';
 import type { Site } from '../../rotation/site.ts';
@@ -10,7 +9,7 @@ import type { GivenQueue } from '../options/queue.ts';
 import { logChunk } from './chunk-log.ts';
 import { warn } from './key-sources.ts';
 import type { Opened } from './opened.ts';
-import { type ServedArguments, withServed } from './served.ts';
+import { metricsFor, type ServedArguments, withServed } from './served.ts';
 
 export interface SiteArguments extends ServedArguments, AttachmentsArguments {
   readonly workers?: string | undefined;
@@ -27,8 +26,8 @@ export async function withSite<T>(
   args: SiteArguments,
   work: (site: Site) => Promise<T>,
 ): Promise<T> {
-  const view = context.terminal.progress();
-  const metrics = new RunMetrics('coordinator');
+  const view = await context.terminal.progress();
+  const metrics = await metricsFor(args, 'coordinator');
   const { log } = context;
   const onException = exceptionHook(args.hooks);
   try {
@@ -37,13 +36,13 @@ export async function withSite<T>(
         ...siteOf(context, opened, args),
         progress: (progress) => {
           view.update(progress);
-          metrics.progress(progress);
+          metrics?.progress(progress);
           logProgress(context, progress);
           onException(progress);
         },
         news: (news) => {
           logChunk(log, news);
-          metrics.news(news);
+          metrics?.news(news);
         },
       }),
     );

@@ -54,11 +54,21 @@ export interface ServedArguments {
   readonly healthHost?: string | undefined;
 }
 
+/** Null when nobody asks for metrics: the library is then not loaded. */
+export async function metricsFor(
+  { metricsPort }: ServedArguments,
+  role: 'coordinator' | 'worker',
+): Promise<RunMetrics | null> {
+  if (metricsPort === undefined) return null;
+  const { RunMetrics } = await import('../../metrics/run-metrics.ts');
+  return new RunMetrics(role);
+}
+
 /** Serves metrics and health checks for the duration of `work`, if their options are given. */
 export async function withServed<T>(
   { terminal }: Context,
   args: ServedArguments,
-  metrics: RunMetrics,
+  metrics: RunMetrics | null,
   health: (() => Health) | null,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -73,7 +83,7 @@ export async function withServed<T>(
     what: readonly ('metrics' | 'health')[],
   ): Promise<void> => {
     const server = await StatusServer.listen(host, port, {
-      ...(what.includes('metrics') && { metrics }),
+      ...(what.includes('metrics') && metrics !== null && { metrics }),
       ...(what.includes('health') && health !== null && { health }),
     });
     open.push(server);
