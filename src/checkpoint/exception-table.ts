@@ -9,6 +9,7 @@ export type ExceptionReason =
   | 'undecided-place'
   | 'implausible'
   | 'under-new-key'
+  | 'nested'
   | 'stray'
   | 'changing'
   | 'digest-differs'

@@ -128,6 +128,13 @@ const migrations: readonly ((trx: Knex.Transaction, dialect: Dialect) => Promise
       t.string('verified_mac', 64);
     });
   },
+  // Values that are encrypted twice
+  async (trx) => {
+    if (await trx.schema.hasColumn('keyturn_chunk', 'nested')) return;
+    await trx.schema.alterTable('keyturn_chunk', (t) => {
+      t.integer('nested').notNullable().defaultTo(0);
+    });
+  },
 ];
 
 /** Tally columns of keyturn_chunk, in the order of tallyFields. */
@@ -141,6 +148,7 @@ export const tallyColumns = [
   'look_alikes',
   'undecided',
   'exceptions',
+  'nested',
 ] as const;
 
 export const verificationColumns = [

@@ -13,6 +13,8 @@ export interface Tally {
   lookAlikes: number;
   undecided: number;
   exceptions: number;
+  /** Among those rotated: values that are encrypted twice. */
+  nested: number;
 }
 
 export const tallyFields = [
@@ -25,6 +27,7 @@ export const tallyFields = [
   'lookAlikes',
   'undecided',
   'exceptions',
+  'nested',
 ] as const satisfies readonly (keyof Tally)[];
 
 export function emptyTally(): Tally {
@@ -38,6 +41,7 @@ export function emptyTally(): Tally {
     lookAlikes: 0,
     undecided: 0,
     exceptions: 0,
+    nested: 0,
   };
 }
 

@@ -3,6 +3,7 @@ import { type Format, type Opening, provesKey } from '../formats/format.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { byFormat } from './field-values.ts';
+import { peelAsVerified, settleNested } from './nested.ts';
 import { isPlausible } from './plausible.ts';
 import { type Ruling, rulingFor } from './rules.ts';
 import { textsOf, type Value } from './value.ts';
@@ -21,6 +22,8 @@ export interface Rotation {
   readonly tryAll?: boolean;
   /** For a sweep: indexes of rows in which a value that opens under both is known to be under the old keys. */
   readonly asLeft?: ReadonlySet<number>;
+  /** The operator's decision on values that are encrypted twice. Absent: none, so each is an exception. */
+  readonly nested?: 'rotate' | 'unwrap' | undefined;
 }
 
 /**
@@ -37,7 +40,14 @@ export function classify(values: readonly Value[], rotation: Rotation): void {
     else if (anyKey) classifyByAllKeys(format, batch, rotation, kept);
     else classifyByCurrentKey(format, batch, rotation, kept);
   }
+  settleNested(values, rotation, kept);
+  peelAsVerified(values.filter(staysUndecided), rotation.to);
   openWithNewKeys(values, rotation.to);
+}
+
+/** It was opened, but by which key is unknown. */
+function staysUndecided({ outcome }: Value): boolean {
+  return outcome === 'undecided';
 }
 
 function isPending({ outcome, leaf }: Value): boolean {
@@ -105,7 +115,8 @@ function markByOpening(value: Value, opening: Opening, from: Keyring, to: Keyrin
  * value that is under another key, or under none.
  */
 function openWithNewKeys(values: readonly Value[], to: Keyring): void {
-  for (const [format, batch] of byFormat(values.filter(isLeft))) {
+  const left = values.filter(isLeft);
+  for (const [format, batch] of byFormat(left)) {
     const openings = format.open(textsOf(batch), to);
     batch.forEach((value, i) => {
       const opening = plausible(openings[i] ?? 'closed', value);
@@ -115,6 +126,7 @@ function openWithNewKeys(values: readonly Value[], to: Keyring): void {
       if (!isMaster || opening.plain.toString('utf8') === to.primary.text) value.plain = opening.plain;
     });
   }
+  peelAsVerified(left, to);
 }
 
 function applyRuling(value: Value, opening: Opening, ruling: Ruling, kept: KeptKeys): void {

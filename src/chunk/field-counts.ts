@@ -16,6 +16,8 @@ export interface FieldCounts {
   closed: number;
   /** Values that are not of the format, or inside a document that cannot be read. */
   unparsed: number;
+  /** Among those that open: encrypted twice. */
+  nested: number;
 }
 
 /** Opens the values of rows and counts the results by field. Seals nothing. */
@@ -37,6 +39,7 @@ export function countByField(
       opened: 0,
       closed: 0,
       unparsed: 0,
+      nested: 0,
     };
     counts.set(key, known);
     count(known, value);
@@ -47,7 +50,10 @@ export function countByField(
 function count(counts: FieldCounts, { outcome, reason, plain }: Value): void {
   if (outcome === 'rotated' || (outcome === 'current' && plain !== null)) counts.opened++;
   else if (reason === 'not-ciphertext' || reason === 'malformed-document') counts.unparsed++;
-  else if (outcome === 'exceptions') counts.closed++;
+  else if (reason === 'nested') {
+    counts.opened++;
+    counts.nested++;
+  } else if (outcome === 'exceptions') counts.closed++;
 }
 
 /** Whether some value opens under the new key, but not under the current one. */

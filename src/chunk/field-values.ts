@@ -14,6 +14,8 @@ export interface PreparedField {
   readonly searching: boolean;
   /** Rules that decide what becomes of a value; null: the field itself does. */
   readonly rules: Rules | null;
+  /** Formats that the plaintext itself may be ciphertext of. */
+  readonly layers: readonly Format[];
 }
 
 export interface PreparedTarget {
@@ -21,8 +23,15 @@ export interface PreparedTarget {
   readonly fields: readonly PreparedField[];
 }
 
-/** @param rules of a job that finds ciphertext by shape */
-export function prepareTarget(target: Target, rules: Rules | undefined): PreparedTarget {
+/**
+ * @param rules of a job that finds ciphertext by shape
+ * @param layers formats of the job (layers.ts); none where plaintexts do not matter
+ */
+export function prepareTarget(
+  target: Target,
+  rules: Rules | undefined,
+  layers: readonly Format[] = [],
+): PreparedTarget {
   return {
     target,
     fields: target.fields.map((field) => {
@@ -34,6 +43,7 @@ export function prepareTarget(target: Target, rules: Rules | undefined): Prepare
         searching:
           field.byShape === true || (typeof field.document === 'object' && field.document.json === 'any'),
         rules: (field.byShape === true && rules) || null,
+        layers,
       };
     }),
   };

@@ -8,6 +8,7 @@ import { classify, type Rotation } from './classify.ts';
 import { digestAll, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, type PreparedField, type PreparedTarget } from './field-values.ts';
+import { peel, sealLayers } from './layers.ts';
 import { slices } from './slices.ts';
 import { textsOf, type Value, valuesOf } from './value.ts';
 
@@ -95,8 +96,8 @@ function assertReadable(values: readonly Value[], to: Keyring): void {
     );
     batch.forEach((value, i) => {
       const opening = openings[i];
-      const same =
-        typeof opening === 'object' && (!isDigested(value) || opening.plain.equals(value.plain as Buffer));
+      const [inner] = typeof opening === 'object' ? peel([opening.plain], value.prepared.layers, [to]) : [];
+      const same = inner !== undefined && (!isDigested(value) || inner.plain.equals(value.plain as Buffer));
       if (!same) throw new Error(`format ${format.name} does not open what it sealed`);
     });
   }
@@ -130,7 +131,9 @@ function seal(values: readonly Value[], { to }: Rotation): void {
     const plain: Buffer[] = [];
     for (const value of batch) {
       const isPrimary = value.prepared.field.becomes === 'primary';
-      plain.push(isPrimary ? Buffer.from(to.primary.text) : (value.plain as Buffer));
+      plain.push(
+        isPrimary ? Buffer.from(to.primary.text) : sealLayers(value.plain as Buffer, value.layers, to),
+      );
     }
     const sealed = format.seal(plain, to, textsOf(batch));
     for (const [i, value] of batch.entries()) value.sealed = sealed[i] ?? null;
@@ -155,8 +158,9 @@ function summarise(prepared: PreparedTarget, row: Row, values: readonly Value[])
   tally.rows = 1;
   tally.values = values.length;
   if (values.length === 0) tally.filtered = 1;
-  for (const { outcome, reason, path, prepared: of } of values) {
+  for (const { outcome, reason, path, isNested, prepared: of } of values) {
     if (outcome !== 'nothing') tally[outcome]++;
+    if (isNested) tally.nested++;
     if (reason !== null) {
       exceptions.push({
         target: targetName(prepared.target),

@@ -2,6 +2,7 @@ import type { ExceptionReason } from '../checkpoint/exception-table.ts';
 import type { Row } from '../databases/database.ts';
 import { type Leaf, MalformedDocument } from '../documents/document.ts';
 import { fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
+import type { Layer } from './layers.ts';
 
 /** What becomes of a value. Each outcome is a field of the tally, except `nothing`. */
 export type ValueOutcome =
@@ -27,6 +28,10 @@ export interface Value {
   reason: ExceptionReason | null;
   plain: Buffer | null;
   sealed: string | null;
+  /** Of a plaintext that is ciphertext itself: what to seal around `plain` before the value, from the outside in. */
+  layers: readonly Layer[];
+  /** Encrypted twice, and rotated by the operator's decision. */
+  isNested: boolean;
 }
 
 /** Everything in a row that may be ciphertext. Empty and malformed values get their outcome here. */
@@ -52,6 +57,8 @@ export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Val
   return values;
 }
 
+const none: readonly Layer[] = [];
+
 function valueAt(
   { prepared, table, row, stored }: Pick<Value, 'prepared' | 'table' | 'row' | 'stored'>,
   leaf: Leaf | null,
@@ -59,7 +66,8 @@ function valueAt(
   reason: ExceptionReason | null = null,
 ): Value {
   const [text, path] = [leaf?.text ?? stored, leaf?.path ?? ''];
-  return { prepared, table, row, stored, text, path, leaf, outcome, reason, plain: null, sealed: null };
+  const opened = { plain: null, sealed: null, layers: none, isNested: false };
+  return { prepared, table, row, stored, text, path, leaf, outcome, reason, ...opened };
 }
 
 /** The texts of the values, for formats. */

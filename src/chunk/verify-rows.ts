@@ -6,6 +6,7 @@ import type { Keyring } from '../keys/keyring.ts';
 import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
+import { peel } from './layers.ts';
 import { isPlausible } from './plausible.ts';
 import { isLeftBehind, type Ruling, rulingFor } from './rules.ts';
 import { countStrays } from './strays.ts';
@@ -118,6 +119,19 @@ function openAll(readings: readonly Reading[], ring: Keyring, table: string): vo
       else applyRuling(reading, opening, rulingFor(reading, table, opening));
     });
   }
+  peelAll(readings, ring);
+}
+
+/** A value that was encrypted twice is compared by its innermost plaintext. */
+function peelAll(readings: readonly Reading[], ring: Keyring): void {
+  const opened = readings.filter(
+    ({ plain, prepared }) => plain !== null && prepared.field.becomes === undefined,
+  );
+  const plains = opened.map(({ plain }) => plain as Buffer);
+  peel(plains, opened[0]?.prepared.layers ?? [], [ring]).forEach(({ plain }, i) => {
+    const reading = opened[i];
+    if (reading !== undefined) reading.plain = plain;
+  });
 }
 
 /** Under the ring, and what it does not open under the further keys that the application reads with. */

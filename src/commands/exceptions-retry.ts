@@ -10,11 +10,13 @@ import {
   databaseOptions,
   decideOptions,
   forceOptions,
+  nestedOptions,
   newKeyOptions,
   reportOptions,
   runOptions,
   workerOptions,
 } from './options/options.ts';
+import { givenOptions } from './options/run.ts';
 import { continueRun } from './steps/continue-run.ts';
 import { withDatabase, withRunLock } from './steps/opened.ts';
 
@@ -35,6 +37,7 @@ Example:
     ...currentKeyOptions,
     ...newKeyOptions,
     ...workerOptions,
+    ...nestedOptions,
     ...coordinatorOptions,
     ...reportOptions,
   },
@@ -46,6 +49,7 @@ Example:
         assertRetriable(run);
         return continueRun(context, opened, lock, {
           run,
+          changed: givenOptions(args),
           args: { ...args, ...coordinating },
           finish: retryExceptions,
         });

@@ -3,6 +3,7 @@ import { changedColumnsOnly } from '../chunk/changed-columns.ts';
 import { digestKey, entryBytes } from '../chunk/digest.ts';
 import { prepareTarget } from '../chunk/field-values.ts';
 import { treeOf } from '../chunk/file-target.ts';
+import { layerFormats } from '../chunk/layers.ts';
 import { rehearseFiles } from '../chunk/rotate-files.ts';
 import { type RotatedRows, rotateRows } from '../chunk/rotate-rows.ts';
 import type { Change, Database } from '../databases/database.ts';
@@ -96,7 +97,7 @@ async function estimateTarget(
   const upTo = await database.boundAfter(shape, null, sample);
   const nothing = { workMs: 0, writeMs: 0, growthBytes: 0, leftBytes: 0 };
   if (upTo === null) return { target: name, rows, sampled: 0, ...nothing };
-  const prepared = prepareTarget(target, job.everywhere);
+  const prepared = prepareTarget(target, job.everywhere, layerFormats(job));
   const digests = digestKey(to.primary, 'estimate', name);
   let workMs = Number.POSITIVE_INFINITY;
   let rotated: RotatedRows | undefined;

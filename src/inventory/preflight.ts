@@ -99,6 +99,7 @@ export async function preflight(
     warnings: [
       ...privileges,
       ...inventory.unread.map(unreadWarning),
+      ...sampled.flatMap(nestedWarning),
       ...(await surroundings(database, catalog, job)),
       ...(await filesSurroundings(job, attachments)),
     ],
@@ -177,6 +178,14 @@ function unreadable(cause: unknown): KeyturnError {
 
 function unreadWarning(table: string): string {
   return `cannot check ${table} for ciphertext: this login cannot read it`;
+}
+
+function nestedWarning({ target, column, nested, opened, closed, unparsed }: Sampled): string[] {
+  if (nested === 0) return [];
+  const of = opened + closed + unparsed;
+  return [
+    `${nested} of ${of} sampled values of ${placeText(target, column, '')} are encrypted twice: --nested rotate encrypts both layers with the new key, --nested unwrap removes the inner one; without --nested, each of them is an exception`,
+  ];
 }
 
 async function checkPrivileges(database: Database, job: Job): Promise<string[]> {

@@ -1,6 +1,7 @@
 import { countByField, type FieldCounts } from '../chunk/field-counts.ts';
 import { prepareTarget } from '../chunk/field-values.ts';
 import { treeOf } from '../chunk/file-target.ts';
+import { layerFormats } from '../chunk/layers.ts';
 import type { Database, Row, RowShape } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { type Job, targetName } from '../job/job.ts';
@@ -34,9 +35,10 @@ export interface Sampled extends FieldCounts {
 /** Opens some rows of every target. Writes nothing. */
 export async function sampleTargets(database: Database, sampling: Sampling): Promise<readonly Sampled[]> {
   const { job, from, to, tryAll, attachments } = sampling;
+  const layers = layerFormats(job);
   const found: Sampled[] = [];
   for (const target of job.targets.filter(({ onlyVerified }) => onlyVerified !== true)) {
-    const prepared = prepareTarget(target, job.everywhere);
+    const prepared = prepareTarget(target, job.everywhere, layers);
     const name = targetName(target);
     if (target.tree !== undefined) {
       const { opened, failed } = await sampleFiles(treeOf(target, attachments), prepared, from, sampledRows);
@@ -50,6 +52,7 @@ export async function sampleTargets(database: Database, sampling: Sampling): Pro
         opened,
         closed: failed,
         unparsed: 0,
+        nested: 0,
         remedy: null,
       });
       continue;

@@ -196,6 +196,7 @@ function tallyTable(all: readonly Named[], kind: 'ranges' | 'sweeps'): string[] 
   const columns = [
     ['values', 'values'],
     ['rotated', 'rotated'],
+    ['nested', 'nested'],
     ['current', 'current'],
     ['empty', 'empty'],
     ['look-alikes', 'lookAlikes'],
@@ -263,6 +264,8 @@ const reasons: Readonly<Record<ExceptionReason, string>> = {
   implausible: 'can be decrypted, but the job does not allow this content',
   'digest-differs': 'the row differs from the row before the rotation',
   unproven: 'the row was written with the new key during the run; nothing proves its content',
+  nested:
+    'encrypted twice: the decrypted value is itself ciphertext under the current key; decide with --nested rotate or --nested unwrap',
   'under-new-key': 'cannot be decrypted with the current key, but with the new one',
 };
 

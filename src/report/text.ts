@@ -55,6 +55,7 @@ function rotationSummary({ keys, run, totals, exceptions }: Report): string[] {
       tally.rotated,
       run.kind === 'dry-run' ? 'would be encrypted with the new key' : 'encrypted with the new key',
     ],
+    [tally.nested, 'of them encrypted twice'],
     [tally.current, 'already current, left unchanged'],
     [tally.empty, 'empty'],
     [tally.lookAlikes, 'look-alikes, left unchanged'],

@@ -260,7 +260,9 @@ export class Coordinator {
     const { onException, maxExceptions } = this.#run.options;
     // The next scan finds a difference again if it is still there; an undecided place may stay until a person decides
     const open = await this.#exceptions.countOpen({ but: ['digest-differs', 'unproven', 'undecided-place'] });
-    if (open > (onException === 'stop' ? 0 : maxExceptions)) throw tooManyExceptions(open, this.#run.options);
+    if (open <= (onException === 'stop' ? 0 : maxExceptions)) return;
+    const nested = await this.#exceptions.countOpen({ only: ['nested'] });
+    throw tooManyExceptions({ open, nested }, this.#run.options);
   }
 
   /** The chunk is planned again; it and all that follow try every key on every value. */

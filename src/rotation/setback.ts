@@ -23,7 +23,7 @@ function nameOf({ chunk, target, range, error, rowIds }: Chunk): string {
 }
 
 export function tooManyExceptions(
-  open: number,
+  { open, nested }: { readonly open: number; readonly nested: number },
   { onException, maxExceptions }: Run['options'],
 ): KeyturnError {
   const allowed = onException === 'stop' ? '' : `, at most ${maxExceptions} allowed`;
@@ -31,7 +31,7 @@ export function tooManyExceptions(
     'exceptions',
     `${open} value${open === 1 ? '' : 's'} could not be decrypted${allowed}`,
     {
-      hint: 'keyturn exceptions list shows them; fix them and run keyturn resume, or resume with --on-exception skip',
+      hint: `keyturn exceptions list shows them; ${nested > 0 ? `${nested} of them are encrypted twice: use keyturn resume with --nested rotate or --nested unwrap; ` : ''}fix them and run keyturn resume, or resume with --on-exception skip`,
     },
   );
 }

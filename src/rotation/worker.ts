@@ -8,6 +8,7 @@ import { assertAuthentic, assertKeys, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import type { ChunkDone, ChunkNews } from '../chunk/chunk-news.ts';
 import { type PreparedTarget, prepareTarget } from '../chunk/field-values.ts';
+import { layerFormats } from '../chunk/layers.ts';
 import { rotateChunk } from '../chunk/rotate-chunk.ts';
 import { verifyChunk } from '../chunk/verify-chunk.ts';
 import { Contended, type WorkerContext } from '../chunk/worker-context.ts';
@@ -145,7 +146,10 @@ export class ChunkWorker {
     const of = `${fence} ${job.targets.length}`;
     if (this.#prepared?.of === of) return this.#prepared.targets;
     const rules = job.everywhere && withExclusions(job.everywhere, job.exclude);
-    const targets = new Map(job.targets.map((target) => [targetName(target), prepareTarget(target, rules)]));
+    const layers = layerFormats(job);
+    const targets = new Map(
+      job.targets.map((target) => [targetName(target), prepareTarget(target, rules, layers)]),
+    );
     // The worker may have read the catalog before the table was added
     if (this.#prepared !== null) await this.#context.database.catalog();
     this.#prepared = { of, targets };

@@ -95,6 +95,16 @@ export const workerOptions = {
   ),
 } as const satisfies Record<string, Options>;
 
+export const nestedOptions = {
+  nested: {
+    choices: ['rotate', 'unwrap'],
+    requiresArg: true,
+    group: groups.execution,
+    describe:
+      'what to do with a value that is encrypted twice: encrypt both layers with the new key, or remove the inner one [default: an exception]',
+  },
+} as const satisfies Record<string, Options>;
+
 export const paceOptions = {
   ...workerOptions,
   'chunk-rows': text(
@@ -107,6 +117,7 @@ export const paceOptions = {
     group: groups.execution,
     describe: 'what to do with a value that cannot be decrypted [default: stop]',
   },
+  ...nestedOptions,
   'chunk-timeout': text(
     groups.execution,
     'split a chunk when one of its statements takes longer; 0: no limit [default: 60s; no effect on SQLite, on MySQL only for reads]',

@@ -9,15 +9,17 @@ interface Given {
   readonly maxExceptions?: string | undefined;
   readonly chunkRows?: string | undefined;
   readonly chunkTimeout?: string | undefined;
+  readonly nested?: string | undefined;
 }
 
 /** The options that were given; a resumed run keeps the others. */
 export function givenOptions(args: Given): Partial<RunOptions> {
-  const { onException } = args;
+  const { onException, nested } = args;
   const maxExceptions = count(args.maxExceptions, '--max-exceptions', 0);
   const chunkRows = count(args.chunkRows, '--chunk-rows');
   return {
     ...((onException === 'stop' || onException === 'skip') && { onException }),
+    ...((nested === 'rotate' || nested === 'unwrap') && { nested }),
     ...(maxExceptions !== undefined && { maxExceptions }),
     ...(chunkRows !== undefined && { chunkRows }),
     ...(args.chunkTimeout !== undefined && { chunkTimeoutMs: timeout(args.chunkTimeout) }),
