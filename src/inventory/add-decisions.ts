@@ -4,8 +4,7 @@ import type { Decision, Job } from '../job/job.ts';
 import { readPlace } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { assertFound } from './fit-shape.ts';
-import { wantedOf } from './preflight.ts';
-import { scanDatabase } from './scan.ts';
+import { scanDatabase, wantedOf } from './scan.ts';
 
 /**
  * The job of a run with later decisions added. Reads only the tables that they name. Decisions that the job already has

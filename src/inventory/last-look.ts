@@ -5,9 +5,8 @@ import { searchableColumns, undeclaredColumns } from '../job/everywhere.ts';
 import type { Job } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { fitLate } from './fit-shape.ts';
-import { assertDeclared, wantedOf } from './preflight.ts';
-import { type ScanResult, scanDatabase } from './scan.ts';
-import { findUndeclared } from './undeclared.ts';
+import { type ScanResult, scanDatabase, wantedOf } from './scan.ts';
+import { assertDeclared, findUndeclared } from './undeclared.ts';
 
 /**
  * Reads what the verifier does not: tables and columns that were added since the inventory, those without anything to

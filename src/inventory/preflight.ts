@@ -1,9 +1,8 @@
-import type { Finding, Inventory } from '../checkpoint/run.ts';
+import type { Inventory } from '../checkpoint/run.ts';
 import { originalsOf } from '../chunk/file-target.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { formatOf } from '../formats/registry.ts';
-import type { Job, Target } from '../job/job.ts';
+import type { Job } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
@@ -11,12 +10,14 @@ import { assertRandom } from './equal-ciphertexts.ts';
 import { fitShape } from './fit-shape.ts';
 import { holdsNewKey } from './mixed-keys.ts';
 import { openKeyring } from './open-keyring.ts';
+import { checkPrivileges, unreadable } from './privileges.ts';
 import { assertOpens, type Sampled, sampleTargets } from './sample.ts';
 import { filesWarnings } from './sample-files.ts';
-import { type ScanResult, scanDatabase, type Wanted } from './scan.ts';
+import { type ScanResult, scanDatabase, wantedOf } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
 import { takeInventory } from './take-inventory.ts';
 import { type Width, widthsOf } from './widths.ts';
+import { writeWarnings } from './write-warnings.ts';
 
 /** What is known before the first change. */
 export interface Preflight {
@@ -74,36 +75,38 @@ export async function preflight(
   });
   const to = keyringAfter(declared, from, next);
   // No value can be under a key that was just generated
-  const looked = await fitToDatabase(database, catalog, declared, generated ? [from] : [from, to]);
-  const { job } = looked;
+  const rings = generated ? [from] : [from, to];
+  const { job, scan } = await fitToDatabase(database, catalog, declared, rings);
   const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
-  const tryAll = !generated && (await holdsNewKey(database, job, from, to, looked.scan));
+  const tryAll = !generated && (await holdsNewKey(database, job, from, to, scan));
   const sampled = await sampleTargets(database, { job, from, to, tryAll, skips, attachments });
   assertOpens(sampled, skips);
   await assertRandom(database, catalog, job, from, to);
-  const opened = sampled.reduce((sum, field) => sum + field.opened, 0);
-  const inventory = await takeInventory(database, catalog, job, from, attachments, looked.scan);
-  if (opened === 0 && (canary === 'unknown' || inventory.targets.every(({ rows }) => rows === 0))) {
-    throw new KeyturnError('no-values', `no encrypted values found in this ${job.title} database`, {
-      hint: 'check --database, its schema and --table-prefix',
-    });
-  }
-  return {
-    job,
-    from,
-    to,
-    inventory,
-    sampled,
-    tryAll,
-    widths: await widthsOf(database, catalog, job, to),
-    warnings: [
-      ...privileges,
-      ...inventory.unread.map(unreadWarning),
-      ...sampled.flatMap(nestedWarning),
-      ...(await surroundings(database, catalog, job)),
-      ...(await filesSurroundings(job, attachments)),
-    ],
-  };
+  const inventory = await takeInventory(database, catalog, job, from, attachments, scan);
+  assertValues(job, canary, sampled, inventory);
+  const widths = await widthsOf(database, catalog, job, to);
+  const warnings = [
+    ...privileges,
+    ...inventory.unread.map((table) => `cannot check ${table} for ciphertext: this login cannot read it`),
+    ...sampled.flatMap(nestedWarning),
+    ...(await writeWarnings(database, catalog, job)),
+    ...(await attachmentsWarnings(job, attachments)),
+  ];
+  return { job, from, to, inventory, sampled, tryAll, widths, warnings };
+}
+
+/** A database without any value is probably the wrong one. */
+function assertValues(
+  job: Job,
+  canary: 'right' | 'unknown',
+  sampled: readonly Sampled[],
+  { targets }: Inventory,
+): void {
+  if (sampled.some(({ opened }) => opened > 0)) return;
+  if (canary === 'right' && targets.some(({ rows }) => rows > 0)) return;
+  throw new KeyturnError('no-values', `no encrypted values found in this ${job.title} database`, {
+    hint: 'check --database, its schema and --table-prefix',
+  });
 }
 
 /** If the job finds ciphertext by shape: scans the database and fits the job to what was found. */
@@ -119,67 +122,6 @@ export async function fitToDatabase(
   return { job: fitShape(job, catalog, scan), scan };
 }
 
-/** What a scan looks for. */
-export function wantedOf(
-  { exclude }: Job,
-  everywhere: NonNullable<Job['everywhere']>,
-  rings: readonly Keyring[],
-): Wanted {
-  return {
-    text: [formatOf(everywhere.text)],
-    binary: everywhere.binary === undefined ? [] : [formatOf(everywhere.binary)],
-    rings: rings.flatMap(({ each }) => each).map((ring) => ({ id: ring.primary.id, ring })),
-    rules: everywhere,
-    exclude,
-  };
-}
-
-/**
- * Refuses ciphertext that no field declares and that is not excluded.
- *
- * @param remedy what to do about it. Default, before a run: how to declare each column.
- */
-export function assertDeclared(findings: readonly Finding[], remedy?: string): void {
-  const lost = findings.filter(({ values, excluded }) => values > 0 && excluded === undefined);
-  if (lost.length === 0) return;
-  const places = lost
-    .map(({ table, column, values }) => `${placeText(table, column, '')} (${values})`)
-    .join(', ');
-  throw new KeyturnError(
-    'undeclared-ciphertext',
-    `found ciphertext under the current key that no field of the job declares: ${places}`,
-    {
-      hint: `it would be lost with the old key: ${remedy ?? waysOut(lost)}`,
-    },
-  );
-}
-
-/** How to declare the columns, grouped, and which of them no field can declare. */
-function waysOut(lost: readonly Finding[]): string {
-  const ways = new Map<string | null, string[]>();
-  for (const { table, column, declare = '' } of lost)
-    ways.set(declare, [...(ways.get(declare) ?? []), placeText(table, column, '')]);
-  const out = [...ways].map(([way, places]) => {
-    const columns = places.join(', ');
-    if (way === null)
-      return `no field can declare ${columns}: the table has no key, or the values are escaped, truncated or in a generated column; change that first`;
-    return `declare ${columns} in a copy of the job${way === '' ? '' : ` with ${way}`}`;
-  });
-  return `${out.join('; ')}; or, if it may be lost, use --exclude table.column=reason`;
-}
-
-/** Privileges on columns only, or row-level policies, are noticed at the first read. */
-function unreadable(cause: unknown): KeyturnError {
-  return new KeyturnError('no-grant', 'this login cannot read all rows of the job', {
-    hint: 'grant SELECT on the tables, without a row-level policy, or use the login that owns them',
-    cause,
-  });
-}
-
-function unreadWarning(table: string): string {
-  return `cannot check ${table} for ciphertext: this login cannot read it`;
-}
-
 function nestedWarning({ target, column, nested, opened, closed, unparsed }: Sampled): string[] {
   if (nested === 0) return [];
   const of = opened + closed + unparsed;
@@ -188,47 +130,7 @@ function nestedWarning({ target, column, nested, opened, closed, unparsed }: Sam
   ];
 }
 
-async function checkPrivileges(database: Database, job: Job): Promise<string[]> {
-  const tables = job.targets.filter(isWrittenTable).map(({ shape }) => shape.table);
-  const { createTable, update } = await database.server.privileges(tables);
-  const denied = tables.filter((table) => update.get(table) === 'no');
-  if (createTable === 'no' || denied.length > 0) {
-    const missing = [
-      ...(createTable === 'no' ? ["CREATE TABLE for keyturn's checkpoint"] : []),
-      ...denied.map((table) => `UPDATE on ${table}`),
-    ];
-    throw new KeyturnError('no-grant', `this login does not have ${missing.join(', ')}`, {
-      hint: 'grant these privileges, or use the login that owns the tables',
-    });
-  }
-  const unknown = tables.filter((table) => update.get(table) !== 'yes');
-  return [
-    ...(createTable === 'unknown' ? ['cannot tell whether this login may create tables'] : []),
-    ...(unknown.length > 0 ? [`cannot tell whether this login may update ${unknown.join(', ')}`] : []),
-  ];
-}
-
-function isWrittenTable({ onlyVerified, tree }: Target): boolean {
-  return onlyVerified !== true && tree === undefined;
-}
-
-async function filesSurroundings(job: Job, attachments: string | null): Promise<string[]> {
+async function attachmentsWarnings(job: Job, attachments: string | null): Promise<string[]> {
   const originals = originalsOf(job, attachments);
   return originals === null ? [] : filesWarnings(originals.tree, originals);
-}
-
-/** Warnings about what slows down writes, is triggered by them, or keeps copies of old values. */
-async function surroundings(database: Database, catalog: readonly Table[], job: Job): Promise<string[]> {
-  const written = job.targets.filter(isWrittenTable);
-  const own = written.flatMap(({ shape, fields }) => {
-    const { indexed = [], triggers = [] } = catalog.find(({ name }) => name === shape.table) ?? {};
-    const covered = [...new Set(fields.map(({ column }) => column))].filter((column) =>
-      indexed.includes(column),
-    );
-    return [
-      ...covered.map((column) => `an index covers ${shape.table}.${column}: writing rows takes longer`),
-      ...(triggers.length > 0 ? [`writing rows of ${shape.table} fires ${triggers.join(', ')}`] : []),
-    ];
-  });
-  return [...own, ...(await database.server.warnings(written.map(({ shape }) => shape.table)))];
 }

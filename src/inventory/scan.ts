@@ -7,6 +7,7 @@ import { type Document, MalformedDocument } from '../documents/document.ts';
 import { gzip, isGzip, unpackedBytes } from '../documents/gzip.ts';
 import { text } from '../documents/text.ts';
 import type { Format, Opening } from '../formats/format.ts';
+import { formatOf } from '../formats/registry.ts';
 import { searchableColumns } from '../job/everywhere.ts';
 import type { Job, Rules } from '../job/job.ts';
 import { placePath, placeText } from '../job/place.ts';
@@ -20,6 +21,21 @@ export interface Wanted {
   readonly rings: readonly { readonly id: string; readonly ring: Keyring }[];
   readonly rules: Rules;
   readonly exclude: Job['exclude'];
+}
+
+/** What a scan looks for. */
+export function wantedOf(
+  { exclude }: Job,
+  everywhere: NonNullable<Job['everywhere']>,
+  rings: readonly Keyring[],
+): Wanted {
+  return {
+    text: [formatOf(everywhere.text)],
+    binary: everywhere.binary === undefined ? [] : [formatOf(everywhere.binary)],
+    rings: rings.flatMap(({ each }) => each).map((ring) => ({ id: ring.primary.id, ring })),
+    rules: everywhere,
+    exclude,
+  };
 }
 
 /** What a binary column contains. */

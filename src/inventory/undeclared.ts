@@ -2,9 +2,11 @@ import type { Finding } from '../checkpoint/run.ts';
 import { fieldsOf, type PreparedTarget, prepareTarget } from '../chunk/field-values.ts';
 import type { Database, Row, RowShape, Table } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
+import { KeyturnError } from '../error.ts';
 import type { Format } from '../formats/format.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Field, Job } from '../job/job.ts';
+import { placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { traces } from './traces.ts';
 import { type Sample, wayToDeclare } from './way-to-declare.ts';
@@ -63,6 +65,40 @@ export async function findUndeclared(
     return { ...left, excluded: excluded.reason };
   });
   return { findings: explained, unread: [...unread] };
+}
+
+/**
+ * Refuses ciphertext that no field declares and that is not excluded.
+ *
+ * @param remedy what to do about it. Default, before a run: how to declare each column.
+ */
+export function assertDeclared(findings: readonly Finding[], remedy?: string): void {
+  const lost = findings.filter(({ values, excluded }) => values > 0 && excluded === undefined);
+  if (lost.length === 0) return;
+  const places = lost
+    .map(({ table, column, values }) => `${placeText(table, column, '')} (${values})`)
+    .join(', ');
+  throw new KeyturnError(
+    'undeclared-ciphertext',
+    `found ciphertext under the current key that no field of the job declares: ${places}`,
+    {
+      hint: `it would be lost with the old key: ${remedy ?? waysOut(lost)}`,
+    },
+  );
+}
+
+/** How to declare the columns, grouped, and which of them no field can declare. */
+function waysOut(lost: readonly Finding[]): string {
+  const ways = new Map<string | null, string[]>();
+  for (const { table, column, declare = '' } of lost)
+    ways.set(declare, [...(ways.get(declare) ?? []), placeText(table, column, '')]);
+  const out = [...ways].map(([way, places]) => {
+    const columns = places.join(', ');
+    if (way === null)
+      return `no field can declare ${columns}: the table has no key, or the values are escaped, truncated or in a generated column; change that first`;
+    return `declare ${columns} in a copy of the job${way === '' ? '' : ` with ${way}`}`;
+  });
+  return `${out.join('; ')}; or, if it may be lost, use --exclude table.column=reason`;
 }
 
 /** Undeclared columns, and declared ones if a field covers only part of the value. */

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { KeyturnError } from '../error.ts';
 import type { Key } from './key.ts';
-import { assertKept, folderWarnings, generateKey, parseKey, type ReadKey, readKeyFile } from './key-file.ts';
+import { assertKept, folderWarnings, type ReadKey, readKeyFile } from './key-file.ts';
 import type { KeyShape } from './key-shape.ts';
+import { generateKey, parseKey } from './key-text.ts';
 
 export interface CurrentKeySources {
   /** --current-key-file */

@@ -24,27 +24,13 @@ import {
   assertCreatable,
   assertKept,
   folderWarnings,
-  generateKey,
-  parseKey,
   readKeyFile,
   writeKeyFile,
 } from '../../src/keys/key-file.ts';
 import type { KeyShape } from '../../src/keys/key-shape.ts';
+import { generateKey } from '../../src/keys/key-text.ts';
+import { fernet, hex, n8n, octopus } from './shapes.ts';
 
-const n8n: KeyShape = { form: 'text', trim: 'quotes', generate: { bytes: 24, as: 'base64' } };
-const octopus: KeyShape = {
-  form: 'base64',
-  trim: 'space',
-  bytes: [16, 32],
-  generate: { bytes: 16, as: 'base64' },
-};
-const hex: KeyShape = { form: 'hex', trim: 'space', bytes: [32], generate: { bytes: 32, as: 'hex' } };
-const fernet: KeyShape = {
-  form: 'base64url',
-  trim: 'space',
-  bytes: [32],
-  generate: { bytes: 32, as: 'base64url' },
-};
 const secret = 'aVerySecretKeyThatMayNotShow';
 const fixture = new URL('../fixtures/n8n/legacy-sqlite/', import.meta.url);
 let folder: string;
@@ -176,56 +162,6 @@ describe('reading a key file', () => {
     const { warnings } = readKeyFile(stored(`${secret}\nsecond`), n8n);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).not.toContain(secret);
-  });
-});
-
-describe('a key of bytes', () => {
-  test('is decoded, and keeps its text form', () => {
-    const raw = Buffer.alloc(32, 0xa5);
-    for (const [shape, text] of [
-      [octopus, raw.toString('base64')],
-      [fernet, raw.toString('base64url')],
-      [fernet, `${raw.toString('base64url')}=`],
-      [hex, raw.toString('hex')],
-      [hex, raw.toString('hex').toUpperCase()],
-    ] as const) {
-      const key = parseKey(text, shape);
-      expect(key.bytes.equals(raw)).toBe(true);
-      expect(key.text).toBe(text);
-    }
-  });
-
-  test('for Fernet may be in the standard alphabet, as for Python, but is not generated like that', () => {
-    const raw = Buffer.from('fbff'.repeat(16), 'hex');
-    const url = `${raw.toString('base64url')}=`;
-    for (const text of [
-      url,
-      raw.toString('base64'),
-      `${url.slice(0, 8)}${raw.toString('base64').slice(8)}`,
-    ]) {
-      expect(text).toMatch(/[-_+/]/);
-      const key = parseKey(text, fernet);
-      expect(key.bytes.equals(raw)).toBe(true);
-      expect(key.text).toBe(text);
-    }
-    for (let i = 0; i < 20; i++) expect(generateKey(fernet).text).toMatch(/^[A-Za-z0-9_-]{43}=$/);
-  });
-});
-
-describe('a generated key', () => {
-  test.each([n8n, octopus, fernet, hex])('has the shape %j and is different every time', (shape) => {
-    const key = generateKey(shape);
-    expect(parseKey(key.text, shape).equals(key)).toBe(true);
-    expect(generateKey(shape).equals(key)).toBe(false);
-    expect(Buffer.from(key.text, shape.generate.as)).toHaveLength(shape.generate.bytes);
-  });
-
-  test('for Fernet has padding, or Python would reject it', () => {
-    expect(generateKey(fernet).text).toMatch(/^[A-Za-z0-9_-]{43}=$/);
-  });
-
-  test('for n8n is 32 characters of base64, like those of n8n itself', () => {
-    expect(generateKey(n8n).text).toMatch(/^[A-Za-z0-9+/]{32}$/);
   });
 });
 

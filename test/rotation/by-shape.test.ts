@@ -143,7 +143,7 @@ test('a run is not verified while something added during it cannot be rotated an
   expect(second.stderr).toContain('binary column Blob.Data: all 1 values can be decrypted');
   const third = await resume('--decide', 'Blob.Data=rotate');
   expectCode(third, 3);
-  expect(third.stderr).toContain('Unkeyed holds ciphertext');
+  expect(third.stderr).toContain('Unkeyed contains ciphertext');
   await world.exec('drop table Unkeyed');
   expectCode(await resume(), 0);
   const [row] = await world.exec('select Data from Blob');

@@ -2,7 +2,7 @@ import { assertNoneUnfinished, readHistory, retiredKeyIds } from '../../checkpoi
 import type { Authority, RunOptions } from '../../checkpoint/run.ts';
 import { assertWide } from '../../inventory/widths.ts';
 import type { LoadedJob } from '../../job/load.ts';
-import { generateKey } from '../../keys/key-file.ts';
+import { generateKey } from '../../keys/key-text.ts';
 import { rehearse } from '../../rotation/local-run.ts';
 import type { Pace } from '../../rotation/pace.ts';
 import { unlessStopped } from '../../rotation/unless-stopped.ts';

@@ -1,5 +1,6 @@
 import type { Database, Table } from '../../databases/database.ts';
-import { assertDeclared, type Preflight, preflight } from '../../inventory/preflight.ts';
+import { type Preflight, preflight } from '../../inventory/preflight.ts';
+import { assertDeclared } from '../../inventory/undeclared.ts';
 import type { Job } from '../../job/job.ts';
 import type { LoadedJob } from '../../job/load.ts';
 import { resolveJob } from '../../job/resolve.ts';

@@ -1,7 +1,8 @@
 import type { Run } from '../../checkpoint/run.ts';
 import { KeyturnError } from '../../error.ts';
 import type { Key } from '../../keys/key.ts';
-import { parseKey, readKeyFile } from '../../keys/key-file.ts';
+import { readKeyFile } from '../../keys/key-file.ts';
+import { parseKey } from '../../keys/key-text.ts';
 import type { Context } from '../command.ts';
 import { warn } from './key-sources.ts';
 

@@ -1,0 +1,41 @@
+import type { Database } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
+import type { Job, Target } from '../job/job.ts';
+
+/**
+ * Checks the privileges that a run needs. Returns a warning for each that the engine does not report.
+ *
+ * @throws KeyturnError `no-grant`
+ */
+export async function checkPrivileges(database: Database, job: Job): Promise<string[]> {
+  const tables = job.targets.filter(isWrittenTable).map(({ shape }) => shape.table);
+  const { createTable, update } = await database.server.privileges(tables);
+  const denied = tables.filter((table) => update.get(table) === 'no');
+  if (createTable === 'no' || denied.length > 0) {
+    const missing = [
+      ...(createTable === 'no' ? ["CREATE TABLE for keyturn's checkpoint"] : []),
+      ...denied.map((table) => `UPDATE on ${table}`),
+    ];
+    throw new KeyturnError('no-grant', `this login does not have ${missing.join(', ')}`, {
+      hint: 'grant these privileges, or use the login that owns the tables',
+    });
+  }
+  const unknown = tables.filter((table) => update.get(table) !== 'yes');
+  return [
+    ...(createTable === 'unknown' ? ['cannot tell whether this login may create tables'] : []),
+    ...(unknown.length > 0 ? [`cannot tell whether this login may update ${unknown.join(', ')}`] : []),
+  ];
+}
+
+/** Whether the run writes to the table of this target. */
+export function isWrittenTable({ onlyVerified, tree }: Target): boolean {
+  return onlyVerified !== true && tree === undefined;
+}
+
+/** Privileges on columns only, or row-level policies, are noticed at the first read. */
+export function unreadable(cause: unknown): KeyturnError {
+  return new KeyturnError('no-grant', 'this login cannot read all rows of the job', {
+    hint: 'grant SELECT on the tables, without a row-level policy, or use the login that owns them',
+    cause,
+  });
+}

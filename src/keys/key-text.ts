@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { KeyturnError } from '../error.ts';
+import { Key } from './key.ts';
+import type { KeyEncoding, KeyShape } from './key-shape.ts';
+
+/**
+ * Parses the text form of a key, after removing what the application itself strips.
+ *
+ * @param from where the text came from, for the error message.
+ * @throws KeyturnError `key-shape`; the error never contains the text.
+ */
+export function parseKey(text: string, shape: KeyShape, from = 'the key'): Key {
+  const value = trimKey(text, shape);
+  if (value === '') throw new KeyturnError('key-shape', `${from} is empty`);
+  if (shape.form === 'text') return Key.fromText(value);
+  const bytes = Buffer.from(value, shape.form);
+  // Node's decoder skips invalid characters; only text that encodes back to itself is valid base64 or hex.
+  const spelled = canonical(value, shape.form);
+  const same =
+    spelled === written(bytes, shape.form) ||
+    (shape.form === 'base64url' && spelled === bytes.toString('base64url'));
+  if (!same)
+    throw new KeyturnError('key-shape', `${from} is not valid ${shape.form}`, { hint: sizeHint(shape) });
+  if (shape.bytes !== undefined && !shape.bytes.includes(bytes.length)) {
+    throw new KeyturnError('key-shape', `${from} is a ${bytes.length}-byte key`, {
+      hint: sizeHint(shape),
+    });
+  }
+  return Key.fromBytes(bytes, value);
+}
+
+/** Python's urlsafe_b64decode, which reads Fernet keys, takes the standard alphabet too. */
+function canonical(text: string, encoding: KeyEncoding): string {
+  if (encoding === 'hex') return text.toLowerCase();
+  return encoding === 'base64url' ? text.replaceAll('+', '-').replaceAll('/', '_') : text;
+}
+
+/** Generates a random key of this shape. */
+export function generateKey(shape: KeyShape): Key {
+  const bytes = randomBytes(shape.generate.bytes);
+  const text = written(bytes, shape.generate.as);
+  return shape.form === 'text' ? Key.fromText(text) : Key.fromBytes(bytes, text);
+}
+
+/** Node omits the padding of base64url; Python's decoder rejects it without. */
+function written(bytes: Buffer, encoding: KeyEncoding): string {
+  const text = bytes.toString(encoding);
+  return encoding === 'base64url' ? text.padEnd(4 * Math.ceil(bytes.length / 3), '=') : text;
+}
+
+/** Removes what the application itself strips from a key. */
+export function trimKey(text: string, shape: KeyShape): string {
+  if (shape.trim === 'none') return text;
+  const value = text.trim();
+  if (shape.trim === 'space') return value;
+  const quote = value.at(0);
+  const quoted = value.length >= 2 && (quote === '"' || quote === "'") && value.endsWith(quote);
+  return quoted ? value.slice(1, -1) : value;
+}
+
+function sizeHint(shape: KeyShape): string {
+  const sizes = shape.bytes === undefined ? '' : ` of ${shape.bytes.join(' or ')} bytes`;
+  return `expected a key${sizes}, encoded as ${shape.form}`;
+}
