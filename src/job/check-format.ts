@@ -1,7 +1,8 @@
 import { partOf } from '../formats/aes-gcm-layout.ts';
 import { formatOf } from '../formats/registry.ts';
+import type { FormatFile } from './format-schema.ts';
 import type { Problem } from './problem.ts';
-import type { FormatFile, JobFile } from './schema.ts';
+import type { JobFile } from './schema.ts';
 
 interface Use {
   readonly format: FormatFile;

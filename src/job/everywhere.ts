@@ -1,6 +1,7 @@
 import type { Table } from '../databases/database.ts';
+import type { FormatFile } from './format-schema.ts';
 import { type Field, type Target, targetName } from './job.ts';
-import type { FormatFile, JobFile } from './schema.ts';
+import type { JobFile } from './schema.ts';
 
 type Excluded = JobFile['exclude'];
 

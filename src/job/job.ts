@@ -1,5 +1,6 @@
 import type { RowShape } from '../databases/database.ts';
-import type { CanaryFile, FieldFile, FormatFile, JobFile, SourceKeyFile } from './schema.ts';
+import type { FormatFile } from './format-schema.ts';
+import type { CanaryFile, FieldFile, JobFile, SourceKeyFile } from './schema.ts';
 
 /** A field of a target; `index` is the position of its column in RowShape.columns, also inside `when`. */
 export interface Field extends Omit<FieldFile, 'when' | 'optional'> {

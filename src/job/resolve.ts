@@ -29,15 +29,7 @@ interface Schema {
 export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options: ResolveOptions = {}): Job {
   const { file } = loaded;
   const prefix = options.tablePrefix ?? '';
-  if (prefix !== '' && !file.prefixable) {
-    throw new KeyturnError('bad-option', `${file.title} tables have no prefix`, {
-      hint: 'omit --table-prefix',
-    });
-  }
-  const schema: Schema = { tables: new Map(catalog.map((table) => [table.name, table])), prefix };
-  const missing = requiredTables(file).filter((name) => !schema.tables.has(prefix + name));
-  if (missing.length > 0) throw wrongApplication(file, catalog, prefix, missing);
-
+  const schema = schemaOf(file, catalog, prefix);
   const filesTargets = options.files === true && file.files !== undefined ? [filesTarget(file.files)] : [];
   const exclude = present(file.exclude, schema);
   const canary = present(file.canary, schema).filter(({ table, column, where }) =>
@@ -80,6 +72,19 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
     })),
     afterwards: file.afterwards,
   };
+}
+
+/** The tables of the database, if they are those of the application. */
+function schemaOf(file: JobFile, catalog: readonly Table[], prefix: string): Schema {
+  if (prefix !== '' && !file.prefixable) {
+    throw new KeyturnError('bad-option', `${file.title} tables have no prefix`, {
+      hint: 'omit --table-prefix',
+    });
+  }
+  const tables = new Map(catalog.map((table) => [table.name, table]));
+  const missing = requiredTables(file).filter((name) => !tables.has(prefix + name));
+  if (missing.length > 0) throw wrongApplication(file, catalog, prefix, missing);
+  return { tables, prefix };
 }
 
 /** Tables that every version of the application has: those in `requires`, and every target that is not optional. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { format } from './format-schema.ts';
 import { isPlace } from './place.ts';
 
 /** Selects rows: each named column must equal the given value, or one of them. */
@@ -39,56 +40,6 @@ const lines = z
   .describe(
     "Number of characters per line, if ciphertext is broken into lines, which are kept (60: Ruby's pack, 76: MIME, MySQL's TO_BASE64). Default: one line",
   );
-
-const aesGcm = z
-  .strictObject({
-    layout: z
-      .array(z.string().regex(/^(nonce \d+|tag \d+|ciphertext)$/, 'nonce N, tag N (N bytes) or ciphertext'))
-      .describe('The parts in order, with their lengths in bytes: [nonce 12, ciphertext, tag 16]'),
-    encoding: z
-      .enum(['base64', 'base64url', 'hex', 'raw'])
-      .default('base64')
-      .describe('Encoding of the bytes'),
-    prefix: z
-      .string()
-      .regex(/^[ -~]*$/, 'printable ASCII')
-      .default('')
-      .describe('What every ciphertext begins with, not encoded'),
-    separator: z
-      .string()
-      .regex(/^[^A-Za-z0-9+/=_-]*$/, 'no character that an encoding uses')
-      .default('')
-      .describe(
-        'Separates the parts, each of which is then encoded on its own. Default: all parts are encoded together',
-      ),
-    key: z
-      .union([
-        z.literal('raw').describe("The master key's bytes"),
-        z.literal('sha256').describe("SHA-256 of the master key's text"),
-        z
-          .strictObject({
-            hkdf: z.strictObject({
-              hash: z.enum(['sha256', 'sha384', 'sha512']).default('sha256'),
-              salt: z.string().default('').describe('As UTF-8'),
-              info: z.string().default('').describe('As UTF-8'),
-              bytes: z.union([z.literal(16), z.literal(24), z.literal(32)]).default(32),
-            }),
-          })
-          .describe("HKDF of the master key's bytes"),
-      ])
-      .default('raw')
-      .describe('How the AES key is derived from the master key'),
-    aad: z.string().default('').describe('Additional authenticated data: a fixed text, as UTF-8'),
-  })
-  .describe('AES-GCM in a layout of your own');
-
-const format = z
-  .union([
-    z.string().describe('Name of a ciphertext format'),
-    z.strictObject({ 'aes-gcm': aesGcm }).describe('AES-GCM in a layout of your own'),
-  ])
-  .describe('Layout and cipher of the ciphertext')
-  .meta({ id: 'format' });
 
 const field = z.strictObject({
   column: z
@@ -302,7 +253,6 @@ export function jobJsonSchema(): object {
 /** A job file with defaults filled in. */
 export type JobFile = z.infer<typeof jobSchema>;
 export type FieldFile = z.infer<typeof field>;
-export type FormatFile = z.infer<typeof format>;
 export type FilesFile = z.infer<typeof files>;
 export type TargetFile = z.infer<typeof target>;
 export type SourceKeyFile = z.infer<typeof sourceKey>;
