@@ -10,6 +10,8 @@ export type ExceptionReason =
   | 'implausible'
   | 'under-new-key'
   | 'nested'
+  | 'other-label'
+  | 'held-back'
   | 'stray'
   | 'changing'
   | 'digest-differs'

@@ -3,6 +3,7 @@ import { type Format, type Opening, provesKey } from '../formats/format.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { byFormat } from './field-values.ts';
+import { settleLabels } from './labels.ts';
 import { peelAsVerified, settleNested } from './nested.ts';
 import { isPlausible } from './plausible.ts';
 import { type Ruling, rulingFor } from './rules.ts';
@@ -41,6 +42,7 @@ export function classify(values: readonly Value[], rotation: Rotation): void {
     else classifyByCurrentKey(format, batch, rotation, kept);
   }
   settleNested(values, rotation, kept);
+  settleLabels(values, rotation);
   peelAsVerified(values.filter(staysUndecided), rotation.to);
   openWithNewKeys(values, rotation.to);
 }

@@ -152,6 +152,10 @@ function isSealed({ sealed }: Value): boolean {
   return sealed !== null;
 }
 
+function isRelabelled({ relabelled }: Value): boolean {
+  return relabelled !== null;
+}
+
 function summarise(prepared: PreparedTarget, row: Row, values: readonly Value[]): RotatedRow {
   const tally = emptyTally();
   const exceptions: Exception[] = [];
@@ -176,7 +180,8 @@ function summarise(prepared: PreparedTarget, row: Row, values: readonly Value[])
 
 function changeOf(row: Row, values: readonly Value[]): Change | null {
   const edited = values.filter(isSealed);
-  if (edited.length === 0) return null;
+  const relabelled = values.filter(isRelabelled);
+  if (edited.length === 0 && relabelled.length === 0) return null;
   const next = [...row.values];
   const edits = new Map<PreparedField, Edit[]>();
   for (const { prepared, leaf, sealed } of edited) {
@@ -187,5 +192,6 @@ function changeOf(row: Row, values: readonly Value[]): Change | null {
   }
   for (const [{ field, document }, all] of edits)
     next[field.index] = document.edit(row.values[field.index] ?? '', all);
+  for (const { prepared, relabelled: text } of relabelled) next[prepared.field.set?.index ?? -1] = text;
   return { id: row.id, old: row.values, new: next };
 }

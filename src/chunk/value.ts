@@ -30,6 +30,10 @@ export interface Value {
   sealed: string | null;
   /** Of a plaintext that is ciphertext itself: what to seal around `plain` before the value, from the outside in. */
   layers: readonly Layer[];
+  /** What the column that names the key of the row contains (`set`). */
+  readonly labelled: string | null;
+  /** What to write to that column; null: nothing. */
+  relabelled: string | null;
   /** Encrypted twice, and rotated by the operator's decision. */
   isNested: boolean;
 }
@@ -39,7 +43,14 @@ export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Val
   const values: Value[] = [];
   for (const field of fieldsOf(prepared, row)) {
     const stored = row.values[field.field.index] ?? null;
-    const place = { prepared: field, table: prepared.target.shape.table, row: index, stored: stored ?? '' };
+    const { set } = field.field;
+    const place = {
+      prepared: field,
+      table: prepared.target.shape.table,
+      row: index,
+      stored: stored ?? '',
+      labelled: set === undefined ? null : (row.values[set.index] ?? null),
+    };
     if (stored === null || stored === '') {
       if (!field.searching) values.push(valueAt(place, null, 'empty'));
       continue;
@@ -60,14 +71,20 @@ export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Val
 const none: readonly Layer[] = [];
 
 function valueAt(
-  { prepared, table, row, stored }: Pick<Value, 'prepared' | 'table' | 'row' | 'stored'>,
+  {
+    prepared,
+    table,
+    row,
+    stored,
+    labelled,
+  }: Pick<Value, 'prepared' | 'table' | 'row' | 'stored' | 'labelled'>,
   leaf: Leaf | null,
   outcome: ValueOutcome,
   reason: ExceptionReason | null = null,
 ): Value {
   const [text, path] = [leaf?.text ?? stored, leaf?.path ?? ''];
-  const opened = { plain: null, sealed: null, layers: none, isNested: false };
-  return { prepared, table, row, stored, text, path, leaf, outcome, reason, ...opened };
+  const opened = { plain: null, sealed: null, layers: none, relabelled: null, isNested: false };
+  return { prepared, table, row, stored, labelled, text, path, leaf, outcome, reason, ...opened };
 }
 
 /** The texts of the values, for formats. */

@@ -25,7 +25,7 @@ interface VerifiedRange {
   readonly counts: Verification;
   readonly late: RowId[];
   readonly exceptions: Exception[];
-  /** Values of proven rows that do not open. The rotation should have listed them as exceptions. */
+  /** Values of proven rows that do not open, or whose label does not name the new key. The rotation should have listed them as exceptions. */
   readonly closed: Exception[];
   /** Values under the old key inside something that is not parsed. */
   readonly strays: Exception[];
@@ -241,11 +241,13 @@ function compareRow(row: VerifiedRow, expected: Expected, found: VerifiedRange):
   }
   if (recorded === row.digest || (recorded === undefined && unrotated && !isLate())) {
     counts.proven++;
-    counts.exceptions += row.closed.length;
-    for (const { field, path } of row.closed) {
-      if (run.kind === 'verification') except('does-not-open', field, path);
-      else found.closed.push({ target, rowId, field, path, reason: 'does-not-open' });
-    }
+    counts.exceptions += row.closed.length + row.mislabelled.length;
+    const report = (reason: Exception['reason']) => (value: { field: string; path: string }) => {
+      if (run.kind === 'verification') except(reason, value.field, value.path);
+      else found.closed.push({ target, rowId, ...value, reason });
+    };
+    row.closed.forEach(report('does-not-open'));
+    row.mislabelled.forEach(report('other-label'));
   } else if (isLate()) {
     counts.late++;
     found.late.push(rowId);
@@ -259,5 +261,6 @@ function compareRow(row: VerifiedRow, expected: Expected, found: VerifiedRange):
     counts[recorded === undefined ? 'new' : 'changed']++;
     counts.exceptions += row.closed.length;
     for (const { field, path } of row.closed) except('does-not-open', field, path);
+    for (const { field, path } of row.mislabelled) except('other-label', field, path);
   }
 }

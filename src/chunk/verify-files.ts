@@ -53,6 +53,7 @@ async function verifyFile(
     closed: closed ? [{ field: fileColumn, path: '' }] : [],
     isResolved: () => mine,
     strays: () => [],
+    mislabelled: [],
     dependsOn: (old) => old.each.some(({ primary }) => opens(primary) && !ring.holds(primary)),
     id: digest.slice(0, digestBytes),
     digest: digest.slice(digestBytes, entryBytes),

@@ -6,6 +6,7 @@ import type { Keyring } from '../keys/keyring.ts';
 import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
+import { labelText } from './labels.ts';
 import { peel } from './layers.ts';
 import { isPlausible } from './plausible.ts';
 import { isLeftBehind, type Ruling, rulingFor } from './rules.ts';
@@ -33,6 +34,8 @@ export interface VerifiedRow {
   readonly opened: boolean;
   /** Values that do not open with the ring although the job expects ciphertext. */
   readonly closed: readonly { readonly field: string; readonly path: string }[];
+  /** Values that open although the column beside them does not name the new key. */
+  readonly mislabelled: readonly { readonly field: string; readonly path: string }[];
   /** Whether a value opens, or seems to, with a key of `old` that the ring does not hold. */
   readonly dependsOn: (old: Keyring) => boolean;
   /** Whether a value opens with the ring, or the operator decided to leave its place behind. */
@@ -72,6 +75,7 @@ export function verifyRows(
       closed: closed
         .filter(({ prepared: { field, rules } }) => rules !== null || field.closed === 'exception')
         .map(({ prepared: { field }, path }) => ({ field: field.column, path })),
+      mislabelled: mislabelledIn(row, all, ring),
       dependsOn: (old) => old.each.some((each) => anyOpens(all, each, ring, table)),
       isResolved: (field, path) =>
         all.some(
@@ -151,6 +155,30 @@ function openingsOf(format: Format, readings: readonly Reading[], ring: Keyring)
     });
   }
   return openings;
+}
+
+/** Where one value does not open, the rotation has left the others and their label as they were. */
+function mislabelledIn(
+  row: Row,
+  readings: readonly Reading[],
+  ring: Keyring,
+): { field: string; path: string }[] {
+  const left = new Set(
+    readings.flatMap(({ closed, prepared: { field } }) => (closed ? [field.set?.index] : [])),
+  );
+  return readings
+    .filter(
+      ({
+        plain,
+        prepared: {
+          field: { set },
+        },
+      }) => {
+        if (set === undefined || plain === null || left.has(set.index)) return false;
+        return row.values[set.index] !== labelText(set.to, ring.primary);
+      },
+    )
+    .map(({ prepared: { field }, path }) => ({ field: field.column, path }));
 }
 
 function isCandidate({ prepared, text, openable }: Reading): boolean {

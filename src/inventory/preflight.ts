@@ -8,6 +8,7 @@ import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { assertRandom } from './equal-ciphertexts.ts';
 import { fitShape } from './fit-shape.ts';
+import { keyNameWarnings } from './key-names.ts';
 import { holdsNewKey } from './mixed-keys.ts';
 import { openKeyring } from './open-keyring.ts';
 import { checkPrivileges, unreadable } from './privileges.ts';
@@ -89,6 +90,7 @@ export async function preflight(
     ...privileges,
     ...inventory.unread.map((table) => `cannot check ${table} for ciphertext: this login cannot read it`),
     ...sampled.flatMap(nestedWarning),
+    ...keyNameWarnings(catalog, job),
     ...(await writeWarnings(database, catalog, job)),
     ...(await attachmentsWarnings(job, attachments)),
   ];

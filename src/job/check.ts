@@ -124,6 +124,7 @@ function checkField(
       message: 'a field that contains the master key must be in the last phase',
     });
   }
+  problems.push(...checkLabel(target, field, path));
   if (field.foreign === 'replace' && field.becomes === undefined) {
     problems.push({ path: [...path, 'foreign'], message: 'replace requires becomes: primary' });
   }
@@ -138,6 +139,23 @@ function checkField(
     });
   }
   return problems;
+}
+
+/** The label of a row changes with the run, so nothing else may depend on it. */
+function checkLabel({ fields }: TargetFile, { set }: FieldFile, path: readonly PropertyKey[]): Problem[] {
+  if (set === undefined) return [];
+  const message = fields.some(({ column }) => column === set.column)
+    ? `${set.column} is also declared as a field`
+    : fields.some(({ when }) => when !== undefined && set.column in when)
+      ? `${set.column} is also in a \`when\`, which would not match any more after the run`
+      : fields.some((other) => other.set?.column === set.column && !isSame(other.set, set))
+        ? `another field sets ${set.column} differently`
+        : null;
+  return message === null ? [] : [{ path: [...path, 'set'], message }];
+}
+
+function isSame(a: NonNullable<FieldFile['set']>, b: NonNullable<FieldFile['set']>): boolean {
+  return a.was === b.was && a.to === b.to;
 }
 
 function checkExclusions(job: JobFile): Problem[] {

@@ -3,9 +3,11 @@ import type { FormatFile } from './format-schema.ts';
 import type { CanaryFile, FieldFile, JobFile, SourceKeyFile } from './schema.ts';
 
 /** A field of a target; `index` is the position of its column in RowShape.columns, also inside `when`. */
-export interface Field extends Omit<FieldFile, 'when' | 'optional'> {
+export interface Field extends Omit<FieldFile, 'when' | 'optional' | 'set'> {
   readonly index: number;
   readonly when: readonly { readonly index: number; readonly values: readonly string[] }[];
+  /** The column that names the key of the row. */
+  readonly set?: NonNullable<FieldFile['set']> & { readonly index: number };
   /** Comes from `everywhere`, not from a field of the job file: the rules decide what becomes of its values. */
   readonly byShape?: true;
 }

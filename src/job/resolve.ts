@@ -132,7 +132,9 @@ function resolveTarget(
       },
     );
   }
-  const written = unique(found.map(({ column }) => column));
+  const labels = unique(found.flatMap(({ set }) => (set === undefined ? [] : [set.column])));
+  for (const label of labels) assertLabel(table, label, id, found);
+  const written = unique([...found.map(({ column }) => column), ...labels]);
   const columns = unique([...written, ...found.flatMap(({ when }) => Object.keys(when ?? {}))]);
   return {
     shape: { table: table.name, id, columns, written: written.length },
@@ -228,9 +230,36 @@ function rowId(declared: TargetFile, table: Table): readonly string[] {
   });
 }
 
-function placed({ optional: _, when, ...field }: FieldFile, columns: readonly string[]): Field {
+/** The column that names the key of a row can be set. */
+function assertLabel(table: Table, label: string, id: readonly string[], fields: readonly FieldFile[]): void {
+  const column = table.columns.find(({ name }) => name === label);
+  if (column === undefined) throw noColumn(table.name, label);
+  const longest = Math.max(...fields.map(({ set }) => (set?.column === label ? labelLength(set.to) : 0)));
+  const why = column.generated
+    ? 'the database computes it'
+    : column.holds === 'binary'
+      ? 'it is binary'
+      : id.includes(label)
+        ? 'it is part of the row id'
+        : column.maxLength !== null && longest > column.maxLength
+          ? `it has room for ${column.maxLength} characters only`
+          : null;
+  if (why === null) return;
+  throw new KeyturnError('wrong-application', `${table.name}.${label} cannot be set: ${why}`, {
+    hint: 'correct set in the job',
+    facts: { table: table.name, column: label },
+  });
+}
+
+/** A key id has 16 characters. */
+function labelLength(text: string): number {
+  return text.replaceAll('{keyId}', '0'.repeat(16)).length;
+}
+
+function placed({ optional: _, when, set, ...field }: FieldFile, columns: readonly string[]): Field {
   return {
     ...field,
+    ...(set !== undefined && { set: { ...set, index: columns.indexOf(set.column) } }),
     index: columns.indexOf(field.column),
     when: Object.entries(when ?? ({} as Where)).map(([column, values]) => ({
       index: columns.indexOf(column),

@@ -78,6 +78,16 @@ const field = z.strictObject({
     .literal('primary')
     .optional()
     .describe('The plaintext is the master key itself and is replaced with the new one'),
+  set: z
+    .strictObject({
+      column: z.string().min(1).describe('Column that names the key of the row'),
+      was: z.string().describe('What it contains before; {keyId} is replaced with the id of the current key'),
+      to: z.string().describe('What it contains afterwards; {keyId} is replaced with the id of the new key'),
+    })
+    .optional()
+    .describe(
+      'A column beside the value that names its key. It is set when every value of the row that it labels is rotated',
+    ),
   randomize: z
     .literal(true)
     .optional()

@@ -266,6 +266,8 @@ const reasons: Readonly<Record<ExceptionReason, string>> = {
   unproven: 'the row was written with the new key during the run; nothing proves its content',
   nested:
     'encrypted twice: the decrypted value is itself ciphertext under the current key; decide with --nested rotate or --nested unwrap',
+  'other-label': 'the column that names the key of the row contains something else than the job says',
+  'held-back': 'another value of the row cannot be rotated, and one column names the key of both',
   'under-new-key': 'cannot be decrypted with the current key, but with the new one',
 };
 

@@ -125,6 +125,18 @@ describe('every error names its line and field', () => {
       '6: sourceKeys[0].table: customers contains keys',
     ],
     [
+      'a label that is a field itself',
+      'format: n8n\n',
+      "format: n8n\n            set: { column: iban, was: '1', to: '2' }\n",
+      '15: phases[0].targets[0].fields[0].set: iban is also declared as a field',
+    ],
+    [
+      'a label that selects the rows',
+      'format: n8n\n',
+      "format: n8n\n            when: { k: '1' }\n            set: { column: k, was: '1', to: '2' }\n",
+      '16: phases[0].targets[0].fields[0].set: k is also in a `when`',
+    ],
+    [
       'an exclusion of a field',
       'canary:',
       'exclude: [{ table: customers, column: iban, reason: none }]\ncanary:',
