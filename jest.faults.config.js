@@ -1,6 +1,6 @@
 import base from './jest.config.js';
 
-/** `npm run test:faults`: the whole fault suite, for hours if need be. */
+/** `npm run test:faults`: faults at random, and again and again. It takes about an hour. */
 /** @type {import('jest').Config} */
 export default {
   ...base,
