@@ -54,6 +54,7 @@ const exitCodes = {
   'chunk-failed': 3,
   'row-too-large': 3,
   'database-lost': 3,
+  'table-locked': 3,
   'database-full': 3,
   'chunk-timeout': 3,
   'attachments-unseen': 3,

@@ -2,6 +2,8 @@
 export interface Failures {
   /** A deadlock, a lock wait, a lost connection, a serialization failure: the whole transaction may be tried again. */
   isTransient(error: unknown): boolean;
+  /** The wait for a lock of another session was too long; also transient. */
+  isLocked(error: unknown): boolean;
   /** The login lacks a privilege that the statement needs. */
   isDenied(error: unknown): boolean;
   /** A statement took longer than `statementTimeoutMs`: fewer rows at once may succeed. */

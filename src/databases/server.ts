@@ -19,6 +19,11 @@ export interface Server {
   privileges(tables: readonly string[]): Promise<Privileges>;
   /** Other programs that are connected; null: the login may not see them (never taken for "nobody"). */
   sessions(): Promise<readonly Session[] | null>;
+  /**
+   * Who holds locks on whole tables, as far as the engine says it to this login: `users: psql (process 42) of app`. keyturn
+   * itself is left out.
+   */
+  lockHolders(): Promise<readonly string[]>;
   /** Sentences on what keeps copies of old rows, or grows with many writes: history tables, change capture, replicas, logs. */
   warnings(tables: readonly string[]): Promise<readonly string[]>;
   /** Figures of the load that a throttle can watch, by name. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { assertAuthenticChunks } from '../checkpoint/audit.ts';
 import type { Chunk } from '../checkpoint/chunk.ts';
@@ -34,6 +35,9 @@ import { unlessStopped } from './unless-stopped.ts';
 const mostRounds = 10;
 const progressMs = 500;
 const askQueueMs = 1_000;
+/** Chunks in flight take about a second, and up to the limit of a statement. */
+const drainMs = 90_000;
+const giveUpMs = 10_000;
 
 export interface Coordination {
   readonly database: Database;
@@ -68,6 +72,7 @@ export class Coordinator {
   #generation: number;
   #askedQueue = 0;
   readonly #stall = new Stall();
+  #ended = false;
   #waitingFor: Progress['waitingFor'] = null;
 
   constructor(coordination: Coordination, run: Run) {
@@ -87,18 +92,27 @@ export class Coordinator {
    * paused or failed, can be resumed, and the reason is thrown.
    */
   async finish(): Promise<Run> {
+    const { lock, database, queue } = this.#with;
     try {
-      if (this.#run.kind !== 'verification') await this.#rotate();
-      if (this.#run.kind === 'dry-run') return this.#run;
-      await this.#verifyUntilNothingIsLate();
-      await this.#reportProgress(true);
-      return this.#run;
+      const work = this.#work();
+      // A statement that no answer comes to must not hold the run: the lock's own connection notices that first
+      work.catch(() => undefined);
+      return await (lock === null ? work : Promise.race([work, lock.lost]));
     } catch (thrown) {
-      const error = foreseen(this.#with.database, thrown);
-      await this.#with.queue.drain().catch(() => {});
-      await this.#giveUp(error);
+      this.#ended = true;
+      const error = foreseen(database, thrown);
+      await within(drainMs, queue.drain());
+      await within(giveUpMs, this.#giveUp(error));
       throw error;
     }
+  }
+
+  async #work(): Promise<Run> {
+    if (this.#run.kind !== 'verification') await this.#rotate();
+    if (this.#run.kind === 'dry-run') return this.#run;
+    await this.#verifyUntilNothingIsLate();
+    await this.#reportProgress(true);
+    return this.#run;
   }
 
   async #rotate(): Promise<void> {
@@ -193,6 +207,8 @@ export class Coordinator {
     this.#generation++;
     let wasHeld = false;
     for (;;) {
+      // Work that a lost lock left behind plans nothing beside the next coordinator
+      if (this.#ended) throw new Error('this coordinator has ended');
       await this.#checkHealth();
       await this.#checkQueue();
       const held = await this.#held();
@@ -200,7 +216,7 @@ export class Coordinator {
       if (held && !wasHeld) await queue.drain();
       wasHeld = held;
       let open = await pending(queue.backlog);
-      while (!held && open.length < queue.backlog && unplanned.length > 0) {
+      while (!held && !this.#ended && open.length < queue.backlog && unplanned.length > 0) {
         unplanned = await planRound(planner, unplanned);
         open = await pending(queue.backlog);
       }
@@ -297,4 +313,14 @@ export class Coordinator {
       waitingFor: this.#waitingFor,
     });
   }
+}
+
+/** Waits so long at most; what becomes of the work is not asked. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([
+    work.catch(() => undefined),
+    sleep(ms, undefined, { signal: timer.signal }).catch(() => undefined),
+  ]);
+  timer.abort();
 }

@@ -11,7 +11,7 @@ import type { RunLock } from '../databases/database.ts';
 import { lookAgain } from '../inventory/last-look.ts';
 import { processName } from './process-name.ts';
 import type { Progress } from './progress.ts';
-import { awaitingDatabase, regain } from './regain.ts';
+import { awaitingDatabase, Patience, reasonToWait, regain } from './regain.ts';
 import { coordinate, type Site } from './site.ts';
 import { threadData } from './thread.ts';
 
@@ -26,14 +26,15 @@ export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKe
     last = state;
     site.progress(state);
   };
+  const patience = new Patience();
   let held = lock;
   try {
     for (let from = run; ; ) {
       try {
         return await session({ ...site, progress }, held, from, keys);
       } catch (error) {
-        if (!site.database.failures.isTransient(error)) throw error;
-        site.progress(awaitingDatabase(last));
+        if (!site.database.failures.isTransient(error) || !patience.lasts(last)) throw error;
+        site.progress(awaitingDatabase(last, await reasonToWait(site.database, error)));
         // The server may still hold the lock of this process
         await held.release();
         const regained = await regain(site, last.run);

@@ -44,8 +44,35 @@ export async function regain(
   return null;
 }
 
-/** The last known progress, while the database cannot be reached. */
-export function awaitingDatabase(last: Progress): Progress {
-  const run = { ...last.run, waiting: 'the connection to the database was lost' };
-  return { ...last, run, waitingFor: 'database' };
+/** The last known progress, while the database cannot be used, and why. */
+export function awaitingDatabase(last: Progress, why: string): Progress {
+  return { ...last, run: { ...last.run, waiting: why }, waitingFor: 'database' };
+}
+
+/** Why the session ended, for people: who holds the lock, or that there is no connection. */
+export async function reasonToWait(database: Database, error: unknown): Promise<string> {
+  if (!database.failures.isLocked(error)) return 'the connection to the database was lost';
+  const holders = await database.server.lockHolders();
+  return holders.length === 0
+    ? 'another session holds a lock'
+    : `another session holds a lock on a table (${holders.join('; ')})`;
+}
+
+/** One limit over all that goes wrong: sessions that fail again and again without any progress. */
+export class Patience {
+  #mark = '';
+  #since = performance.now();
+
+  /** False: nothing has moved for ten minutes. */
+  lasts({ run, totals }: Progress): boolean {
+    const rows = [...totals.values()].reduce(
+      (sum, { ranges, sweeps }) =>
+        sum + (ranges?.tally.rows ?? 0) + (sweeps?.tally.rows ?? 0) + (ranges?.verification.rows ?? 0),
+      0,
+    );
+    const mark = `${run.round} ${rows}`;
+    if (mark !== this.#mark) this.#since = performance.now();
+    this.#mark = mark;
+    return performance.now() - this.#since < patienceMs;
+  }
 }

@@ -49,6 +49,11 @@ export function foreseen(
 ): unknown {
   // A lost run lock is caused by a lost connection, but it is worse: another process may hold the lock now
   if (thrown instanceof KeyturnError) return thrown;
+  if (database.failures.isLocked(thrown))
+    return new KeyturnError('table-locked', 'another session holds a lock that keyturn waits for', {
+      hint: `end that session, then ${next}`,
+      cause: thrown,
+    });
   if (database.failures.isTransient(thrown))
     return new KeyturnError('database-lost', 'the connection to the database was lost', {
       hint: `when the database can be reached again, ${next}`,

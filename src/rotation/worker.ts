@@ -21,6 +21,7 @@ import { type Decision, type Job, type Rules, targetName } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { reasonToWait } from './regain.ts';
 
 /** How this host reaches the database and its files. */
 export interface DatabaseAccess {
@@ -109,7 +110,7 @@ export class ChunkWorker {
       } catch (error) {
         if (error instanceof KeyturnError && error.code === 'attachments-unseen')
           throw await this.#handedBack(chunk, error);
-        const failure = this.#failureOf(error, attempt);
+        const failure = await this.#named(this.#failureOf(error, attempt));
         if (failure !== null) {
           await this.#fail(run, chunk, failure);
           const { code } = describeFailure(failure);
@@ -171,6 +172,13 @@ export class ChunkWorker {
       return new KeyturnError('chunk-timeout', 'the statement timed out');
     const transient = error instanceof Contended || database.failures.isTransient(error);
     return transient && attempt < attempts ? null : error;
+  }
+
+  /** A lock that was waited for in vain is told with who holds it. */
+  async #named(failure: unknown): Promise<unknown> {
+    const { database } = this.#context;
+    if (failure === null || !database.failures.isLocked(failure)) return failure;
+    return new KeyturnError('table-locked', await reasonToWait(database, failure), { cause: failure });
   }
 
   /** Null: the database cannot be read now. */

@@ -65,6 +65,7 @@ export const mssqlFailures: Failures = {
         poolErrors.has((at as { name?: unknown }).name) || /^Connection terminated/.test(String(at.message))
       );
     }),
+  isLocked: (error) => causedBy(error, (at) => isMssqlError(at) && at.number === 1222),
   isDenied: (error) => isMssqlError(error) && denied.includes(error.number ?? 0),
   isTimeout: (error) => isMssqlError(error) && error.timeout,
   isMissingTable: (error) => isMssqlError(error) && error.number === 208,

@@ -17,6 +17,18 @@ export class MssqlServer implements Server {
     this.#schema = schema;
   }
 
+  /** Needs VIEW SERVER STATE. */
+  async lockHolders(): Promise<string[]> {
+    const sql = `select distinct object_name(l.resource_associated_entity_id), s.program_name, s.session_id, s.login_name
+      from sys.dm_tran_locks l join sys.dm_exec_sessions s on s.session_id = l.request_session_id
+      where l.resource_type = 'OBJECT' and l.resource_database_id = db_id() and l.request_status = 'GRANT'
+        and l.request_mode in ('S', 'X', 'SIX', 'Sch-M') and s.program_name not like 'keyturn%'`;
+    const rows = await this.#ask(sql, []).catch(() => []);
+    return rows.map(
+      ([table, program, session, login]) => `${table}: ${program} (session ${session}) of ${login}`,
+    );
+  }
+
   privileges(tables: readonly string[]): Promise<Privileges> {
     return privilegesOf(this.#ask, this.#schema, tables);
   }

@@ -43,6 +43,7 @@ export const mysqlFailures: Failures = {
         (typeof code === 'string' && transientCodes.has(code)) ||
         (typeof message === 'string' && lostConnection.test(message)),
     ),
+  isLocked: (error) => causedBy(error, ({ errno }) => Number(errno) === 1205),
   isDenied: (error) => denied.includes(numberOf(error)),
   /** MySQL's max_execution_time (SELECT only), MariaDB's max_statement_time. */
   isTimeout: (error) => [1969, 3024].includes(numberOf(error)),

@@ -38,6 +38,16 @@ export class MysqlServer implements Server {
     return privilegesOf(this.#ask, this.#prepare, this.#mariadb, named);
   }
 
+  /** Needs the performance schema, which MariaDB has off by default. */
+  async lockHolders(): Promise<string[]> {
+    const sql = `select distinct l.object_name, t.processlist_id, concat(t.processlist_user, '@', t.processlist_host)
+      from performance_schema.metadata_locks l join performance_schema.threads t on t.thread_id = l.owner_thread_id
+      where l.object_type = 'TABLE' and l.object_schema = database() and l.lock_status = 'GRANTED'
+        and l.lock_type in ('EXCLUSIVE', 'SHARED_NO_WRITE', 'SHARED_NO_READ_WRITE', 'SHARED_READ_ONLY')`;
+    const rows = await this.#ask(sql).catch(() => []);
+    return rows.map(([table, process, login]) => `${table}: connection ${process} of ${login}`);
+  }
+
   sessions(): Promise<Session[] | null> {
     return sessionsOf(this.#ask);
   }

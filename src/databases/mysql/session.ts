@@ -2,6 +2,7 @@ import mysql from 'mysql2/promise';
 import { KeyturnError } from '../../error.ts';
 import { readTls } from '../../tls.ts';
 import type { Login } from '../login.ts';
+import { keepAliveMs } from '../silence.ts';
 import { numberOf, withoutValues } from './error.ts';
 import { describeMysql, type MysqlUrl } from './url.ts';
 
@@ -11,6 +12,8 @@ export interface ReachedServer {
   readonly mariadb: boolean;
   /** Bytes of the largest statement that it accepts, with its parameters. */
   readonly maxPacket: number;
+  /** The limit of a statement; undefined: none. */
+  readonly statementTimeoutMs: number | undefined;
   /** Statements to run at the start of every session. */
   readonly sessionSql: readonly string[];
 }
@@ -55,6 +58,8 @@ function clientConfig(url: MysqlUrl, login: Login): mysql.ConnectionOptions {
     dateStrings: true,
     jsonStrings: true,
     connectTimeout: 10_000,
+    enableKeepAlive: true,
+    keepAliveInitialDelay: keepAliveMs,
     // Statements differ by the size of the chunk, so that keeping all of them would be too many
     maxPreparedStatements: 50,
     connectAttributes: { program_name: login.applicationName ?? 'keyturn' },
@@ -77,7 +82,13 @@ async function tested(config: mysql.ConnectionOptions, url: MysqlUrl, login: Log
     const facts = await factsOf(connection);
     assertVersion(facts, url);
     const { mariadb, maxPacket } = facts;
-    return { config, mariadb, maxPacket, sessionSql: sessionSql(facts, login) };
+    return {
+      config,
+      mariadb,
+      maxPacket,
+      statementTimeoutMs: login.statementTimeoutMs,
+      sessionSql: sessionSql(facts, login),
+    };
   } catch (error) {
     throw error instanceof KeyturnError ? error : refusal(error, url);
   } finally {

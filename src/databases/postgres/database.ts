@@ -66,7 +66,7 @@ class PostgresDatabase implements Database {
       searchPath: [url.schema],
       ...quietKnex,
       acquireConnectionTimeout: 30_000,
-      pool: { min: 0, max: 4, afterCreate: prepareSession },
+      pool: { min: 0, max: 4, afterCreate: prepareSession(config) },
     });
     this.knex.on('query-error', withoutRow);
     this.server = new PostgresServer(this.#ask, this.knex, url.schema);

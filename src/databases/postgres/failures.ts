@@ -26,6 +26,7 @@ export const postgresFailures: Failures = {
         (typeof code === 'string' && (transient.has(code) || /^08[0-9A-Z]{3}$/.test(code))) ||
         (typeof message === 'string' && lostConnection.test(message)),
     ),
+  isLocked: (error) => causedBy(error, ({ code }) => code === '55P03'),
   /** insufficient_privilege; also for a row-level policy that would hide rows, since row_security is off. */
   isDenied: (error) => codeOf(error) === '42501',
   /** query_canceled */

@@ -27,6 +27,16 @@ export class PostgresServer implements Server {
     return sessionsOf(this.#ask);
   }
 
+  async lockHolders(): Promise<string[]> {
+    const sql = `select distinct c.relname, coalesce(nullif(a.application_name, ''), 'a program'), a.pid::text, a.usename
+      from pg_locks l join pg_class c on c.oid = l.relation join pg_stat_activity a on a.pid = l.pid
+      where l.granted and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+        and c.relkind in ('r', 'p') and a.application_name not like 'keyturn%'
+        and c.relnamespace = (select oid from pg_namespace where nspname = $1)`;
+    const rows = await this.#ask(sql, [this.#schema]).catch(() => []);
+    return rows.map(([table, program, pid, login]) => `${table}: ${program} (process ${pid}) of ${login}`);
+  }
+
   warnings(tables: readonly string[]): Promise<string[]> {
     return warningsOf(this.#ask, this.#schema, tables);
   }

@@ -1,7 +1,9 @@
+import { Socket } from 'node:net';
 import pg from 'pg';
 import { KeyturnError } from '../../error.ts';
 import { lacksTls, postgresTls } from '../../tls.ts';
 import type { Login } from '../login.ts';
+import { endSilence, keepAliveMs } from '../silence.ts';
 import { describePostgres, type PostgresUrl } from './url.ts';
 
 /**
@@ -54,6 +56,7 @@ function clientConfig(url: PostgresUrl, login: Login): pg.ClientConfig {
     ...(login.statementTimeoutMs === undefined ? {} : { statement_timeout: login.statementTimeoutMs }),
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveMs,
   };
 }
 
@@ -108,12 +111,21 @@ function refusal(cause: unknown, url: PostgresUrl): KeyturnError {
 }
 
 /** For the pool: a connection is ready once its settings are made. */
-export function prepareSession(
-  connection: pg.Client,
-  done: (error: Error | null, connection: pg.Client) => void,
-): void {
-  connection.query(sessionSql).then(
-    () => done(null, connection),
-    (error) => done(error, connection),
-  );
+export function prepareSession({ statement_timeout: limit }: pg.ClientConfig) {
+  return (connection: pg.Client, done: (error: Error | null, connection: pg.Client) => void): void => {
+    endSilence(socketOf(connection), typeof limit === 'number' ? limit : undefined);
+    connection.query(sessionSql).then(
+      () => done(null, connection),
+      (error) => done(error, connection),
+    );
+  };
+}
+
+/** The driver's own name for it, which is undocumented: every test with a server fails when an upgrade moves it. */
+function socketOf(connection: pg.Client): Socket {
+  const { connection: inner } = connection as unknown as {
+    readonly connection?: { readonly stream?: unknown };
+  };
+  if (!(inner?.stream instanceof Socket)) throw new Error('the driver gave the connection no socket');
+  return inner.stream;
 }

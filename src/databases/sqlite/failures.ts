@@ -11,6 +11,8 @@ export const sqliteFailures: Failures = {
         (typeof code === 'string' && /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(code)) ||
         (typeof message === 'string' && /^Knex: Timeout acquiring/.test(message)),
     ),
+  /** Who keeps the file busy is unknown: it counts as transient alone. */
+  isLocked: () => false,
   /** Access is by file: whoever can open the database may do anything to it. */
   isDenied: () => false,
   /** The driver is synchronous: nothing could interrupt a statement. */

@@ -19,6 +19,11 @@ export class SqliteHost implements Server {
     this.#first = first;
   }
 
+  /** SQLite does not say who holds its lock. */
+  async lockHolders(): Promise<string[]> {
+    return [];
+  }
+
   async privileges(tables: readonly string[]): Promise<Privileges> {
     const writable = await Promise.all(
       [this.#path, dirname(this.#path)].map((path) => access(path, constants.W_OK)),
