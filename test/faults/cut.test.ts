@@ -1,7 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type Started, start } from '../commands/keyturn.ts';
 import { type Ended, keyturn, rotation } from '../support/cli.ts';
 import { expectMany, manyPostgres } from '../support/n8n/many.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -72,4 +73,41 @@ test('so do the commands that only look', async () => {
       said: true,
     });
   }
+});
+
+describe('a network that drops packets and closes no connection', () => {
+  const slow = [
+    '--chunk-rows',
+    '1',
+    '--workers',
+    '1',
+    '--chunk-timeout',
+    '3s',
+    '--throttle',
+    'rows-per-second=20',
+  ];
+
+  async function silenced(): Promise<Started> {
+    const { all } = rotation(dir, { url }, many.instanceKey);
+    const run = start(['rotate', ...all, ...slow], { cwd: dir });
+    await run.said(/state=rotating/);
+    proxy.silence();
+    return run;
+  }
+
+  test('is noticed, and the run continues when packets arrive again', async () => {
+    const run = await silenced();
+    await run.said(/waiting="the connection to the database was lost"/);
+    proxy.speak();
+    expect(await run.ended).toMatchObject({ code: 0 });
+    const newKey = readFileSync(join(dir, 'new.masterkey'), 'utf8').trim();
+    expect(await expectMany({ url: database.url }, newKey, many)).toEqual([]);
+  });
+
+  test('does not keep Ctrl-C from ending the command', async () => {
+    const run = await silenced();
+    await run.said(/waiting="the connection to the database was lost"/);
+    run.child.kill('SIGINT');
+    expect(await run.ended).toMatchObject({ code: 3 });
+  });
 });

@@ -8,6 +8,10 @@ export interface CuttingProxy {
   cutAfter(bytes: number): Promise<void>;
   /** The next COMMIT reaches the server; its answer never comes back. */
   loseCommit(): Promise<void>;
+  /** From now on every packet is dropped, and no socket is closed: new connections are accepted and never answered. */
+  silence(): void;
+  /** Packets arrive again. What was connected is beyond repair. */
+  speak(): void;
   /** Nothing is cut any more unless it is asked for again. */
   disarm(): void;
   close(): Promise<void>;
@@ -30,6 +34,7 @@ export async function startCuttingProxy(target: number, host = '127.0.0.1'): Pro
   const sockets = new Set<Socket>();
   let bytesLeft: number | null = null;
   let losing = false;
+  let silent = false;
   let done: () => void = () => undefined;
   const armed = (): Promise<void> =>
     new Promise((resolve) => {
@@ -41,6 +46,12 @@ export async function startCuttingProxy(target: number, host = '127.0.0.1'): Pro
     done();
   };
   const server = createServer((near) => {
+    if (silent) {
+      sockets.add(near);
+      near.on('error', () => undefined);
+      near.resume();
+      return;
+    }
     const far = connect(target, host);
     let unanswered = false;
     const join = (from: Socket, to: Socket): void => {
@@ -53,6 +64,7 @@ export async function startCuttingProxy(target: number, host = '127.0.0.1'): Pro
       from.on('end', () => to.end());
       to.on('drain', () => from.resume());
       from.on('data', (data: Buffer) => {
+        if (silent) return;
         if (from === far && unanswered) {
           near.destroy();
           return;
@@ -83,6 +95,13 @@ export async function startCuttingProxy(target: number, host = '127.0.0.1'): Pro
     loseCommit() {
       losing = true;
       return armed();
+    },
+    silence() {
+      silent = true;
+    },
+    speak() {
+      silent = false;
+      for (const socket of sockets) socket.destroy();
     },
     disarm: hit,
     async close() {
