@@ -18,6 +18,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => st
 process.exitCode = await main(process.argv.slice(2));
 // An unanswered question or an open stdin must not keep the process alive.
 process.stdin.unref?.();
+// Nor must a connection whose server is silent.
+setTimeout(() => process.exit(), 2_000).unref();
 
 function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error;

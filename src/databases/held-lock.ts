@@ -1,8 +1,11 @@
 import { KeyturnError } from '../error.ts';
+import { within } from '../within.ts';
 import type { RunLock } from './database.ts';
 
 const heartbeatMs = 3_000;
 const answerMs = 10_000;
+/** The server ends the lock with the connection, if not with this. */
+const endMs = 2_000;
 
 /** A lock on a server, held by a connection of its own that has to answer every few seconds. */
 export class HeldLock implements RunLock {
@@ -40,7 +43,7 @@ export class HeldLock implements RunLock {
 
   async release(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#end();
+    await within(endMs, this.#end());
   }
 }
 

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { assertAuthenticChunks } from '../checkpoint/audit.ts';
 import type { Chunk } from '../checkpoint/chunk.ts';
@@ -15,6 +14,7 @@ import type { Database, RunLock } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { type Target, targetName } from '../job/job.ts';
 import type { Queue } from '../queue/queue.ts';
+import { within } from '../within.ts';
 import { assertProven } from './assert-proven.ts';
 import type { Pace } from './pace.ts';
 import { Planner, planRound, splitSlow } from './planner.ts';
@@ -313,14 +313,4 @@ export class Coordinator {
       waitingFor: this.#waitingFor,
     });
   }
-}
-
-/** Waits so long at most; what becomes of the work is not asked. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const timer = new AbortController();
-  await Promise.race([
-    work.catch(() => undefined),
-    sleep(ms, undefined, { signal: timer.signal }).catch(() => undefined),
-  ]);
-  timer.abort();
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
@@ -32,8 +33,9 @@ export async function regain(
   ) {
     await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return null;
-    const lock = await database.lockRun().catch(() => null);
-    const run = await new RunTable(database.knex).find(id).catch(() => undefined);
+    const tried = await Promise.race([attempt(database, id), aborted(signal)]);
+    if (tried === null) return null;
+    const { lock, run } = tried;
     if (run !== undefined && run.fence !== fence) {
       await lock?.release();
       return null;
@@ -41,6 +43,21 @@ export async function regain(
     if (run !== undefined && lock !== null) return { run, lock };
     await lock?.release();
   }
+  return null;
+}
+
+async function attempt(
+  database: Database,
+  id: string,
+): Promise<{ readonly lock: RunLock | null; readonly run: Run | undefined }> {
+  const lock = await database.lockRun().catch(() => null);
+  const run = await new RunTable(database.knex).find(id).catch(() => undefined);
+  return { lock, run };
+}
+
+/** A server that is silent does not keep Ctrl-C from ending the wait. */
+async function aborted(signal: AbortSignal): Promise<null> {
+  if (!signal.aborted) await once(signal, 'abort');
   return null;
 }
 

@@ -4,6 +4,7 @@ import type { CheckpointMac } from '../checkpoint/mac.ts';
 import type { Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import type { Database, RunLock } from '../databases/database.ts';
+import { within } from '../within.ts';
 import { type Coordination, Coordinator } from './coordinator.ts';
 import { type Pace, paceOf } from './pace.ts';
 import type { Progress } from './progress.ts';
@@ -33,6 +34,8 @@ export interface Session {
   readonly lookAgain?: Coordination['lookAgain'];
 }
 
+const endLeaseMs = 2_000;
+
 /** Coordinates a run to its end. */
 export async function coordinate(site: Site, session: Session): Promise<Run> {
   const { checkpoint, mac, lock, run, data, lookAgain = async () => null } = session;
@@ -58,6 +61,6 @@ export async function coordinate(site: Site, session: Session): Promise<Run> {
   } finally {
     clearInterval(beats);
     await queue.close();
-    await runs.endLease(run).catch(() => undefined);
+    await within(endLeaseMs, runs.endLease(run));
   }
 }

@@ -161,7 +161,7 @@ test('SQLite accepts only workers of the same host', async () => {
   const coordinator = start(rotate, { cwd: path });
   coordinator.child.stdin.end();
   await coordinator.said(/state=rotating/);
-  of.exec("update keyturn_run set coordinator = 'elsewhere/1'");
+  of.exec("update keyturn_run set coordinator = 'elsewhere/1', heartbeat = null");
   const elsewhere = await keyturn(['worker', ...keys, ...queue, '--json'], { cwd: path });
   refused(elsewhere, /is in an SQLite database on the host elsewhere, but this is /, 'other-host');
   coordinator.child.kill('SIGKILL');

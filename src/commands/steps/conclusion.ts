@@ -12,6 +12,7 @@ import { count, thousands } from '../../report/count.ts';
 import type { Report } from '../../report/report.ts';
 import { progressOf } from '../../report/standing.ts';
 import type { LocalRun } from '../../rotation/local-run.ts';
+import { within } from '../../within.ts';
 import type { CommandResult, Context } from '../command.ts';
 import { exceptionLine } from './exception-lines.ts';
 import { reportRun, type WrittenReport } from './report-files.ts';
@@ -19,6 +20,8 @@ import { RunFailure } from './run-failure.ts';
 import { shellWord } from './shell-words.ts';
 
 const shownExceptions = 20;
+/** The report of a run that failed: a database that is away does not answer at all. */
+const reportMs = 20_000;
 
 /** What the commands that rotate know about a run beyond its row. */
 export interface Conclusion {
@@ -178,7 +181,7 @@ async function tryReport(
   reportDir: string | undefined,
 ): Promise<WrittenReport | null> {
   try {
-    return await reportRun(context, checkpoint, run, reportDir, false);
+    return await within(reportMs, reportRun(context, checkpoint, run, reportDir, false));
   } catch (error) {
     context.log.error({ run, error: (error as Error).name }, 'the report could not be written');
     return null;

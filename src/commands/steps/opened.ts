@@ -3,6 +3,7 @@ import type { Database, RunLock } from '../../databases/database.ts';
 import { openDatabase } from '../../databases/open.ts';
 import { KeyturnError } from '../../error.ts';
 import { foreseen } from '../../rotation/setback.ts';
+import { within } from '../../within.ts';
 import type { Context } from '../command.ts';
 import { RunFailure } from './run-failure.ts';
 
@@ -35,9 +36,12 @@ export async function withDatabase<T>(
   } catch (thrown) {
     throw explained(database, thrown);
   } finally {
-    await database.close();
+    await within(closeMs, database.close());
   }
 }
+
+/** The server does not need to hear of the end. */
+const closeMs = 5_000;
 
 /** A lost connection or a full disk is a foreseeable error, before and after a run too. */
 function explained(database: Database, thrown: unknown): unknown {
