@@ -37,7 +37,16 @@ export class HeldLock implements RunLock {
    */
   keep(beat: () => Promise<void>, end: () => Promise<void>): this {
     this.#end = end;
-    this.#timer = setInterval(() => void withTimeout(beat()).catch(this.#lose), heartbeatMs).unref();
+    let asked = false;
+    this.#timer = setInterval(() => {
+      if (asked) return;
+      asked = true;
+      withTimeout(beat())
+        .then(() => {
+          asked = false;
+        })
+        .catch(this.#lose);
+    }, heartbeatMs).unref();
     return this;
   }
 

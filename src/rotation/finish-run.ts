@@ -12,6 +12,7 @@ import { lookAgain } from '../inventory/last-look.ts';
 import { processName } from './process-name.ts';
 import type { Progress } from './progress.ts';
 import { awaitingDatabase, Patience, reasonToWait, regain } from './regain.ts';
+import { endOf } from './setback.ts';
 import { coordinate, type Site } from './site.ts';
 import { threadData } from './thread.ts';
 
@@ -38,6 +39,8 @@ export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKe
         // The server may still hold the lock of this process
         await held.release();
         const regained = await regain(site, last.run);
+        if (regained === null && site.signal.aborted)
+          throw endOf('stopped', `stopped by ${String(site.signal.reason)}`);
         if (regained === null) throw error;
         held = regained.lock;
         from = regained.run;

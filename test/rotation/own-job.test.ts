@@ -118,7 +118,10 @@ describe.each(engines)("a user's own job on %s", (engine) => {
     const path = join(places.dir, 'own.yaml');
     writeFileSync(path, job);
     const stage = places.closing(
-      await Stage.open(place, oldKey, newKey, { job: path, options: { chunkRows: 7 } }),
+      await Stage.open(place, oldKey, newKey, {
+        job: path,
+        options: { chunkRows: 7, acceptDeleted: { rows: 1, operator: 'a test', reason: null } },
+      }),
     );
     const ended = await stage.finish({
       meddling: [
