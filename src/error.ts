@@ -24,6 +24,7 @@ const exitCodes = {
   'database-missing': 2,
   'database-locked': 2,
   'database-linked': 2,
+  'database-read-only': 2,
   'database-unreachable': 2,
   'database-url': 2,
   'queue-url': 2,

@@ -16,6 +16,8 @@ export interface Privileges {
 
 /** The server around the tables: who else is connected, what the login may do, what the load is. For SQLite, the file and its host. */
 export interface Server {
+  /** Why nothing can be written to this database, whatever was granted; null: it can, as far as the engine says. */
+  readOnly(): Promise<string | null>;
   privileges(tables: readonly string[]): Promise<Privileges>;
   /** Other programs that are connected; null: the login may not see them (never taken for "nobody"). */
   sessions(): Promise<readonly Session[] | null>;

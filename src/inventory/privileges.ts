@@ -5,9 +5,10 @@ import type { Job, Target } from '../job/job.ts';
 /**
  * Checks the privileges that a run needs. Returns a warning for each that the engine does not report.
  *
- * @throws KeyturnError `no-grant`
+ * @throws KeyturnError `database-read-only`, `no-grant`
  */
 export async function checkPrivileges(database: Database, job: Job): Promise<string[]> {
+  await assertWritable(database);
   const tables = job.targets.filter(isWrittenTable).map(({ shape }) => shape.table);
   const { createTable, update } = await database.server.privileges(tables);
   const denied = tables.filter((table) => update.get(table) === 'no');
@@ -25,6 +26,14 @@ export async function checkPrivileges(database: Database, job: Job): Promise<str
     ...(createTable === 'unknown' ? ['cannot tell whether this login may create tables'] : []),
     ...(unknown.length > 0 ? [`cannot tell whether this login may update ${unknown.join(', ')}`] : []),
   ];
+}
+
+async function assertWritable(database: Database): Promise<void> {
+  const why = await database.server.readOnly();
+  if (why === null) return;
+  throw new KeyturnError('database-read-only', `cannot write to ${database.place}: ${why}`, {
+    hint: 'use the primary server, or allow writes for the maintenance window; nothing was changed',
+  });
 }
 
 /** Whether the run writes to the table of this target. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import pg from 'pg';
 import type { Database } from '../../src/databases/database.ts';
 import { openDatabase } from '../../src/databases/open.ts';
 import { formatNames } from '../../src/formats/registry.ts';
@@ -112,6 +113,7 @@ test('privileges that an engine does not report cause a warning and never a refu
   const database = places.closing(await openDatabase(place.url));
   const server = Object.create(database.server, {
     privileges: { value: async () => ({ createTable: 'unknown', update: new Map() }) },
+    readOnly: { value: async () => null },
   });
   const blind: Database = Object.create(database, { server: { value: server } });
   for (const name of ['readRange', 'count', 'search', 'longest'] as const)
@@ -169,4 +171,15 @@ phases:
   expect(await exec("select to_regclass('keyturn_run') as run")).toEqual([{ run: null }]);
   await stage.unlock();
   expect(await wide.finish()).toMatchObject({ error: undefined, run: { state: 'verified' } });
+});
+
+test('a database that is read-only by default is refused, and no key file is written', async () => {
+  const place = await places.many('postgres', 5, 'the key before it');
+  const client = new pg.Client({ connectionString: place.url.split('?')[0] });
+  await client.connect();
+  const { rows } = await client.query<{ name: string }>('select current_database() as name');
+  await client.query(`alter database ${rows[0]?.name} set default_transaction_read_only = on`);
+  await client.end();
+  const stage = places.closing(await Stage.open(place, 'the key before it', 'the key after it'));
+  await expect(stage.plan()).rejects.toMatchObject({ code: 'database-read-only', exitCode: 2 });
 });

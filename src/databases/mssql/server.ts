@@ -29,6 +29,12 @@ export class MssqlServer implements Server {
     );
   }
 
+  async readOnly(): Promise<string | null> {
+    const sql = `select cast(databasepropertyex(db_name(), 'Updateability') as nvarchar(20)) as updateability`;
+    const [row] = await this.#ask(sql, []);
+    return row?.[0] === 'READ_ONLY' ? 'the database, or this replica of it, is read-only' : null;
+  }
+
   privileges(tables: readonly string[]): Promise<Privileges> {
     return privilegesOf(this.#ask, this.#schema, tables);
   }

@@ -30,6 +30,16 @@ export class MysqlServer implements Server {
     this.#mariadb = mariadb;
   }
 
+  async readOnly(): Promise<string | null> {
+    // Logins with the right to administer it write in spite of read_only; MariaDB knows no super_read_only
+    const settings = this.#mariadb ? ['tx_read_only'] : ['global.super_read_only', 'transaction_read_only'];
+    for (const name of settings) {
+      const [row] = await this.#ask(`select @@${name}`).catch(() => []);
+      if (Number(row?.[0] ?? 0) === 1) return `${name.replace('global.', '')} is on`;
+    }
+    return null;
+  }
+
   /** Throws `no-transactions` too: this is called before anything is written. */
   async privileges(tables: readonly string[]): Promise<Privileges> {
     const known = await this.#tables.all();

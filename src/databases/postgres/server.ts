@@ -19,6 +19,13 @@ export class PostgresServer implements Server {
     this.#schema = schema;
   }
 
+  async readOnly(): Promise<string | null> {
+    const sql = `select case when pg_is_in_recovery() then 'the server is a standby'
+      when current_setting('transaction_read_only') = 'on' then 'default_transaction_read_only is on' end`;
+    const [row] = await this.#ask(sql, []);
+    return row?.[0] ?? null;
+  }
+
   privileges(tables: readonly string[]): Promise<Privileges> {
     return privilegesOf(this.#ask, this.#schema, tables);
   }

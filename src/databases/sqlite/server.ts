@@ -24,6 +24,18 @@ export class SqliteHost implements Server {
     return [];
   }
 
+  async readOnly(): Promise<string | null> {
+    for (const path of [this.#path, dirname(this.#path)])
+      if (
+        !(await access(path, constants.W_OK).then(
+          () => true,
+          () => false,
+        ))
+      )
+        return `this user cannot write to ${path}`;
+    return null;
+  }
+
   async privileges(tables: readonly string[]): Promise<Privileges> {
     const writable = await Promise.all(
       [this.#path, dirname(this.#path)].map((path) => access(path, constants.W_OK)),
