@@ -26,7 +26,7 @@ test('an unfinished run of an older version is refused, with or without --upgrad
 
   const expected = {
     code: 'checkpoint-version',
-    message: /begun by keyturn/,
+    message: /was started with keyturn/,
     hint: /finish it with keyturn/,
   };
   await refuses(folder, rotate, expected);
@@ -37,10 +37,10 @@ test('an unfinished run of an older version is refused, with or without --upgrad
 test('a finished run of an older version is not authenticated; the next one upgrades its tables', async () => {
   const cwd = folder.path;
   expect((await keyturn(['rotate', ...folder.rotation, ...consent], { cwd })).code).toBe(0);
-  folder.exec(`alter table keyturn_run drop column mac;
+  folder.exec(`alter table keyturn_run drop column mac; alter table keyturn_run drop column heartbeat;
     alter table keyturn_chunk drop column plan_mac; alter table keyturn_chunk drop column digests_mac;
     alter table keyturn_chunk drop column rotated_mac; alter table keyturn_chunk drop column verified_mac;
-    update keyturn_version set version = 3`);
+    alter table keyturn_chunk drop column nested; update keyturn_version set version = 3`);
   const database = ['--database', folder.url];
   for (const command of ['status', 'report']) {
     const { code, stdout } = await keyturn([command, ...database], { cwd });
