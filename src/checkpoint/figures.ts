@@ -30,6 +30,8 @@ export interface TargetTotals {
 export class ChunkFigures {
   readonly #knex: Knex;
   readonly #run: string;
+  /** Null: not asked yet. */
+  #counted: readonly string[] | null = null;
 
   constructor(knex: Knex, run: string) {
     this.#knex = knex;
@@ -127,9 +129,8 @@ export class ChunkFigures {
 
   /** Totals per target. `sweeps` are separate, because they count rows a second time. */
   async totals(): Promise<Map<string, TargetTotals>> {
-    const sums = [...tallyColumns, ...verificationColumns].map((column) =>
-      this.#knex.raw('sum(??) as ??', [column, column]),
-    );
+    this.#counted ??= await countedColumns(this.#knex);
+    const sums = this.#counted.map((column) => this.#knex.raw('sum(??) as ??', [column, column]));
     const rows: ChunkRow[] = await this.#rows()
       .whereNot('state', 'split')
       .groupBy('target', this.#knex.raw('case when row_ids is null then 0 else 1 end'))
@@ -150,7 +151,7 @@ export class ChunkFigures {
         failed: Number(row.failed),
         ms: Number(row.ms),
         tally: Object.fromEntries(
-          tallyFields.map((name, i) => [name, Number(row[tallyColumns[i] ?? ''])]),
+          tallyFields.map((name, i) => [name, Number(row[tallyColumns[i] ?? ''] ?? 0)]),
         ) as unknown as Tally,
         verification: Object.fromEntries(
           verificationFields.map((name, i) => [name, Number(row[verificationColumns[i] ?? ''])]),
@@ -170,4 +171,11 @@ export class ChunkFigures {
     }
     return totals;
   }
+}
+
+/** The columns of keyturn_chunk to sum. `status` and `report` also read finished runs in tables of an older version. */
+async function countedColumns(knex: Knex): Promise<readonly string[]> {
+  const all = [...tallyColumns, ...verificationColumns];
+  const nested = await knex.schema.hasColumn('keyturn_chunk', 'nested');
+  return nested ? all : all.filter((column) => column !== 'nested');
 }
