@@ -1,6 +1,4 @@
 import { execFile } from 'node:child_process';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -29,7 +27,7 @@ export async function install(name: Package): Promise<void> {
   if (!(await isInstallable())) throw new Error(`${name} is not installed (Debian: apt-get install ${name})`);
   // Two processes may install at the same time: the second waits for the lock. No server is started by its package
   const script = `${packages[name]} || { apt-get update && RUNLEVEL=1 apt-get install -y --no-install-recommends ${name}; }`;
-  await run('flock', [join(tmpdir(), 'keyturn-apt.lock'), 'sh', '-c', script], {
+  await run('flock', ['/tmp/keyturn-apt.lock', 'sh', '-c', script], {
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     maxBuffer: 64 * 1024 * 1024,
   });

@@ -1,9 +1,13 @@
+import { chmod, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { install, isInstallable, isInstalled, type Package } from './debian.ts';
 import { type MariadbServer, startMariadb } from './mariadb.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
+import { type Throwaway, throwaway } from './throwaway.ts';
 
 declare global {
   var keyturnTestServers: (PostgresServer | MariadbServer)[];
+  var keyturnTestFolder: Throwaway | null;
 }
 
 /**
@@ -13,6 +17,8 @@ declare global {
 export default async function setUp(): Promise<void> {
   globalThis.keyturnTestServers = [];
   say('\nThe tests run on:');
+  globalThis.keyturnTestFolder = await inMemory();
+  say('files', `in ${tmpdir()}`);
   say('SQLite', 'part of better-sqlite3');
   await share('PostgreSQL', 'KEYTURN_TEST_POSTGRES', startPostgres);
   if (await obtain('MariaDB', 'mariadb-server')) await share('MariaDB', 'KEYTURN_TEST_MARIADB', startMariadb);
@@ -22,6 +28,25 @@ export default async function setUp(): Promise<void> {
   named('MySQL', 'KEYTURN_TEST_MYSQL');
   named('SQL Server', 'KEYTURN_TEST_MSSQL');
   say('');
+}
+
+const memory = '/dev/shm';
+const enoughBytes = 4 * 1024 ** 3;
+
+/** No test needs its files to survive the machine, and most of the time of a commit is the wait for the disk. */
+async function inMemory(): Promise<Throwaway | null> {
+  if (process.env.TMPDIR) return null;
+  const free = await statfs(memory).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => 0,
+  );
+  if (free < enoughBytes) return null;
+  process.env.TMPDIR = memory;
+  const folder = await throwaway('tests', 'none');
+  // Servers run as users of their own
+  await chmod(folder.path, 0o755);
+  process.env.TMPDIR = folder.path;
+  return folder;
 }
 
 async function share<T extends PostgresServer | MariadbServer>(

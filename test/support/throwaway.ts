@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A temporary folder for a server. When this process ends, in whatever way, the server is killed and the folder removed. */
+/** A temporary folder. When this process ends, in whatever way, a server that runs in it is killed and the folder removed. */
 export interface Throwaway {
   readonly path: string;
   /** Call this when the server has stopped. */
