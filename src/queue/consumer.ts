@@ -1,4 +1,5 @@
 import { KeyturnError } from '../error.ts';
+import { within } from '../within.ts';
 import { stopLockRenewal } from './internals.ts';
 import {
   answered,
@@ -8,7 +9,6 @@ import {
   type JobWorker,
   type Opened,
   type StoreOptions,
-  within,
 } from './job-store.ts';
 import { openStore } from './open-store.ts';
 import type { Hint } from './queue.ts';

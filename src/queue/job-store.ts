@@ -46,11 +46,6 @@ export interface StoreOptions {
   readonly warn?: (text: string) => void;
 }
 
-/** For closing: what does not end in time ends with the process. */
-export async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  await answered(ms, work).catch(() => undefined);
-}
-
 /** Rejects after `ms`: a server that hangs, or a driver that lost a command, counts as unreachable. */
 export async function answered<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

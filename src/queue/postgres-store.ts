@@ -10,14 +10,8 @@ import {
 } from 'bullmq';
 import pg from 'pg';
 import { lacksTls, postgresTls } from '../tls.ts';
-import {
-  type AnyBackend,
-  type JobStore,
-  type Opened,
-  queueName,
-  type StoreOptions,
-  within,
-} from './job-store.ts';
+import { within } from '../within.ts';
+import { type AnyBackend, type JobStore, type Opened, queueName, type StoreOptions } from './job-store.ts';
 import { describeQueueUrl, type PostgresQueueUrl } from './queue-url.ts';
 import { isHopeless, patienceMs, unreachable } from './unreachable.ts';
 

@@ -1,14 +1,8 @@
 import { createRedisBackend, Queue, QueueEvents, Worker } from 'bullmq';
 import { readTls } from '../tls.ts';
+import { within } from '../within.ts';
 import { endForGood, withItsCopies } from './internals.ts';
-import {
-  type AnyBackend,
-  type JobStore,
-  type Opened,
-  queueName,
-  type StoreOptions,
-  within,
-} from './job-store.ts';
+import { type AnyBackend, type JobStore, type Opened, queueName, type StoreOptions } from './job-store.ts';
 import { describeQueueUrl, type RedisUrl } from './queue-url.ts';
 import { type ClientUse, type Credentials, type RedisClient, reach, redisClient } from './redis-client.ts';
 import { describeTrouble, unreachable } from './unreachable.ts';

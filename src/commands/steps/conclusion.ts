@@ -20,7 +20,7 @@ import { RunFailure } from './run-failure.ts';
 import { shellWord } from './shell-words.ts';
 
 const shownExceptions = 20;
-/** The report of a run that failed: a database that is away does not answer at all. */
+/** How long to try to report a failed run, because an unreachable database may never respond. */
 const reportMs = 20_000;
 
 /** What the commands that rotate know about a run beyond its row. */

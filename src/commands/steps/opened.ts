@@ -40,7 +40,7 @@ export async function withDatabase<T>(
   }
 }
 
-/** The server does not need to hear of the end. */
+/** How long to wait for the connections to close. The server need not notice the end. */
 const closeMs = 5_000;
 
 /** A lost connection or a full disk is a foreseeable error, before and after a run too. */
