@@ -2,6 +2,8 @@ import type { Chunk, NewChunk } from '../checkpoint/chunk.ts';
 import type { ChunkTable } from '../checkpoint/chunk-table.ts';
 import type { ChunkFigures } from '../checkpoint/figures.ts';
 import type { RowSource } from '../chunk/row-source.ts';
+import type { RowId } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
 import { type Job, type Target, targetName } from '../job/job.ts';
 
 const smallest = 200;
@@ -43,6 +45,8 @@ export class Planner {
     const after = last?.upTo ?? null;
     const limit = { rows: await this.#rows(name), bytes: largestBytes };
     const upTo = await this.#source.boundAfter(target, after, limit);
+    if (after !== null && upTo !== null && JSON.stringify(after) === JSON.stringify(upTo))
+      throw stuck(name, after);
     await this.#chunks.insert([
       { target: name, phase: target.phase, parent: null, range: { after, upTo }, rowIds: null },
     ]);
@@ -55,6 +59,18 @@ export class Planner {
     if (pace === null) return first;
     return Math.max(smallest, Math.min(largest, Math.round(targetMs / pace)));
   }
+}
+
+/** An engine that reads a row id as another value than it wrote: the plan would never end. */
+function stuck(target: string, id: RowId): KeyturnError {
+  return new KeyturnError(
+    'chunk-failed',
+    `the rows of ${target} cannot be divided after row ${id.join(', ')}`,
+    {
+      hint: 'report this with the type of the row id; nothing after that row was changed',
+      facts: { target },
+    },
+  );
 }
 
 /** Plans one more range of each target, and returns the targets that are not completely planned. */

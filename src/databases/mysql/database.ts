@@ -31,6 +31,7 @@ import {
   orderBy,
   predicates,
   readRowsSql,
+  rowLock,
   source,
   texts,
   typeOf,
@@ -38,6 +39,7 @@ import {
 } from './statement.ts';
 import { mysqlTraits } from './traits.ts';
 import { describeMysql, type MysqlUrl } from './url.ts';
+import { wholeRows } from './whole-rows.ts';
 import { widenColumn } from './widen.ts';
 import { writeChanges } from './write.ts';
 
@@ -110,28 +112,37 @@ class MysqlDatabase implements Database {
     const { conditions, values } = predicates(table, shape, range);
     const sql = `select ${texts(table, shape)} from ${source(table)} ${where(conditions)}
       ${orderBy(shape)} ${limit === undefined ? '' : `limit ${wholeNumber(limit)} offset ${wholeNumber(skip, 0)}`}`;
-    return toRows(shape, await this.#rows(sql, values));
+    return wholeRows(table, shape, toRows(shape, await this.#rows(sql, values)));
   }
 
   async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
     const table = await this.#tables.get(shape.table);
     const sql = `select ${texts(table, shape)} from ${source(table)}`;
     await this.#session(undefined, (connection) =>
-      rowByRow(connection, sql, (row) => each(toRow(shape, row))),
+      rowByRow(connection, sql, (row) => {
+        wholeRows(table, shape, [toRow(shape, row)]).forEach(each);
+      }),
     );
   }
 
   async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
     if (ids.length === 0) return [];
-    const sql = readRowsSql(await this.#tables.get(shape.table), shape, trx !== undefined);
-    return toRows(shape, await this.#rows(sql, [JSON.stringify(ids)], trx));
+    const table = await this.#tables.get(shape.table);
+    const sql = readRowsSql(table, shape, trx === undefined ? null : rowLock(this.#server.mariadb));
+    return wholeRows(table, shape, toRows(shape, await this.#rows(sql, [JSON.stringify(ids)], trx)));
   }
 
   async write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]> {
     const table = await this.#tables.get(shape.table);
-    const { maxPacket } = this.#server;
+    const { maxPacket, mariadb } = this.#server;
     return this.#session(trx, (connection) =>
-      writeChanges((sql, values) => run(connection, sql, values), { table, shape, changes, maxPacket }),
+      writeChanges((sql, values) => run(connection, sql, values), {
+        table,
+        shape,
+        changes,
+        maxPacket,
+        lock: rowLock(mariadb),
+      }),
     );
   }
 
@@ -167,7 +178,11 @@ class MysqlDatabase implements Database {
     );
     const sql = `select ${texts(table, shape)} from ${source(table)}
       ${where([...conditions, `(${hits.join(' or ') || 'false'})`])} ${orderBy(shape)} limit ${wholeNumber(limit)}`;
-    return toRows(shape, await this.#rows(sql, [...values, ...searched.flatMap(() => needles)]));
+    return wholeRows(
+      table,
+      shape,
+      toRows(shape, await this.#rows(sql, [...values, ...searched.flatMap(() => needles)])),
+    );
   }
 
   lockRun(): Promise<RunLock> {

@@ -33,7 +33,25 @@ export function isBinary(table: MysqlTable, column: string): boolean {
 
 /** MySQL's JSON as text, which is a function of the stored value; in MariaDB JSON is a text. */
 export function value(table: MysqlTable, column: string): string {
-  return typeOf(table, column).data === 'json' ? `cast(${idColumn(column)} as char)` : idColumn(column);
+  return isJson(table, column) ? `cast(${idColumn(column)} as char)` : idColumn(column);
+}
+
+/** What a JSON text is read as that is longer than the server converts: no JSON, and no text of a JSON column, is this. */
+export const cutOff = '\0';
+
+/**
+ * A JSON text beyond `max_allowed_packet` is converted to nothing, with a warning that no driver shows; valid JSON is never
+ * empty.
+ */
+function whole(table: MysqlTable, column: string): string {
+  const text = value(table, column);
+  return isJson(table, column)
+    ? `if(${idColumn(column)} is null, null, coalesce(nullif(${text}, ''), char(0)))`
+    : text;
+}
+
+export function isJson(table: MysqlTable, column: string): boolean {
+  return typeOf(table, column).data === 'json';
 }
 
 /** A text as UTF-8, anything else as its bytes: different values stay different, whatever collation and padding with spaces do. */
@@ -59,7 +77,7 @@ export function lengthOf(table: MysqlTable, column: string): string {
 
 export function texts(table: MysqlTable, shape: RowShape): string {
   const id = shape.id.map((column) => idText(typeOf(table, column), idColumn(column)));
-  return [...id, ...shape.columns.map((column) => value(table, column))].join(', ') || 'null';
+  return [...id, ...shape.columns.map((column) => whole(table, column))].join(', ') || 'null';
 }
 
 /** @param text SQL of a text of the row id, by place */
@@ -102,9 +120,16 @@ function joined(table: MysqlTable, shape: RowShape, names: readonly string[]): s
   return `${given} straight_join ${source(table)} ${index} on ${same.join(' and ')}`;
 }
 
-export function readRowsSql(table: MysqlTable, shape: RowShape, lock: boolean): string {
+export function readRowsSql(table: MysqlTable, shape: RowShape, lock: RowLock | null): string {
   const names = shape.id.map((_, place) => `i${place}`);
-  return `select ${texts(table, shape)} from ${joined(table, shape, names)} ${lock ? 'for update' : ''}`;
+  return `select ${texts(table, shape)} from ${joined(table, shape, names)} ${lock ?? ''}`;
+}
+
+/** MySQL refuses to lock the rows of a JSON_TABLE (error 3569); MariaDB does not know how to name a table here. */
+export type RowLock = 'for update' | 'for update of t';
+
+export function rowLock(mariadb: boolean): RowLock {
+  return mariadb ? 'for update' : 'for update of t';
 }
 
 /**
@@ -112,7 +137,11 @@ export function readRowsSql(table: MysqlTable, shape: RowShape, lock: boolean): 
  *
  * `find` locks the rows that are unchanged, and returns their numbers.
  */
-export function writeSql(table: MysqlTable, shape: RowShape): { update: string; find: string } {
+export function writeSql(
+  table: MysqlTable,
+  shape: RowShape,
+  lock: RowLock,
+): { update: string; find: string } {
   const names = [
     ...shape.id.map((_, i) => `i${i}`),
     ...shape.columns.map((_, i) => `o${i}`),
@@ -137,7 +166,7 @@ export function writeSql(table: MysqlTable, shape: RowShape): { update: string; 
   const where = `where ${unchanged.join(' and ') || 'true'}`;
   return {
     update: `update ${from} set ${set.join(', ')} ${where}`,
-    find: `select c.n from ${from} ${where} for update`,
+    find: `select c.n from ${from} ${where} ${lock}`,
   };
 }
 

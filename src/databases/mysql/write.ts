@@ -2,7 +2,7 @@ import { KeyturnError } from '../../error.ts';
 import type { Change, RowShape } from '../database.ts';
 import type { DriverRow } from '../statement.ts';
 import type { MysqlTable } from './catalog.ts';
-import { changeJson, quote, writeSql } from './statement.ts';
+import { changeJson, quote, type RowLock, writeSql } from './statement.ts';
 
 export interface Write {
   readonly table: MysqlTable;
@@ -10,6 +10,7 @@ export interface Write {
   readonly changes: readonly Change[];
   /** Bytes that the server accepts in one statement. */
   readonly maxPacket: number;
+  readonly lock: RowLock;
 }
 
 /** Runs a statement of the transaction: returns its rows, or the number of rows that matched. */
@@ -21,7 +22,7 @@ const packetHead = 1024;
 /** Returns the indexes of the changes that were not written: their rows changed, or were deleted. */
 export async function writeChanges(run: Run, write: Write): Promise<number[]> {
   assertTransacted(write.table);
-  const sql = writeSql(write.table, write.shape);
+  const sql = writeSql(write.table, write.shape, write.lock);
   const unwritten: number[] = [];
   let first = 0;
   for (const rows of packets(write)) {
