@@ -14,7 +14,7 @@ onMysql('MySQL', () => {
     world = await createMysqlDatabase(server);
     await world.exec('create table documents (id int primary key, doc json)');
     await world.exec(`insert into documents values (1, '{"a": 1}'), (2, null),
-      (3, json_object('a', repeat(char(1), 500000)))`);
+      (3, json_object('a', repeat(convert(char(1) using utf8mb4), 500000)))`);
     database = await openDatabase(world.url);
   });
   afterAll(async () => {
