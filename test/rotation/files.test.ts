@@ -12,101 +12,15 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { emptyFolder } from '../commands/keyturn.ts';
-import { type Ended, keyturn, type Running } from '../support/cli.ts';
-import {
-  filesIn,
-  hashOf,
-  makeTree,
-  problemsOf,
-  sealFileOnlyFor,
-  sealText,
-  type Tree,
-} from '../support/files/tree.ts';
+import { filesIn, hashOf, problemsOf, sealFileOnlyFor } from '../support/files/tree.ts';
 import { createMysqlDatabase } from '../support/mariadb.ts';
 import { needing } from '../support/needing.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
-import { Random } from '../support/random.ts';
 import { createSqlite } from '../support/sqlite.ts';
+import { engines, expectCode, leaveScenes, next, old, sceneOf, wholeFolder } from './file-scene.ts';
 
 /** The real command over a database and a tree of encrypted files beside it. */
 
-const old = createHash('sha256').update('the old key').digest().subarray(0, 16);
-const next = createHash('sha256').update('the new key').digest();
-
-const left: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const leave of left.splice(0).reverse()) await leave();
-});
-
-const job = `
-job: filed
-title: Filed
-key: { form: base64, bytes: [16, 32], generate: { bytes: 32, as: base64 } }
-canary:
-  - { table: secret, column: value, format: octopus, plaintext: utf8 }
-phases:
-  - name: values
-    targets:
-      - table: secret
-        fields:
-          - { column: value, format: octopus, plaintext: utf8 }
-`;
-
-interface Scene {
-  readonly path: string;
-  readonly world: TestDatabase;
-  readonly tree: Tree;
-  /** The database and the keys. */
-  readonly where: readonly string[];
-  readonly rotation: readonly string[];
-  readonly attachments: readonly string[];
-  run(args: readonly string[], more?: Partial<Running>): Promise<Ended>;
-}
-
-async function sceneOf(create: () => Promise<TestDatabase>, files: string, count?: number): Promise<Scene> {
-  const world = await create();
-  left.push(() => world.close());
-  const { path, remove } = emptyFolder();
-  left.push(remove);
-  await world.exec('create table secret (id integer primary key, value text not null)');
-  for (let i = 0; i < 30; i++)
-    await world.exec(`insert into secret values (${i}, '${sealText(`a secret number ${i}`, old)}')`);
-  const tree = makeTree(join(path, 'attachments'), old, next, count);
-  writeFileSync(join(path, 'job.yaml'), job + files);
-  const file = (name: string, key: Buffer): string => {
-    writeFileSync(join(path, name), key.toString('base64'), { mode: 0o600 });
-    return join(path, name);
-  };
-  const keys = ['--current-key-file', file('old.key', old), '--new-key-file', file('new.key', next)];
-  const where = ['--database', world.url, ...keys];
-  const consent = ['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase', '--force'];
-  const attachments = ['--attachments', tree.folder];
-  return {
-    path,
-    world,
-    tree,
-    where,
-    attachments,
-    rotation: ['rotate', '--job', join(path, 'job.yaml'), ...where, ...consent, '--workers', '2'],
-    run: (args, more = {}) => keyturn(args, { cwd: path, ...more }),
-  };
-}
-
-function expectCode({ code, signal, stdout, stderr }: Ended, expected: number): void {
-  expect({ code, signal, said: code === expected ? '' : stdout + stderr }).toEqual({
-    code: expected,
-    signal: null,
-    said: '',
-  });
-}
-
-const engines = [
-  ['sqlite', createSqlite],
-  ['postgres', createDatabase],
-] as const;
-
-const wholeFolder = 'files: { format: octopus-stream }\n';
+afterEach(leaveScenes);
 
 const steps = [
   'open',
@@ -189,29 +103,6 @@ describe.each(engines)('files beside a database on %s', (engine, create) => {
     120_000,
   );
 });
-
-test('a run that is killed again and again at random moments is finished by a resume', async () => {
-  const random = new Random('moments');
-  const { run, rotation, attachments, tree, where, world } = await sceneOf(createSqlite, wholeFolder);
-  const ended: Ended[] = [];
-  const verified = async (): Promise<boolean> => {
-    const states = await world.exec('select state from keyturn_run').catch(() => []);
-    return states[0]?.state === 'verified';
-  };
-  // The last one may be killed between its verdict and its end
-  while (!(await verified()) && ended.length < 40) {
-    const begun =
-      ended.some(({ stderr }) => /state=rotating|run /.test(stderr)) ||
-      existsSync(`${tree.folder}_MasterKeyRotationBackup`);
-    const args = begun
-      ? ['resume', ...where, ...attachments, '--force']
-      : [...rotation, ...attachments, '--chunk-rows', '5'];
-    ended.push(await run(args, ended.length < 20 ? { killAfter: 400 + random.below(500) } : {}));
-    expect([0, null]).toContain(ended.at(-1)?.code ?? null);
-  }
-  expect(ended.filter(({ signal }) => signal === 'SIGKILL').length).toBeGreaterThan(2);
-  expect(problemsOf(tree, next)).toEqual([]);
-}, 120_000);
 
 test('keyturn leaves none of its own files in the folder after the run is verified, even if it is killed then', async () => {
   const { run, rotation, attachments, tree } = await sceneOf(createSqlite, wholeFolder, 60);
