@@ -51,7 +51,9 @@ const tables = `
 
 const columnsSql = `
   select c.relname as table, c.relkind as kind, a.attname as name, format_type(b.oid, null) as type,
-    case when b.typcategory = 'S' or b.typname in ('json', 'jsonb', 'xml') then 'text'
+    case when b.typcategory in ('S', 'C', 'R') or b.typname in ('json', 'jsonb', 'xml', 'hstore', 'tsvector', 'ltree')
+      or exists (select from pg_type e where b.typcategory = 'A' and e.oid = b.typelem
+        and (e.typcategory in ('S', 'C') or e.typname in ('json', 'jsonb', 'xml', 'hstore'))) then 'text'
       when b.typname = 'bytea' then 'binary' else 'other' end as holds,
     a.attgenerated <> '' as generated,
     case when b.oid in ('bpchar'::regtype, 'varchar'::regtype)

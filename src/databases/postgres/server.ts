@@ -97,7 +97,27 @@ async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): 
   ).catch(() => []);
   const [standbys] = await ask('select count(*)::text from pg_stat_replication', []).catch(() => []);
   const [archive] = await ask(`select current_setting('archive_mode')`, []).catch(() => []);
+  const others = await ask(
+    `select n.nspname, string_agg(c.relname, $3 order by c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where c.relkind in ('r', 'p') and c.relname = any ($2) and n.nspname <> $1
+       and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema' group by n.nspname order by n.nspname limit 20`,
+    [schema, [...tables], ', '],
+  ).catch(() => []);
+  const copies = await ask(
+    `select distinct v.relname, c.relname from pg_class c join pg_depend d on d.refobjid = c.oid join pg_rewrite r on r.oid = d.objid
+     join pg_class v on v.oid = r.ev_class where v.relkind = 'm' and c.relname = any ($2)
+       and c.relnamespace = (select oid from pg_namespace where nspname = $1) order by 1, 2`,
+    [schema, [...tables]],
+  ).catch(() => []);
   return [
+    ...others.map(
+      ([name, found]) =>
+        `the schema ${name} contains ${found}, too: if the same key encrypts it, it needs a run of its own (?schema=${name})`,
+    ),
+    ...copies.map(
+      ([view, table]) =>
+        `the materialized view ${view} copies ${table}, and keeps the old ciphertext until REFRESH MATERIALIZED VIEW ${view}`,
+    ),
     ...published.map(
       ([table, publications]) =>
         `${table} is published by ${publications}: subscribers receive every rewritten row, and may keep the old ciphertext`,
