@@ -64,8 +64,6 @@ export async function beginRun(
   const reading = database.catalog().then((catalog) => unpinnedSecrets(database, catalog, found.job));
   const secrets = await Promise.race([unlessStopped(signal, reading), lock.lost]);
   if (next.mustWrite) assertCreatable(next.path);
-  // Before the key: a database that cannot be written leaves no key file behind
-  await migrate(database);
   makeDurable(next);
   if (secrets.length > 0) {
     const secretsFile = derivedSecretsPath(next.path);
@@ -73,6 +71,7 @@ export async function beginRun(
     onStep({ secretsFile, settings: secrets.map(({ setting }) => setting) });
   }
   for (const widened of await widenColumns(database, found.widths)) onStep({ widened });
+  await migrate(database);
   return insertRun(site, knex, rotationOf('rotation', rotation, { current, next: next.key }, found));
 }
 
