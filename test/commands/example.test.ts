@@ -82,7 +82,7 @@ test('a token outside the declared fields is refused, even in the middle of a te
   });
   expect(rotated).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('declares it: contact.name (1)'),
+    stderr: expect.stringContaining('no field of the job declares: contact.name (1)'),
   });
   expect(folder.hash()).toBe(hash);
 });
