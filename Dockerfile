@@ -16,7 +16,7 @@ COPY --from=build /keyturn/node_modules node_modules
 COPY --from=build /keyturn/dist dist
 COPY jobs jobs
 RUN ln -s /keyturn/dist/cli.js /usr/local/bin/keyturn && mkdir /work && chown node:node /work
-# Key files and reports live here: mount a volume, or they die with the container
+# Key files and reports are written here: mount a volume, or they are lost with the container
 WORKDIR /work
 USER node
 ENTRYPOINT ["keyturn"]

@@ -15,8 +15,8 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.demo/'],
-  // Tests start real servers and real processes: two at a time leave those room.
+  // Tests start real servers and processes, which need the other processors.
   maxWorkers: 2,
-  // Generous: a test that waits for a condition must not fail because the machine is busy.
+  // Long, because a test that waits for a condition must not fail on a busy machine.
   testTimeout: 180_000,
 };

@@ -29,7 +29,7 @@ const folder = mkdtempSync(join(tmpdir(), 'keyturn-bench-'));
 const server = engine === 'sqlite' ? null : await startPostgres();
 try {
   const times = { 1: [], 2: [] };
-  // In turn, so that a machine whose speed drifts is fair to both
+  // Alternating, so that changes in the speed of the machine affect both
   for (let repeat = 0; repeat < repeats; repeat++) {
     for (const workers of [1, 2]) times[workers].push(await measure(workers, `${repeat}-${workers}`));
   }
@@ -47,7 +47,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Seconds from `rotating` to `rotated`, as the run's own history tells. */
+/** Seconds from `rotating` to `rotated`, from the history of the run. */
 async function measure(workers, name) {
   const database = await makeDatabase();
   const current = join(folder, 'current.key');
@@ -55,7 +55,7 @@ async function measure(workers, name) {
   const args = ['rotate', '--job', job, '--database', database.url, '--current-key-file', current];
   args.push('--new-key-file', join(folder, `${name}.key`), '--report-dir', join(folder, name));
   args.push('--workers', String(workers), '--chunk-rows', '50');
-  // Connected is the benchmark itself
+  // The benchmark itself is connected
   args.push('--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase', '--force');
   await promisify(execFile)(process.execPath, [cli, ...args], { cwd: folder });
   const rows = await database.exec(

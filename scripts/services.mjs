@@ -1,5 +1,5 @@
-// Throwaway Redis, PostgreSQL and MariaDB on free ports, for trying things out: prints their URLs as JSON and runs until it is
-// stopped (Ctrl-C, or the end of its standard input when that is a pipe). Nothing of them is left behind.
+// Starts a temporary Redis, PostgreSQL and MariaDB on free ports, prints their URLs as JSON, and runs until it is stopped
+// (Ctrl-C, or the end of its standard input if that is a pipe). All their files are removed.
 //   node scripts/services.mjs
 import { once } from 'node:events';
 import '../test/support/typescript.mjs';

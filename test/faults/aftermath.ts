@@ -27,7 +27,7 @@ export interface Aftermath {
 const most = 20;
 const lettingGoMs = 30_000;
 
-/** What is wrong once a rotation is over; nothing: as if no fault had been. */
+/** What is wrong after a rotation. Empty when the result is the same as without faults. */
 export async function aftermath(of: Aftermath): Promise<string[]> {
   const { ground, processes, many, newKey, checkpoint } = of;
   const problems = [
@@ -51,23 +51,23 @@ async function underTheOldKey({ ground, many, oldKey, newKey }: Aftermath): Prom
     for (const { id, data } of await store.rows('select id, data from credentials_entity')) {
       const plain = manyPlain(Number(String(id).slice(4)), bytes);
       if (opens(() => openLegacy(String(data), oldKey).toString('utf8') === plain))
-        found.push(`${id} is under the old key`);
+        found.push(`${id} is encrypted with the old key`);
     }
     const rows = await deploymentKeyRows(store);
     for (const row of rows.filter(({ type }) => type !== 'instance.id'))
       if (opens(() => openDeploymentKey(row, oldKey) !== ''))
-        found.push(`deployment_key ${row.id} is under the old key`);
+        found.push(`deployment_key ${row.id} is encrypted with the old key`);
     const [ldap] = await store.rows(`select value from settings where "key" = 'features.ldap'`);
     const { bindingAdminPassword } = JSON.parse(String(ldap?.value));
     if (!opens(() => openLegacy(bindingAdminPassword, newKey).toString('utf8') === 'many-ldap-password'))
-      found.push('the LDAP password is not under the new key');
+      found.push('the LDAP password is not encrypted with the new key');
     const [all] = await store.rows('select count(*) as n from credentials_entity');
     if (Number(all?.n) !== credentials) found.push(`${all?.n} credentials`);
   });
   return found.slice(0, most);
 }
 
-/** A claim that commits counts as an attempt, and so does a failure that was told: nothing else may. */
+/** Only a claim that commits and a failure that was logged count as attempts. */
 async function chunks({ checkpoint, processes }: Aftermath): Promise<string[]> {
   const problems: string[] = [];
   const told = processes.logged();
@@ -92,17 +92,17 @@ async function tallies({ ground, checkpoint, folder, many }: Aftermath): Promise
   const { valuesAddUp, rowsAccountedFor } = report.totals.reconciliation;
   const problems: string[] = [];
   const run = await checkpoint.run();
-  if (report.run.id !== run?.id) problems.push(`status speaks of run ${report.run.id}, not of ${run?.id}`);
+  if (report.run.id !== run?.id) problems.push(`status shows run ${report.run.id} instead of ${run?.id}`);
   if (!valuesAddUp || rowsAccountedFor === false) problems.push('the tallies do not reconcile');
   if (report.verdict.result !== 'verified') problems.push(`the verdict is ${report.verdict.result}`);
   const { rows, exceptions } = report.totals.ranges.tally;
-  // Beside the credentials: a setting and five rows of deployment_key, not all of them looked at
+  // Besides the credentials there are a setting and five rows of deployment_key, not all of which are read
   if (rows < many.credentials || rows > many.credentials + 6 || exceptions !== 0)
     problems.push(`${rows} rows, ${exceptions} exceptions`);
   return problems;
 }
 
-/** Written at the end, or why not was told, unless its process was killed; `keyturn report` writes it then. */
+/** The report is written at the end or its absence is reported, unless the process was killed. `keyturn report` writes it later. */
 async function report({ ground, checkpoint, processes, disk, folder }: Aftermath): Promise<string[]> {
   const path = join(folder, 'kept', 'report', 'report.json');
   const run = await checkpoint.run();
@@ -115,16 +115,16 @@ async function report({ ground, checkpoint, processes, disk, folder }: Aftermath
     written() && JSON.parse(readFileSync(path, 'utf8')).verdict.result === 'verified';
   disk?.free();
   if (last?.signal === null && last.code === 0 && stands() === told)
-    problems.push(`a report: ${stands()}, and that there is none was told: ${told}`);
+    problems.push(`report written: ${stands()}; reported as missing: ${told}`);
   if (stands()) return problems;
   const again = await keyturn(['report', '--database', ground.place.url, '--report-dir', 'kept/report'], {
     cwd: folder,
   });
-  if (again.code !== 0 || !stands()) problems.push(`no report later either: ${again.stderr}`);
+  if (again.code !== 0 || !stands()) problems.push(`keyturn report failed too: ${again.stderr}`);
   return problems;
 }
 
-/** The new key, what n8n derives from the old one, the report, and nothing half-written. */
+/** The new key, the secrets that n8n derives from the old key, the report, and no partial files. */
 function files({ folder }: Aftermath): string[] {
   const expected = [
     'new.key',

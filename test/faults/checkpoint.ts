@@ -2,16 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Found, openStore, type Place, type Store } from '../support/n8n/store.ts';
 
 export interface Progress {
-  /** Chunks rotated and chunks verified, in every round. */
+  /** Chunks that were rotated and chunks that were verified, in all rounds. */
   readonly steps: number;
   readonly state: unknown;
   readonly waiting: unknown;
 }
 
-/** A server that was restarted is back long before. */
+/** A server that was restarted answers long before this. */
 const patienceMs = 30_000;
 
-/** What the checkpoint tables tell of one rotation: the run that was not there when this was opened. */
+/** The checkpoint tables of one rotation: of the run that did not exist when this was opened. */
 export class Checkpoint {
   readonly #place: Place;
   #store: Store | null = null;
@@ -28,7 +28,7 @@ export class Checkpoint {
     return checkpoint;
   }
 
-  /** Null: it is not there yet. */
+  /** Null when the run does not exist yet. */
   async run(): Promise<Found | null> {
     const runs = await this.#rows('select id, state, waiting from keyturn_run');
     return runs.find(({ id }) => !this.#before.has(id)) ?? null;
@@ -62,7 +62,7 @@ export class Checkpoint {
     await store?.close().catch(() => undefined);
   }
 
-  /** Connects anew when its own connection went with the server. */
+  /** Reconnects when its own connection was lost with the server. */
   async #rows(sql: string, parameters: readonly string[] = []): Promise<Found[]> {
     const giveUpAt = performance.now() + patienceMs;
     for (;;) {
@@ -70,7 +70,7 @@ export class Checkpoint {
         this.#store ??= await openStore(this.#place);
         return await this.#store.rows(sql, parameters);
       } catch (error) {
-        // Before the first run keyturn's tables are not there
+        // Before the first run keyturn's tables do not exist
         if (/no such table|does(n't| not) exist|Invalid object name/.test(String((error as Error).message)))
           return [];
         await this.close();

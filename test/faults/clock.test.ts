@@ -15,7 +15,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-needing('faketime').test('after the clock was set back the newest run is still the last one', async () => {
+needing('faketime').test('the newest run is still the last one after the clock was set back', async () => {
   const place = manySqlite(join(dir, 'database.sqlite'), { credentials: 20, instanceKey: 'the first key' });
   const ahead = { LD_PRELOAD: await faketime(), FAKETIME: '+10d' };
   const first = rotation(dir, place, 'the first key', { newKey: join(dir, 'second.key') });

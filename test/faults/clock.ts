@@ -6,7 +6,7 @@ import type { Random } from './random.ts';
 const shelf = '/usr/lib';
 const library = /-linux-gnu.*$/;
 
-/** Path of libfaketime's library: the one for threads, in which time never goes back for one of them. */
+/** Path of libfaketime's library for threads, in which the time of a thread never goes back. */
 export async function faketime(): Promise<string> {
   await install('faketime');
   const [found] = readdirSync(shelf)
@@ -16,12 +16,12 @@ export async function faketime(): Promise<string> {
   return join(String(found), 'libfaketimeMT.so.1');
 }
 
-/** The clock that a process goes by, which jumps by hours while the process runs. */
+/** The clock of a process, which jumps by hours while the process runs. */
 export class Clock {
   readonly env: Readonly<Record<string, string>>;
   readonly #file: string;
   readonly #random: Random;
-  /** The clock that never goes back, too, as after a machine's sleep; else only the wall's, to and fro. */
+  /** Whether the monotonic clock jumps too, as after a suspend; otherwise only the wall clock jumps, in both directions. */
   readonly #monotonic: boolean;
   #offset = 0;
 
@@ -46,13 +46,13 @@ export class Clock {
 
   #set(offset: number): void {
     this.#offset = offset;
-    // Renamed: it is read at every look at the clock
+    // Replaced by a rename, because the file is read at every call
     writeFileSync(`${this.#file}.new`, `${offset < 0 ? '' : '+'}${offset}\n`);
     renameSync(`${this.#file}.new`, this.#file);
   }
 }
 
-/** The library's own shared memory, which a process that is killed leaves behind. */
+/** Removes the library's shared memory, which a killed process leaves behind. */
 export function forgetClockOf(pid: number | undefined): void {
   for (const name of [`faketime_shm_${pid}`, `sem.faketime_sem_${pid}`])
     rmSync(join('/dev/shm', name), { force: true });

@@ -9,7 +9,7 @@ import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { type CuttingProxy, startCuttingProxy } from './cutting-proxy.ts';
 
 const many = { credentials: 200, instanceKey: 'the old key of many credentials' };
-/** How much goes over all connections before one of them is cut: connecting, preparing, rotating, verifying. */
+/** Bytes on all connections before one is cut: while keyturn connects, prepares, rotates or verifies. */
 const bytes = [100, 1_500, 3_000, 6_000, 12_000, 25_000, 50_000, 100_000];
 
 let dir: string;
@@ -40,7 +40,7 @@ async function cutAfter(sent: number, args: readonly string[]): Promise<Ended> {
   return ended;
 }
 
-test('a rotation whose connection is cut, early or late, says that the database is away, and goes on', async () => {
+test('a rotation whose connection is cut at any moment reports that the connection was lost, and can be continued', async () => {
   const { all } = rotation(dir, { url }, many.instanceKey);
   const ends: Ended[] = [];
   for (const sent of bytes) {
@@ -57,7 +57,7 @@ test('a rotation whose connection is cut, early or late, says that the database 
   expect(await expectMany({ url: database.url }, newKey, many)).toEqual([]);
 });
 
-test('so do the commands that only look', async () => {
+test('the commands that only read report a lost connection too', async () => {
   const { all } = rotation(dir, { url }, many.instanceKey);
   expect(await keyturn(['rotate', ...all], { cwd: dir })).toMatchObject({ code: 0 });
   const key = ['--job', 'n8n', '--current-key-file', 'new.masterkey'];

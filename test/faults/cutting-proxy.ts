@@ -1,18 +1,18 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 
-/** A way to a server that cuts connections in the middle of what they say. */
+/** A proxy in front of a server that cuts connections in the middle of a message. */
 export interface CuttingProxy {
   readonly port: number;
-  /** After so many more bytes, whichever way they go, the connection that carries the last of them is cut. */
+  /** Counts bytes in both directions and cuts the connection that carries the last of them. */
   cutAfter(bytes: number): Promise<void>;
-  /** The next COMMIT reaches the server; its answer never comes back. */
+  /** The next COMMIT reaches the server, but its answer is lost. */
   loseCommit(): Promise<void>;
-  /** From now on every packet is dropped, and no socket is closed: new connections are accepted and never answered. */
+  /** Drops every packet from now on and closes no socket. New connections are accepted and never answered. */
   silence(): void;
-  /** Packets arrive again. What was connected is beyond repair. */
+  /** Forwards packets again. Connections from before are closed. */
   speak(): void;
-  /** Nothing is cut any more unless it is asked for again. */
+  /** Cancels a cut that has not happened yet. */
   disarm(): void;
   close(): Promise<void>;
 }
@@ -29,7 +29,7 @@ function isCommit(data: Buffer): boolean {
   return /Q\0\0\0.commit;?\0/is.test(data.toString('latin1'));
 }
 
-/** @param target a port of this machine, unless `host` is named. */
+/** @param target the port of the server. */
 export async function startCuttingProxy(target: number, host = '127.0.0.1'): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
   let bytesLeft: number | null = null;

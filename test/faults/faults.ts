@@ -9,7 +9,7 @@ import type { Processes } from './processes.ts';
 import { type Random, shuffled } from './random.ts';
 import type { SmallDisk } from './small-disk.ts';
 
-/** What can be hit. */
+/** What the faults are injected into. */
 export interface Scene {
   readonly ground: Ground;
   readonly hands: Hands;
@@ -18,16 +18,16 @@ export interface Scene {
   /** Holds the key file and the report. */
   readonly disk: SmallDisk | null;
   readonly random: Random;
-  /** Stops of a process for longer than its locks in the queue last. */
+  /** Whether processes are also stopped for longer than their locks in the queue last. */
   readonly longStops: boolean;
 }
 
 /** BullMQ's lock lasts 20 s. */
 const beyondLockMs = 24_000;
 
-/** Everything that is done to a rotation, by name. */
+/** The faults that can be injected into a rotation, by name. */
 export class Faults {
-  /** False: there was nothing to hit. */
+  /** Each returns false when there was nothing to inject the fault into. */
   readonly kinds: Readonly<Record<string, () => Promise<boolean>>>;
   readonly #scene: Scene;
   readonly #frozen = new Set<Promise<void>>();
@@ -43,7 +43,7 @@ export class Faults {
     };
   }
 
-  /** What was stopped goes on, the disk has room again. */
+  /** Ends all faults that last: stopped processes continue. */
   async over(): Promise<void> {
     this.#calm.abort();
     await Promise.all(this.#frozen);
@@ -114,7 +114,7 @@ export class Faults {
     };
   }
 
-  /** Full until it is its turn again: the report of a run that ends meanwhile has no room, or the key of one that begins. */
+  /** The disk stays full until this fault is chosen again: a report or a key file of that time cannot be written. */
   #ofTheDisk(): Faults['kinds'] {
     const { disk } = this.#scene;
     if (disk === null) return {};
@@ -128,7 +128,7 @@ export class Faults {
     };
   }
 
-  /** Meanwhile the storm goes on. */
+  /** Returns at once: other faults are injected while the process is stopped. */
   #freeze(process: Kept, ms: number): boolean {
     if (!process.signal('SIGSTOP')) return false;
     const thawed = sleep(ms, undefined, { signal: this.#calm.signal })
@@ -156,7 +156,7 @@ export class Faults {
     return done;
   }
 
-  /** Of chunks that are done, in hand or waiting, under generations that were, are and will be. */
+  /** Offers hints of chunks in every state, with past, present and future generations. */
   async #hint(url: string): Promise<boolean> {
     const { checkpoint, random } = this.#scene;
     const rows = await checkpoint.chunks();

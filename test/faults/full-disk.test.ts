@@ -36,7 +36,7 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** Without the right to mount a file system, a limit on the size of files must do: not a byte more can be written. */
+/** A user who cannot mount a file system can still limit the size of files: no byte more can be written. */
 const noRoom = { maxFileBytes: 0 };
 
 async function keyturnTables(): Promise<unknown[]> {
@@ -46,7 +46,7 @@ async function keyturnTables(): Promise<unknown[]> {
   return found;
 }
 
-/** Once there is room: the run goes on, or begins, and comes to its end. */
+/** When there is room again, the run is continued or started, and finishes. */
 async function expectDone(args: readonly string[]): Promise<void> {
   expect(await keyturn(args, { cwd: dir })).toMatchObject({ code: 0 });
   expect(await expectMany(place, newKey(), many)).toEqual([]);
@@ -63,7 +63,7 @@ function expectNoReport(ended: Ended): void {
   expect(ended.stderr).toContain('write it again with keyturn report; the run itself is not affected');
 }
 
-describe('without room for a byte', () => {
+describe('with a file size limit of zero', () => {
   test('the new key is refused a place before anything is touched', async () => {
     const { all } = rotation(dir, place, many.instanceKey);
     const refused = await keyturn(['rotate', ...all], { cwd: dir, ...noRoom });
@@ -75,7 +75,7 @@ describe('without room for a byte', () => {
     await expectDone(['rotate', ...all]);
   });
 
-  test('the report of a run that ends is told to be missing, and keyturn report writes it later', async () => {
+  test('a report that cannot be written is reported as missing, and keyturn report writes it later', async () => {
     const { all, keys } = rotation(dir, place, many.instanceKey);
     await keyturn(['rotate', ...all], { cwd: dir, killAt: 'verify:1' });
     expectNoReport(await keyturn(['resume', ...keys, '--report-dir', 'report'], { cwd: dir, ...noRoom }));
@@ -106,7 +106,7 @@ onADisk('on a disk that is full', () => {
     expect(await keyturnTables()).toEqual([]);
   });
 
-  test('what is derived from the old key must have its place too; the key that is there is then taken', async () => {
+  test('derived secrets that cannot be written are refused too, and the next try uses the new key that exists', async () => {
     const { all } = rotation(dir, place, many.instanceKey, { newKey: join(disk.path, 'new.masterkey') });
     disk.fill(4_096);
     const refused = await keyturn(['rotate', ...all], { cwd: dir });
@@ -120,7 +120,7 @@ onADisk('on a disk that is full', () => {
     expect(await expectMany(place, key, many)).toEqual([]);
   });
 
-  test('the report is told to be missing, nothing half-written stays, and keyturn report writes it later', async () => {
+  test('a report that cannot be written leaves no partial file, and keyturn report writes it later', async () => {
     const { all } = rotation(dir, place, many.instanceKey);
     disk.fill();
     expectNoReport(await keyturn(['rotate', ...all, '--report-dir', disk.path], { cwd: dir }));
@@ -133,29 +133,32 @@ onADisk('on a disk that is full', () => {
     await expectReportLater();
   });
 
-  /** Before its tables are made, and at whatever later moment its disk is full. */
-  test.each([0, 40, 100])('a database with room for %i KiB more stops the run, resumable', async (kib) => {
-    disk.close();
-    disk = smallDisk(disk.path, 2 * 1024 * 1024) as SmallDisk;
-    const sqlite = manySqlite(join(disk.path, 'database.sqlite'), many);
-    const { all } = rotation(dir, sqlite, many.instanceKey);
-    const pace = ['--chunk-rows', '50', '--workers', '1'];
-    disk.fill(kib * 1024);
-    const stopped = await keyturn(['rotate', ...all, ...pace, '--json'], { cwd: dir });
-    expect(stopped).toMatchObject({ code: 3 });
-    expect(stopped.stderr).toMatch(/disk is full/);
-    expect(JSON.parse(stopped.stdout).error).toMatchObject({
-      code: 'database-full',
-      hint: expect.stringMatching(/^free disk space /),
-    });
-    disk.free();
-    expect(await keyturn(['rotate', ...all, ...pace], { cwd: dir })).toMatchObject({ code: 0 });
-    expect(await expectMany(sqlite, newKey(), many)).toEqual([]);
-  });
+  /** The disk is full before keyturn's tables are created, or at some later moment. */
+  test.each([0, 40, 100])(
+    'a database with %i KiB left on its disk stops the run, which can be resumed',
+    async (kib) => {
+      disk.close();
+      disk = smallDisk(disk.path, 2 * 1024 * 1024) as SmallDisk;
+      const sqlite = manySqlite(join(disk.path, 'database.sqlite'), many);
+      const { all } = rotation(dir, sqlite, many.instanceKey);
+      const pace = ['--chunk-rows', '50', '--workers', '1'];
+      disk.fill(kib * 1024);
+      const stopped = await keyturn(['rotate', ...all, ...pace, '--json'], { cwd: dir });
+      expect(stopped).toMatchObject({ code: 3 });
+      expect(stopped.stderr).toMatch(/disk is full/);
+      expect(JSON.parse(stopped.stdout).error).toMatchObject({
+        code: 'database-full',
+        hint: expect.stringMatching(/^free disk space /),
+      });
+      disk.free();
+      expect(await keyturn(['rotate', ...all, ...pace], { cwd: dir })).toMatchObject({ code: 0 });
+      expect(await expectMany(sqlite, newKey(), many)).toEqual([]);
+    },
+  );
 
-  /** A link in the place of its folder gives a database of the common server a disk of its own. */
+  /** A link in place of its folder puts a database of the shared server on a disk of its own. */
   needing('mariadb-server').test(
-    'so does one of MariaDB, when its files cannot be made, and when they cannot grow',
+    'a full disk of MariaDB stops the run too, whether files cannot be created or cannot grow',
     async () => {
       const world = await createMysqlDatabase();
       try {
@@ -190,7 +193,7 @@ onADisk('on a disk that is full', () => {
     },
   );
 
-  test('a verification without room for its own tables says so and leaves nothing behind', async () => {
+  test('a verification without room for its own tables reports it and leaves no files', async () => {
     const { all } = rotation(dir, place, many.instanceKey);
     expect(await keyturn(['rotate', ...all], { cwd: dir })).toMatchObject({ code: 0 });
     for (const room of [0, 40]) {
@@ -204,7 +207,7 @@ onADisk('on a disk that is full', () => {
     }
   });
 
-  test('a log that has no room does not end the run', async () => {
+  test('a log that cannot be written does not end the run', async () => {
     const { all } = rotation(dir, place, many.instanceKey);
     disk.fill();
     const log = ['--log-file', join(disk.path, 'keyturn.log'), '--log-level', 'debug'];

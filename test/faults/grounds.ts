@@ -9,33 +9,33 @@ import { type Place, withStore } from '../support/n8n/store.ts';
 import { startPostgres, type TestDatabase } from '../support/postgres.ts';
 import { type CuttingProxy, startCuttingProxy } from './cutting-proxy.ts';
 
-/** A database that a storm goes over. */
+/** A database that faults are injected into. */
 export interface Ground {
-  /** For the storm itself: nothing cuts it. */
+  /** For the test itself: these connections are not cut. */
   readonly place: Place;
   /** For keyturn. */
   readonly url: string;
   readonly proxy: CuttingProxy | null;
-  /** Null: the engine has none, or not one of the storm's own. */
+  /** Null when the engine has no server, or only one that others use too. */
   readonly server: StormServer | null;
-  /** Ends every connection but the storm's own; or holds all writers for a moment. False: it could not. */
+  /** Ends every connection but the test's own, or blocks all writers for a moment. Returns false if it could not. */
   disturb(): Promise<boolean>;
-  /** Connections that are not the storm's. */
+  /** The number of connections that are not the test's. */
   connections(): Promise<number>;
-  /** Files beside the database that should have gone with the last process. */
+  /** Files next to the database that the last process should have removed. */
   leftovers(): readonly string[];
   close(): Promise<void>;
 }
 
 export interface StormServer {
-  /** As a crash would, or by its own shutdown; either cuts its clients off. */
+  /** Ends the server as a crash would, or with its own shutdown. Both end the connections of its clients. */
   end(how: 'crash' | 'shutdown'): Promise<void>;
   restart(): Promise<void>;
 }
 
 export type Engine = (many: Many) => Promise<Ground>;
 
-/** A server of its own: it is killed now and then. */
+/** A server that no other test uses, because it is killed now and then. */
 export const postgres: Engine = async (many) => {
   const server = await startPostgres();
   const direct = new URL(server.url);
@@ -71,7 +71,7 @@ export const postgres: Engine = async (many) => {
 export const sqlite: Engine = async (many) => {
   const folder = mkdtempSync(join(tmpdir(), 'keyturn-ground-'));
   const place = manySqlite(join(folder, 'database.sqlite'), many);
-  // The lock's file stays on purpose: see sqlite-lock.ts
+  // The file of the lock stays on purpose: see src/databases/sqlite/lock.ts
   const own = ['database.sqlite', 'database.sqlite.keyturn-lock'];
   return {
     place,
@@ -80,7 +80,7 @@ export const sqlite: Engine = async (many) => {
     server: null,
     disturb: () =>
       withStore(place, async (store) => {
-        // The driver waits with the event loop: a process that was stopped while it writes would never be thawed
+        // The driver blocks the event loop while it waits, so that a process that was stopped while it writes would never be continued
         await store.rows('pragma busy_timeout = 0');
         for (let tries = 0; tries < 100; tries++) {
           const held = await store.run('begin immediate').then(
@@ -94,16 +94,16 @@ export const sqlite: Engine = async (many) => {
         }
         return false;
       }),
-    // A process that is gone has none; that all are gone is looked at elsewhere
+    // A process that has ended has no connection; Processes.left checks that all have ended
     connections: async () => 0,
     leftovers: () => readdirSync(folder).filter((name) => !own.includes(name)),
     close: async () => rmSync(folder, { recursive: true, force: true }),
   };
 };
 
-/** A server of its own: it is killed now and then. */
+/** A server that no other test uses, because it is killed now and then. */
 export const mariadb: Engine = async (many) => {
-  // Killed, it must remember what it said to be committed
+  // A committed transaction must survive a kill of the server
   const server = await startMariadb({ config: ['innodb-flush-log-at-trx-commit=2'] });
   const ground = await groundOn(await createMysqlDatabase(server.url), many, mysqlOthers);
   return {
@@ -119,7 +119,7 @@ export const mariadb: Engine = async (many) => {
   };
 };
 
-/** A server that the environment names is nobody's to kill. */
+/** The server is not killed: it is named by the environment. */
 export const mysql: Engine = async (many) =>
   groundOn(await createMysqlDatabase(process.env.KEYTURN_TEST_MYSQL), many, mysqlOthers);
 
@@ -133,7 +133,7 @@ export const mssql: Engine = async (many) => {
 const mysqlOthers = `select id from information_schema.processlist
   where db = database() and coalesce(is_used_lock(concat('${storeMark}', id)), 0) <> id`;
 
-/** @param others SQL of the numbers of connections that are not the storm's. */
+/** @param others SQL that selects the ids of connections that are not the test's. */
 async function groundOn(
   database: TestDatabase,
   many: Many,
@@ -152,7 +152,7 @@ async function groundOn(
     server: null,
     disturb: () =>
       withStore(place, async (store) => {
-        // One that is gone meanwhile cannot be killed
+        // A connection that has ended in the meantime cannot be killed
         for (const { id } of await store.rows(others)) await store.run(`kill ${id}`).catch(() => undefined);
         return true;
       }),

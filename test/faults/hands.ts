@@ -2,22 +2,22 @@ import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type CuttingProxy, startCuttingProxy } from './cutting-proxy.ts';
 import type { Ground } from './grounds.ts';
 
-/** How the chunks are handed out. */
+/** The queue that hands out the chunks. */
 export interface Hands {
-  /** For keyturn; null: worker threads of the coordinator. */
+  /** The URL for keyturn; null for worker threads of the coordinator. */
   readonly url: string | null;
-  /** For the storm's own hints. */
+  /** The URL for hints that the test offers itself. */
   readonly direct: string | null;
   readonly redis: RedisServer | null;
   readonly proxy: CuttingProxy | null;
-  /** Connections to a server of its own, the one that asks left out. */
+  /** The number of connections to the queue's own server, without the one that asks. */
   connections(): Promise<number>;
   close(): Promise<void>;
 }
 
 export type Queue = (ground: Ground) => Promise<Hands>;
 
-/** Writes everything to disk: it comes back with its data. */
+/** Writes everything to disk, so that a restart keeps the data. */
 export const redis: Queue = async () => {
   const server = await startRedis({ config: ['appendonly yes', 'appendfsync always'] });
   const proxy = await startCuttingProxy(server.port);
@@ -34,7 +34,7 @@ export const redis: Queue = async () => {
   };
 };
 
-/** Its connections are the database's. */
+/** Its connections are counted with those of the database. */
 export const sameDatabase: Queue = async ({ url, place }) => ({
   ...threadsOnly,
   url,

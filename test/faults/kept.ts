@@ -8,14 +8,14 @@ export interface Home {
   readonly clock: Clock;
 }
 
-/** Why a process may end by itself while everything around it breaks: a supervisor starts it again. */
+/** Exit codes and messages with which a process may end by itself during faults. A supervisor would start it again. */
 const mayEnd: Readonly<Record<string, RegExp>> = {
   2: /unreachable|out of reach|not reach|does not answer|cannot connect|ECONN|terminat|the disk is full/i,
   3: /resume with|run the command again|wedged/,
   4: /run lock|another keyturn process/,
 };
 
-/** A process that is started again whenever it ends before its time. */
+/** A process that is started again whenever it ends too early. */
 export class Kept {
   readonly name: string;
   readonly exits: Ended[] = [];
@@ -26,7 +26,7 @@ export class Kept {
   #now: Started | null = null;
   #asked = false;
 
-  /** @param next what it is started with; null: it is not needed any more. */
+  /** @param next the arguments of the next start; null when the process is no longer needed. */
   constructor(name: string, home: Home, next: () => Promise<readonly string[] | null>) {
     this.name = name;
     this.#home = home;
@@ -48,7 +48,7 @@ export class Kept {
     return this.#now?.child.exitCode === null && this.#now.child.kill(signal);
   }
 
-  /** SIGTERM, and not again. */
+  /** Stops the process with SIGTERM and does not start it again. */
   async end(): Promise<void> {
     this.#asked = true;
     this.signal('SIGCONT');
@@ -62,12 +62,12 @@ export class Kept {
     await this.done;
   }
 
-  /** Ends that no fault explains, and what it left of its temporary files. */
+  /** Exits that no fault explains, and temporary files that were left behind. */
   problems(): string[] {
     const ends = this.exits
       .filter(({ code, signal, stderr }) => {
         if (signal === 'SIGKILL' || code === 0) return false;
-        // Asked to end before it could listen
+        // It was asked to stop before it could handle the signal
         if (signal === 'SIGTERM' && stderr === '') return false;
         return !mayEnd[String(code)]?.test(stderr);
       })
@@ -95,7 +95,7 @@ export class Kept {
       forgetClockOf(this.#now.child.pid);
       this.#now = null;
       this.exits.push(ended);
-      // Killed, it could not clear up
+      // A killed process cannot remove its files
       if (ended.signal === null)
         for (const name of readdirSync(temporary)) this.#left.push(`${this.name} left ${name} in TMPDIR`);
     }

@@ -18,7 +18,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test('a value that was changed under the new key fails the verification by name until it is mended', async () => {
+test('a value that was changed under the new key fails the verification, which names it, until it is restored', async () => {
   const place = sqliteFixture('legacy-sqlite', dir);
   const truth = truthOf('legacy-sqlite');
   const { all, keys } = rotation(dir, place, truth.instanceKey);
@@ -45,19 +45,19 @@ test('a value that was changed under the new key fails the verification by name 
   expect(await expectEverySecret(place, newKey, truth)).toEqual([]);
 });
 
-test('a database that throws every connection out is waited for, and the run goes on by itself', async () => {
+test('keyturn reconnects to a database that ends every connection, and continues the run by itself', async () => {
   const many = { credentials: 6_000, instanceKey: 'the old key of many credentials' };
   const database = await createDatabase();
   const place = await manyPostgres(database.url, many);
   const { all } = rotation(dir, place, many.instanceKey);
-  const throwOut = `select pg_terminate_backend(pid) from pg_stat_activity
+  const endSessions = `select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and application_name like 'keyturn%' and pid <> pg_backend_pid()`;
-  // Held in the middle, so that it cannot be done before it is thrown out
+  // Held in the middle, so that the run cannot finish before its connections are ended
   const hold = join(dir, 'hold');
   writeFileSync(hold, '');
   const ended = await keyturn(['rotate', ...all, '--throttle', `file=${hold}`], {
     cwd: dir,
-    when: [/state=rotating/, () => void database.exec(throwOut).then(() => rmSync(hold))],
+    when: [/state=rotating/, () => void database.exec(endSessions).then(() => rmSync(hold))],
   });
   expect(ended).toMatchObject({ code: 0 });
   const history = await database.exec('select event from keyturn_event order by seq');

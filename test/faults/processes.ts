@@ -10,21 +10,21 @@ import { Kept } from './kept.ts';
 import type { Random } from './random.ts';
 
 export interface Casting {
-  /** Their working folder, theirs alone: `old.key`, logs, `kept/` with the new key and the report. */
+  /** The working folder of these processes: `old.key`, logs, and `kept/` with the new key and the report. */
   readonly folder: string;
   readonly ground: Ground;
   readonly hands: Hands;
   readonly checkpoint: Checkpoint;
   readonly chunkRows: number;
   readonly oldKey: string;
-  /** libfaketime. */
+  /** Path of libfaketime. */
   readonly preload: string;
   readonly random: Random;
 }
 
 const endMs = 90_000;
 
-/** The processes of one rotation: a coordinator with two threads, or with two worker processes. */
+/** The processes of one rotation: a coordinator with two threads, or one with two worker processes. */
 export class Processes {
   readonly coordinator: Kept;
   readonly workers: readonly Kept[];
@@ -47,7 +47,7 @@ export class Processes {
       folder,
       clock: new Clock(join(folder, `${name}.clock`), preload, random),
     });
-    // --force: the storm itself is connected, which looks like an application
+    // --force: the test itself is connected, which looks like an application
     this.coordinator = new Kept('coordinator', home('coordinator'), async () => {
       const run = await checkpoint.run();
       if (run?.state === 'verified') return null;
@@ -68,12 +68,12 @@ export class Processes {
     return this.#random() < 0.6 ? this.worker() : this.coordinator;
   }
 
-  /** The coordinator, where it has the workers in itself. */
+  /** A worker process, or the coordinator if it runs the workers itself. */
   worker(): Kept {
     return this.workers[Math.floor(this.#random() * this.workers.length)] ?? this.coordinator;
   }
 
-  /** Resolves when the workers were asked to end, and did. */
+  /** Asks the workers to stop and resolves when they have. */
   async end(): Promise<void> {
     const stopped = Promise.all(this.workers.map((worker) => worker.end()));
     const late = sleep(endMs, 'late', { ref: false });
@@ -85,7 +85,7 @@ export class Processes {
     await Promise.allSettled(this.all.map((process) => process.kill()));
   }
 
-  /** What the logs of all processes tell of each chunk; the last line of a killed one may be missing. */
+  /** How often the logs report each chunk as rotated or failed. The last line of a killed process can be missing. */
   logged(): Map<number, { rotated: number; failed: number }> {
     const told = new Map<number, { rotated: number; failed: number }>();
     const logs = join(this.#folder, 'logs');
@@ -101,7 +101,7 @@ export class Processes {
     return told;
   }
 
-  /** Known by their working folder: these, and any child of theirs. With the last of them their threads are gone. */
+  /** Processes with this working folder in their environment, child processes included, that have not ended. */
   left(): string[] {
     return readdirSync('/proc').flatMap((pid) => {
       try {

@@ -1,6 +1,6 @@
 export type Random = () => number;
 
-/** Once more the same faults in the same order; what they meet is up to the machine. */
+/** The same seed gives the same faults in the same order, but not at the same moments. */
 export function seedOf(otherwise = Math.floor(Math.random() * 2 ** 31)): number {
   return Number(process.env.KEYTURN_FAULT_SEED ?? otherwise);
 }

@@ -16,23 +16,23 @@ import { type SmallDisk, smallDisk } from './small-disk.ts';
 export interface Weather {
   readonly chunkRows: number;
   readonly longStops: boolean;
-  /** Faults hit the preparation too; else only once the run is there. */
+  /** Whether faults are injected before the run exists, too. */
   readonly fromTheStart: boolean;
 }
 
-/** Without any progress for so long something is stuck. */
+/** A run without progress for this long is stuck. */
 const stuckMs = 180_000;
-/** Faults hit a run that stands still too. */
+/** Another fault is injected after this time, even without progress. */
 const impatientMs = 3_000;
 
-/** What a storm goes over. */
+/** Where a rotation takes place. */
 export interface Place {
   readonly ground: Ground;
   readonly hands: Hands;
   readonly many: Many;
 }
 
-/** One rotation under faults, from its first process to what is left of it. */
+/** One rotation with faults, from its first process to the check of the result. */
 export class Rotation {
   readonly faults: Faults;
   readonly #place: Place;
@@ -75,7 +75,7 @@ export class Rotation {
     return readFileSync(join(this.#folder, 'kept', 'new.key'), 'utf8').trim();
   }
 
-  /** Resolves a few chunks further, or when nothing has moved for a while; false once the run is over. */
+  /** Resolves to true after a few more chunks, or after a while without progress; to false when the run is over. */
   async further(): Promise<boolean> {
     const chunks = (this.#place.many.credentials / this.#weather.chunkRows) * 2;
     const { steps } = await this.#checkpoint.progress();
@@ -91,10 +91,10 @@ export class Rotation {
     }
   }
 
-  /** No more faults: resolves when the run is over and its workers have stopped. */
+  /** Resolves when the run is over and its workers have stopped. No faults are injected any more. */
   async over(): Promise<void> {
     const { coordinator } = this.#processes;
-    // Without a place for the new key it would be refused for ever
+    // With a full disk the new key could never be written
     if ((await this.#checkpoint.run()) === null) this.#disk?.free();
     let last = '';
     let since = performance.now();
@@ -104,7 +104,7 @@ export class Rotation {
       if (now !== last) since = performance.now();
       last = now;
       if (performance.now() - since > stuckMs)
-        throw new Error(`the run stands still: ${last}\n${this.#processes.told()}`);
+        throw new Error(`the run makes no progress: ${last}\n${this.#processes.told()}`);
       await sleep(50);
     }
     await coordinator.done;
@@ -132,7 +132,7 @@ export class Rotation {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** A process that refuses for good would be started again for ever. */
+  /** Without this check a process that always fails would be started again for ever. */
   #assertEnds(): void {
     const problems = this.#processes.problems();
     if (problems.length > 0) throw new Error(problems.join('\n'));

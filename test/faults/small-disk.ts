@@ -3,17 +3,17 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A file system of its own that can be filled to the last byte. */
+/** A small file system that can be filled to the last byte. */
 export interface SmallDisk {
   readonly path: string;
   readonly full: boolean;
-  /** But for so many bytes. */
+  /** Fills the disk except for this number of bytes. */
   fill(butFor?: number): void;
   free(): void;
   close(): void;
 }
 
-/** Mounted at `path`; null: this user may mount none. */
+/** Mounted at `path`; null if this user cannot mount file systems. */
 export function smallDisk(path: string, bytes = 256 * 1024): SmallDisk | null {
   mkdirSync(path, { recursive: true });
   try {

@@ -6,19 +6,19 @@ export interface StormOptions extends Weather {
   readonly faults: number;
   readonly credentials: number;
   readonly seed: number;
-  /** Told after every run how far the storm is. */
+  /** Called after every run. */
   readonly tell?: (text: string) => void;
 }
 
 export interface Passed {
   readonly runs: number;
-  /** How many of each kind. */
+  /** The number of injected faults of each kind. */
   readonly faults: Readonly<Record<string, number>>;
-  /** What is wrong; none: as if nothing had happened. */
+  /** What is wrong. Empty when the result is the same as without faults. */
   readonly problems: readonly string[];
 }
 
-/** Runs one after the other, each to another key, until so many faults were injected. */
+/** Rotates again and again, each time to another key, until this number of faults was injected. */
 export async function storm({ engine, queue }: Stage, options: StormOptions): Promise<Passed> {
   const many = { credentials: options.credentials, instanceKey: 'the first key of a storm' };
   const random = randomFrom(options.seed);
@@ -47,7 +47,7 @@ export async function storm({ engine, queue }: Stage, options: StormOptions): Pr
           await rotation.over();
           problems.push(...(await rotation.problems()).map((problem) => `run ${runs}: ${problem}`));
           key = rotation.newKey;
-          options.tell?.(`run ${runs} is over, ${left} faults to come`);
+          options.tell?.(`run ${runs} is over, ${left} faults left`);
         } finally {
           await rotation.close();
         }

@@ -18,13 +18,13 @@ export interface Ended {
 export interface Running {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** `<step>:<chunk>`: the process kills itself before that step. */
+  /** `<step>:<chunk>`: the process kills itself before this step. */
   readonly killAt?: string;
-  /** SIGKILL after so many milliseconds. */
+  /** Kills the process with SIGKILL after this time. */
   readonly killAfter?: number;
-  /** No file may become larger. */
+  /** The largest size that a file can have. */
   readonly maxFileBytes?: number;
-  /** Called once, with the process, when stderr matches. */
+  /** Called once, when stderr matches. */
   readonly when?: readonly [RegExp, (kill: (signal: NodeJS.Signals) => void) => void];
 }
 
@@ -64,7 +64,7 @@ export async function keyturn(args: readonly string[], running: Running): Promis
   return { code, signal, stdout, stderr };
 }
 
-/** The options of every n8n rotation in the tests; key files are made in `dir`. */
+/** The options of a rotation of n8n. Key files are created in `dir`. */
 export function rotation(
   dir: string,
   place: Place,

@@ -1,4 +1,4 @@
-/** Takes the run lock of the database given, under the name given, says so, and keeps it until killed or its stdin ends. */
+/** Takes the run lock of a database, prints `locked`, and holds the lock until it is killed or its stdin ends. */
 import { openDatabase } from '../../src/databases/open.ts';
 
 const [, , url = '', applicationName = ''] = process.argv;

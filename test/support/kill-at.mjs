@@ -1,5 +1,5 @@
-// Loaded with --import into a keyturn process and its worker threads: kills the process, as an operator's
-// `kill -9` would, right before a step of a chunk's life. KEYTURN_TEST_KILL_AT=<step>:<chunk>.
+// Loaded with --import into a keyturn process and its worker threads. Kills the process with SIGKILL right before a step
+// of a chunk: KEYTURN_TEST_KILL_AT=<step>:<chunk>.
 import { subscribe } from 'node:diagnostics_channel';
 
 const [step, chunk] = (process.env.KEYTURN_TEST_KILL_AT ?? '').split(':');

@@ -11,25 +11,25 @@ import { end, freePort, giveTo, launch, ownerOfServers, throwaway } from './thro
 const run = promisify(execFile);
 
 export interface MariadbOptions {
-  /** Speaks TLS too, with a certificate of its own CA (`MariadbServer.ca`). */
+  /** Whether the server also accepts TLS, with a certificate of its own CA (`MariadbServer.ca`). */
   readonly tls?: boolean;
-  /** Further options of mariadbd, without the dashes: `log-bin`, `max-allowed-packet=1M`. */
+  /** More options of mariadbd, without the dashes: `log-bin`, `max-allowed-packet=1M`. */
   readonly config?: readonly string[];
 }
 
 export interface MariadbServer {
-  /** Of the user `keyturn` with all rights, without a database. */
+  /** For the user `keyturn`, who has all privileges; without a database. */
   readonly url: string;
-  /** Path of the CA certificate of a TLS server. */
+  /** Path of the CA certificate, if the server accepts TLS. */
   readonly ca: string;
-  /** SIGKILL, as a crash would; or SIGTERM, its own shutdown. Its clients are cut off. */
+  /** Ends the server like a crash (SIGKILL) or with its own shutdown (SIGTERM). The connections of its clients end. */
   kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
-  /** On the same port and with its data, after `kill`. */
+  /** Starts the server again after `kill`, on the same port and with its data. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** A throwaway MariaDB on a free port, with its data in a temporary folder. It dies with this process. */
+/** Starts a MariaDB on a free port, with its data in a temporary folder. It ends with this process. */
 export async function startMariadb(options: MariadbOptions = {}): Promise<MariadbServer> {
   await install('mariadb-server');
   const folder = await throwaway('mariadbd', 'pid');
@@ -38,7 +38,7 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   await giveTo(owner, folder.path);
   const as = [
     ...['--no-defaults', `--datadir=${at('data')}`],
-    // Its own folder for temporary tables: a server that starts clears the common one, of another's too
+    // A folder of its own: when a server starts, it deletes the temporary tables of all servers in the same folder
     `--tmpdir=${folder.path}`,
     ...(owner === null ? [] : ['--user=mysql']),
   ];
@@ -102,10 +102,12 @@ async function admit(socketPath: string): Promise<void> {
   await root.end();
 }
 
-/** An empty database of its own, on the shared server (global-setup.ts) unless another is named. */
+/** Creates an empty database, by default on the shared server (global-setup.ts). */
 export async function createMysqlDatabase(server = process.env.KEYTURN_TEST_MARIADB): Promise<TestDatabase> {
   if (server === undefined)
-    throw new Error('KEYTURN_TEST_MARIADB is not set: run under jest, or name a server');
+    throw new Error(
+      'KEYTURN_TEST_MARIADB is not set: run the tests with jest, or set it to the URL of a server',
+    );
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   const url = new URL(server);
   url.pathname = `/${name}`;
@@ -117,7 +119,7 @@ export async function createMysqlDatabase(server = process.env.KEYTURN_TEST_MARI
     multipleStatements: true,
     jsonStrings: true,
   });
-  // Marked as keyturn's own sessions are: this is no application that somebody forgot to stop
+  // Marked like keyturn's own sessions, so that it is not taken for an application that is still running
   pool.on('connection', (connection) => {
     connection.query(`select get_lock(concat('keyturn-session-', connection_id()), 0)`);
   });
@@ -143,7 +145,7 @@ async function administer(server: string, sql: string): Promise<void> {
   }
 }
 
-/** It knows one scheme. */
+/** The driver knows one scheme only. */
 export function driverUrl(url: string): string {
   return url.replace(/^mariadb:/, 'mysql:');
 }

@@ -2,7 +2,7 @@ import sql from 'mssql';
 import { eventually } from '../contract/database.ts';
 import type { TestDatabase } from './postgres.ts';
 
-/** Of a login that may make databases: mssql://user:password@host:1433/master?encrypt=false. No package brings a server. */
+/** For a login that can create databases: mssql://user:password@host:1433/master?encrypt=false. */
 export const mssqlServer = process.env.KEYTURN_TEST_MSSQL;
 
 export async function connectMssql(database: string): Promise<sql.ConnectionPool> {
@@ -21,12 +21,12 @@ export async function connectMssql(database: string): Promise<sql.ConnectionPool
   }).connect();
 }
 
-/** Empty, until closed. Parameters are `@p0`, `@p1`…; without them a statement goes as a batch. */
+/** Creates an empty database, which exists until it is closed. Parameters are `@p0`, `@p1`…; without them a statement is sent as a batch. */
 export async function createMssqlDatabase(): Promise<TestDatabase> {
   const name = `keyturn_${process.pid}_${Date.now()}`;
   const master = await connectMssql('master');
   await master.request().batch(`create database ${name}`);
-  // Any other is warned of
+  // keyturn warns about any other recovery model
   await master
     .request()
     .batch(`alter database ${name} set recovery simple`)
@@ -45,7 +45,7 @@ export async function createMssqlDatabase(): Promise<TestDatabase> {
     },
     async close() {
       await pool.close();
-      // A closed connection is one for a moment longer
+      // The server needs a moment to notice that a connection was closed
       await eventually(() => master.request().batch(`drop database ${name}`));
       await master.close();
     },

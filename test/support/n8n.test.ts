@@ -13,7 +13,7 @@ import { type Place, withStore } from './n8n/store.ts';
 import { expectEverySecret, stillUnder, type Truth, truthOf } from './n8n/truth.ts';
 import { createDatabase, type TestDatabase } from './postgres.ts';
 
-/** The checker is what every other test trusts: it must accept what the real n8n wrote, and nothing else. */
+/** All other tests rely on this checker: it must accept what the real n8n wrote, and nothing else. */
 
 let dir: string;
 
@@ -37,7 +37,7 @@ describe.each(sqliteNames)('%s', (name) => {
     place = sqliteFixture(name, dir);
   });
 
-  test('is accepted as the real n8n left it', async () => {
+  test('is accepted as the real n8n wrote it', async () => {
     expect(await expectEverySecret(place, truth.instanceKey, name)).toEqual([]);
     expect(truth.credentials.size).toBe(name === 'mixed-sqlite' ? 80 : 67);
     expect(truth.extras.size + truth.deploymentKeys.size).toBe(name === 'mixed-sqlite' ? 22 : 21);
@@ -97,7 +97,7 @@ describe.each(sqliteNames)('%s', (name) => {
     expect((await expectEverySecret(place, truth.instanceKey, truth)).length).toBeGreaterThanOrEqual(least);
   });
 
-  test('depends on its key in every place, and on no other', async () => {
+  test('needs its own key in every place, and no other key', async () => {
     const legacy = name === 'legacy-sqlite' ? 67 : 29;
     const found = await stillUnder(place, truth.instanceKey, truth);
     expect(found.filter((at) => at.startsWith('credentials_entity')).length).toBe(legacy);
@@ -118,7 +118,7 @@ describe.each(sqliteNames)('%s', (name) => {
     expect(await digestOfTheRest(place)).not.toEqual(before);
   });
 
-  test('its secrets are found where they leak', () => {
+  test('secrets are found in texts that contain them', () => {
     const secrets = collectSecrets(name, ['the new key']);
     expect(leaksIn('rotated 67 credentials_entity rows of database "app" at localhost', secrets)).toEqual([]);
     const telling = [
@@ -168,17 +168,17 @@ describe.each(sqliteNames)('a shape made from %s', (name) => {
   });
 });
 
-test('the key in the cbc row must be the new one, once the key is new', async () => {
+test('the key in the cbc row must be the new key after a rotation', async () => {
   const place = sqliteFixture('legacy-sqlite', dir);
   const truth = truthOf('legacy-sqlite');
-  // A trap: every row wrapped anew, the old legacy key left in the cbc row.
+  // A trap: every row is wrapped again, but the cbc row still holds the old legacy key.
   await shapes.otherInstanceKey(place, truth, 'new');
   expect(await expectEverySecret(place, 'new', truth)).toEqual([
     expect.stringMatching(/^deployment_key .*cbc.*differs$/),
   ]);
 });
 
-test('a look-alike that was touched is a difference', async () => {
+test('a look-alike that was changed is a difference', async () => {
   const place = sqliteFixture('legacy-sqlite', dir);
   const truth = await shapes.withExecutions(place, truthOf('legacy-sqlite'));
   const [at, own] = [...truth.verbatim][0] ?? [];
@@ -186,7 +186,7 @@ test('a look-alike that was touched is a difference', async () => {
   expect(await expectEverySecret(place, truth.instanceKey, truth)).toContain(`${at}: was changed`);
 });
 
-test('sealing and opening agree, whatever the length', () => {
+test('encrypting and decrypting agree for every length', () => {
   for (let length = 0; length < 40; length++) {
     const plain = Buffer.alloc(length, 7);
     expect(openLegacy(sealLegacy(plain, 'ключ'), 'ключ')).toEqual(plain);
@@ -232,7 +232,7 @@ describe('on PostgreSQL', () => {
 
   afterEach(() => database.close());
 
-  test('the fixture is accepted as the real n8n left it, and refused once it is wrong', async () => {
+  test('the fixture is accepted as the real n8n wrote it, and refused after a change', async () => {
     const place = await postgresFixture(database.url);
     expect(await expectEverySecret(place, truth.instanceKey, name)).toEqual([]);
     expect(await expectEverySecret(place, 'a wrong key', name)).not.toEqual([]);
@@ -249,7 +249,7 @@ describe('on PostgreSQL', () => {
     ]);
   });
 
-  test('another schema and a table prefix, beside a fixture in public', async () => {
+  test('another schema and a table prefix, next to a fixture in public', async () => {
     const inPublic = await postgresFixture(database.url);
     const place = await renameTables(await postgresFixture(database.url, { schema: 'Auto mation' }), 'pre_');
     expect(place).toEqual({ url: database.url, schema: 'Auto mation', prefix: 'pre_' });

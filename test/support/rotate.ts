@@ -21,7 +21,7 @@ export interface Outcome {
   readonly run: Run;
   readonly totals: ReadonlyMap<string, TargetTotals>;
   readonly exceptions: readonly RecordedException[];
-  /** What the rotation threw, if it did. */
+  /** The error that the rotation threw, if any. */
   readonly error: unknown;
 }
 
@@ -34,7 +34,7 @@ export interface Rotating {
   readonly before?: () => Promise<void>;
 }
 
-/** The library's way from keys to a finished run, in this process; worker threads run the built code. */
+/** Rotates with the library in this process. The worker threads run the built code in dist. */
 export async function rotate(
   place: Place,
   current: string,

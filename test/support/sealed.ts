@@ -29,7 +29,7 @@ export function sealGcm(key: Buffer, plain: string, nonce = randomBytes(12), pre
   return prefix + sealed.toString('base64');
 }
 
-/** As Rails and others do it: the nonce is derived from the plaintext. */
+/** The nonce is derived from the plaintext, as in Rails. */
 export function sealEqually(key: Buffer, plain: string): string {
   return sealGcm(key, plain, createHmac('sha256', key).update(plain).digest().subarray(0, 12));
 }

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import type { TestDatabase } from './postgres.ts';
 
-/** An empty SQLite database in a temporary folder. */
+/** Creates an empty SQLite database in a temporary folder. */
 export async function createSqlite(): Promise<TestDatabase> {
   const dir = mkdtempSync(join(tmpdir(), 'keyturn-sqlite-'));
   const path = join(dir, 'app.sqlite');
   const connection = new Sqlite(path);
   connection.pragma('journal_mode = wal');
-  // No fsync: the tests kill clients, never the machine
+  // No fsync: the tests kill processes, never the machine
   connection.pragma('synchronous = off');
   return {
     url: `sqlite:${path}`,

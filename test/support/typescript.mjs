@@ -1,4 +1,4 @@
-/** `node --import ./test/support/typescript.mjs file.ts`: src as it is, in a process of its own. */
+/** Runs TypeScript files without a build: `node --import ./test/support/typescript.mjs file.ts`. */
 import { readFile } from 'node:fs/promises';
 import { register } from 'node:module';
 import { fileURLToPath } from 'node:url';

@@ -3,7 +3,7 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileS
 import { dirname, join } from 'node:path';
 import { drawUntil, Random } from '../random.ts';
 
-/** Trees of encrypted files, sealed and judged by node:crypto alone: nothing of src is asked. */
+/** Trees of encrypted files, created and checked with node:crypto only: this shares no code with src. */
 
 const random = new Random('files');
 
@@ -14,7 +14,7 @@ export function sealFile(plain: Buffer, key: Buffer): Buffer {
   return Buffer.concat([iv, cipher.update(plain), cipher.final()]);
 }
 
-/** A file that the other key does not open, not even by chance, as it does with 1 file in 255. */
+/** A file that the other key does not decrypt, not even by chance (which happens for 1 file in 255). */
 export function sealFileOnlyFor(plain: Buffer, key: Buffer, other: Buffer): Buffer {
   return drawUntil(
     () => sealFile(plain, key),
@@ -22,7 +22,7 @@ export function sealFileOnlyFor(plain: Buffer, key: Buffer, other: Buffer): Buff
   );
 }
 
-/** Undefined: it does not open. */
+/** Undefined if the file does not decrypt. */
 export function openFile(stored: Buffer, key: Buffer): Buffer | undefined {
   try {
     const opener = createDecipheriv(`aes-${key.length * 8}-cbc`, key, stored.subarray(0, 16));
@@ -32,7 +32,7 @@ export function openFile(stored: Buffer, key: Buffer): Buffer | undefined {
   }
 }
 
-/** A value of a database: base64(ciphertext), a bar, base64(IV). */
+/** A value in a database: base64(ciphertext), a vertical bar, base64(IV). */
 export function sealText(plain: string, key: Buffer): string {
   const sealed = sealFile(Buffer.from(plain), key);
   return `${sealed.subarray(16).toString('base64')}|${sealed.subarray(0, 16).toString('base64')}`;
@@ -49,7 +49,7 @@ const odd = [
   '.hidden',
 ];
 
-/** Names in nested folders; beside `a`, `a.b` and `a/b` too, whose order as texts is not that of their folders. */
+/** Names in nested folders. `a.b` and `a/b` are sorted differently as texts and as folders. */
 function names(count: number): string[] {
   const plain = Array.from({ length: count - odd.length - 4 }, (_, i) => {
     const folder = ['', 'a/', 'a/b/', 'spaces project/Environments-1/', 'z/y/x/w/'][i % 5];
@@ -60,15 +60,15 @@ function names(count: number): string[] {
 
 export interface Tree {
   readonly folder: string;
-  /** Path → what the file says; an empty file says nothing and stores nothing. */
+  /** Plaintexts by path. An empty file has an empty plaintext. */
   readonly plain: ReadonlyMap<string, Buffer>;
-  /** Path → what the file stored before the rotation. */
+  /** Contents before the rotation, by path. */
   readonly stored: ReadonlyMap<string, Buffer>;
 }
 
 export const mtime = 1_600_000_000;
 
-/** @param next the key of a rotation to come: it opens none of the files. */
+/** @param next the key of a later rotation: it decrypts none of the files. */
 export function makeTree(folder: string, key: Buffer, next: Buffer, count = 200): Tree {
   const plain = new Map<string, Buffer>();
   const stored = new Map<string, Buffer>();
@@ -76,7 +76,7 @@ export function makeTree(folder: string, key: Buffer, next: Buffer, count = 200)
     const size = [0, 1, 15, 16, 17, 1_000, 70_000][i % 7] ?? 0;
     const content = random.bytes(i === 20 ? 3 * 1024 * 1024 : i === 27 ? 1024 * 1024 - 16 : size);
     plain.set(path, content);
-    // What the application leaves empty is no ciphertext; sealed nothing is a block
+    // A file that the application leaves empty is not ciphertext: an encrypted empty text is one block
     stored.set(path, i % 14 === 0 ? Buffer.alloc(0) : sealFileOnlyFor(content, key, next));
     write(join(folder, path), stored.get(path) ?? Buffer.alloc(0), i % 3 === 0 ? 0o640 : 0o600);
   });
@@ -89,7 +89,7 @@ function write(place: string, bytes: Buffer, mode: number): void {
   utimesSync(place, mtime, mtime);
 }
 
-/** Every regular file, with keyturn's own. */
+/** All regular files, including keyturn's own. */
 export function filesIn(folder: string, under = ''): string[] {
   return readdirSync(join(folder, under), { withFileTypes: true }).flatMap((entry) => {
     const path = under === '' ? entry.name : `${under}/${entry.name}`;
@@ -104,7 +104,7 @@ export function hashOf(folder: string): string {
   return hash.digest('hex');
 }
 
-/** What is wrong after a rotation to `key`; `but` are files that are to be as they were. */
+/** What is wrong after a rotation to `key`. The files in `but` must be unchanged. */
 export function problemsOf(
   { folder, plain, stored }: Tree,
   key: Buffer,

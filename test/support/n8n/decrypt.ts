@@ -1,10 +1,10 @@
 import { createDecipheriv, createHash, hkdfSync } from 'node:crypto';
 
-/** n8n's ciphertexts, opened from the facts alone: shares no code with src, so that one checks the other. */
+/** Decrypts n8n's ciphertexts. Shares no code with src, so that each checks the other. */
 
-/** What opens the values of one n8n database. */
+/** The keys of one n8n database. */
 export interface Keys {
-  /** What n8n is configured with. */
+  /** The configured instance key. */
   readonly instanceKey: string;
   /** What values without a prefix are read with: the key in the cbc row, else the configured one. */
   readonly legacyKey: string;
@@ -34,7 +34,7 @@ function md5(...parts: Uint8Array[]): Buffer {
   return hash.digest();
 }
 
-/** `Salted__` ‖ salt ‖ AES-256-CBC; the password is taken as latin1. Throws when it does not open. */
+/** `Salted__` ‖ salt ‖ AES-256-CBC; the password is taken as latin1. Throws if it does not decrypt. */
 export function openLegacy(sealed: string, password: string): Buffer {
   const bytes = strictBase64(sealed);
   if (bytes === undefined) throw new Error('not base64');
@@ -49,7 +49,7 @@ export function openLegacy(sealed: string, password: string): Buffer {
   return Buffer.concat([decipher.update(bytes.subarray(16)), decipher.final()]);
 }
 
-/** 0x01 ‖ salt(32) ‖ tag(16) ‖ ciphertext, base64. Throws when it does not open. */
+/** 0x01 ‖ salt(32) ‖ tag(16) ‖ ciphertext, base64. Throws if it does not decrypt. */
 export function openGcm(sealed: string, key: Uint8Array): Buffer {
   const bytes = strictBase64(sealed);
   if (bytes === undefined || bytes.length < 49 || bytes[0] !== 1) throw new Error('not a GCM value');

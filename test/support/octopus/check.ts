@@ -6,13 +6,13 @@ import { type Seen, type SeenCell, sameCell, seeOctopus } from './seen.ts';
 import { placeOf, type Truth, type Value } from './truth.ts';
 
 export interface Checking {
-  /** What seeOctopus saw before the rotation. */
+  /** The result of seeOctopus before the rotation. */
   readonly seenBefore: Seen;
   /** The key of that time; default: the one the database was made with. */
   readonly oldKey?: Buffer;
 }
 
-/** One line per thing that is not as a rotation must leave it, never a plaintext; none: all is right. */
+/** One line for each thing that is wrong after a rotation, never with a plaintext. Empty if all is correct. */
 export async function checkOctopus(
   exec: Exec,
   dialect: Dialect,
@@ -103,7 +103,7 @@ function secretProblems(value: Value, stored: SeenCell, { newKey, oldKey, ivs }:
     return typeof stored === 'string' ? openText(stored, key) : undefined;
   };
   const plain = value.plain ?? Buffer.alloc(0);
-  // Plaintexts are compared: opening alone says little, since 1 in 255 passes the padding of a wrong key.
+  // Plaintexts are compared, because 1 wrong key in 255 passes the padding check.
   const opened = open(newKey);
   if (!opened?.equals(plain)) {
     if (open(oldKey)?.equals(plain)) return [`${placeOf(value)}: still under the old key`];

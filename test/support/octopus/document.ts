@@ -2,7 +2,7 @@ import type { Random } from '../random.ts';
 import { below, inside } from './document-path.ts';
 import type { Kind } from './truth.ts';
 
-/** JSON documents written token by token, since JSON.stringify cannot spell as odd as the world does. */
+/** JSON documents that are written token by token, in spellings that JSON.stringify never produces. */
 export type Node = null | string | number | boolean | Leaf | Raw | Pairs | Inner | readonly Node[] | Fields;
 export interface Fields {
   readonly [name: string]: Node;

@@ -23,7 +23,7 @@ export interface Stream {
   readonly stream: Buffer;
 }
 
-/** Rows in memory, and the truth about them. */
+/** The rows of all tables in memory, and the truth about them. */
 export class House {
   readonly sealer: Sealer;
   readonly rows = new Map<string, Record<string, Cell>[]>(tables.map(({ name }) => [name, []]));

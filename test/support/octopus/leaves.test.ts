@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { leavesOf } from './leaves.ts';
 
 describe('the scanner', () => {
-  test('finds strings where they are written, in JSON in strings too', () => {
+  test('finds the position of every string, in JSON inside strings too', () => {
     const inner = JSON.stringify({ c: 'x"y', d: JSON.stringify(['é/\\']) });
     const text = ` { "a.b/c" : [ 1e5 , "p\\u002Bq" ] , "n" : ${JSON.stringify(inner)}, "n":"2", "e":{}, "f":[] } `;
     const leaves = leavesOf(text);

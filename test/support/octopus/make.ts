@@ -17,13 +17,13 @@ export interface Wish {
   readonly seed?: number | string;
   /** Traps (traps.ts) to leave out. */
   readonly without?: readonly string[];
-  /** Keys to come: no look-alike opens under one by chance. */
+  /** Keys of later rotations: no look-alike decrypts with one of them by chance. */
   readonly nextKeys?: readonly Buffer[];
   /** Where the server's certificate is, and how; default: bytes, in Configuration. */
   readonly certificate?: Partial<ServerCertificate>;
 }
 
-/** Builds an Octopus database in an empty one. Everything but the certificates follows from the seed. */
+/** Fills an empty database with Octopus' tables. The seed decides everything but the certificates. */
 export async function makeOctopus(exec: Exec, dialect: Dialect, wish: Wish): Promise<Truth> {
   const without = new Set(wish.without);
   for (const name of without) if (!(name in traps)) throw new Error(`there is no trap '${name}'`);
@@ -49,7 +49,7 @@ export async function makeOctopus(exec: Exec, dialect: Dialect, wish: Wish): Pro
   };
 }
 
-/** Kept far below what engines take in one packet. */
+/** Far below the size of a packet in every engine. */
 const maxBytes = 1 << 20;
 
 async function insert(
@@ -74,7 +74,7 @@ async function insert(
       await flush();
     const tuple = columns.map((name) => {
       const cell = row[name] ?? null;
-      // As a literal: a parameter would need a type, and text is none for bytes.
+      // As a literal, because a parameter for bytes would need a type.
       if (cell === null) return 'null';
       values.push(typeof cell === 'boolean' ? dialect.bit(cell) : cell);
       bytes += Buffer.isBuffer(cell) || typeof cell === 'string' ? cell.length : 8;

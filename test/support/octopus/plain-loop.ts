@@ -3,7 +3,7 @@ import type { Dialect, Exec } from './dialect.ts';
 import { openStream, openText, sealStream, sealText } from './sealing.ts';
 import type { Truth } from './truth.ts';
 
-/** A rotation as naive as can be, which knows from the truth what it cannot tell: what the checker must accept. */
+/** The simplest possible rotation. It knows from the truth what it cannot decide. The checker must accept its result. */
 
 /** Every column that may hold secrets, read and written by hand. */
 export async function rewrite(
@@ -29,9 +29,9 @@ export async function rewrite(
   }
 }
 
-/** A dumb rotation: whatever looks sealed, in whatever spelling, is replaced in the text. */
+/** Replaces everything that looks encrypted in the text, in whatever spelling. */
 export function rotation(oldKey: Buffer, newKey: Buffer, truth: Truth) {
-  // What opens by chance is none of them
+  // Values that decrypt by chance are not ciphertext
   const known = new Set(
     truth.values.flatMap(({ kind, plain }) => (kind === 'secret' && plain ? [plain.toString('latin1')] : [])),
   );

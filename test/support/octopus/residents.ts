@@ -3,7 +3,7 @@ import { type Fields, Leaf, type Node, Raw } from './document.ts';
 import type { House } from './house.ts';
 import { deploymentProcess, tenantVariable, variableSet } from './snapshots.ts';
 
-/** The rows that every Octopus database has, once. */
+/** The rows that every Octopus database has. */
 
 const plain = (text: string): Leaf => new Leaf('plain', text);
 const when = (date: Date): string => date.toISOString().replace('T', ' ').replace('Z', '');
@@ -270,7 +270,7 @@ function people({ sealer, add }: House): void {
   }
 }
 
-/** Enough rows that a column of ciphertexts can be told from one that opens by chance. */
+/** Enough rows to tell a column of ciphertexts from one that decrypts by chance. */
 function blobs(house: House): void {
   const { sealer, add } = house;
   const png = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex');

@@ -7,7 +7,7 @@ import { openText, sealStream, sealText } from './sealing.ts';
 export class Sealer {
   readonly random: Random;
   readonly key: Buffer;
-  /** Keys under which no look-alike may open, not even by chance. */
+  /** Keys with which no look-alike decrypts, not even by chance. */
   readonly #strangers: readonly Buffer[];
 
   constructor(key: Buffer, random: Random, strangers: readonly Buffer[]) {
@@ -37,7 +37,7 @@ export class Sealer {
     return sealStream(plain, this.key, this.random.bytes(16));
   }
 
-  /** Of exactly a ciphertext's shape, but under nobody's key. */
+  /** Has exactly the shape of a ciphertext, but no key decrypts it. */
   shaped(trap: string): Leaf {
     for (;;) {
       const size = 16 * (1 + this.random.below(4));

@@ -3,12 +3,12 @@ import { describe, expect, test } from '@jest/globals';
 import { Random } from '../random.ts';
 import { halvesOf, openStream, openText, sealStream, sealText } from './sealing.ts';
 
-describe('sealing', () => {
+describe('encryption', () => {
   const random = new Random('sealing');
   const plains: Buffer[] = ['', 'x', '0123456789abcdef', 'ключ 🔑'].map((text) => Buffer.from(text));
   plains.push(Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)), random.bytes(100_000));
 
-  test.each([16, 32])('under %i bytes of key is what the openssl command makes and opens', (size) => {
+  test.each([16, 32])('with a key of %i bytes agrees with the openssl command in both directions', (size) => {
     const key = random.bytes(size);
     for (const plain of plains) {
       const halves = halvesOf(sealText(plain, key));

@@ -1,14 +1,14 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { drawUntil, Random } from '../random.ts';
 
-/** Octopus' ciphertexts, made and opened from the facts alone: shares no code with src, so that one checks the other. */
+/** Encrypts and decrypts as Octopus does. Shares no code with src, so that each checks the other. */
 
 /** Of every IV that a caller does not choose. */
 const random = new Random('IVs of Octopus');
 
 function cipherOf(key: Uint8Array): 'aes-128-cbc' | 'aes-256-cbc' {
   if (key.length !== 16 && key.length !== 32)
-    throw new Error(`a master key of ${key.length} bytes is none of 16 or 32`);
+    throw new Error(`a master key has 16 or 32 bytes, not ${key.length}`);
   return key.length === 16 ? 'aes-128-cbc' : 'aes-256-cbc';
 }
 

@@ -1,7 +1,7 @@
 import { type Fields, Leaf, type Node, Raw } from './document.ts';
 import type { House } from './house.ts';
 
-/** The documents that there are most of: each release keeps its own frozen copy of a project's. */
+/** The most numerous documents: each release keeps a frozen copy of its project's documents. */
 
 export interface Wanted {
   readonly variables: number;
@@ -56,7 +56,7 @@ export function deploymentProcess(house: House, project: number, release?: numbe
       'Octopus.Action.RunOnServer': 'true',
       'Octopus.Action.Script.ScriptBody': 'Get-Content a.txt | Out-Null\r\n"done" > b\\c',
       'Octopus.Action.Script.Password': sealer.secret(),
-      // How a sensitive property stands at rest is not public: both ways it may.
+      // How a sensitive property is stored is not documented, so both ways occur here.
       'Octopus.Action.Azure.Certificate/Key~1': { IsSensitive: true, SensitiveValue: sealer.secret() },
       'Octopus.Action.Timeout': new Raw('1.50'),
     },

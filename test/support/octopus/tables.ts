@@ -70,7 +70,7 @@ export const tables: readonly Table[] = [
   },
   // One secret stream, and one binary column that holds none.
   table('Blob', 50, { Name: 'name', Length: 'integer', Data: 'bytes', Preview: 'bytes' }, ['DataVersion']),
-  // Of a version to come: on nobody's list of document types.
+  // From a future version: not in any list of document types.
   table('ExtensionStore2027', 50, { Owner: 'name', Payload: 'text', Token: 'text' }, []),
   {
     name: 'ServerLog',

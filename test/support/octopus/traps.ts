@@ -2,7 +2,7 @@ import { certificates } from './certificate.ts';
 import { type Fields, Inner, Leaf, oddSpace, Pairs, Raw } from './document.ts';
 import type { Content, House } from './house.ts';
 
-/** What a rotation may stumble over. Each is named, so that the checker can say which one it was. */
+/** What a rotation can get wrong. Each trap has a name, which the checker reports. */
 
 type Trap = (house: House, name: string) => void;
 
@@ -42,7 +42,7 @@ function around(document: (house: House, trap: string) => Fields | Pairs): Trap 
   return (house, trap) => row(house, trap, { JSON: { document: document(house, trap) } });
 }
 
-/** Documents that are none: they stand as they are. */
+/** Values that are not documents and must stay unchanged. */
 function whole(texts: readonly string[]): Trap {
   return (house, trap) => {
     for (const text of texts) row(house, trap, { JSON: new Leaf('plain', text, { trap }) });

@@ -2,8 +2,8 @@ import type { Certificate } from './certificate.ts';
 import type { Table } from './tables.ts';
 
 /**
- * secret: under the key. hashed: one-way, nobody's business. look-alike: of a ciphertext's shape, or near it, and
- * none. plain: everything else worth a name.
+ * secret: encrypted with the key. hashed: one-way. look-alike: has, or nearly has, the shape of a ciphertext but is none.
+ * plain: any other value that is checked.
  */
 export type Kind = 'secret' | 'hashed' | 'look-alike' | 'plain';
 
@@ -24,7 +24,7 @@ export interface Value {
   readonly trap: string | null;
 }
 
-/** What an Octopus database must hold, whatever key it is under. */
+/** What an Octopus database must contain, whatever its key is. */
 export interface Truth {
   /** The key that the database was made with. */
   readonly key: Buffer;

@@ -5,7 +5,7 @@ import { createDatabase, type TestDatabase } from '../postgres.ts';
 import { createSqlite } from '../sqlite.ts';
 import { type Dialect, mariadb, postgres, sqlite, sqlserver } from './dialect.ts';
 
-/** An engine that Octopus's tables can be made on; another one joins by a line. */
+/** An engine on which Octopus' tables can be created. */
 export interface World {
   readonly create: () => Promise<TestDatabase>;
   readonly dialect: Dialect;
