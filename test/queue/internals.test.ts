@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect } from '@jest/globals';
 import { createRedisBackend, Queue, RedisConnection, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import {
@@ -9,8 +9,11 @@ import {
   withItsCopies,
 } from '../../src/queue/internals.ts';
 import type { AnyBackend, JobWorker } from '../../src/queue/job-store.ts';
+import { needing } from '../support/needing.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { until } from './desk.ts';
+
+const { test } = needing('redis-server');
 
 /*
  * src/queue/internals.ts uses parts of BullMQ and ioredis that they do not document. An upgrade that moves one of them
