@@ -9,7 +9,7 @@ function parts(key: string): { signing: Buffer; encryption: Buffer; details: Buf
   return { signing: bytes.subarray(0, 16), encryption: bytes.subarray(16), details };
 }
 
-function token(key: string, plain: string, time: number): string {
+export function token(key: string, plain: string, time: number): string {
   const { signing, encryption } = parts(key);
   const head = Buffer.alloc(9, 0x80);
   head.writeBigUInt64BE(BigInt(time), 1);
@@ -21,7 +21,7 @@ function token(key: string, plain: string, time: number): string {
 }
 
 /** Throws when the key is wrong. */
-function openToken(key: string, text: string): { plain: string; time: number } {
+export function openToken(key: string, text: string): { plain: string; time: number } {
   const { signing, encryption } = parts(key);
   const bytes = Buffer.from(text, 'base64url');
   const body = bytes.subarray(0, -32);
@@ -32,7 +32,7 @@ function openToken(key: string, text: string): { plain: string; time: number } {
   return { plain, time: Number(body.readBigUInt64BE(1)) };
 }
 
-function detail(key: string, plain: string): string {
+export function detail(key: string, plain: string): string {
   const nonce = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', parts(key).details, nonce);
   const sealed = Buffer.concat([nonce, cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]);
@@ -40,7 +40,7 @@ function detail(key: string, plain: string): string {
 }
 
 /** Throws when the key is wrong. */
-function openDetail(key: string, text: string): string {
+export function openDetail(key: string, text: string): string {
   const bytes = Buffer.from(text.slice('enc:'.length), 'base64');
   const decipher = createDecipheriv('aes-256-gcm', parts(key).details, bytes.subarray(0, 12));
   decipher.setAuthTag(bytes.subarray(-16));
