@@ -42,7 +42,7 @@ async function inMemory(): Promise<Throwaway | null> {
   );
   if (free < enoughBytes) return null;
   process.env.TMPDIR = memory;
-  const folder = await throwaway('tests', 'none');
+  const folder = await throwaway('suite', 'none');
   // Servers run as users of their own
   await chmod(folder.path, 0o755);
   process.env.TMPDIR = folder.path;
