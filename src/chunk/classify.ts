@@ -125,7 +125,8 @@ function openWithNewKeys(values: readonly Value[], to: Keyring): void {
       if (!isOpened(opening)) return;
       // The verifier takes another content than the new key for one that does not open
       const isMaster = value.prepared.field.becomes === 'primary';
-      if (!isMaster || opening.plain.toString('utf8') === to.primary.text) value.plain = opening.plain;
+      if (!isMaster || opening.plain.toString('utf8') === to.primary.text)
+        Object.assign(value, { plain: opening.plain, layers: [] });
     });
   }
   peelAsVerified(left, to);

@@ -71,6 +71,8 @@ export function pathOf(rowId: RowId): string {
 /** Digests of the path and of the plaintext (or stored content) by its SHA-256: a file may be larger than memory. */
 export function fileDigest(key: Buffer, path: string, kind: 'plaintext' | 'stored', sha256: Buffer): Buffer {
   const messages = new Messages();
-  addRow(messages, { id: [path], values: [] }, [{ kind, column: fileColumn, path: '', bytes: sha256 }]);
+  addRow(messages, { id: [path], values: [] }, [
+    { kind, column: fileColumn, path: '', bytes: sha256, layers: [] },
+  ]);
   return digestAll(key, messages);
 }

@@ -14,7 +14,7 @@ export function settleNested(
   kept: { holds(key: Key): boolean },
 ): void {
   for (const { value, layers, plain } of peeled(values.filter(isSettled), [...from.each, to])) {
-    if (layers.every(({ key }) => kept.holds(key))) {
+    if (value.outcome === 'current' && layers.every(({ key }) => kept.holds(key))) {
       value.plain = plain;
       value.layers = layers;
     } else if (nested === undefined) markNested(value, to);
@@ -29,7 +29,7 @@ export function settleNested(
 
 /** For values that stay: what the verifier will find in them with the new key. */
 export function peelAsVerified(values: readonly Value[], to: Keyring): void {
-  for (const { value, plain } of peeled(values, [to])) value.plain = plain;
+  for (const { value, layers, plain } of peeled(values, [to])) Object.assign(value, { layers, plain });
 }
 
 /** Those that are ciphertext below their first layer. */

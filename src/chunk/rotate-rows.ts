@@ -97,7 +97,10 @@ function assertReadable(values: readonly Value[], to: Keyring): void {
     batch.forEach((value, i) => {
       const opening = openings[i];
       const [inner] = typeof opening === 'object' ? peel([opening.plain], value.prepared.layers, [to]) : [];
-      const same = inner !== undefined && (!isDigested(value) || inner.plain.equals(value.plain as Buffer));
+      const same =
+        inner !== undefined &&
+        (!isDigested(value) ||
+          (inner.layers.length === value.layers.length && inner.plain.equals(value.plain as Buffer)));
       if (!same) throw new Error(`format ${format.name} does not open what it sealed`);
     });
   }
@@ -117,8 +120,8 @@ function isDigested({ prepared, outcome }: Value): boolean {
 function evidence(value: Value): Evidence {
   const { column } = value.prepared.field;
   return value.plain === null
-    ? { kind: 'stored', column, path: value.path, bytes: value.text }
-    : { kind: 'plaintext', column, path: value.path, bytes: value.plain };
+    ? { kind: 'stored', column, path: value.path, bytes: value.text, layers: [] }
+    : { kind: 'plaintext', column, path: value.path, bytes: value.plain, layers: value.layers };
 }
 
 function evidenceAsLeft(value: Value): Evidence {

@@ -7,7 +7,7 @@ import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 import { labelText } from './labels.ts';
-import { peel } from './layers.ts';
+import { type Layer, peel } from './layers.ts';
 import { isPlausible } from './plausible.ts';
 import { isLeftBehind, type Ruling, rulingFor } from './rules.ts';
 import { countStrays } from './strays.ts';
@@ -21,6 +21,8 @@ interface Reading {
   /** False: empty, or malformed as a whole. */
   readonly openable: boolean;
   plain: Buffer | null;
+  /** Of a plaintext that is ciphertext itself: what is around `plain`, from the outside in. */
+  layers: readonly Layer[];
   /** It should open and does not. Never set for look-alikes, empty or unencrypted values. */
   closed: boolean;
   /** Not of the format, in a document that is searched, and so not a value. */
@@ -101,6 +103,7 @@ function readRow(prepared: PreparedTarget, row: Row): Reading[] {
       text,
       openable: true,
       plain: null,
+      layers: [],
       closed: false,
       foreign: false,
     });
@@ -132,9 +135,9 @@ function peelAll(readings: readonly Reading[], ring: Keyring): void {
     ({ plain, prepared }) => plain !== null && prepared.field.becomes === undefined,
   );
   const plains = opened.map(({ plain }) => plain as Buffer);
-  peel(plains, opened[0]?.prepared.layers ?? [], [ring]).forEach(({ plain }, i) => {
+  peel(plains, opened[0]?.prepared.layers ?? [], [ring]).forEach(({ plain, layers }, i) => {
     const reading = opened[i];
-    if (reading !== undefined) reading.plain = plain;
+    if (reading !== undefined) Object.assign(reading, { plain, layers });
   });
 }
 
@@ -250,9 +253,9 @@ function isDigested({ prepared, closed }: Reading): boolean {
   return prepared.field.becomes === undefined || closed;
 }
 
-function evidence({ prepared, path, text, plain }: Reading): Evidence {
+function evidence({ prepared, path, text, plain, layers }: Reading): Evidence {
   const { column } = prepared.field;
   return plain === null
-    ? { kind: 'stored', column, path, bytes: text }
-    : { kind: 'plaintext', column, path, bytes: plain };
+    ? { kind: 'stored', column, path, bytes: text, layers: [] }
+    : { kind: 'plaintext', column, path, bytes: plain, layers };
 }

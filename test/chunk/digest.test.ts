@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { digestAll, digestBytes, digestKey, Messages } from '../../src/chunk/digest.ts';
 import { addRow, type Evidence } from '../../src/chunk/evidence.ts';
+import { formatOf } from '../../src/formats/registry.ts';
 import { Key } from '../../src/keys/key.ts';
 
 interface Part {
@@ -102,6 +103,7 @@ describe('a digest', () => {
 
   test('of a row depends on the position and the kind of its bytes', () => {
     const key = randomBytes(32);
+    const [fernet, octopus] = [{ format: formatOf('fernet') }, { format: formatOf('octopus') }];
     const of = (id: readonly string[], evidence: readonly Partial<Evidence>[]): string => {
       const messages = new Messages();
       const whole = evidence.map((part) => ({
@@ -109,6 +111,7 @@ describe('a digest', () => {
         column: 'data',
         path: '',
         bytes: 'secret',
+        layers: [],
         ...part,
       }));
       addRow(messages, { id, values: [] }, whole);
@@ -126,6 +129,9 @@ describe('a digest', () => {
       of(['1'], [{ kind: 'stored' }]),
       of(['1'], []),
       of(['1'], [{}, {}]),
+      of(['1'], [{ layers: [fernet] }]),
+      of(['1'], [{ layers: [fernet, fernet] }]),
+      of(['1'], [{ layers: [octopus] }]),
       of(['1'], [{ bytes: '' }, {}]),
       of(['1'], [{}, { bytes: '' }]),
     ];

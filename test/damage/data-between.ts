@@ -70,7 +70,6 @@ export const dataBetween = at('between rotation and verification', [
     name: 'a value is encrypted again with the new key',
     done: (world) => world.wrap('new', 'account 7 secret'),
     seen: [{ words: 'resume', code: 5, says: [row('account', 7)] }],
-    pending: 'both',
   },
   {
     name: 'a value is empty',

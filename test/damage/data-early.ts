@@ -138,7 +138,6 @@ export const dataDuring = at('halfway through the rotation', [
     name: 'a rotated value is encrypted again with the old key',
     done: (world) => world.wrap('old', 'account 7 secret'),
     seen: [{ words: 'resume', code: [3, 5], says: [row('account', 7)] }],
-    pending: 'both',
   },
   {
     name: 'a table with a planned chunk is dropped',
