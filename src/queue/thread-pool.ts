@@ -9,6 +9,8 @@ export interface SentError {
   readonly code?: ErrorCode;
   readonly hint?: string;
   readonly facts?: Readonly<Record<string, string | number>>;
+  /** The database cannot be reached at the moment. */
+  readonly lost?: true;
 }
 
 /** What a worker thread sends: one message when it is ready, then one per hint, and news that are passed on unread. */
@@ -22,17 +24,25 @@ export type FromThread =
   | { readonly alive: true }
   | { readonly broken: SentError };
 
-/** Sends what is reported to the user. The cause stays in the thread. */
-export function sendError(error: unknown): SentError {
+/**
+ * Sends what is reported to the user. The cause stays in the thread.
+ *
+ * @param lost the database cannot be reached at the moment, and the run should wait for it.
+ */
+export function sendError(error: unknown, lost = false): SentError {
+  const awaited = lost ? ({ lost } as const) : {};
   if (!(error instanceof KeyturnError))
-    return { message: error instanceof Error ? error.message : String(error) };
+    return { message: error instanceof Error ? error.message : String(error), ...awaited };
   const { message, code, hint, facts } = error;
-  return { message, code, facts, ...(hint === undefined ? {} : { hint }) };
+  return { message, code, facts, ...(hint === undefined ? {} : { hint }), ...awaited };
 }
 
-function receiveError({ message, code, hint, facts }: SentError): Error {
-  if (code === undefined) return new Error(message);
+function receiveError({ message, code, hint, facts, lost }: SentError): Error {
+  // Every engine knows these words
+  const cause = lost ? new Error('Connection terminated: a worker thread lost the database') : undefined;
+  if (code === undefined) return new Error(message, { cause });
   return new KeyturnError(code, message, {
+    cause,
     ...(hint === undefined ? {} : { hint }),
     ...(facts === undefined ? {} : { facts }),
   });

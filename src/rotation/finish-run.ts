@@ -27,12 +27,15 @@ export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKe
     last = state;
     site.progress(state);
   };
+  const takenOver = (taken: Run): void => {
+    last = { ...last, run: taken };
+  };
   const patience = new Patience();
   let held = lock;
   try {
     for (let from = run; ; ) {
       try {
-        return await session({ ...site, progress }, held, from, keys);
+        return await session({ ...site, progress }, held, from, keys, takenOver);
       } catch (error) {
         if (!site.database.failures.isTransient(error) || !patience.lasts(last)) throw error;
         site.progress(awaitingDatabase(last, await reasonToWait(site.database, error)));
@@ -51,12 +54,23 @@ export async function finishRun(site: Site, lock: RunLock, run: Run, keys: RunKe
   }
 }
 
-/** Takes the run over and works on it until it is finished or interrupted. */
-async function session(site: Site, lock: RunLock, run: Run, keys: RunKeys): Promise<Run> {
+/**
+ * Takes the run over and works on it until it is finished or interrupted.
+ *
+ * @param takenOver is told the run with its new fence, before anything can be lost.
+ */
+async function session(
+  site: Site,
+  lock: RunLock,
+  run: Run,
+  keys: RunKeys,
+  takenOver: (taken: Run) => void,
+): Promise<Run> {
   const runs = new RunTable(site.database.knex);
   const mac = new CheckpointMac(keys.next, run.id);
   const chunks = new ChunkTable(site.database.knex, run.id, mac);
   let taken = await runs.takeOver(run, processName(), site.database.traits.oneHost);
+  takenOver(taken);
   assertAuthentic(taken, mac);
   await assertAuthenticChunks(site.database.knex, taken, mac, false);
   if (run.state !== 'planned') {

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Run } from '../checkpoint/run.ts';
+import { engineOf } from '../databases/open.ts';
 import { KeyturnError } from '../error.ts';
 import { Key, type SentKey } from '../keys/key.ts';
 import type { Hint } from '../queue/queue.ts';
@@ -52,19 +53,21 @@ export async function serve(): Promise<void> {
   if (port === null) throw new Error('this module is the entry of a worker thread');
   const send = (message: FromThread): void => port.postMessage(message);
   const data = workerData as ThreadData;
+  const broken = (error: unknown): FromThread => ({
+    broken: sendError(error, engineOf(data.databaseUrl).failures.isTransient(error)),
+  });
   try {
     const keys = { oldKey: data.oldKey && Key.received(data.oldKey), newKey: Key.received(data.newKey) };
     const worker = await ChunkWorker.open({ ...data, ...keys }, (news) => send({ news }));
     port.on('message', (hint: Hint) => {
       worker.take(hint.chunk).then(
         () => send({ settled: hint.chunk }),
-        (error: unknown) =>
-          send(isForOthers(error) ? { handedBack: sendError(error) } : { broken: sendError(error) }),
+        (error: unknown) => send(isForOthers(error) ? { handedBack: sendError(error) } : broken(error)),
       );
     });
     setInterval(() => send({ alive: true }), aliveMs);
     send({ ready: true });
   } catch (error) {
-    send({ broken: sendError(error) });
+    send(broken(error));
   }
 }
