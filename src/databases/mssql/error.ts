@@ -8,7 +8,7 @@ export class MssqlError extends Error {
   readonly code: string;
   /** The number in sys.messages, the first of several; undefined: not an error of the server. */
   readonly number: number | undefined;
-  /** Whether a statement timed out; false for a connection that did. */
+  /** Whether a statement timed out; false for a connection that did, and for a statement that could not be cancelled. */
   readonly timeout: boolean;
 
   constructor(message: string, code: string, number: number | undefined, timeout = false) {
@@ -41,28 +41,34 @@ const meanings: Readonly<Record<number, string>> = {
 };
 
 interface Thrown {
-  readonly name?: unknown;
   readonly message?: unknown;
   readonly code?: unknown;
   readonly number?: unknown;
   readonly errors?: readonly unknown[];
+  /** The driver's, in an error of the pool. */
+  readonly originalError?: unknown;
 }
 
 /** Takes any error of the driver or the pool. By shape, since several copies of a class may exist. */
 export function cleaned(error: unknown): unknown {
   if (typeof error !== 'object' || error === null || error instanceof MssqlError) return error;
-  const { name, message, code, number, errors } = error as Thrown;
+  const { message, code, number, errors, originalError } = error as Thrown;
   const first = errors?.[0];
   if (first !== undefined) return cleaned(first);
-  if (typeof number === 'number')
+  if (originalError !== undefined && originalError !== error) return cleaned(originalError);
+  if (typeof number === 'number') {
+    // A login that was refused (login-refusal.ts), or a connection that was lost meanwhile; a login has no values
+    if (typeof code === 'string' && code !== 'EREQUEST')
+      return new MssqlError(`SQL Server error ${number}: ${message}`, code, number);
     return new MssqlError(messageOf(number, String(message)), 'EREQUEST', number);
-  // Of the driver: a lost connection, a refused login, a parameter that it cannot send
+  }
+  // Of the driver: a lost connection, a parameter that it cannot send
   if (typeof code === 'string')
     return new MssqlError(
       code === 'EPARAM' ? 'the driver does not accept a parameter' : String(message),
       code,
       undefined,
-      code === 'ETIMEOUT' && name !== 'ConnectionError' && !/^Failed to connect/.test(String(message)),
+      code === 'ETIMEOUT' && /^Timeout: Request failed/.test(String(message)),
     );
   return error;
 }

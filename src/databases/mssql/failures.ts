@@ -11,20 +11,33 @@ const transient = new Set<number | undefined>([
   1222, // lock request timeout
   3960, // snapshot isolation: update conflict
   3961, // snapshot isolation: the schema changed
+  13535, // temporal table: another transaction began later and wrote the row first
   596, // the session was killed
   64, // the connection was broken during login
   233, // no process at the other end
   921, // the database is not recovered yet
+  922, // the database is being recovered
+  952, // the database is in transition
+  976, // the availability replica is not accessible
   983, // the availability replica is changing its role
+  988, // the availability group has no quorum
+  4221, // the secondary replica is not ready yet
   6005, // SHUTDOWN is in progress
+  6006, // the server was shut down
+  17142, // the server is paused
+  17187, // the server is not ready for connections yet
+  17809, // too many connections
+  18401, // the server is upgrading its databases
   10053, // the connection was aborted
   10054, // the connection was reset
   10060, // the connection timed out
   10928, // resource limit reached
   10929, // resource limit reached
+  10936, // resource limit of an elastic pool reached
   40143, // failover
   40197, // failover
   40501, // the service is busy
+  40540, // the service could not process the request
   40613, // the database is not available
   49918, // not enough resources
   49919, // too many create or update operations

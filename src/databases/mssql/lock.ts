@@ -4,6 +4,7 @@ import type { RunLock } from '../database.ts';
 import { HeldLock, lockedByAnother, pooled } from '../held-lock.ts';
 import { cleaned } from './error.ts';
 import { isClosed } from './internals.ts';
+import { keepReason } from './login-refusal.ts';
 import { ask } from './request.ts';
 
 /** Names belong to a database. A schema is identified by its number, however its name was spelled. */
@@ -23,6 +24,7 @@ export async function lockMssql(
     ...config,
     options: { ...options, appName: `${options?.appName} run lock`, requestTimeout: 0 },
   });
+  keepReason(connection);
   const lock = new HeldLock(place);
   connection.on('error', (error) => lock.lose(cleaned(error)));
   await new Promise<void>((resolve, reject) => {

@@ -4,6 +4,7 @@ import { KeyturnError } from '../../error.ts';
 import type { Login } from '../login.ts';
 import { cleaned } from './error.ts';
 import { acquire, inTransaction, release } from './internals.ts';
+import { explainRefusal, keepReason } from './login-refusal.ts';
 import { ask } from './request.ts';
 import { describeMssql, type MssqlUrl } from './url.ts';
 
@@ -13,8 +14,10 @@ export type Pool = sql.ConnectionPool;
  * XACT_ABORT: every error ends the transaction, as on other engines; by default some end only their statement.
  * DEADLOCK_PRIORITY: in a deadlock with another program, keyturn is the one to be rolled back.
  * NOCOUNT: the row counts of a trigger must not be taken for an answer.
+ * DATEFORMAT: a date as text has the year first. The driver sets it too, but before the language, which sets it again.
  */
-const sessionSql = 'set xact_abort on; set nocount on; set lock_timeout 5000; set deadlock_priority low';
+const sessionSql =
+  'set xact_abort on; set nocount on; set lock_timeout 5000; set deadlock_priority low; set dateformat ymd';
 
 export function clientConfig(url: MssqlUrl, login: Login): ConnectionConfiguration {
   const [, domain, name] = /^([^\\]+)\\(.+)$/.exec(url.user ?? '') ?? [undefined, undefined, url.user];
@@ -33,9 +36,8 @@ export function clientConfig(url: MssqlUrl, login: Login): ConnectionConfigurati
       encrypt: url.encrypt,
       trustServerCertificate: url.trustServerCertificate,
       appName: login.applicationName ?? 'keyturn',
-      // Some messages are read, not only their numbers; and the language of a login sets the order of day and month
+      // Some messages are read, not only their numbers
       language: 'us_english',
-      dateFormat: 'ymd',
       connectTimeout: 10_000,
       requestTimeout: login.statementTimeoutMs ?? 0,
     },
@@ -44,14 +46,11 @@ export function clientConfig(url: MssqlUrl, login: Login): ConnectionConfigurati
 
 /** A pool, once a connection has succeeded. It opens connections as they are needed. */
 export async function openPool(url: MssqlUrl, config: ConnectionConfiguration): Promise<Pool> {
-  const reported = new Set<number>();
   const pool = new sql.ConnectionPool({
     ...(config as unknown as sql.config),
     pool: { min: 0, max: 4, acquireTimeoutMillis: 30_000 },
     validateConnection: 'socket',
-    // The server gives the reason first and then says that the login failed, and the driver keeps only the last
-    beforeConnect: (connection: Connection) =>
-      connection.on('errorMessage', ({ number }) => reported.add(number)),
+    beforeConnect: keepReason,
   } as sql.config);
   // A connection was lost while idle; if that matters, the next borrower gets the error
   pool.on('error', () => undefined);
@@ -61,7 +60,7 @@ export async function openPool(url: MssqlUrl, config: ConnectionConfiguration): 
     return pool;
   } catch (error) {
     await pool.close();
-    throw error instanceof KeyturnError ? error : refusal(cleaned(error), url, reported);
+    throw error instanceof KeyturnError ? error : refusal(cleaned(error), url);
   }
 }
 
@@ -108,20 +107,25 @@ async function assertSchema(pool: Pool, url: MssqlUrl): Promise<void> {
   }
 }
 
-/** By the driver's codes: https://tediousjs.github.io/tedious/api-connection.html; its messages never contain a password. */
-function refusal(cause: unknown, url: MssqlUrl, reported: ReadonlySet<number>): KeyturnError {
-  const { code = '', message = '' } = cause as { code?: string; message?: string };
+/** By the server's number, else by the driver's code (https://tediousjs.github.io/tedious/api-connection.html); no message of either contains a password. */
+function refusal(cause: unknown, url: MssqlUrl): KeyturnError {
+  const { code = '', number, message = '' } = cause as { code?: string; number?: number; message?: string };
   const place = describeMssql(url);
   const unreachable = (what: string, hint: string): KeyturnError =>
     new KeyturnError('database-unreachable', what, { hint, cause });
   // Cannot open the database; it does not exist
-  if (reported.has(4060) || reported.has(911))
+  if (number === 4060 || number === 911)
     return new KeyturnError('database-missing', `there is no database ${url.database ?? ''} at ${place}`, {
       hint: 'check the name of the database, and that the login may use it',
       cause,
     });
+  const explained = explainRefusal(number);
+  if (explained !== null) return unreachable(`${place} ${explained.what} (${message})`, explained.hint);
   if (code === 'ELOGIN')
-    return unreachable(`${place} did not accept the login`, 'check the user and KEYTURN_DATABASE_PASSWORD');
+    return unreachable(
+      `${place} refused the login: ${message}`,
+      'check the login, and the log of the server',
+    );
   if (code === 'EENCRYPT')
     return unreachable(`${place} requires an encrypted connection`, 'remove encrypt=false from the URL');
   if (/certificate|self.signed|TLS|SSL/i.test(message))
