@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import {
   cancelled,
   done,
@@ -40,6 +41,8 @@ export class TdsServer {
   readonly statements: string[] = [];
   onLogin: (login: Login) => LoginAnswer | Promise<LoginAnswer> = () => 'accept';
   onStatement: (sql: string) => StatementAnswer | Promise<StatementAnswer> = (sql) => ordinary(sql) ?? [];
+  /** Whether a statement that timed out can be cancelled. */
+  cancels = true;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
@@ -47,11 +50,19 @@ export class TdsServer {
     this.#server = server;
   }
 
-  static async start(host = '127.0.0.1', port = 0): Promise<TdsServer> {
-    const listener = createServer();
+  /** @param tls for clients with encrypt=strict, which begin with TLS. */
+  static async start({
+    host = '127.0.0.1',
+    tls,
+  }: {
+    host?: string;
+    tls?: TlsOptions;
+  } = {}): Promise<TdsServer> {
+    const listener =
+      tls === undefined ? createServer() : createTlsServer({ ...tls, ALPNProtocols: ['tds/8.0'] });
     const server = new TdsServer(listener);
-    listener.on('connection', (socket) => server.#serve(socket));
-    listener.listen(port, host);
+    listener.on(tls === undefined ? 'connection' : 'secureConnection', (socket) => server.#serve(socket));
+    listener.listen(0, host);
     await once(listener, 'listening');
     return server;
   }
@@ -98,6 +109,9 @@ export class TdsServer {
   async #answer(socket: Socket, type: number, payload: Buffer): Promise<void> {
     const response = await this.#responseTo(type, payload);
     if (response === 'cut') socket.destroy();
+    // The end of the statement, and then the answer to the request to cancel it
+    else if (response !== 'silence' && type === packetType.attention)
+      socket.write(Buffer.concat([done(), response].map((part) => packets(packetType.response, part))));
     else if (response !== 'silence') socket.write(packets(packetType.response, response));
   }
 
@@ -106,7 +120,7 @@ export class TdsServer {
     if (type === packetType.login) return this.#login(readLogin(payload));
     if (type === packetType.batch) return this.#statement(readBatch(payload));
     if (type === packetType.rpc) return this.#statement(readRpc(payload));
-    if (type === packetType.attention) return cancelled();
+    if (type === packetType.attention) return this.cancels ? cancelled() : 'silence';
     if (type !== packetType.transaction) return done();
     const change = { 5: 8, 7: 9, 8: 10 } as const;
     const request = readTransaction(payload) as keyof typeof change;

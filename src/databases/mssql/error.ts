@@ -47,12 +47,13 @@ interface Thrown {
   readonly errors?: readonly unknown[];
   /** The driver's, in an error of the pool. */
   readonly originalError?: unknown;
+  readonly cause?: unknown;
 }
 
 /** Takes any error of the driver or the pool. By shape, since several copies of a class may exist. */
 export function cleaned(error: unknown): unknown {
   if (typeof error !== 'object' || error === null || error instanceof MssqlError) return error;
-  const { message, code, number, errors, originalError } = error as Thrown;
+  const { message, code, number, errors, originalError, cause } = error as Thrown;
   const first = errors?.[0];
   if (first !== undefined) return cleaned(first);
   if (originalError !== undefined && originalError !== error) return cleaned(originalError);
@@ -65,12 +66,21 @@ export function cleaned(error: unknown): unknown {
   // Of the driver: a lost connection, a parameter that it cannot send
   if (typeof code === 'string')
     return new MssqlError(
-      code === 'EPARAM' ? 'the driver does not accept a parameter' : String(message),
+      code === 'EPARAM' ? 'the driver does not accept a parameter' : connecting(String(message), cause),
       code,
       undefined,
       code === 'ETIMEOUT' && /^Timeout: Request failed/.test(String(message)),
     );
   return error;
+}
+
+/** The driver says only that it could not connect; why, each address has its own reason. */
+function connecting(message: string, cause: unknown): string {
+  const { errors = [] } = (cause ?? {}) as Thrown;
+  const reasons = [...new Set(errors.map((each) => String((each as Thrown).message)))];
+  return reasons.length === 0
+    ? message
+    : message.replace(/Could not connect \((parallel|sequence)\)/, reasons.join('; '));
 }
 
 function messageOf(number: number, message: string): string {

@@ -38,7 +38,10 @@ export function clientConfig(url: MssqlUrl, login: Login): ConnectionConfigurati
       appName: login.applicationName ?? 'keyturn',
       // Some messages are read, not only their numbers
       language: 'us_english',
-      connectTimeout: 10_000,
+      ...(url.hostNameInCertificate === undefined ? {} : { serverName: url.hostNameInCertificate }),
+      multiSubnetFailover: url.multiSubnetFailover,
+      readOnlyIntent: url.readOnlyIntent,
+      connectTimeout: url.connectTimeoutMs,
       requestTimeout: login.statementTimeoutMs ?? 0,
     },
   };
@@ -46,9 +49,11 @@ export function clientConfig(url: MssqlUrl, login: Login): ConnectionConfigurati
 
 /** A pool, once a connection has succeeded. It opens connections as they are needed. */
 export async function openPool(url: MssqlUrl, config: ConnectionConfiguration): Promise<Pool> {
+  const waitMs = 20_000 + 4 * url.connectTimeoutMs;
   const pool = new sql.ConnectionPool({
     ...(config as unknown as sql.config),
-    pool: { min: 0, max: 4, acquireTimeoutMillis: 30_000 },
+    // Longer than the driver tries to connect, several times if need be, so that its error is the one to be seen
+    pool: { min: 0, max: 4, acquireTimeoutMillis: waitMs, createTimeoutMillis: waitMs },
     validateConnection: 'socket',
     beforeConnect: keepReason,
   } as sql.config);

@@ -15,7 +15,16 @@ export interface MssqlUrl {
   readonly schema: string;
   readonly encrypt: Encrypt;
   readonly trustServerCertificate: boolean;
+  /** Undefined: the certificate must be for `host`. */
+  readonly hostNameInCertificate: string | undefined;
+  readonly connectTimeoutMs: number;
+  /** All addresses of the host are tried at the same time: of a listener's, only that of the primary replica answers. */
+  readonly multiSubnetFailover: boolean;
+  /** The listener may choose a secondary replica, which accepts no writes. */
+  readonly readOnlyIntent: boolean;
 }
+
+type Options = Omit<MssqlUrl, 'host' | 'port' | 'instance' | 'user' | 'password' | 'database'>;
 
 export const mssqlShape = 'mssql://user@host:1433/database?schema=dbo';
 const shapes = `${mssqlShape}, or Server=host,1433;Database=…;User Id=…`;
@@ -31,7 +40,37 @@ const words = {
   integrated: ['integrated security', 'trusted_connection'],
   authentication: ['authentication'],
   schema: ['schema'],
+  certificateName: ['hostnameincertificate', 'host name in certificate'],
+  timeout: ['connecttimeout', 'connect timeout', 'connection timeout', 'timeout'],
+  multiSubnet: ['multisubnetfailover', 'multi subnet failover'],
+  intent: ['applicationintent', 'application intent'],
+  instance: ['instance'],
 } as const;
+
+/** They decide which server is reached, or whether it is trusted: without them, another may be. */
+const unsupported = [
+  ...['failover partner', 'failoverpartner', 'attachdbfilename', 'initial file name'],
+  ...['servercertificate', 'server certificate'],
+];
+
+type Word = (name: keyof typeof words) => string | undefined;
+
+function wordOf(entries: ReadonlyMap<string, string>): Word {
+  return (name) =>
+    words[name].map((key) => entries.get(key)).find((value) => value !== undefined && value !== '');
+}
+
+function optionsOf(word: Word): Options {
+  return {
+    schema: word('schema') ?? 'dbo',
+    encrypt: encryption(word('encrypt')),
+    trustServerCertificate: isYes(word('trust')),
+    hostNameInCertificate: word('certificateName'),
+    connectTimeoutMs: connectTimeout(word('timeout')),
+    multiSubnetFailover: word('multiSubnet') === undefined || isYes(word('multiSubnet')),
+    readOnlyIntent: isReadOnly(word('intent')),
+  };
+}
 
 export function isMssql(text: string): boolean {
   return /^mssql:/i.test(text) || isAdo(text);
@@ -45,11 +84,15 @@ function isAdo(text: string): boolean {
   return /(^|;)\s*(server|data source|addr(ess)?|network address)\s*=/i.test(text);
 }
 
-/** A connection string of ADO.NET; what keyturn does not need (pool sizes, timeouts…) is ignored. */
+/** A connection string of ADO.NET; what keyturn does not need (pool sizes, retries…) is ignored. */
 function parseAdo(text: string): MssqlUrl {
   const entries = readAdo(text);
-  const word = (name: keyof typeof words): string | undefined =>
-    words[name].map((key) => entries.get(key)).find((value) => value !== undefined && value !== '');
+  const word = wordOf(entries);
+  const refused = unsupported.find((key) => entries.get(key));
+  if (refused !== undefined)
+    throw invalidUrl(`the connection string has ${refused}, which keyturn does not support`, {
+      hint: 'name the server that is to be used, and leave this out',
+    });
   const authentication = word('authentication');
   if (isYes(word('integrated')) || (authentication && !/^sql ?password$/i.test(authentication)))
     throw invalidUrl(
@@ -66,28 +109,36 @@ function parseAdo(text: string): MssqlUrl {
     user: word('user'),
     password: word('password'),
     database: word('database'),
-    schema: word('schema') ?? 'dbo',
-    encrypt: encryption(word('encrypt')),
-    trustServerCertificate: isYes(word('trust')),
+    ...optionsOf(word),
   };
 }
+
+/** The options of a URL; `password` is for a password that is hard to encode. */
+const parameters = [
+  ...['schema', 'instance', 'encrypt', 'trustServerCertificate', 'hostNameInCertificate'],
+  ...['connectTimeout', 'multiSubnetFailover', 'applicationIntent', 'password'],
+];
 
 function parseUrl(text: string): MssqlUrl {
   // The host of a URL cannot contain the backslash before an instance
   const { url } = partsOf(text.replaceAll('\\', '%5C'), shapes);
   const query = new Map([...url.searchParams].map(([name, value]) => [name.toLowerCase(), value]));
+  const unknown = [...query.keys()].find((name) => !parameters.some((known) => known.toLowerCase() === name));
+  if (unknown !== undefined)
+    throw invalidUrl(`the database URL has an unknown parameter ${unknown}`, {
+      hint: `use only ${parameters.join(', ')}`,
+    });
+  const word = wordOf(query);
   const { host, instance } = place(hostOf(url) || 'localhost');
-  const named = instance ?? (query.get('instance') || undefined);
+  const named = instance ?? word('instance');
   return {
     host,
     instance: named,
     port: url.port === '' ? (named === undefined ? 1433 : undefined) : Number(url.port),
     user: decode(url.username) || undefined,
-    password: decode(url.password) || query.get('password') || undefined,
+    password: decode(url.password) || word('password'),
     database: decode(url.pathname.slice(1)) || undefined,
-    schema: query.get('schema') || 'dbo',
-    encrypt: encryption(query.get('encrypt')),
-    trustServerCertificate: isYes(query.get('trustservercertificate')),
+    ...optionsOf(word),
   };
 }
 
@@ -100,6 +151,12 @@ export function describeMssql(url: MssqlUrl): string {
     `schema=${encodeURIComponent(url.schema)}`,
     ...(url.encrypt === true ? [] : [`encrypt=${url.encrypt}`]),
     ...(url.trustServerCertificate ? ['trustServerCertificate=true'] : []),
+    ...(url.hostNameInCertificate === undefined
+      ? []
+      : [`hostNameInCertificate=${encodeURIComponent(url.hostNameInCertificate)}`]),
+    ...(url.connectTimeoutMs === defaultConnectMs ? [] : [`connectTimeout=${url.connectTimeoutMs / 1_000}`]),
+    ...(url.multiSubnetFailover ? [] : ['multiSubnetFailover=false']),
+    ...(url.readOnlyIntent ? ['applicationIntent=ReadOnly'] : []),
   ];
   return `mssql://${userText(url.user)}${host}${port}/${encodeURIComponent(url.database ?? '')}?${query.join('&')}`;
 }
@@ -148,6 +205,27 @@ function encryption(value: string | undefined): Encrypt {
   if (['false', 'no', 'optional'].includes(word)) return false;
   throw invalidUrl('the database URL has an unknown value of encrypt', {
     hint: 'use one of true, false, strict',
+  });
+}
+
+const defaultConnectMs = 10_000;
+const longestConnectSeconds = 600;
+
+/** In seconds. 0 would mean without a limit: a server that is silent would never be given up. */
+function connectTimeout(value: string | undefined): number {
+  if (value === undefined) return defaultConnectMs;
+  const seconds = /^\d{1,3}$/.test(value) ? Number(value) : 0;
+  if (seconds >= 1 && seconds <= longestConnectSeconds) return seconds * 1_000;
+  throw invalidUrl('the database URL has an invalid connect timeout', {
+    hint: `expected a number of seconds from 1 to ${longestConnectSeconds}`,
+  });
+}
+
+function isReadOnly(value: string | undefined): boolean {
+  const intent = value?.toLowerCase() ?? 'readwrite';
+  if (intent === 'readonly' || intent === 'readwrite') return intent === 'readonly';
+  throw invalidUrl('the database URL has an unknown value of ApplicationIntent', {
+    hint: 'use one of ReadWrite, ReadOnly',
   });
 }
 

@@ -13,6 +13,10 @@ const plain = {
   schema: 'dbo',
   encrypt: true,
   trustServerCertificate: false,
+  hostNameInCertificate: undefined,
+  connectTimeoutMs: 10_000,
+  multiSubnetFailover: true,
+  readOnlyIntent: false,
 };
 
 test.each([
@@ -46,6 +50,24 @@ test.each([
   [" Server = h ; Password = 'it''s \"it\"' ;; ", { password: `it's "it"` }],
   ['Server=h;Password="a""b";Database=', { password: 'a"b' }],
   ['Password=;Server=h;User Id=;', {}],
+  [
+    'Server=h;MultiSubnetFailover=False;HostNameInCertificate=db.internal;Connect Timeout=45;ApplicationIntent=ReadOnly',
+    {
+      ...{ multiSubnetFailover: false, hostNameInCertificate: 'db.internal', connectTimeoutMs: 45_000 },
+      readOnlyIntent: true,
+    },
+  ],
+  [
+    'Server=h;Multi Subnet Failover=Yes;Host Name In Certificate=db.internal;Connection Timeout=9;Application Intent=ReadWrite',
+    { hostNameInCertificate: 'db.internal', connectTimeoutMs: 9_000 },
+  ],
+  [
+    'mssql://h?multiSubnetFailover=false&hostNameInCertificate=db.internal&connectTimeout=45&applicationIntent=readonly',
+    {
+      ...{ multiSubnetFailover: false, hostNameInCertificate: 'db.internal', connectTimeoutMs: 45_000 },
+      readOnlyIntent: true,
+    },
+  ],
 ])('%s is a SQL Server', (text, differences) => {
   expect(engineOf(text)).toBe(mssql);
   expect(parseMssql(text)).toEqual({ ...plain, ...differences });
@@ -54,6 +76,7 @@ test.each([
 test.each([
   'mssql://u:SECRET@h:1435/db?schema=x&encrypt=false&trustServerCertificate=true',
   'mssql://u:SECRET@[::1]/db?encrypt=strict',
+  'mssql://h/db?multiSubnetFailover=no&hostNameInCertificate=a%26b&connectTimeout=45&applicationIntent=ReadOnly',
   'mssql://dom%5Cu:SECRET@h/db?instance=i',
   'Server=tcp:h\\i;Database=d;User Id=u;Password=SECRET',
 ])('the description of %s is a URL without the password', (text) => {
@@ -66,6 +89,12 @@ test.each([
   ['mssql://u:SECRET@h:port/db', /malformed/],
   ['mssql://u:SECRET%@h/db', /invalid % escape/],
   ['mssql://u:SECRET@h/db?encrypt=SECRET', /encrypt/],
+  ['mssql://u:SECRET@h/db?trustServerCertifcate=true', /unknown parameter trustservercertifcate/],
+  ['mssql://u:SECRET@h/db?connectTimeout=0', /invalid connect timeout/],
+  ['mssql://u:SECRET@h/db?applicationIntent=SECRET', /ApplicationIntent/],
+  ['Server=h;Connect Timeout=601;Password=SECRET', /invalid connect timeout/],
+  ['Server=h;Failover Partner=other;Password=SECRET', /failover partner/],
+  ['Server=h;ServerCertificate=c.cer;Password=SECRET', /servercertificate/],
   ['Server=h;Integrated Security=SSPI;Password=SECRET', /uses Windows or Entra ID authentication/],
   ['Server=h;Trusted_Connection=yes;Password=SECRET', /uses Windows or Entra ID authentication/],
   ['Server=h;Authentication=Active Directory Default;Password=SECRET', /Entra ID/],
