@@ -34,6 +34,7 @@ const exitCodes = {
   'no-values': 2,
   'no-grant': 2,
   'no-transactions': 2,
+  'table-unsupported': 2,
   'column-too-narrow': 2,
   'undeclared-ciphertext': 2,
   'undecided-place': 2,

@@ -131,6 +131,8 @@ export interface Inventory {
   readonly oldKeysTried?: readonly string[];
   /** Tables that the login cannot read: their content is unknown. */
   readonly unread: readonly string[];
+  /** Sentences on what may be hidden from the login without an error; absent: nothing. */
+  readonly unseen?: readonly string[];
   /** Only for a job that searches by shape: tables without a row id, which are only read as a whole, before and after. */
   readonly unkeyed?: readonly string[];
   /** Sentences on where this engine keeps old ciphertext. Missing in runs of an older version. */

@@ -77,7 +77,7 @@ async function scanWith(
   const rules = job.everywhere ?? { sensitive: [], decisions: [], certain: [] };
   const found = await scanDatabase(database, catalog, { text, binary, rings, rules, exclude: [] });
   const places = found.places.map((place) => ({ ...place, leftOut: leftOut(job, catalog, place) }));
-  const warnings = sealedOtherwise(found, rules.decisions);
+  const warnings = [...(await database.server.unseen()), ...sealedOtherwise(found, rules.decisions)];
   for (const warning of warnings) warn(context, warning);
   const keyIds = rings.map(({ id }) => id);
   return {

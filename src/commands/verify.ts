@@ -7,7 +7,7 @@ import { fitToRest } from '../inventory/last-look.ts';
 import { leftoverOf } from '../inventory/leftover.ts';
 import { openKeyring } from '../inventory/open-keyring.ts';
 import { fitToDatabase } from '../inventory/preflight.ts';
-import { takeInventory } from '../inventory/take-inventory.ts';
+import { takeInventory, unknownOf } from '../inventory/take-inventory.ts';
 import type { Job } from '../job/job.ts';
 import type { LoadedJob } from '../job/load.ts';
 import type { Key } from '../keys/key.ts';
@@ -134,7 +134,8 @@ async function inventoryOf(
     leftover: await leftoverOf(database, catalog, job, taken.undeclared, { oldKeys, recorded }),
     oldKeysTried: oldKeys.map(({ id }) => id),
   };
-  for (const warning of sealedOtherwise(inventory, job.everywhere?.decisions)) warn(context, warning);
+  const warnings = [...unknownOf(inventory), ...sealedOtherwise(inventory, job.everywhere?.decisions)];
+  for (const warning of warnings) warn(context, warning);
   return { job, inventory };
 }
 

@@ -19,6 +19,11 @@ export interface Server {
   /** Why nothing can be written to this database, whatever was granted; null: it can, as far as the engine says. */
   readOnly(): Promise<string | null>;
   privileges(tables: readonly string[]): Promise<Privileges>;
+  /**
+   * Sentences on what may be hidden from this login without an error: "cannot tell whether …". Rows and values that are
+   * known to be hidden are an error of the read that meets them (`isDenied`).
+   */
+  unseen(): Promise<readonly string[]>;
   /** Other programs that are connected; null: the login may not see them (never taken for "nobody"). */
   sessions(): Promise<readonly Session[] | null>;
   /**

@@ -11,12 +11,12 @@ import { fitShape } from './fit-shape.ts';
 import { keyNameWarnings } from './key-names.ts';
 import { holdsNewKey } from './mixed-keys.ts';
 import { openKeyring } from './open-keyring.ts';
-import { checkPrivileges, unreadable } from './privileges.ts';
+import { checkPrivileges } from './privileges.ts';
 import { assertOpens, type Sampled, sampleTargets } from './sample.ts';
 import { filesWarnings } from './sample-files.ts';
 import { type ScanResult, scanDatabase, wantedOf } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
-import { takeInventory } from './take-inventory.ts';
+import { takeInventory, unknownOf } from './take-inventory.ts';
 import { type Width, widthsOf } from './widths.ts';
 import { writeWarnings } from './write-warnings.ts';
 
@@ -71,8 +71,6 @@ export async function preflight(
   const { ring: from, canary } = await openKeyring(database, catalog, declared, current, {
     others: older,
     next: generated ? null : next,
-  }).catch((error) => {
-    throw database.failures.isDenied(error) ? unreadable(error) : error;
   });
   const to = keyringAfter(declared, from, next);
   // No value can be under a key that was just generated
@@ -88,7 +86,7 @@ export async function preflight(
   const widths = await widthsOf(database, catalog, job, to);
   const warnings = [
     ...privileges,
-    ...inventory.unread.map((table) => `cannot check ${table} for ciphertext: this login cannot read it`),
+    ...unknownOf(inventory),
     ...sampled.flatMap(nestedWarning),
     ...keyNameWarnings(catalog, job),
     ...(await writeWarnings(database, catalog, job)),

@@ -1,5 +1,5 @@
 import type { Database } from '../databases/database.ts';
-import { KeyturnError } from '../error.ts';
+import { KeyturnError, safeMessage } from '../error.ts';
 import type { Job, Target } from '../job/job.ts';
 
 /**
@@ -41,10 +41,10 @@ export function isWrittenTable({ onlyVerified, tree }: Target): boolean {
   return onlyVerified !== true && tree === undefined;
 }
 
-/** Privileges on columns only, or row-level policies, are noticed at the first read. */
+/** Privileges on columns only, row-level policies and masks are noticed at the first read. */
 export function unreadable(cause: unknown): KeyturnError {
-  return new KeyturnError('no-grant', 'this login cannot read all rows of the job', {
-    hint: 'grant SELECT on the tables, without a row-level policy, or use the login that owns them',
+  return new KeyturnError('no-grant', `this login may not read everything: ${safeMessage(cause)}`, {
+    hint: 'grant SELECT on all columns of the tables, exempt the login from row-level policies and masks, or use the login that owns the tables',
     cause,
   });
 }

@@ -25,12 +25,22 @@ export async function takeInventory(
     targets.push({ target: targetName(target), ...(await source.count(target)) });
   const { findings, unread } =
     ring === null ? { findings: [], unread: [] } : await findUndeclared(database, catalog, job, ring);
+  const unseen = await database.server.unseen();
   return {
     targets,
     absent: job.absent,
     survival: database.traits.survival,
     undeclared: findings,
     unread: [...new Set([...unread, ...(scan?.unread ?? [])])],
+    ...(unseen.length > 0 && { unseen }),
     ...(scan !== null && { unkeyed: scan.unkeyed, places: scan.places }),
   };
+}
+
+/** What is not known because of the permissions of the login. */
+export function unknownOf({ unread, unseen = [] }: Pick<Inventory, 'unread' | 'unseen'>): string[] {
+  return [
+    ...unread.map((table) => `cannot check ${table} for ciphertext: this login cannot read all of it`),
+    ...unseen,
+  ];
 }

@@ -62,6 +62,8 @@ export interface InventoryReport {
   readonly undeclared: readonly Finding[];
   /** Tables that the database user cannot read: their content is unknown. */
   readonly unread: readonly string[];
+  /** What may have been hidden from the database user without an error. */
+  readonly unseen: readonly string[];
   /** Tables without a row id: searched before and after the run, but not verified row by row. */
   readonly unkeyed: readonly string[];
   /** Columns that the job does not rotate, whether or not something was found in them. */
@@ -257,6 +259,7 @@ function inventoryOf({ job, inventory }: Run): InventoryReport {
     absent: inventory.absent,
     undeclared: inventory.undeclared,
     unread: inventory.unread,
+    unseen: inventory.unseen ?? [],
     unkeyed: inventory.unkeyed ?? [],
     exclusions: job.exclude.map(({ table, column, reason }) => ({ table, column, reason })),
     leftOut: job.leftOut ?? null,

@@ -71,7 +71,7 @@ export function keysSection({ keys: { from, to, sources }, run }: Report): strin
 
 export function inventorySection(report: Report): string[] {
   const { inventory } = report;
-  const { declared, absent, undeclared, unread, unkeyed, exclusions } = inventory;
+  const { declared, absent, undeclared, unread, unseen, unkeyed, exclusions } = inventory;
   const excluded = exclusions.filter(
     ({ table: name, column }) => !undeclared.some((found) => found.table === name && found.column === column),
   );
@@ -92,6 +92,7 @@ export function inventorySection(report: Report): string[] {
     ...(unread.length === 0
       ? []
       : labelled('Not read', `this database user cannot read: ${unread.join(', ')}`)),
+    ...unseen.flatMap((sentence) => labelled('Not known', sentence)),
     ...(unkeyed.length === 0
       ? []
       : labelled(

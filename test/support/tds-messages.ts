@@ -20,7 +20,8 @@ export interface ServerError {
   readonly class?: number;
 }
 
-export type ResultRow = Readonly<Record<string, string | number | null>>;
+export type Cell = string | number | boolean | null;
+export type ResultRow = Readonly<Record<string, Cell>>;
 
 export interface Login {
   readonly user: string;
@@ -84,31 +85,34 @@ export function cancelled(): Buffer {
   return Buffer.concat([Buffer.from([0xfd, 0x20]), Buffer.alloc(11)]);
 }
 
-/** Texts as nvarchar, numbers as int. */
+/** Texts as nvarchar, numbers as int, booleans as bit. */
 export function result(rows: readonly ResultRow[]): Buffer {
   const [first] = rows;
   if (first === undefined) return done();
   const names = Object.keys(first);
   const count = Buffer.alloc(2);
   count.writeUInt16LE(names.length);
-  const isNumber = (name: string): boolean => rows.some((row) => typeof row[name] === 'number');
+  const typeOf = (name: string): Cell =>
+    rows.map((row) => row[name] ?? null).find((value) => value !== null) ?? '';
   const columns = names.map((name) =>
-    Buffer.concat([
-      Buffer.from([0, 0, 0, 0, 1, 0]),
-      // nvarchar(4000) in the collation of an English server; intn of 4 bytes
-      Buffer.from(isNumber(name) ? [0x26, 4] : [0xe7, 0x40, 0x1f, 9, 4, 0xd0, 0, 52]),
-      short(name),
-    ]),
+    Buffer.concat([Buffer.from([0, 0, 0, 0, 1, 0]), typeInfo(typeOf(name)), short(name)]),
   );
   const values = rows.flatMap((row) => [
     Buffer.from([0xd1]),
-    ...names.map((name) => cell(row[name] ?? null, isNumber(name))),
+    ...names.map((name) => cell(row[name] ?? null, typeOf(name))),
   ]);
   return Buffer.concat([Buffer.from([0x81]), count, ...columns, ...values, done()]);
 }
 
-function cell(value: string | number | null, isNumber: boolean): Buffer {
-  if (value === null) return Buffer.from(isNumber ? [0] : [0xff, 0xff]);
+/** bitn, intn of 4 bytes, nvarchar(4000) in the collation of an English server. */
+function typeInfo(of: Cell): Buffer {
+  if (typeof of === 'boolean') return Buffer.from([0x68, 1]);
+  return Buffer.from(typeof of === 'number' ? [0x26, 4] : [0xe7, 0x40, 0x1f, 9, 4, 0xd0, 0, 52]);
+}
+
+function cell(value: Cell, of: Cell): Buffer {
+  if (value === null) return Buffer.from(typeof of === 'string' ? [0xff, 0xff] : [0]);
+  if (typeof value === 'boolean') return Buffer.from([1, value ? 1 : 0]);
   if (typeof value === 'number') {
     const number = Buffer.from([4, 0, 0, 0, 0]);
     number.writeInt32LE(value, 1);

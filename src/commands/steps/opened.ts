@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, RunLock } from '../../databases/database.ts';
 import { openDatabase } from '../../databases/open.ts';
 import { KeyturnError } from '../../error.ts';
+import { unreadable } from '../../inventory/privileges.ts';
 import { foreseen } from '../../rotation/setback.ts';
 import { within } from '../../within.ts';
 import type { Context } from '../command.ts';
@@ -43,8 +44,9 @@ export async function withDatabase<T>(
 /** How long to wait for the connections to close. The server need not notice the end. */
 const closeMs = 5_000;
 
-/** A lost connection or a full disk is a foreseeable error, before and after a run too. */
+/** A lost connection, a full disk or a missing permission is a foreseeable error, before and after a run too. */
 function explained(database: Database, thrown: unknown): unknown {
+  if (database.failures.isDenied(thrown)) return unreadable(thrown);
   if (!(thrown instanceof RunFailure)) return foreseen(database, thrown, 'run the command again');
   return new RunFailure(thrown.document, { cause: foreseen(database, thrown.cause) });
 }

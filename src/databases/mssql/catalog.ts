@@ -16,6 +16,28 @@ export interface MssqlType {
 export interface MssqlTable extends Table {
   readonly schema: string;
   readonly types: ReadonlyMap<string, MssqlType>;
+  /** False: an index has ALLOW_ROW_LOCKS = OFF, and a statement that asks for row locks fails (error 651). */
+  readonly rowLocks: boolean;
+  readonly memoryOptimized: boolean;
+  /** Enabled INSTEAD OF triggers for UPDATE. */
+  readonly insteadOf: readonly string[];
+  /** An enabled security policy that filters rows; whether it hides any from this login, only its function knows. */
+  readonly policy: string | null;
+  /** Columns whose values this login reads masked. */
+  readonly masked: readonly string[];
+}
+
+interface TableRow {
+  readonly table: string;
+  readonly rowLocks: boolean;
+  readonly memoryOptimized: boolean;
+  readonly policy: string | null;
+}
+
+interface TriggerRow {
+  readonly table: string;
+  readonly name: string;
+  readonly instead: boolean;
 }
 
 interface ColumnRow {
@@ -30,6 +52,7 @@ interface ColumnRow {
   readonly nullable: boolean;
   readonly generated: boolean;
   readonly encrypted: boolean;
+  readonly masked: boolean;
 }
 
 interface IndexRow {
@@ -48,12 +71,33 @@ const tables = `from sys.tables t
   where t.schema_id = schema_id(@p0) and t.is_ms_shipped = 0 and t.is_external = 0 and t.temporal_type <> 1
     and t.name not like 'keyturn[_]%'`;
 
+// Columnstores (types 5, 6) have no row locks, and take no part in seeks. Without VIEW DEFINITION no policy is seen (server.ts).
+const tablesSql = `
+  select t.name as [table], t.is_memory_optimized as [memoryOptimized],
+    cast(case when exists (select 1 from sys.indexes i where i.object_id = t.object_id and i.type in (1, 2)
+      and i.is_disabled = 0 and i.allow_row_locks = 0) then 0 else 1 end as bit) as [rowLocks],
+    (select min(p.name) from sys.security_predicates s
+      join sys.security_policies p on p.object_id = s.object_id and p.is_enabled = 1
+      where s.target_object_id = t.object_id and s.predicate_type = 0) as [policy]
+  ${tables.replace('%', '')}
+  order by t.name`;
+
+// Before SQL Server 2022 there is only UNMASK on the database; an unknown permission gives null.
+const unmask = (of: string): string => `coalesce(has_perms_by_name(${of}), 0)`;
+const tableName = `quotename(schema_name(t.schema_id)) + '.' + quotename(t.name), 'OBJECT', 'UNMASK'`;
+const unmasked = [
+  unmask(`quotename(db_name()), 'DATABASE', 'UNMASK'`),
+  unmask(tableName),
+  unmask(`${tableName}, quotename(c.name), 'COLUMN'`),
+].join(' + ');
+
 const columnsSql = `
   select t.name as [table], c.name as name, coalesce(b.name, type_name(c.user_type_id)) as type,
     cast(c.max_length as int) as size, cast(c.precision as int) as precision, cast(c.scale as int) as scale,
     c.collation_name as collation, c.is_nullable as nullable,
     cast(case when c.is_computed = 1 or c.generated_always_type <> 0 or b.name = 'timestamp' then 1 else 0 end as bit) as generated,
-    cast(case when c.encryption_type is null then 0 else 1 end as bit) as encrypted
+    cast(case when c.encryption_type is null then 0 else 1 end as bit) as encrypted,
+    cast(case when c.is_masked = 1 and ${unmasked} = 0 then 1 else 0 end as bit) as masked
   ${tables.replace(
     '%',
     `join sys.columns c on c.object_id = t.object_id
@@ -76,7 +120,7 @@ const indexesSql = `
   order by t.name, i.is_primary_key desc, i.index_id, k.key_ordinal`;
 
 const triggersSql = `
-  select t.name as [table], g.name as name
+  select t.name as [table], g.name as name, g.is_instead_of_trigger as instead
   ${tables.replace(
     '%',
     `join sys.triggers g on g.parent_id = t.object_id and g.is_disabled = 0 and g.is_ms_shipped = 0
@@ -88,19 +132,17 @@ const triggersSql = `
 export async function readCatalog(connection: Connection, schema: string): Promise<Map<string, MssqlTable>> {
   const columns = await objects<ColumnRow>(connection, columnsSql, schema);
   const indexes = await objects<IndexRow>(connection, indexesSql, schema);
-  const triggers = await objects<{ table: string; name: string }>(connection, triggersSql, schema);
+  const triggers = await objects<TriggerRow>(connection, triggersSql, schema);
+  const properties = await objects<TableRow>(connection, tablesSql, schema);
   const byTable = grouped(columns, ({ table }) => table);
   return new Map(
-    [...byTable].map(([name, rows]) => [
-      name,
-      describe(
-        schema,
-        name,
-        rows,
-        indexes.filter(({ table }) => table === name),
-        triggers.filter(({ table }) => table === name).map((trigger) => trigger.name),
-      ),
-    ]),
+    // Read last: what is missing here has been dropped meanwhile
+    properties.map((each) => {
+      const of = <T extends { readonly table: string }>(all: readonly T[]): T[] =>
+        all.filter(({ table }) => table === each.table);
+      const described = describe(schema, each, byTable.get(each.table) ?? [], of(indexes), of(triggers));
+      return [each.table, described];
+    }),
   );
 }
 
@@ -119,10 +161,10 @@ function grouped<T, K>(items: readonly T[], by: (item: T) => K): Map<K, T[]> {
 
 function describe(
   schema: string,
-  name: string,
+  { table: name, rowLocks, memoryOptimized, policy }: TableRow,
   columns: readonly ColumnRow[],
   indexed: readonly IndexRow[],
-  triggers: readonly string[],
+  triggers: readonly TriggerRow[],
 ): MssqlTable {
   const byName = new Map(columns.map((column) => [column.name, column]));
   const keys = [...grouped(indexed, ({ index }) => index).values()].map((rows) =>
@@ -147,7 +189,12 @@ function describe(
     rowId: key?.map(({ column }) => column) ?? [],
     indexed: [...new Set(indexed.map(({ column }) => column))],
     unique: [...new Set(keys.flat().flatMap(({ unique, column }) => (unique ? [column] : [])))],
-    triggers,
+    triggers: triggers.map((trigger) => trigger.name),
+    rowLocks,
+    memoryOptimized,
+    insteadOf: triggers.filter(({ instead }) => instead).map((trigger) => trigger.name),
+    policy,
+    masked: columns.filter(({ masked }) => masked).map((column) => column.name),
     types: new Map(
       columns.map((column) => [
         column.name,

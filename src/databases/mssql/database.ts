@@ -16,6 +16,7 @@ import { onConnection } from '../driver-connection.ts';
 import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
 import { type DriverRow, toRow, toRows, where, wholeNumber } from '../statement.ts';
+import { assertSeen, assertWritten } from './access.ts';
 import { type MssqlTable, readCatalog } from './catalog.ts';
 import { mssqlFailures } from './failures.ts';
 import { assertWithin, knexOver } from './knex.ts';
@@ -70,10 +71,10 @@ class MssqlDatabase implements Database {
     this.#config = config;
     this.#schema = url.schema;
     this.knex = knexOver(pool, url.schema);
-    this.server = new MssqlServer(this.#ask, url.schema);
     this.#tables = new KnownTables(this.place, () =>
       this.#session(undefined, (connection) => readCatalog(connection, url.schema)),
     );
+    this.server = new MssqlServer(this.#ask, url.schema, this.#tables);
   }
 
   catalog(): Promise<readonly Table[]> {
@@ -81,12 +82,13 @@ class MssqlDatabase implements Database {
   }
 
   async count(table: string): Promise<number> {
-    const [row] = await this.#rows(`select count_big(*) from ${source(await this.#tables.get(table))}`);
+    const of = await this.#seen({ table, id: [], columns: [] });
+    const [row] = await this.#rows(`select count_big(*) from ${source(of)}`);
     return Number(row?.[0]);
   }
 
   async longest(table: string, column: string): Promise<number> {
-    const of = await this.#tables.get(table);
+    const of = await this.#seen({ table, id: [], columns: [column] });
     const [row] = await this.#rows(`select coalesce(max(${size(of, column)}), 0) from ${source(of)}`);
     return Number(row?.[0]);
   }
@@ -96,13 +98,13 @@ class MssqlDatabase implements Database {
     after: RowId | null,
     limit: { rows: number; bytes: number },
   ): Promise<RowId | null> {
-    const table = await this.#tables.get(shape.table);
+    const table = await this.#seen(shape);
     const [row] = await this.#rows(boundStatement(table, shape, after, limit), after ?? []);
     return row === undefined ? null : (row as string[]);
   }
 
   async readRange(shape: RowShape, range: Range, limit?: number, skip = 0): Promise<Row[]> {
-    const table = await this.#tables.get(shape.table);
+    const table = await this.#seen(shape);
     const page =
       limit === undefined
         ? ''
@@ -113,7 +115,7 @@ class MssqlDatabase implements Database {
   }
 
   async readAll(shape: RowShape, each: (row: Row) => void): Promise<void> {
-    const table = await this.#tables.get(shape.table);
+    const table = await this.#seen(shape);
     const sql = `select ${texts(table, shape)} from ${source(table)}`;
     await this.#session(undefined, (connection) =>
       rowByRow(connection, sql, (row) => each(toRow(shape, row as DriverRow))),
@@ -122,7 +124,7 @@ class MssqlDatabase implements Database {
 
   async readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]> {
     if (ids.length === 0) return [];
-    const table = await this.#tables.get(shape.table);
+    const table = await this.#seen(shape);
     return this.#session(trx, async (connection) => {
       await stage(connection, idsStaged(shape), ids);
       const { rows } = await ask(connection, readStatement(table, shape, trx !== undefined));
@@ -132,7 +134,7 @@ class MssqlDatabase implements Database {
 
   async write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]> {
     if (changes.length === 0) return [];
-    const table = await this.#tables.get(shape.table);
+    const table = await this.#seen(shape);
     const done = await this.#session(trx, async (connection) => {
       const written = new Set<number>();
       for (let first = 0; first < changes.length; first += statementRows) {
@@ -144,6 +146,7 @@ class MssqlDatabase implements Database {
         );
         const { rows } = await ask(connection, writeStatement(table, shape));
         for (const [n] of rows) written.add(first + Number(n));
+        if (rows.length > 0) assertWritten(table.name, rows.length, Number(rows[0]?.[1]));
       }
       return written;
     });
@@ -165,7 +168,7 @@ class MssqlDatabase implements Database {
     after: RowId | null,
     limit: number,
   ): Promise<Row[]> {
-    const table = await this.#tables.get(shape.table);
+    const table = await this.#seen(shape);
     const range = { after, upTo: null };
     const values = bounds(range);
     const hits = shape.columns
@@ -188,6 +191,12 @@ class MssqlDatabase implements Database {
   async close(): Promise<void> {
     await this.knex.destroy();
     await this.#pool.close();
+  }
+
+  async #seen({ table, id, columns }: Pick<RowShape, 'table' | 'id' | 'columns'>): Promise<MssqlTable> {
+    const found = await this.#tables.get(table);
+    assertSeen(found, [...id, ...columns]);
+    return found;
   }
 
   async #rows(sql: string, values: readonly Parameter[] = []): Promise<unknown[][]> {

@@ -1,4 +1,5 @@
 import { causedBy, type Failures, networkCodes } from '../failures.ts';
+import { hidden } from './access.ts';
 import type { MssqlError } from './error.ts';
 
 /**
@@ -79,7 +80,7 @@ export const mssqlFailures: Failures = {
       );
     }),
   isLocked: (error) => causedBy(error, (at) => isMssqlError(at) && at.number === 1222),
-  isDenied: (error) => isMssqlError(error) && denied.includes(error.number ?? 0),
+  isDenied: (error) => isMssqlError(error) && (error.code === hidden || denied.includes(error.number ?? 0)),
   isTimeout: (error) => isMssqlError(error) && error.timeout,
   isMissingTable: (error) => isMssqlError(error) && error.number === 208,
   isDiskFull: (error) => causedBy(error, ({ number }) => full.has(number)),

@@ -1,5 +1,8 @@
 import { type Gauges, saysYes } from '../gauge.ts';
+import type { KnownTables } from '../known-tables.ts';
 import type { Privileges, Server, Session } from '../server.ts';
+import { assertSupported } from './access.ts';
+import type { MssqlTable } from './catalog.ts';
 import { mssqlGauges } from './gauges.ts';
 import { logFacts, logWarnings } from './log.ts';
 import type { Ask } from './request.ts';
@@ -10,11 +13,13 @@ export class MssqlServer implements Server {
   readonly gauges: Gauges;
   readonly #ask: Ask;
   readonly #schema: string;
+  readonly #tables: KnownTables<MssqlTable>;
 
-  constructor(ask: Ask, schema: string) {
+  constructor(ask: Ask, schema: string, tables: KnownTables<MssqlTable>) {
     this.gauges = mssqlGauges(ask);
     this.#ask = ask;
     this.#schema = schema;
+    this.#tables = tables;
   }
 
   /** Needs VIEW SERVER STATE. */
@@ -30,21 +35,36 @@ export class MssqlServer implements Server {
   }
 
   async readOnly(): Promise<string | null> {
-    const sql = `select cast(databasepropertyex(db_name(), 'Updateability') as nvarchar(20)) as updateability`;
-    const [row] = await this.#ask(sql, []);
-    return row?.[0] === 'READ_ONLY' ? 'the database, or this replica of it, is read-only' : null;
+    const [row] = await this.#ask(`select case when ${isReadOnly} then 1 else 0 end`, []);
+    return Number(row?.[0]) === 1 ? 'the database, or this replica of it, is read-only' : null;
   }
 
-  privileges(tables: readonly string[]): Promise<Privileges> {
+  /** Throws `table-unsupported` too: this is called before anything is written. */
+  async privileges(tables: readonly string[]): Promise<Privileges> {
+    const known = await this.#tables.all();
+    for (const table of tables.flatMap((name) => known.get(name) ?? [])) assertSupported(table);
     return privilegesOf(this.#ask, this.#schema, tables);
+  }
+
+  unseen(): Promise<string[]> {
+    return unseenOf(this.#ask, this.#schema);
   }
 
   sessions(): Promise<Session[] | null> {
     return sessionsOf(this.#ask);
   }
 
-  warnings(tables: readonly string[]): Promise<string[]> {
-    return warningsOf(this.#ask, this.#schema, tables);
+  async warnings(tables: readonly string[]): Promise<string[]> {
+    const known = await this.#tables.all();
+    return [
+      ...tables
+        .filter((name) => known.get(name)?.rowLocks === false)
+        .map(
+          (name) =>
+            `an index of ${name} has ALLOW_ROW_LOCKS = OFF: workers wait for each other's pages there, use --workers 1`,
+        ),
+      ...(await warningsOf(this.#ask, this.#schema, tables)),
+    ];
   }
 
   async isTrue(sql: string): Promise<boolean> {
@@ -53,19 +73,21 @@ export class MssqlServer implements Server {
   }
 }
 
+/** A sql_variant is compared by its own type first: converted, it is compared as text. */
+const isReadOnly = `convert(nvarchar(20), databasepropertyex(db_name(), 'Updateability')) = N'READ_ONLY'`;
+
 async function privilegesOf(ask: Ask, schema: string, tables: readonly string[]): Promise<Privileges> {
-  const readOnly = `databasepropertyex(db_name(), 'Updateability') = 'READ_ONLY'`;
   const may = (right: string): string =>
     `has_perms_by_name(quotename(schema_name(t.schema_id)) + '.' + quotename(t.name), 'OBJECT', '${right}')`;
   // Whether a grant on some columns suffices is unknown. A read-only database or replica accepts no writes.
   const sql = `select t.name, case
-      when ${readOnly} then 'no'
+      when ${isReadOnly} then 'no'
       when ${may('SELECT')} = 1 and ${may('UPDATE')} = 1 then 'yes'
       when exists (select 1 from sys.columns c where c.object_id = t.object_id and has_perms_by_name(
         quotename(schema_name(t.schema_id)) + '.' + quotename(t.name), 'OBJECT', 'UPDATE', quotename(c.name), 'COLUMN') = 1) then 'unknown'
       else 'no' end
     from sys.tables t where t.schema_id = schema_id(@p0)`;
-  const creating = `select case when not (${readOnly}) and has_perms_by_name(quotename(db_name()), 'DATABASE', 'CREATE TABLE') = 1
+  const creating = `select case when not (${isReadOnly}) and has_perms_by_name(quotename(db_name()), 'DATABASE', 'CREATE TABLE') = 1
     and has_perms_by_name(quotename(schema_name(schema_id(@p0))), 'SCHEMA', 'ALTER') = 1 then 'yes' else 'no' end`;
   const granted = await ask(sql, [schema]).catch(() => []);
   const [create] = await ask(creating, [schema]).catch(() => []);
@@ -99,6 +121,32 @@ async function sessionsOf(ask: Ask): Promise<Session[] | null> {
   }));
 }
 
+/**
+ * Metadata is shown only of what the login has a permission on: no policy and no table may mean that it sees none. A policy
+ * can be in another schema than its table.
+ * https://learn.microsoft.com/en-us/sql/relational-databases/security/metadata-visibility-configuration
+ */
+async function unseenOf(ask: Ask, schema: string): Promise<string[]> {
+  const may = (securable: string, kind: string, right: string): string =>
+    `coalesce(has_perms_by_name(${securable}, '${kind}', '${right}'), 0)`;
+  const wholeSchema = `quotename(schema_name(schema_id(@p0)))`;
+  const [row = []] = await ask(
+    `select ${may('quotename(db_name())', 'DATABASE', 'VIEW DEFINITION')},
+      ${may(wholeSchema, 'SCHEMA', 'VIEW DEFINITION')} + ${may(wholeSchema, 'SCHEMA', 'SELECT')}`,
+    [schema],
+  );
+  const [policies, tables] = row.map((each) => Number(each) > 0);
+  const grant = 'without VIEW DEFINITION on the database';
+  return [
+    ...(policies === true
+      ? []
+      : [`cannot tell ${grant} whether security policies hide rows from this login`]),
+    ...(policies === true || tables === true
+      ? []
+      : [`cannot tell ${grant} whether there are tables that this login does not see`]),
+  ];
+}
+
 async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): Promise<string[]> {
   const wanted = new Set(tables);
   // Empty: the login may not see it, or this version does not have it
@@ -113,12 +161,6 @@ async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): 
   const replicated = await visible(
     `select t.name ${from('')} and (t.is_published = 1 or t.is_merge_published = 1 or t.is_replicated = 1) order by t.name`,
   );
-  const secured = await visible(
-    `select distinct t.name, p.name ${from(
-      `join sys.security_predicates s on s.target_object_id = t.object_id and s.predicate_type = 0
-       join sys.security_policies p on p.object_id = s.object_id and p.is_enabled = 1`,
-    )} order by t.name, p.name`,
-  );
   return [
     ...temporal.map(
       ([table, history]) =>
@@ -129,10 +171,6 @@ async function warningsOf(ask: Ask, schema: string, tables: readonly string[]): 
         `${table} is tracked by change data capture, which keeps the old and the new version of every rewritten row`,
     ),
     ...replicated.map(([table]) => `${table} is replicated: its subscribers receive every rewritten row`),
-    ...secured.map(
-      ([table, policy]) =>
-        `the security policy ${policy} filters ${table}: rows that it hides from this login are not rotated`,
-    ),
     ...logWarnings(await logFacts(ask)),
   ];
 }

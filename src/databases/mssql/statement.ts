@@ -150,15 +150,21 @@ function seek(table: MssqlTable, shape: RowShape, hints: string): string {
   return `inner loop join ${source(table)} ${hints} on ${same.join(' and ')}`;
 }
 
+/** Locks on rows, unless an index has ALLOW_ROW_LOCKS = OFF: there the server would refuse the hint. */
+function locks({ rowLocks }: MssqlTable, ...hints: string[]): string {
+  const all = [...hints, ...(rowLocks ? ['rowlock'] : [])];
+  return all.length === 0 ? '' : `with (${all.join(', ')})`;
+}
+
 /** UPDLOCK keeps other writers out until the transaction ends; others may still read. */
 export function readStatement(table: MssqlTable, shape: RowShape, locking: boolean): string {
   return `select ${texts(table, shape)} from ${staging} as c
-    ${seek(table, shape, locking ? 'with (updlock, rowlock)' : '')} order by c.n`;
+    ${seek(table, shape, locking ? locks(table, 'updlock') : '')} order by c.n`;
 }
 
 /**
  * Locks and compares, then writes what is unchanged: nobody can write in between. OUTPUT would do that in one statement,
- * but tables with triggers refuse it.
+ * but tables with triggers refuse it. Each row of the result has the number of rows that the UPDATE wrote.
  */
 export function writeStatement(table: MssqlTable, shape: RowShape): string {
   const set = written(shape).map(
@@ -170,9 +176,11 @@ export function writeStatement(table: MssqlTable, shape: RowShape): string {
     return `(${now} = c.o${place} and datalength(${now}) = datalength(c.o${place}) or t.${quote(column)} is null and c.o${place} is null)`;
   });
   return `declare @done table (n int not null primary key);
-    insert into @done select c.n from ${staging} as c ${seek(table, shape, 'with (updlock, rowlock)')} ${where(unchanged)};
-    update t set ${set} from @done as d inner loop join ${staging} as c on c.n = d.n ${seek(table, shape, 'with (rowlock)')};
-    select n from @done`;
+    declare @written int;
+    insert into @done select c.n from ${staging} as c ${seek(table, shape, locks(table, 'updlock'))} ${where(unchanged)};
+    update t set ${set} from @done as d inner loop join ${staging} as c on c.n = d.n ${seek(table, shape, locks(table))};
+    set @written = @@rowcount;
+    select n, @written from @done`;
 }
 
 /** Without a length: a value that is too long for its column must fail, and a cast would truncate it. */

@@ -58,6 +58,10 @@ export class MysqlServer implements Server {
     return rows.map(([table, process, login]) => `${table}: connection ${process} of ${login}`);
   }
 
+  async unseen(): Promise<string[]> {
+    return [];
+  }
+
   sessions(): Promise<Session[] | null> {
     return sessionsOf(this.#ask);
   }

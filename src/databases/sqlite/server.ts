@@ -19,6 +19,10 @@ export class SqliteHost implements Server {
     this.#first = first;
   }
 
+  async unseen(): Promise<string[]> {
+    return [];
+  }
+
   /** SQLite does not say who holds its lock. */
   async lockHolders(): Promise<string[]> {
     return [];

@@ -36,7 +36,7 @@ describe("SQL Server's errors", () => {
     expect(cleaned(several)).toMatchObject({ number: 5074, message: 'SQL Server error 5074: the index i' });
   });
 
-  test.each([1205, 1222, 3960, 40197, 40501, 40613, 49918, 10928, 10054])(
+  test.each([1205, 1222, 3960, 13535, 40197, 40501, 40613, 49918, 10928, 10054])(
     'of number %d are transient',
     (number) => {
       expect(mssqlFailures.isTransient(cleaned(fromServer(number)))).toBe(true);

@@ -25,6 +25,11 @@ const table: MssqlTable = {
   indexed: [],
   unique: [],
   triggers: [],
+  rowLocks: true,
+  memoryOptimized: false,
+  insteadOf: [],
+  policy: null,
+  masked: [],
   types: new Map([
     ['code', of('varchar', 'varchar(20)', 'Latin1_General_CI_AS')],
     ['wide', of('nvarchar', 'nvarchar(max)', 'Latin1_General_CI_AS')],
