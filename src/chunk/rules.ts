@@ -1,6 +1,6 @@
 import type { Opening } from '../formats/format.ts';
 import type { Rules } from '../job/job.ts';
-import { placeText } from '../job/place.ts';
+import { namesOf, placeText } from '../job/place.ts';
 import type { PreparedField } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
 
@@ -10,8 +10,8 @@ export type Ruling = 'nothing' | 'rotate' | 'look-alike' | 'undecided' | 'except
 /**
  * The rules, which the report also lists:
  * - not of the format: nothing;
- * - in a known sensitive place (by its name, by a sibling of the value, or because the inventory found many values there and
- *   all of them open): rotated, or an exception;
+ * - in a known sensitive place (by its name, by a member's name, by a sibling of the value, or because the inventory found
+ *   many values there and all of them open): rotated, or an exception;
  * - elsewhere: a value that does not open is a look-alike; one that opens to text, a certificate or a key is rotated;
  *   one that opens to anything else (the chance is 1 in 255) is undecided, unless the operator has decided.
  */
@@ -50,10 +50,17 @@ export function isLeftBehind({ decisions }: Rules, place: string): boolean {
 }
 
 function isKnown(rules: Rules, place: string, siblings: () => Readonly<Record<string, unknown>>): boolean {
-  if (rules.certain.includes(place)) return true;
-  return rules.sensitive.some((rule) =>
-    'place' in rule ? rule.place === place : hasAll(siblings(), rule.sibling),
-  );
+  if (rules.certain.includes(place) || isNamed(rules, place)) return true;
+  return rules.sensitive.some((rule) => 'sibling' in rule && hasAll(siblings(), rule.sibling));
+}
+
+/** Whether the job names the place as a sensitive one. */
+export function isNamed({ sensitive }: Pick<Rules, 'sensitive'>, place: string): boolean {
+  if (sensitive.some((rule) => 'place' in rule && rule.place === place)) return true;
+  const members = sensitive.flatMap((rule) => ('members' in rule ? rule.members : []));
+  if (members.length === 0) return false;
+  const names = namesOf(place);
+  return members.some((name) => names.has(name));
 }
 
 function hasAll(

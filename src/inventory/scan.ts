@@ -1,5 +1,5 @@
 import type { PlaceCounts } from '../checkpoint/run.ts';
-import { type Ruling, rulingOf } from '../chunk/rules.ts';
+import { isNamed, type Ruling, rulingOf } from '../chunk/rules.ts';
 import { countStrays, takesKey } from '../chunk/strays.ts';
 import type { Database, Row, RowShape, Table } from '../databases/database.ts';
 import { any } from '../documents/any.ts';
@@ -241,17 +241,15 @@ class ScanCounts {
     const key = placeText(table, column, '');
     const known = this.binary.get(key);
     if (known !== undefined) return known;
-    const made = { table, column, filled: 0, gzips: 0, opened: 0, known: isNamed(this.#wanted.rules, key) };
+    const made = { table, column, filled: 0, gzips: 0, opened: 0, known: isKnown(this.#wanted.rules, key) };
     this.binary.set(key, made);
     return made;
   }
 }
 
-function isNamed({ sensitive, decisions }: Rules, place: string): boolean {
-  return (
-    sensitive.some((rule) => 'place' in rule && rule.place === place) ||
-    decisions.some((decision) => decision.place === place && decision.as === 'rotate')
-  );
+function isKnown(rules: Rules, place: string): boolean {
+  const { decisions } = rules;
+  return isNamed(rules, place) || decisions.some((each) => each.place === place && each.as === 'rotate');
 }
 
 /** Null: the value is not such a document. */

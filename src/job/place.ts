@@ -12,6 +12,7 @@ const odd = /^\s|\s$|[.[\]*=#"'`\\\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u;
 const quoted = '"(?:[^"\\\\]|\\\\.)*"';
 const name = `${quoted}|[^.[\\]*=#"'\`\\\\]+`;
 const step = `\\.[A-Za-z0-9_$-]+|\\[\\d*\\]|\\[${quoted}\\]|#`;
+const member = new RegExp(`\\.([A-Za-z0-9_$-]+)|\\[(${quoted})\\]`, 'gs');
 const item = new RegExp(`${quoted}|\\[\\d+\\]`, 'gs');
 const shape = new RegExp(`^(?<table>${name})\\.(?<column>${name})(?<path>(?:${step})*)$`, 's');
 
@@ -39,6 +40,17 @@ export function readPlace(text: string): Place | null {
   } catch {
     return null;
   }
+}
+
+/** The names of the column and of the members on the path to a value; of one with dots, its last part too. */
+export function namesOf(place: string): ReadonlySet<string> {
+  const { column = '', path = '' } = readPlace(place) ?? {};
+  const members = [...path.matchAll(member)].map(
+    ([, plain, quotedName = '']) => plain ?? JSON.parse(quotedName),
+  );
+  return new Set(
+    [column, ...members].flatMap((each: string) => [each, each.slice(each.lastIndexOf('.') + 1)]),
+  );
 }
 
 /** Whether the text is a place exactly as `placeText` writes it. */

@@ -173,11 +173,19 @@ const everywhere = z
               .describe('Table.Column.path, with [] for array items'),
           }),
           z.strictObject({ sibling: z.record(z.string(), scalar) }),
+          z.strictObject({
+            members: z
+              .array(z.string().min(1))
+              .min(1)
+              .describe(
+                'Names of members of documents, at any depth, or of columns: whatever is in them. `Password` is also `Any.Name.Password`',
+              ),
+          }),
         ]),
       )
       .default([])
       .describe(
-        'Known sensitive places, by name or by a sibling of the value. A value that cannot be decrypted is an exception there, and a look-alike elsewhere',
+        'Known sensitive places: by name, by a sibling of the value, or by the name of a member. A value that cannot be decrypted is an exception there, and a look-alike elsewhere',
       ),
   })
   .describe('Finds ciphertext by shape, in all text and binary columns that no phase declares');

@@ -20,13 +20,7 @@ export interface Places extends Rules {
 
 export function placesSection({ sensitive, decisions, certain, found, sealedOtherwise }: Places): string[] {
   const known = [
-    ...sensitive.map((rule) =>
-      'place' in rule
-        ? rule.place
-        : `next to ${Object.entries(rule.sibling)
-            .map(([name, value]) => `${name}: ${String(value)}`)
-            .join(', ')}`,
-    ),
+    ...sensitive.map(sensitiveText),
     ...certain.map((place) => `${place} (all of its many values can be decrypted)`),
     ...decisions.map(({ place, as }) => `${place} (--decide: ${as})`),
   ];
@@ -50,4 +44,11 @@ export function placesSection({ sensitive, decisions, certain, found, sealedOthe
     ),
     ...(sealedOtherwise.length === 0 ? [] : ['', ...bullets(sealedOtherwise.map((each) => `${each}.`))]),
   ];
+}
+
+function sensitiveText(rule: Rules['sensitive'][number]): string {
+  if ('place' in rule) return rule.place;
+  if ('members' in rule) return `in a member named ${rule.members.join(', ')}`;
+  const siblings = Object.entries(rule.sibling).map(([name, value]) => `${name}: ${String(value)}`);
+  return `next to ${siblings.join(', ')}`;
 }

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { any } from '../../src/documents/any.ts';
-import { placePath, placeText, readPlace } from '../../src/job/place.ts';
+import { namesOf, placePath, placeText, readPlace } from '../../src/job/place.ts';
 
 const names = fc.oneof(
   fc.string({ unit: 'binary' }),
@@ -51,3 +51,27 @@ test.each(['', 'Own', 'Own.', '.JSON', 'Own.JSON.', 'Own.JSON[x]', 'Own."JSON', 
     expect(readPlace(text)).toBeNull();
   },
 );
+
+test.each([
+  ['Feed.JSON.Password', ['JSON', 'Password']],
+  ['Feed.Password', ['Password']],
+  ['T.JSON.Secrets[][]', ['JSON', 'Secrets']],
+  ['T.JSON#.Inner#.a', ['JSON', 'Inner', 'a']],
+  [
+    'P.JSON.Steps[].Actions[].Properties["Octopus.Action.Script.Password"].SensitiveValue',
+    [
+      'JSON',
+      'Steps',
+      'Actions',
+      'Properties',
+      'Octopus.Action.Script.Password',
+      'Password',
+      'SensitiveValue',
+    ],
+  ],
+  ['T.JSON["a\\"].Password"]', ['JSON', 'a"].Password', 'Password']],
+  ['"a.Table".Password', ['Password']],
+  ['not a place', ['']],
+])('on the way to %s are these names', (place, names) => {
+  expect([...namesOf(place)]).toEqual(names);
+});

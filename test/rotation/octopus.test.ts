@@ -13,9 +13,10 @@ import { Key } from '../../src/keys/key.ts';
 import { consent, type Ended, emptyFolder, keyturn } from '../commands/keyturn.ts';
 import { checkOctopus } from '../support/octopus/check.ts';
 import { type Dialect, postgres, sqlite } from '../support/octopus/dialect.ts';
-import { makeOctopus } from '../support/octopus/make.ts';
+import { makeOctopus, type Wish } from '../support/octopus/make.ts';
 import { openText, sealTextOnlyFor } from '../support/octopus/sealing.ts';
 import { seeOctopus } from '../support/octopus/seen.ts';
+import { traps } from '../support/octopus/traps.ts';
 import type { Truth } from '../support/octopus/truth.ts';
 import { worlds } from '../support/octopus/worlds.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -51,7 +52,7 @@ async function sceneOf(
   create: () => Promise<TestDatabase>,
   dialect: Dialect,
   keys: { readonly old: Buffer; readonly next: Buffer },
-  secrets?: number,
+  wish: Pick<Wish, 'secrets' | 'projects' | 'without'> = {},
 ): Promise<Scene> {
   const { old, next } = keys;
   const world = await create();
@@ -61,7 +62,7 @@ async function sceneOf(
   const truth = await makeOctopus(world.exec, dialect, {
     key: old,
     nextKeys: [next],
-    ...(secrets !== undefined && { secrets }),
+    ...wish,
   });
   const seenBefore = await seeOctopus(world.exec, dialect, truth.tables);
   const file = (name: string, key: Buffer): string => {
@@ -127,13 +128,24 @@ describe.each(worlds)('octopus on %s', (name, { create, dialect }) => {
     120_000,
   );
 
+  test('of an installation with eight projects every secret is in a known place, and nothing is left undecided', async () => {
+    const small = { projects: 8, secrets: 900, without: Object.keys(traps) };
+    const scene = await sceneOf(create, dialect, keysOf(16, 32), small);
+    const rotated = await scene.run(...rotation, ...scene.where, ...preview);
+    expectCode(rotated, 0);
+    expect(rotated.stdout).toMatch(/^VERIFIED: /);
+    expect(await scene.problems()).toEqual([]);
+    const [database, url = '', , , , next = ''] = scene.where;
+    expectCode(await scene.run('verify', database ?? '', url, '--current-key-file', next), 0);
+  }, 120_000);
+
   test('values that open as nothing known are not changed and end with exit code 3; a decision rotates them later', async () => {
     const scene = await sceneOf(create, dialect, keysOf(16, 32));
     const settled = await decisions(scene);
     const rotated = await scene.run(...rotation, ...scene.where, ...preview);
     expectCode(rotated, 3);
     expect(rotated.stdout).toMatch(/^VERIFIED WITH EXCEPTIONS: \d+ values/);
-    expect(rotated.stdout).toContain('Configuration row smtp, JSON.SmtpPassword: undecided-place');
+    expect(rotated.stdout).toMatch(/TenantVariable row trap-\d+, JSONBlob\.Value: undecided-place/);
     const [database, url = '', , , , next = ''] = scene.where;
     const verified = await scene.run('verify', database ?? '', url, '--current-key-file', next);
     expectCode(verified, 3);
@@ -211,7 +223,7 @@ test('an undecided value that is added during the run is listed', async () => {
   const keys = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, keys);
   const sealed = sealTextOnlyFor(Buffer.from([0, 255, 254, 1]), keys.old, [keys.next]);
-  const document = JSON.stringify({ Password: sealed });
+  const document = JSON.stringify({ Odd: sealed });
   await scene.world.exec('create table "Own" ("Id" text primary key not null, "JSON" text)');
   await scene.world.exec(
     `create trigger "late" after update on "VariableSet" begin
@@ -220,8 +232,31 @@ test('an undecided value that is added during the run is listed', async () => {
   );
   const rotated = await scene.run(...rotation, ...scene.where, ...(await decisions(scene)));
   expectCode(rotated, 3);
-  expect(rotated.stdout).toContain('Own row late, JSON.Password: undecided-place');
-  expect(rotated.stdout).toContain('Configuration row zz-late, JSON.Password: undecided-place');
+  expect(rotated.stdout).toContain('Own row late, JSON.Odd: undecided-place');
+  expect(rotated.stdout).toContain('Configuration row zz-late, JSON.Odd: undecided-place');
+});
+
+test('bytes in a known property are rotated in any table, and a value there that does not decrypt is an exception', async () => {
+  const keys = keysOf(16, 32);
+  const scene = await sceneOf(createSqlite, sqlite, keys, { secrets: 900, without: Object.keys(traps) });
+  const plain = Buffer.from([0, 255, 254, 1]);
+  const der = sealTextOnlyFor(plain, keys.old, [keys.next]);
+  const lost = sealTextOnlyFor(plain, Buffer.alloc(16, 9), [keys.old, keys.next]);
+  await scene.world.exec('create table "Own" ("Id" text primary key not null, "JSON" text)');
+  const add = (id: string, document: unknown): Promise<unknown> =>
+    scene.world.exec(`insert into "Own" values ('${id}', '${JSON.stringify(document)}')`);
+  await add('certificate', { Deep: [{ CertificateData: der }] });
+  await add('action', { Properties: { 'Any.Name': { Value: der } } });
+  await add('lost', { 'Octopus.Action.Password': lost });
+  const rotated = await scene.run(...rotation, ...scene.where, ...preview, '--on-exception', 'skip');
+  expectCode(rotated, 3);
+  expect(rotated.stdout).toContain('1 exception:');
+  expect(rotated.stdout).toMatch(/Own row lost, JSON\["Octopus\.Action\.Password"\]: /);
+  const rows = (await scene.world.exec('select "Id", "JSON" from "Own"')) as { Id: string; JSON: string }[];
+  const documents = new Map(rows.map(({ Id, JSON: json }) => [Id, JSON.parse(json)]));
+  expect(openText(documents.get('certificate').Deep[0].CertificateData, keys.next)).toEqual(plain);
+  expect(openText(documents.get('action').Properties['Any.Name'].Value, keys.next)).toEqual(plain);
+  expect(documents.get('lost')['Octopus.Action.Password']).toBe(lost);
 });
 
 test('a range that is only verified, and is planned again after a sweep, is not read with the old key', async () => {
@@ -390,7 +425,7 @@ test('a leftover certificate under a lost key does not make keyturn refuse the r
 });
 
 test('a wrong key is refused in 100 of 100 tries because of the certificate, although some values pass the padding check', async () => {
-  const scene = await sceneOf(createSqlite, sqlite, keysOf(32, 32), 5_000);
+  const scene = await sceneOf(createSqlite, sqlite, keysOf(32, 32), { secrets: 5_000 });
   const database = await openDatabase(scene.world.url);
   left.push(() => database.close());
   const catalog = await database.catalog();

@@ -14,6 +14,8 @@ export interface Wish {
   readonly key: Buffer;
   /** About how many secrets; 500 at the least, default 2,000. */
   readonly secrets?: number;
+  /** Default 12; the first two have most of the variables. */
+  readonly projects?: number;
   readonly seed?: number | string;
   /** Traps (traps.ts) to leave out. */
   readonly without?: readonly string[];
@@ -29,10 +31,10 @@ export async function makeOctopus(exec: Exec, dialect: Dialect, wish: Wish): Pro
   for (const name of without) if (!(name in traps)) throw new Error(`there is no trap '${name}'`);
   const house = new House(new Sealer(wish.key, new Random(wish.seed ?? 1), wish.nextKeys ?? []));
   const certificate = { table: 'Configuration', plaintext: 'bytes', ...wish.certificate } as const;
-  settle(house, certificate);
+  settle(house, certificate, wish.projects ?? 12);
   for (const [name, trap] of Object.entries(traps)) if (!without.has(name)) trap(house, name);
   for (let release = 1; house.secrets < (wish.secrets ?? 2_000); release++) {
-    const project = 3 + (release % 10);
+    const project = 3 + (release % ((wish.projects ?? 12) - 2));
     variableSet(house, project, { variables: 8 + (release % 9), release });
     if (release % 3 === 0) deploymentProcess(house, project, release);
   }

@@ -14,8 +14,8 @@ export interface ServerCertificate {
   readonly plaintext: 'bytes' | 'base64';
 }
 
-export function settle(house: House, server: ServerCertificate): void {
-  for (let project = 1; project <= 12; project++) {
+export function settle(house: House, server: ServerCertificate, projects: number): void {
+  for (let project = 1; project <= projects; project++) {
     variableSet(house, project, { variables: project <= 2 ? 240 : 10 + project });
     deploymentProcess(house, project);
     tenantVariable(house, project);
