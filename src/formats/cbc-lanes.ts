@@ -23,10 +23,10 @@ export const blockBytes = 16;
  */
 export const paddingOdds = 1 / 255;
 /** 32-bit words of a block. XOR and copy do not depend on the machine's byte order. */
-const blockWords = 4;
+export const blockWords = 4;
 
-/** For longer values a cipher of their own costs less: few share their later block positions, at one call each. */
-const longestLane = 1024;
+/** Ciphertext in bytes. For longer values a cipher of their own costs less: few share their later block positions, at one call each. */
+export const longestLane = 1024;
 /** Ciphertext per batch. Limits memory, which is about five times this. */
 const batchBytes = 1024 * 1024;
 
@@ -121,14 +121,7 @@ function openLanes(
     value.sealed.copy(before, at + blockBytes, 0, value.sealed.length - blockBytes);
     at += value.sealed.length;
   }
-  const plain = aligned(
-    createDecipheriv(`aes-${key.length * 8}-ecb`, key, null)
-      .setAutoPadding(false)
-      .update(sealed),
-  );
-  const to = wordsOf(plain);
-  const from = wordsOf(before);
-  for (let i = 0; i < to.length; i++) to[i] = (to[i] as number) ^ (from[i] as number);
+  const plain = openBlocks(key, sealed, before);
   at = 0;
   for (const i of batch) {
     const end = at + (values[i] as CbcValue).sealed.length;
@@ -138,8 +131,24 @@ function openLanes(
   }
 }
 
+/**
+ * Decrypts the blocks of many values. Keeps their padding.
+ * @param before what each block is XORed with: the IV, then the ciphertext without its last block
+ */
+export function openBlocks(key: Buffer, sealed: Buffer, before: Buffer): Buffer {
+  const plain = aligned(
+    createDecipheriv(`aes-${key.length * 8}-ecb`, key, null)
+      .setAutoPadding(false)
+      .update(sealed),
+  );
+  const to = wordsOf(plain);
+  const from = wordsOf(before);
+  for (let i = 0; i < to.length; i++) to[i] = (to[i] as number) ^ (from[i] as number);
+  return plain;
+}
+
 /** Bytes of PKCS#7 padding before `end`; 0: invalid. */
-function paddingOf(bytes: Buffer, end: number): number {
+export function paddingOf(bytes: Buffer, end: number): number {
   const pad = bytes[end - 1] as number;
   if (pad === 0 || pad > blockBytes) return 0;
   for (let at = end - pad; at < end - 1; at++) if (bytes[at] !== pad) return 0;
@@ -180,7 +189,7 @@ function sealLanes(
  * Encrypts `text` in place, where lane i is the bytes from `starts[i]` to `starts[i + 1]`, none longer than the one
  * before it. `chain` holds the block before, lane by lane: at first the IVs.
  */
-function sealPositions(key: Buffer, text: Int32Array, starts: Int32Array, chain: Buffer): void {
+export function sealPositions(key: Buffer, text: Int32Array, starts: Int32Array, chain: Buffer): void {
   const cipher = createCipheriv(`aes-${key.length * 8}-ecb`, key, null).setAutoPadding(false);
   const lengthOf = (lane: number): number => (starts[lane + 1] as number) - (starts[lane] as number);
   let active = starts.length - 1;
@@ -204,7 +213,7 @@ function sealPositions(key: Buffer, text: Int32Array, starts: Int32Array, chain:
   }
 }
 
-function wordsOf(bytes: Buffer): Int32Array {
+export function wordsOf(bytes: Buffer): Int32Array {
   return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 }
 

@@ -1,6 +1,7 @@
 import type { Cipher, Decipher } from 'node:crypto';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import type { Texts } from '../texts.ts';
 import type { Signature } from './signature.ts';
 
 /**
@@ -10,6 +11,21 @@ import type { Signature } from './signature.ts';
  * - `'closed'`: it is of this format, but no key of the ring opens it.
  */
 export type Opening = { readonly plain: Buffer; readonly key: Key } | 'foreign' | 'closed';
+
+/** Opens and seals many short values at once, without a Buffer or a string for each. */
+export interface BulkCipher {
+  /**
+   * The plaintexts under the primary key of the ring. Where there is none, the length is `bulkClosed` or `bulkForeign`, with
+   * the meaning of `Opening`, or `bulkSlow`: `open` must be asked.
+   */
+  open(sealed: Texts, ring: Keyring): Texts;
+  /** As `Format.seal`. Every text has a length of 0 or more. */
+  seal(plain: Texts, ring: Keyring, like: Texts): Texts;
+}
+
+export const bulkClosed = -1;
+export const bulkForeign = -2;
+export const bulkSlow = -3;
 
 /** A format for whole files, which are streamed: a file may be larger than memory. */
 export interface FileCipher {
@@ -49,6 +65,8 @@ export interface Format {
   readonly keyLengths?: readonly number[];
   /** Distinguishes values from the text around them. Absent: values have no fixed beginning. */
   readonly signature?: Signature;
+  /** Absent: values are opened and sealed by `open` and `seal` only. */
+  readonly bulk?: BulkCipher;
   /** Absent: the format is not used for files. */
   readonly files?: FileCipher;
   /** One opening per value, in order. Never throws for bad data. */

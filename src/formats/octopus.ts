@@ -5,6 +5,7 @@ import { blockBytes, type CbcValue, cbcBytes, openCbc, paddingOdds, sealCbc } fr
 import { encodings } from './encoding.ts';
 import type { FileCipher, Format, Opening } from './format.ts';
 import { keyBytesFor } from './key-bytes.ts';
+import { octopusBulk } from './octopus-bulk.ts';
 
 /**
  * What Octopus Deploy stores: AES-CBC with PKCS#7 padding, a random IV per value, and the master key as AES key. Taken
@@ -38,6 +39,7 @@ export const octopus: Format = {
       return base64Length(sealedBytes) + 1 + base64Length(blockBytes);
     },
   }),
+  bulk: octopusBulk((key) => keyBytesFor('octopus', key, keyLengths)),
   within,
 };
 
