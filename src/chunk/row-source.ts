@@ -1,18 +1,27 @@
-import type { Catalog, Range, RowId, Rows } from '../databases/database.ts';
+import type { Catalog, Database, Range, RowId, Rows } from '../databases/database.ts';
 import { Listings } from '../files/listings.ts';
 import type { Target } from '../job/job.ts';
 import { pathOf, treeOf } from './file-target.ts';
 
+type Source = Catalog & Rows & Pick<Database, 'traits'>;
+
+const chunkFiles = 2000;
+
 /** Counts and plans the rows of a target: those of a table, or the files of a folder. */
 export class RowSource {
-  readonly #database: Catalog & Rows;
+  readonly #database: Source;
   readonly #attachments: string | null;
   /** Any listing will do for bounds: they only divide the files, those that exist and those to come. */
   readonly #listings = new Listings('some moment');
 
-  constructor(database: Catalog & Rows, attachments: string | null) {
+  constructor(database: Source, attachments: string | null) {
     this.#database = database;
     this.#attachments = attachments;
+  }
+
+  /** Rows or files that a chunk has at most. */
+  chunkRows({ tree }: Target): number {
+    return tree === undefined ? this.#database.traits.chunkRows : chunkFiles;
   }
 
   async count(target: Target): Promise<{ readonly rows: number; readonly bytes?: number }> {

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { Texts } from '../texts.ts';
 import type { Dialect } from './dialect.ts';
 import type { Failures } from './failures.ts';
 import type { Server } from './server.ts';
@@ -121,6 +122,24 @@ export interface Writes {
   write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]>;
 }
 
+/** Rows by column, in the order of RowShape.id and RowShape.columns. */
+export interface Batch {
+  readonly rows: number;
+  readonly id: readonly Texts[];
+  readonly columns: readonly Texts[];
+}
+
+/** Reads and writes many short rows at a time, without an object or a string for each. */
+export interface Batches {
+  /** As `readRange`. Null: the columns cannot be read in this form. */
+  readBatch(shape: RowShape, range: Range): Promise<Batch | null>;
+  /**
+   * As `write`, for all rows of the batch, which holds what was last read.
+   * @param written the new texts of the first columns, as many as RowShape.written
+   */
+  writeBatch(trx: Transaction, shape: RowShape, batch: Batch, written: readonly Texts[]): Promise<number[]>;
+}
+
 /** Keyturn's own tables. */
 export interface OwnTables {
   /** For keyturn's own tables; never for the application's. */
@@ -138,6 +157,8 @@ export interface Database extends Catalog, Rows, Writes, OwnTables {
   readonly place: string;
   readonly traits: Traits;
   readonly server: Server;
+  /** Null: the engine reads and writes row by row. */
+  readonly batches: Batches | null;
   /** Throws KeyturnError `run-lock` when another process holds it. */
   lockRun(): Promise<RunLock>;
   close(): Promise<void>;

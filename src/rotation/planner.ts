@@ -7,7 +7,6 @@ import { KeyturnError } from '../error.ts';
 import { type Job, type Target, targetName } from '../job/job.ts';
 
 const smallest = 200;
-const largest = 2000;
 const first = 500;
 /** A chunk should take about this long (bench/README.md). */
 const targetMs = 700;
@@ -43,7 +42,7 @@ export class Planner {
       return false;
     }
     const after = last?.upTo ?? null;
-    const limit = { rows: await this.#rows(name), bytes: largestBytes };
+    const limit = { rows: await this.#rows(target), bytes: largestBytes };
     const upTo = await this.#source.boundAfter(target, after, limit);
     if (after !== null && upTo !== null && JSON.stringify(after) === JSON.stringify(upTo))
       throw stuck(name, after);
@@ -53,11 +52,11 @@ export class Planner {
     return true;
   }
 
-  async #rows(target: string): Promise<number> {
+  async #rows(target: Target): Promise<number> {
     if (this.#fixedRows !== null) return this.#fixedRows;
-    const pace = await this.#figures.recentPace(target);
+    const pace = await this.#figures.recentPace(targetName(target));
     if (pace === null) return first;
-    return Math.max(smallest, Math.min(largest, Math.round(targetMs / pace)));
+    return Math.max(smallest, Math.min(this.#source.chunkRows(target), Math.round(targetMs / pace)));
   }
 }
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Database, Row, RowId, RowShape, Transaction } from '../../src/databases/database.ts';
 import { openDatabase } from '../../src/databases/open.ts';
+import { textAt, textsOf } from '../../src/texts.ts';
 
 /** An empty database, and a way to run SQL on it that is not the code under test. */
 export interface Fixture {
@@ -446,6 +447,49 @@ function describeWriting(both: Both, dialect: TestDialect): void {
       ['a deleted row', ['x', 'y', 'z'], ['x', 'y', 'z'], '2'],
     ] as const)('does not overwrite %s', async (_, stored, old, id) => {
       expect(await attempt(stored, old, id)).toEqual({ unwritten: [0], row: [...stored] });
+    });
+
+    test('reads and writes many rows by column, as it does row by row', async () => {
+      const [world, database] = both();
+      const { batches } = database;
+      if (batches === null) return;
+      await world.exec('delete from written');
+      const stored = [
+        ['x', 'y', 'z'],
+        [null, '', null],
+        ['äß😀', '{"a": [null, "NULL"]}', ''],
+        ['deleted', null, 'd'],
+        ['changed', 'to be', 'c'],
+      ];
+      const literal = (value: string | null): string => (value === null ? 'null' : text(value));
+      for (const [i, values] of stored.entries())
+        await world.exec(`insert into written values (${i}, ${values.map(literal)})`);
+      await database.catalog();
+      const range = { after: null, upTo: ['4'] };
+      const batch = await batches.readBatch(shape, range);
+      if (batch === null) throw new Error('texts are not read by column');
+      const rows = Array.from({ length: batch.rows }, (_, i) => ({
+        id: batch.id.map((texts) => textAt(texts, i)),
+        values: batch.columns.map((texts) => textAt(texts, i)),
+      }));
+      expect(rows).toEqual(await database.readRange(shape, range));
+      await world.exec('delete from written where id = 3');
+      await world.exec("update written set c = 'C' where id = 4");
+      const next = [0, 1].map((column) =>
+        textsOf(stored.map((_, i) => (i === 1 ? null : `new ${column} ${i}`))),
+      );
+      expect(await database.transaction((trx) => batches.writeBatch(trx, shape, batch, next))).toEqual([
+        3, 4,
+      ]);
+      const after = await database.readRange(shape, { after: null, upTo: null });
+      expect(after.map(({ values }) => values)).toEqual([
+        ['new 0 0', 'new 1 0', 'z'],
+        [null, null, null],
+        ['new 0 2', 'new 1 2', ''],
+        ['changed', 'to be', 'C'],
+      ]);
+      const none = await batches.readBatch(shape, { after: ['4'], upTo: ['9'] });
+      expect(none?.rows).toBe(0);
     });
 
     test('reads and writes bytes as one character each, and compares them as bytes', async () => {

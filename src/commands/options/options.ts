@@ -109,7 +109,7 @@ export const paceOptions = {
   ...workerOptions,
   'chunk-rows': text(
     groups.execution,
-    'rows per chunk [default: 200 to 2,000, depending on how long a chunk takes]',
+    'rows per chunk [default: 200 to 10,000, depending on the database and how long a chunk takes]',
   ),
   'on-exception': {
     choices: ['stop', 'skip'],

@@ -58,6 +58,7 @@ class MssqlDatabase implements Database {
   readonly failures = mssqlFailures;
   readonly traits = mssqlTraits;
   readonly server: MssqlServer;
+  readonly batches = null;
   readonly #pool: Pool;
   readonly #config: ConnectionConfiguration;
   readonly #schema: string;

@@ -3,6 +3,7 @@ import type { Traits } from '../traits.ts';
 export const mssqlTraits: Traits = {
   /** Not measured. */
   rowsPerSecond: 20_000,
+  chunkRows: 2000,
   versionBytes: null,
   oneHost: false,
   survival: [

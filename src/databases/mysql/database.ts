@@ -55,6 +55,7 @@ class MysqlDatabase implements Database {
   readonly failures = mysqlFailures;
   readonly traits = mysqlTraits;
   readonly server: MysqlServer;
+  readonly batches = null;
   readonly #server: ReachedServer;
   /** The last failure of a statement by connection: its transaction must not be committed. */
   readonly #failed = new Map<string, unknown>();

@@ -2,6 +2,7 @@ import type { Traits } from '../traits.ts';
 
 export const mysqlTraits: Traits = {
   rowsPerSecond: 22_000,
+  chunkRows: 2000,
   versionBytes: null,
   oneHost: false,
   survival: [

@@ -1,6 +1,9 @@
 import knex, { type Knex } from 'knex';
 import type pg from 'pg';
+import { type Texts, textsOf } from '../../texts.ts';
 import type {
+  Batch,
+  Batches,
   Change,
   Database,
   Range,
@@ -18,6 +21,7 @@ import type { Login } from '../login.ts';
 import { quietKnex } from '../quiet-knex.ts';
 import { type DriverRow, toRow, toRows, where, wholeNumber, written } from '../statement.ts';
 import { arrayParameter } from './array.ts';
+import { joinedColumns, joinedTexts, rowsToJoin } from './batch.ts';
 import { type PostgresTable, readCatalog } from './catalog.ts';
 import { postgresFailures } from './failures.ts';
 import { lockPostgres } from './lock.ts';
@@ -29,9 +33,11 @@ import {
   idColumn,
   isBinary,
   orderBy,
+  type Prepared,
   predicates,
   source,
   texts,
+  unwrittenSql,
   value,
   writeStatement,
 } from './statement.ts';
@@ -43,13 +49,14 @@ export async function openPostgres(url: PostgresUrl, login: Login): Promise<Data
   return new PostgresDatabase(await connectable(url, login), url);
 }
 
-class PostgresDatabase implements Database {
+class PostgresDatabase implements Database, Batches {
   readonly place: string;
   readonly knex: Knex;
   readonly dialect = plainDialect;
   readonly failures = postgresFailures;
   readonly traits = postgresTraits;
   readonly server: PostgresServer;
+  readonly batches = this;
   readonly #config: pg.ClientConfig;
   readonly #schema: string;
   readonly #tables: KnownTables<PostgresTable>;
@@ -103,12 +110,21 @@ class PostgresDatabase implements Database {
     const keys = id.map((_, place) => `k${place}`);
     const size =
       shape.columns.map((column) => `coalesce(octet_length(${value(table, column)}), 0)`).join(' + ') || '0';
+    const chunk = `select ${id.map((column, place) => `${column} as k${place}`)}, (${size})::bigint as size
+      from ${source(table)} ${where(predicates(table, shape, { after, upTo: null }))}
+      order by ${id} limit ${wholeNumber(limit.rows)}`;
+    const texts = keys.map((key) => `${key}::text`);
+    const [last] = await this.#rows(
+      `with chunk as materialized (${chunk})
+       select ${texts}, (select sum(size) from chunk)::text from chunk
+       order by ${keys.map((key) => `chunk.${key} desc`)} limit 1`,
+      [...(after ?? [])],
+    );
+    if (last === undefined) return null;
+    if (Number(last.at(-1)) <= limit.bytes) return last.slice(0, -1) as string[];
     // The innermost query limits the rows, so that the window functions see only those, however large the table is
-    const sql = `select ${keys.map((key) => `${key}::text`)} from (
-      select ${keys}, row_number() over w as n, sum(size) over w as bytes from (
-        select ${id.map((column, place) => `${column} as k${place}`)}, (${size})::bigint as size
-        from ${source(table)} ${where(predicates(table, shape, { after, upTo: null }))}
-        order by ${id} limit ${wholeNumber(limit.rows)}) chunk
+    const sql = `select ${texts} from (
+      select ${keys}, row_number() over w as n, sum(size) over w as bytes from (${chunk}) chunk
       window w as (order by ${keys} rows unbounded preceding)) bounded
       where n = 1 or bytes <= ${wholeNumber(limit.bytes)} order by n desc limit 1`;
     const [row] = await this.#rows(sql, [...(after ?? [])]);
@@ -150,24 +166,48 @@ class PostgresDatabase implements Database {
   async write(trx: Transaction, shape: RowShape, changes: readonly Change[]): Promise<number[]> {
     if (changes.length === 0) return [];
     const table = await this.#tables.get(shape.table);
-    const { sql, name } = writeStatement(table, shape);
-    const array = (column: string, of: (change: Change) => string | null | undefined): Buffer =>
-      arrayParameter(
-        isBinary(table, column) ? 'bytea' : 'text',
+    const texts = (column: string, of: (change: Change) => string | null | undefined): Texts =>
+      textsOf(
         changes.map((change) => of(change) ?? null),
+        isBinary(table, column) ? 'latin1' : 'utf8',
       );
+    const batch: Batch = {
+      rows: changes.length,
+      id: shape.id.map((_, place) => textsOf(changes.map(({ id }) => id[place] ?? null))),
+      columns: shape.columns.map((column, place) => texts(column, ({ old }) => old[place])),
+    };
+    const next = written(shape).map((column, place) => texts(column, (change) => change.new[place]));
+    return this.writeBatch(trx, shape, batch, next);
+  }
+
+  async readBatch(shape: RowShape, range: Range): Promise<Batch | null> {
+    const table = await this.#tables.get(shape.table);
+    const rows = rowsToJoin(table, shape, where(predicates(table, shape, range)));
+    if (rows === null) return null;
+    const values = [...(range.after ?? []), ...(range.upTo ?? [])];
+    const [row = []] = await this.#rows(`select ${joinedColumns(shape)} from ${rows}`, values);
+    const texts = joinedTexts(row);
+    const id = texts.slice(0, shape.id.length);
+    return { rows: id[0]?.lengths.length ?? 0, id, columns: texts.slice(shape.id.length) };
+  }
+
+  async writeBatch(
+    trx: Transaction,
+    shape: RowShape,
+    { rows, id, columns }: Batch,
+    next: readonly Texts[],
+  ): Promise<number[]> {
+    const table = await this.#tables.get(shape.table);
+    const typeOf = (place: number) => (isBinary(table, shape.columns[place] ?? '') ? 'bytea' : 'text');
+    const ids = id.map((texts) => arrayParameter('text', texts));
     const values = [
-      ...shape.id.map((_, place) =>
-        arrayParameter(
-          'text',
-          changes.map(({ id }) => id[place] ?? null),
-        ),
-      ),
-      ...shape.columns.map((column, place) => array(column, ({ old }) => old[place])),
-      ...written(shape).map((column, place) => array(column, (change) => change.new[place])),
+      ...ids,
+      ...columns.map((texts, place) => arrayParameter(typeOf(place), texts)),
+      ...next.map((texts, place) => arrayParameter(typeOf(place), texts)),
     ];
-    const done = new Set((await this.#rows(sql, values, trx, name)).map((row) => Number(row[0]) - 1));
-    return changes.map((_, index) => index).filter((index) => !done.has(index));
+    const { rowCount } = await this.#query(writeStatement(table, shape), values, trx);
+    if (rowCount === rows) return [];
+    return (await this.#rows(unwrittenSql(table, shape), ids, trx)).map(([place]) => Number(place) - 1);
   }
 
   transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
@@ -210,20 +250,22 @@ class PostgresDatabase implements Database {
     await this.knex.destroy();
   }
 
-  /** @param name of a prepared statement that is worth keeping on its connection */
-  async #rows(
-    text: string,
+  async #rows(sql: string, values: readonly unknown[], trx?: Transaction): Promise<DriverRow[]> {
+    return (await this.#query({ sql }, values, trx)).rows;
+  }
+
+  #query(
+    { sql: text, name }: Pick<Prepared, 'sql'> & Partial<Prepared>,
     values: readonly unknown[],
     trx?: Transaction,
-    name?: string,
-  ): Promise<DriverRow[]> {
+  ): Promise<pg.QueryArrayResult<DriverRow>> {
     const query = {
       text,
       values: [...values],
       rowMode: 'array' as const,
       ...(name === undefined ? {} : { name }),
     };
-    return (await this.#session(trx, (client) => client.query<DriverRow>(query))).rows;
+    return this.#session(trx, (client) => client.query<DriverRow>(query));
   }
 
   async #session<T>(trx: Transaction | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {

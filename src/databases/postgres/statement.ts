@@ -58,8 +58,17 @@ export function orderBy(table: PostgresTable, shape: RowShape): string {
   return `order by ${shape.id.map((column) => idColumn(table, column))}`;
 }
 
-/** One statement for all rows of a chunk: several times as fast as a statement per row (bench/README.md). */
-export function writeStatement(table: PostgresTable, shape: RowShape): { sql: string; name: string } {
+/** A prepared statement that is worth keeping on its connection. */
+export interface Prepared {
+  readonly sql: string;
+  readonly name: string;
+}
+
+/**
+ * One statement for all rows of a chunk: several times as fast as a statement per row (bench/README.md). It returns no rows,
+ * which would cost a microsecond each.
+ */
+export function writeStatement(table: PostgresTable, shape: RowShape): Prepared {
   const names = [
     ...shape.id.map((_, i) => `i${i}`),
     ...shape.columns.map((_, i) => `o${i}`),
@@ -76,7 +85,16 @@ export function writeStatement(table: PostgresTable, shape: RowShape): { sql: st
       `${value(table, column)}${isBinary(table, column) ? '' : ' collate "C"'} is not distinct from c.o${place}`,
   );
   const sql = `update ${source(table)} set ${set}
-    from unnest(${types.map((name, place) => `$${place + 1}::${name}[]`)}) with ordinality as c(${names}, n)
-    where ${[...id, ...unchanged].join(' and ')} returning c.n`;
+    from unnest(${types.map((name, place) => `$${place + 1}::${name}[]`)}) as c(${names})
+    where ${[...id, ...unchanged].join(' and ')}`;
   return { sql, name: `keyturn_${createHash('sha256').update(sql).digest('hex').slice(0, 24)}` };
+}
+
+/** Places, from 1, of the row ids whose rows this transaction has not written. xmin names the transaction that did. */
+export function unwrittenSql(table: PostgresTable, shape: RowShape): string {
+  const ids = shape.id.map((_, place) => `$${place + 1}::text[]`);
+  const same = shape.id.map((column, place) => compare(table, column, `c.i${place}`)('='));
+  return `select c.n from unnest(${ids}) with ordinality as c(${shape.id.map((_, place) => `i${place}`)}, n)
+    where not exists (select from ${source(table)} where ${same.join(' and ')}
+      and t.xmin = (txid_current() % 4294967296)::text::xid)`;
 }

@@ -64,6 +64,7 @@ class SqliteDatabase implements Database {
   readonly failures = sqliteFailures;
   readonly traits = sqliteTraits;
   readonly server: SqliteHost;
+  readonly batches = null;
   readonly #path: string;
   #tables: Map<string, SqliteTable> | undefined;
 

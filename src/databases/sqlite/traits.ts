@@ -2,6 +2,7 @@ import type { Traits } from '../traits.ts';
 
 export const sqliteTraits: Traits = {
   rowsPerSecond: 129_000,
+  chunkRows: 2000,
   versionBytes: null,
   oneHost: true,
   survival: [
