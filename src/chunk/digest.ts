@@ -33,9 +33,10 @@ export class Messages {
   begin(tag: number): void {
     this.#start = this.#end;
     this.#reserve(block);
-    this.#bytes.fill(0, this.#end, this.#end + block);
+    const end = this.#end + block;
+    for (let at = this.#end; at < end; at++) this.#bytes[at] = 0;
     this.#bytes[this.#end + 4] = tag;
-    this.#end += block;
+    this.#end = end;
   }
 
   /** Adds a part to the message: its length, its tag (0–255) and its bytes. */
@@ -43,23 +44,44 @@ export class Messages {
     this.#reserve(5 + (typeof part === 'string' ? part.length * 3 : part.length));
     const at = this.#end + 5;
     const length = typeof part === 'string' ? this.#write(part, at) : part.copy(this.#bytes, at);
-    this.#bytes.writeUInt32LE(length, this.#end);
+    this.#writeLength(length, this.#end);
     this.#bytes[this.#end + 4] = tag;
     this.#end = at + length;
   }
 
+  /** As `add`, for a part of a buffer. */
+  addBytes(from: Buffer, start: number, length: number, tag: number): void {
+    this.#reserve(5 + length);
+    const bytes = this.#bytes;
+    const at = this.#end + 5;
+    this.#writeLength(length, this.#end);
+    bytes[this.#end + 4] = tag;
+    // A native copy costs more than this many bytes in a loop
+    if (length > 256) from.copy(bytes, at, start, start + length);
+    else for (let i = 0; i < length; i++) bytes[at + i] = from[start + i] as number;
+    this.#end = at + length;
+  }
+
   finish(): void {
-    this.#bytes.writeUInt32LE(this.#end - this.#start - block, this.#start);
+    this.#writeLength(this.#end - this.#start - block, this.#start);
     const padding = (block - (this.#end % block)) % block;
     this.#reserve(padding);
-    this.#bytes.fill(0, this.#end, this.#end + padding);
-    this.#end += padding;
+    for (const end = this.#end + padding; this.#end < end; this.#end++) this.#bytes[this.#end] = 0;
     this.starts.push(this.#start);
     this.ends.push(this.#end);
   }
 
   get bytes(): Buffer {
     return this.#bytes.subarray(0, this.#end);
+  }
+
+  /** As writeUInt32LE, which checks more. */
+  #writeLength(length: number, at: number): void {
+    const bytes = this.#bytes;
+    bytes[at] = length;
+    bytes[at + 1] = length >> 8;
+    bytes[at + 2] = length >> 16;
+    bytes[at + 3] = length >> 24;
   }
 
   /** Writes UTF-8. For short ASCII text, like most row ids and paths, a loop costs less than a native call. */
@@ -84,7 +106,8 @@ export class Messages {
 /** The digests of all messages, 8 bytes each, in order. */
 export function digestAll(key: Buffer, messages: Messages): Buffer {
   const { starts, ends, bytes } = messages;
-  const digests = Buffer.alloc(starts.length * digestBytes);
+  // Not from the pool: its words must be aligned
+  const digests = Buffer.allocUnsafeSlow(starts.length * digestBytes);
   const lanes: number[] = [];
   for (let i = 0; i < starts.length; i++) {
     const start = starts[i] ?? 0;
@@ -106,11 +129,13 @@ function digestLanes(
   bytes: Buffer,
   starts: readonly number[],
   ends: readonly number[],
-  lanes: number[],
+  unordered: readonly number[],
   digests: Buffer,
 ): void {
   const blocks = lengthsInBlocks(starts, ends);
-  lanes.sort((a, b) => (blocks[b] ?? 0) - (blocks[a] ?? 0));
+  const lanes = byFallingBlocks(unordered, blocks);
+  const firstWords = lanes.map((lane) => (starts[lane] as number) >> 2);
+  const digestWords = new Int32Array(digests.buffer, digests.byteOffset, digests.length >> 2);
   const cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false);
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
   let state: Buffer = Buffer.alloc(lanes.length * block);
@@ -118,17 +143,34 @@ function digestLanes(
   for (let position = 0; active > 0; position++) {
     const view = new Int32Array(state.buffer, state.byteOffset, active * 4);
     for (let lane = 0; lane < active; lane++) {
-      const at = ((starts[lanes[lane] ?? 0] ?? 0) >> 2) + position * 4;
-      for (let word = 0; word < 4; word++) {
-        view[lane * 4 + word] = (view[lane * 4 + word] ?? 0) ^ (words[at + word] ?? 0);
-      }
+      let at = (firstWords[lane] as number) + position * 4;
+      for (let to = lane * 4, end = to + 4; to < end; to++, at++)
+        view[to] = (view[to] as number) ^ (words[at] as number);
     }
     state = aligned(cipher.update(state.subarray(0, active * block)));
-    while (active > 0 && blocks[lanes[active - 1] ?? 0] === position + 1) {
+    const done = new Int32Array(state.buffer, state.byteOffset, active * 4);
+    while (active > 0 && blocks[lanes[active - 1] as number] === position + 1) {
       active--;
-      state.copy(digests, (lanes[active] ?? 0) * digestBytes, active * block, active * block + digestBytes);
+      const to = (lanes[active] as number) * 2;
+      digestWords[to] = done[active * 4] as number;
+      digestWords[to + 1] = done[active * 4 + 1] as number;
     }
   }
+}
+
+/** Those with the most blocks first (counting sort). None has more than `laneBlocks`. */
+function byFallingBlocks(lanes: readonly number[], blocks: Uint32Array): Int32Array {
+  const next = new Int32Array(laneBlocks + 2);
+  const bucket = (lane: number): number => laneBlocks - (blocks[lane] as number);
+  for (const lane of lanes) next[bucket(lane) + 1] = (next[bucket(lane) + 1] as number) + 1;
+  for (let i = 1; i < next.length; i++) next[i] = (next[i] as number) + (next[i - 1] as number);
+  const order = new Int32Array(lanes.length);
+  for (const lane of lanes) {
+    const place = next[bucket(lane)] as number;
+    order[place] = lane;
+    next[bucket(lane)] = place + 1;
+  }
+  return order;
 }
 
 function lengthsInBlocks(starts: readonly number[], ends: readonly number[]): Uint32Array {
@@ -143,18 +185,4 @@ function aligned(bytes: Buffer): Buffer {
   const copy = Buffer.alloc(bytes.length);
   bytes.copy(copy);
   return copy;
-}
-
-/** Digest of the row id → digest of the row, as binary strings. Of several entries for one row, the last counts. */
-export function unpackDigests(packed: readonly Buffer[]): Map<string, string> {
-  const known = new Map<string, string>();
-  for (const digests of packed) {
-    for (let at = 0; at < digests.length; at += entryBytes) {
-      known.set(
-        digests.toString('latin1', at, at + digestBytes),
-        digests.toString('latin1', at + digestBytes, at + entryBytes),
-      );
-    }
-  }
-  return known;
 }

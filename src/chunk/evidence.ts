@@ -16,7 +16,16 @@ export interface Evidence {
 }
 
 /** Tags of messages and of their parts. Must never change: digests of unfinished runs would no longer match. */
-const tags = { rowId: 1, row: 2, id: 3, column: 4, path: 5, plaintext: 6, stored: 7, layer: 8 } as const;
+export const tags = {
+  rowId: 1,
+  row: 2,
+  id: 3,
+  column: 4,
+  path: 5,
+  plaintext: 6,
+  stored: 7,
+  layer: 8,
+} as const;
 
 export function addRowId(messages: Messages, id: Row['id']): void {
   messages.begin(tags.rowId);

@@ -40,7 +40,7 @@ export function peel(
   for (let pending = peeled; pending.length > 0; ) {
     const opened = new Set<(typeof peeled)[number]>();
     for (const { format, looks } of telling) {
-      const batch = pending.filter(({ plain }) => looks(plain));
+      const batch = pending.filter(({ plain }) => looks(plain, 0, plain.length));
       for (const ring of batch.length === 0 ? [] : rings.filter((each) => takesKey(format, each))) {
         const closed = batch.filter((each) => !opened.has(each));
         const texts = closed.map(({ plain }) => plain.toString('latin1'));
@@ -67,29 +67,34 @@ export function sealLayers(plain: Buffer, layers: readonly Layer[], to: Keyring)
   }, plain);
 }
 
+/** Whether the bytes from `start`, `length` of them, may be a ciphertext. */
+export type Look = (bytes: Buffer, start: number, length: number) => boolean;
+
 /** Whether a plaintext may be ciphertext of the format, by its first bytes. */
-function lookOf(format: Format, rings: readonly Keyring[]): (plain: Buffer) => boolean {
+export function lookOf(format: Format, rings: readonly Keyring[]): Look {
   const beginnings = [
     ...new Set([format.signature?.beginning ?? '', ...rings.flatMap((ring) => format.prefixes(ring))]),
   ].filter((beginning) => beginning !== '');
   const shortest = format.sealedLength(0);
-  if (beginnings.length > 0) return (plain) => beginnings.some((beginning) => beginsWith(plain, beginning));
+  if (beginnings.length > 0)
+    return (bytes, start, length) =>
+      beginnings.some((beginning) => beginsWith(bytes, start, length, beginning));
   if (!provesKey(format)) return () => false;
   return format.carries === 'bytes'
-    ? (plain) => plain.length >= shortest
-    : (plain) => plain.length >= shortest && isDense(plain);
+    ? (_bytes, _start, length) => length >= shortest
+    : (bytes, start, length) => length >= shortest && isDense(bytes, start);
 }
 
-function beginsWith(plain: Buffer, beginning: string): boolean {
-  if (plain.length < beginning.length) return false;
-  for (let i = 0; i < beginning.length; i++) if (plain[i] !== beginning.charCodeAt(i)) return false;
+function beginsWith(bytes: Buffer, start: number, length: number, beginning: string): boolean {
+  if (length < beginning.length) return false;
+  for (let i = 0; i < beginning.length; i++) if (bytes[start + i] !== beginning.charCodeAt(i)) return false;
   return true;
 }
 
 /** Every encoding uses letters, digits and some signs, but no blank, quote or bracket, as text and JSON do. */
-function isDense(plain: Buffer): boolean {
+function isDense(bytes: Buffer, start: number): boolean {
   for (let i = 0; i < 16; i++) {
-    const byte = plain[i] ?? 0;
+    const byte = bytes[start + i] ?? 0;
     const isLetter = (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a;
     if (!isLetter && !(byte >= 0x2b && byte <= 0x3a) && !'$=_|~'.includes(String.fromCharCode(byte)))
       return false;

@@ -5,9 +5,10 @@ import { FileIntents } from '../checkpoint/file-intents.ts';
 import type { Run } from '../checkpoint/run.ts';
 import { holdsRun } from '../checkpoint/run-table.ts';
 import { addTally, emptyTally } from '../checkpoint/tally.ts';
-import type { Change, Row, Transaction } from '../databases/database.ts';
+import type { Batch, Row, Transaction } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { changedColumnsOnly } from './changed-columns.ts';
+import { hasPlainFields, isOneKeyEnough } from './bulk/field.ts';
+import { type BulkRotation, rotateBulk } from './bulk/rotate.ts';
 import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
 import type { Rotation } from './classify.ts';
@@ -16,14 +17,9 @@ import type { PreparedTarget } from './field-values.ts';
 import { seenTree } from './file-target.ts';
 import { rotateFiles } from './rotate-files.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
+import { type Part, partOf, RowWriter } from './row-writer.ts';
 import { unchangedRows } from './unchanged-rows.ts';
 import { Contended, Stale, type WorkerContext } from './worker-context.ts';
-
-/** Rows that were rotated together, and which of them count: not those that another writer has changed meanwhile. */
-interface Part {
-  readonly rotated: Pick<RotatedRows, 'rows' | 'digests'>;
-  readonly counts: (index: number) => boolean;
-}
 
 /** The rotated rows of a chunk. `write` must run in the transaction of the checkpoint. */
 interface Taken {
@@ -93,9 +89,13 @@ async function takeRows(
   rotation: Rotation,
 ): Promise<Taken> {
   publishStep('read', run.id, chunk.chunk);
-  const rows = await readChunk(context, target, chunk);
-  publishStep('open', run.id, chunk.chunk);
   const key = digestKey(context.to.primary, run.id, chunk.target);
+  const batch = await readBatch(context, run, target, chunk, rotation);
+  const { ordinary, rest: rows }: BulkRotation =
+    batch === null
+      ? { ordinary: [], rest: await readChunk(context, target, chunk) }
+      : rotateBulk(target, batch, rotation, key);
+  publishStep('open', run.id, chunk.chunk);
   const rotate = (some: readonly Row[], as: Rotation = rotation): RotatedRows =>
     rotateRows(target, some, as, key, { readBack: run.kind !== 'rotation' });
   const tried = rotate(rows);
@@ -103,12 +103,30 @@ async function takeRows(
   const asLeft = await unchangedRows(context, run, target, chunk, tried);
   const rotated = asLeft.size === 0 ? tried : rotate(rows, { ...rotation, asLeft });
   return {
-    rows: rows.length,
-    write: async (trx) =>
-      run.kind === 'rotation'
-        ? writeParts(context, trx, target, rotated, rotate)
-        : [{ rotated, counts: () => true }],
+    rows: batch?.rows ?? rows.length,
+    write: async (trx) => {
+      if (run.kind !== 'rotation') return [partOf(rotated)];
+      const writer = new RowWriter(context.database, trx, target.target.shape, rotate);
+      const parts = await writer.rotated(rotated);
+      for (const part of ordinary) parts.push(...(await writer.ordinary(part)));
+      return parts;
+    },
   };
+}
+
+/** The rows of the chunk by column; null: they are rotated row by row. */
+async function readBatch(
+  { database: { batches } }: WorkerContext,
+  run: Run,
+  prepared: PreparedTarget,
+  { range, rowIds }: Chunk,
+  rotation: Rotation,
+): Promise<Batch | null> {
+  // Only a range with both bounds has as many bytes as it was planned with
+  const isBounded = rowIds === null && range.upTo !== null;
+  if (batches === null || run.kind !== 'rotation' || !isBounded) return null;
+  if (!hasPlainFields(prepared) || !isOneKeyEnough(prepared, rotation)) return null;
+  return batches.readBatch(prepared.target.shape, range);
 }
 
 /**
@@ -164,7 +182,7 @@ async function takeFiles(
     write: async (trx) => {
       await assertAlone(trx);
       await intents.remove(trx, chunk.chunk);
-      return [{ rotated, counts: () => true }];
+      return [partOf(rotated)];
     },
   };
 }
@@ -184,48 +202,6 @@ function readChunk({ database }: WorkerContext, { target }: PreparedTarget, chun
     : database.readRows(target.shape, chunk.rowIds);
 }
 
-/**
- * Compares and sets. Rows that another writer has changed are read again under their locks and redone (invariant 3).
- */
-async function writeParts(
-  { database }: WorkerContext,
-  trx: Transaction,
-  prepared: PreparedTarget,
-  rotated: RotatedRows,
-  rotate: (rows: readonly Row[]) => RotatedRows,
-): Promise<Part[]> {
-  const { shape } = prepared.target;
-  const lost = await write(rotated);
-  if (lost.size === 0) return [{ rotated, counts: () => true }];
-  const ids = rotated.rows.flatMap(({ change }, index) =>
-    change !== null && lost.has(index) ? [change.id] : [],
-  );
-  const again = rotate(await database.readRows(shape, ids, trx));
-  const stillLost = [...(await write(again))].map((index) => again.rows[index]?.change?.id.join(', '));
-  if (stillLost.length > 0)
-    throw new Contended(
-      `stored values of ${shape.table} differ from what was read, in row ${stillLost.slice(0, 5).join('; ')}`,
-    );
-  return [
-    { rotated, counts: (index) => !lost.has(index) },
-    { rotated: again, counts: () => true },
-  ];
-
-  async function write(part: RotatedRows): Promise<Set<number>> {
-    const indexes: number[] = [];
-    const changes: Change[] = [];
-    part.rows.forEach(({ change }, index) => {
-      if (change === null) return;
-      indexes.push(index);
-      changes.push(change);
-    });
-    if (changes.length === 0) return new Set();
-    const touched = changedColumnsOnly(shape, changes);
-    const unwritten = await database.write(trx, touched.shape, touched.changes);
-    return new Set(unwritten.map((position) => indexes[position] ?? -1));
-  }
-}
-
 async function record(
   context: WorkerContext,
   trx: Transaction,
@@ -238,15 +214,10 @@ async function record(
   const tally = emptyTally();
   const digests: Buffer[] = [];
   if (chunk.rowIds !== null) await exceptions.resolve(trx, chunk.target, chunk.rowIds);
-  for (const { rotated, counts } of parts) {
-    const rows = rotated.rows.filter((_, index) => counts(index));
-    for (const row of rows) addTally(tally, row.tally);
-    await exceptions.insert(
-      trx,
-      chunk.chunk,
-      rows.flatMap((row) => row.exceptions),
-    );
-    digests.push(rotated.digests(counts));
+  for (const part of parts) {
+    addTally(tally, part.tally);
+    await exceptions.insert(trx, chunk.chunk, part.exceptions);
+    digests.push(part.digests);
   }
   const chunks = new ChunkTable(context.checkpoint, run.id, context.mac);
   await chunks.completeRotation(trx, chunk.chunk, tally, Buffer.concat(digests), {

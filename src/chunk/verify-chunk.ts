@@ -5,14 +5,17 @@ import { type Exception, ExceptionTable } from '../checkpoint/exception-table.ts
 import type { Run } from '../checkpoint/run.ts';
 import { holdsRun } from '../checkpoint/run-table.ts';
 import type { Verification } from '../checkpoint/verification.ts';
-import type { Range, Row, RowId, Transaction } from '../databases/database.ts';
+import type { Batch, Range, Row, RowId, Transaction } from '../databases/database.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { hasPlainFields } from './bulk/field.ts';
+import { verifyBulk } from './bulk/verify.ts';
 import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
-import { digestAll, digestBytes, digestKey, Messages, unpackDigests } from './digest.ts';
+import { digestAll, digestBytes, digestKey, Messages } from './digest.ts';
 import { addRowId } from './evidence.ts';
 import type { PreparedTarget } from './field-values.ts';
 import { seenTree } from './file-target.ts';
+import { KnownDigests, unpackDigests } from './known-digests.ts';
 import { slices } from './slices.ts';
 import { verifyFiles } from './verify-files.ts';
 import { type VerifiedRow, verifyRows } from './verify-rows.ts';
@@ -114,10 +117,16 @@ async function readRange(
   };
   const key = digestKey(ring.primary, context.reference?.run ?? run.id, chunk.target);
   const range: RangeToRead = { context, run, prepared, range: chunk.range, ring, key };
-  const rows = prepared.target.tree === undefined ? readRows(range) : readFiles(range);
+  const batch = expected.undecided.size === 0 && (await readBatch(range));
+  const rows =
+    prepared.target.tree !== undefined
+      ? readFiles(range)
+      : batch
+        ? readBulk(range, batch, expected, found)
+        : readRows(range);
   for await (const row of rows) compareRow(row, expected, found);
-  if (expected.digests.size > 0) await excuse(context, chunk, expected, key);
-  found.counts.gone = expected.digests.size;
+  if (expected.digests.left > 0) await excuse(context, chunk, expected, key);
+  found.counts.gone = expected.digests.left;
   return found;
 }
 
@@ -144,7 +153,7 @@ async function excuse(
   const ids = digestAll(key, messages);
   rowIds.forEach((_, i) => {
     const id = ids.toString('latin1', i * digestBytes, (i + 1) * digestBytes);
-    if (!swept.has(id)) digests.delete(id);
+    if (!swept.has(id)) digests.forget(id);
   });
 }
 
@@ -168,6 +177,28 @@ async function* readRows({ context, prepared, range, ring, key }: RangeToRead): 
   }
 }
 
+/** The rows of the range by column; null: they are verified row by row. */
+async function readBatch({ context, prepared, range }: RangeToRead): Promise<Batch | null> {
+  const { batches } = context.database;
+  // Only a range with both bounds has as many bytes as it was planned with
+  if (batches === null || range.upTo === null || !hasPlainFields(prepared)) return null;
+  return batches.readBatch(prepared.target.shape, range);
+}
+
+/** Counts the rows that are proven, and yields the others. */
+function* readBulk(
+  { prepared, ring, key }: RangeToRead,
+  batch: Batch,
+  { digests }: Expected,
+  { counts }: VerifiedRange,
+): Generator<VerifiedRow> {
+  const { proven, rest } = verifyBulk(prepared, batch, ring, key, digests);
+  counts.rows += proven;
+  counts.values += proven * prepared.fields.length;
+  counts.proven += proven;
+  for (const slice of slices(rest)) yield* verifyRows(prepared, slice, ring, key);
+}
+
 async function* readFiles({
   context,
   run,
@@ -180,8 +211,8 @@ async function* readFiles({
   yield* verifyFiles(tree, prepared, range, ring, key);
 }
 
-/** Digest of the row id → digest of the row; digests of sweeps replace those of ranges. */
-async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Promise<Map<string, string>> {
+/** Digests of sweeps replace those of ranges. */
+async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Promise<KnownDigests> {
   const packed =
     run.kind !== 'verification'
       ? await new ChunkDigests(context.checkpoint, run.id, context.mac).of(chunk.chunk)
@@ -192,7 +223,7 @@ async function knownDigests(context: WorkerContext, run: Run, chunk: Chunk): Pro
             context.reference.mac,
           ).of(chunk.parent)
         : [];
-  return unpackDigests(packed);
+  return new KnownDigests(packed);
 }
 
 /** What the rotation left undecided in the range: with one key alone, the verification cannot see it. */
@@ -210,8 +241,7 @@ interface Expected {
   readonly target: string;
   /** The keys before the run; null for a verification. */
   readonly old: Keyring | null;
-  /** Digest of the row id → digest of the row. Rows that were read are removed: what is left at the end is gone. */
-  readonly digests: Map<string, string>;
+  readonly digests: KnownDigests;
   /** By row id, the values that the rotation left undecided. */
   readonly undecided: ReadonlyMap<string, readonly Exception[]>;
   /**
@@ -225,8 +255,7 @@ function compareRow(row: VerifiedRow, expected: Expected, found: VerifiedRange):
   const { run, target, old, digests, unrotated } = expected;
   const { counts } = found;
   const { id: rowId } = row.row;
-  const recorded = digests.get(row.id);
-  digests.delete(row.id);
+  const recorded = digests.take(row.id);
   counts.rows++;
   counts.values += row.values;
   const except = (reason: Exception['reason'], field: string, path: string): void => {
