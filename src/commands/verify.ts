@@ -25,6 +25,7 @@ import {
   decideOptions,
   groups,
   jobOptions,
+  memoryOptions,
   reportOptions,
   workerOptions,
 } from './options/options.ts';
@@ -51,6 +52,7 @@ const options = {
       'file of a key that must not decrypt anything any more; keyturn looks for such values everywhere; repeatable',
   },
   ...workerOptions,
+  ...memoryOptions,
   ...authorityOptions,
   ...reportOptions,
 } as const;

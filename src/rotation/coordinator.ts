@@ -45,6 +45,8 @@ export interface Coordination {
   readonly checkpoint: Knex;
   readonly mac: CheckpointMac;
   readonly queue: Queue;
+  /** Of the rows of one chunk; absent: the default. */
+  readonly chunkBytes?: number | undefined;
   /** Held for the whole run; null: the run writes nothing to the database. */
   readonly lock: RunLock | null;
   /** Stops the run: chunks in progress finish, then the run pauses. The reason is part of the message. */
@@ -202,7 +204,13 @@ export class Coordinator {
   /** Plans ahead and keeps the queue filled with the chunks that `pending` returns, until none is left. */
   async #drive(plannable: readonly Target[], pending: (limit: number) => Promise<number[]>): Promise<void> {
     const { queue, lock } = this.#with;
-    const planner = new Planner(this.#source, this.#chunks, this.#figures, this.#run.options.chunkRows);
+    const planner = new Planner(
+      this.#source,
+      this.#chunks,
+      this.#figures,
+      this.#run.options.chunkRows,
+      this.#with.chunkBytes,
+    );
     let unplanned = [...plannable];
     this.#generation++;
     let wasHeld = false;

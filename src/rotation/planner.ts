@@ -5,13 +5,12 @@ import type { RowSource } from '../chunk/row-source.ts';
 import type { RowId } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { type Job, type Target, targetName } from '../job/job.ts';
+import { defaultChunkBytes } from './memory.ts';
 
 const smallest = 200;
 const first = 500;
 /** A chunk should take about this long (bench/README.md). */
 const targetMs = 700;
-/** Limit of memory for the rows of one chunk; documents can be megabytes. */
-const largestBytes = 16 * 1024 * 1024;
 
 /**
  * Divides a target's rows into ranges, one at a time, in the order of the database. Planned bounds never change. The
@@ -22,10 +21,21 @@ export class Planner {
   readonly #chunks: ChunkTable;
   readonly #figures: ChunkFigures;
   readonly #fixedRows: number | null;
+  readonly #bytes: number;
   readonly #done = new Set<string>();
 
-  /** @param fixedRows rows per chunk; null: sized by the time that the target's last chunks took. */
-  constructor(source: RowSource, chunks: ChunkTable, figures: ChunkFigures, fixedRows: number | null) {
+  /**
+   * @param fixedRows rows per chunk; null: sized by the time that the target's last chunks took.
+   * @param bytes of the rows of one chunk; documents can be megabytes.
+   */
+  constructor(
+    source: RowSource,
+    chunks: ChunkTable,
+    figures: ChunkFigures,
+    fixedRows: number | null,
+    bytes = defaultChunkBytes,
+  ) {
+    this.#bytes = bytes;
     this.#source = source;
     this.#chunks = chunks;
     this.#figures = figures;
@@ -42,7 +52,7 @@ export class Planner {
       return false;
     }
     const after = last?.upTo ?? null;
-    const limit = { rows: await this.#rows(target), bytes: largestBytes };
+    const limit = { rows: await this.#rows(target), bytes: this.#bytes };
     const upTo = await this.#source.boundAfter(target, after, limit);
     if (after !== null && upTo !== null && JSON.stringify(after) === JSON.stringify(upTo))
       throw stuck(name, after);

@@ -20,6 +20,8 @@ export interface Site extends QueueSite, DatabaseAccess {
   /** What may hold the run back; default: nothing. */
   readonly pace?: Pace;
   readonly toolVersion: string;
+  /** Of the rows of one chunk (memory.ts); absent: the default. */
+  readonly chunkBytes?: number;
 }
 
 /** A run that is in the checkpoint, and what its coordinator needs besides the site. */
@@ -39,7 +41,7 @@ const endLeaseMs = 2_000;
 /** Coordinates a run to its end. */
 export async function coordinate(site: Site, session: Session): Promise<Run> {
   const { checkpoint, mac, lock, run, data, lookAgain = async () => null } = session;
-  const { database, attachments, signal, progress, pace = paceOf([]) } = site;
+  const { database, attachments, signal, progress, pace = paceOf([]), chunkBytes } = site;
   const queue = await openRunQueue(site, data);
   const runs = new RunTable(checkpoint);
   // What a missed beat means is found out by whatever the coordinator writes next
@@ -51,6 +53,7 @@ export async function coordinate(site: Site, session: Session): Promise<Run> {
       checkpoint,
       mac,
       queue,
+      chunkBytes,
       lock,
       signal,
       progress,

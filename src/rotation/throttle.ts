@@ -2,6 +2,7 @@ import { stat, statfs } from 'node:fs/promises';
 import type { Database } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Hold, Pace, PaceFacts } from './pace.ts';
+import { bytesOf } from './size.ts';
 
 /**
  * A limit that holds the run back while the machine is busy with other work. A check that fails is 'unknown': the run
@@ -54,7 +55,7 @@ export function parseThrottle(text: string, database: Database): Throttle {
   if (!text.includes('=') || limit === '') throw noThrottle(text, database);
   const gauge = database.server.gauges[name];
   if (gauge !== undefined) {
-    const most = gauge.unit === 'bytes' ? bytesOf(limit, text) : numberOf(limit, text);
+    const most = gauge.unit === 'bytes' ? bytesOf(limit, `--throttle ${text}`) : numberOf(limit, text);
     return {
       name,
       check: async () => {
@@ -110,7 +111,7 @@ function whileTrue(sql: string, database: Database): Throttle {
 function freeDisk(limit: string, text: string): Throttle {
   const colon = limit.lastIndexOf(':');
   const path = limit.slice(0, colon);
-  const least = bytesOf(limit.slice(colon + 1), text);
+  const least = bytesOf(limit.slice(colon + 1), `--throttle ${text}`);
   if (colon < 1)
     throw new KeyturnError('bad-option', `--throttle ${text}: the folder is missing`, {
       hint: 'expected free-disk=/path:5GB',
@@ -131,17 +132,6 @@ function numberOf(limit: string, text: string): number {
   const value = Number(limit.replace(/s$/, ''));
   if (limit !== '' && Number.isFinite(value) && value > 0) return value;
   throw new KeyturnError('bad-option', `--throttle ${text}: ${limit} is not a positive number`);
-}
-
-const units: Readonly<Record<string, number>> = { B: 1, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 };
-
-function bytesOf(limit: string, text: string): number {
-  const [, number, unit] = /^(\d+(?:\.\d+)?) ?([KMGT]?B)$/i.exec(limit) ?? [];
-  const factor = units[unit?.toUpperCase() ?? ''];
-  if (number !== undefined && factor !== undefined) return Number(number) * factor;
-  throw new KeyturnError('bad-option', `--throttle ${text}: ${limit} is not a valid size`, {
-    hint: 'expected a size such as 500MB or 10GB',
-  });
 }
 
 function quantity(value: number, unit: 'seconds' | 'bytes'): string {

@@ -105,7 +105,7 @@ describe.each(engines)('ranges on %s', (engine) => {
   });
 
   test('hold a limited number of bytes, but at least one row', async () => {
-    const g = await ground(engine, 12, 5 * 1024 * 1024);
+    const g = await ground(engine, 12, 1.25 * 1024 * 1024);
     expect(await expectCovered(g, await g.planned(1000), 12)).toEqual([3, 3, 3, 3, 0]);
     const huge = await ground(engine === 'sqlite' ? 'postgres' : 'sqlite', 2, 20 * 1024 * 1024);
     expect(await expectCovered(huge, await huge.planned(1000), 2)).toEqual([1, 1, 0]);

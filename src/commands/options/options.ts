@@ -1,5 +1,6 @@
 import type { Options } from 'yargs';
 import { KeyturnError } from '../../error.ts';
+import { bytesOf } from '../../rotation/size.ts';
 import { logLevels } from '../../terminal/log.ts';
 
 /** The options that commands share, in groups. */
@@ -95,6 +96,13 @@ export const workerOptions = {
   ),
 } as const satisfies Record<string, Options>;
 
+export const memoryOptions = {
+  memory: text(
+    groups.execution,
+    'memory that this process may use, such as 500MB; chunks become small enough [default: 220MB, and 140MB for each worker thread]',
+  ),
+} as const satisfies Record<string, Options>;
+
 export const nestedOptions = {
   nested: {
     choices: ['rotate', 'unwrap'],
@@ -107,6 +115,7 @@ export const nestedOptions = {
 
 export const paceOptions = {
   ...workerOptions,
+  ...memoryOptions,
   'chunk-rows': text(
     groups.execution,
     'rows per chunk [default: 200 to 10,000, depending on the database and how long a chunk takes]',
@@ -195,6 +204,7 @@ export function assertNumbers(args: Readonly<Record<string, unknown>>): void {
     const value = args[name];
     if (typeof value === 'string') count(value, `--${name}`, least);
   }
+  if (typeof args.memory === 'string') bytesOf(args.memory, '--memory');
 }
 
 /** A whole number; undefined stays undefined. */

@@ -1,7 +1,9 @@
 import type { Hooks } from '../../hooks/hooks.ts';
+import { chunkBytesWithin } from '../../rotation/memory.ts';
 import type { Pace } from '../../rotation/pace.ts';
 import type { Progress } from '../../rotation/progress.ts';
 import type { Site } from '../../rotation/site.ts';
+import { bytesOf } from '../../rotation/size.ts';
 import type { Context } from '../command.ts';
 import { type AttachmentsArguments, attachmentsFolder } from '../options/attachments.ts';
 import { count } from '../options/options.ts';
@@ -13,6 +15,7 @@ import { metricsFor, type ServedArguments, withServed } from './served.ts';
 
 export interface SiteArguments extends ServedArguments, AttachmentsArguments {
   readonly workers?: string | undefined;
+  readonly memory?: string | undefined;
   readonly pace?: Pace;
   readonly hooks?: Hooks;
   /** Null or absent: worker threads of this process. */
@@ -55,13 +58,15 @@ export async function withSite<T>(
 /** A site without progress display. */
 export function siteOf(context: Context, opened: Opened, args: SiteArguments): Site {
   const { sharedQueue = null } = args;
-  const workers = count(args.workers, '--workers');
+  const workers = count(args.workers, '--workers') ?? (sharedQueue === null ? context.cores : 0);
+  const memory = args.memory === undefined ? null : bytesOf(args.memory, '--memory');
   return {
     database: opened.database,
     databaseUrl: opened.url,
     databasePassword: opened.password,
     attachments: attachmentsFolder(args),
-    workers: workers ?? (sharedQueue === null ? context.cores : 0),
+    workers,
+    chunkBytes: chunkBytesWithin(memory, workers),
     workerEntry: context.workerEntry,
     signal: context.signal,
     progress: () => undefined,
