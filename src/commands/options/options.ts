@@ -118,7 +118,7 @@ export const paceOptions = {
   ...memoryOptions,
   'chunk-rows': text(
     groups.execution,
-    'rows per chunk [default: 200 to 10,000, depending on the database and how long a chunk takes]',
+    'rows per chunk [default: 200 to 20,000, depending on the database and how long a chunk takes]',
   ),
   'on-exception': {
     choices: ['stop', 'skip'],

@@ -21,16 +21,16 @@ import type { Login } from '../login.ts';
 import { quietKnex } from '../quiet-knex.ts';
 import { type DriverRow, toRow, toRows, where, wholeNumber, written } from '../statement.ts';
 import { arrayParameter } from './array.ts';
-import { joinedColumns, joinedTexts, rowsToJoin } from './batch.ts';
+import { boundSql, type Limit } from './bound.ts';
 import { type PostgresTable, readCatalog } from './catalog.ts';
 import { postgresFailures } from './failures.ts';
+import { JoinedColumns } from './joined-columns.ts';
 import { lockPostgres } from './lock.ts';
 import { rowByRow } from './rows.ts';
 import { PostgresServer } from './server.ts';
 import { connectable, prepareSession } from './session.ts';
 import {
   compare,
-  idColumn,
   isBinary,
   orderBy,
   type Prepared,
@@ -100,34 +100,13 @@ class PostgresDatabase implements Database, Batches {
     return Number(row?.[0]);
   }
 
-  async boundAfter(
-    shape: RowShape,
-    after: RowId | null,
-    limit: { rows: number; bytes: number },
-  ): Promise<RowId | null> {
+  async boundAfter(shape: RowShape, after: RowId | null, limit: Limit): Promise<RowId | null> {
     const table = await this.#tables.get(shape.table);
-    const id = shape.id.map((column) => idColumn(table, column));
-    const keys = id.map((_, place) => `k${place}`);
-    const size =
-      shape.columns.map((column) => `coalesce(octet_length(${value(table, column)}), 0)`).join(' + ') || '0';
-    const chunk = `select ${id.map((column, place) => `${column} as k${place}`)}, (${size})::bigint as size
-      from ${source(table)} ${where(predicates(table, shape, { after, upTo: null }))}
-      order by ${id} limit ${wholeNumber(limit.rows)}`;
-    const texts = keys.map((key) => `${key}::text`);
-    const [last] = await this.#rows(
-      `with chunk as materialized (${chunk})
-       select ${texts}, (select sum(size) from chunk)::text from chunk
-       order by ${keys.map((key) => `chunk.${key} desc`)} limit 1`,
-      [...(after ?? [])],
-    );
-    if (last === undefined) return null;
+    const { byRows, byBytes } = boundSql(table, shape, after, limit);
+    const [last] = await this.#rows(byRows, [...(after ?? [])]);
+    if (last === undefined || last[0] === null) return null;
     if (Number(last.at(-1)) <= limit.bytes) return last.slice(0, -1) as string[];
-    // The innermost query limits the rows, so that the window functions see only those, however large the table is
-    const sql = `select ${texts} from (
-      select ${keys}, row_number() over w as n, sum(size) over w as bytes from (${chunk}) chunk
-      window w as (order by ${keys} rows unbounded preceding)) bounded
-      where n = 1 or bytes <= ${wholeNumber(limit.bytes)} order by n desc limit 1`;
-    const [row] = await this.#rows(sql, [...(after ?? [])]);
+    const [row] = await this.#rows(byBytes, [...(after ?? [])]);
     return row === undefined ? null : (row as string[]);
   }
 
@@ -182,11 +161,11 @@ class PostgresDatabase implements Database, Batches {
 
   async readBatch(shape: RowShape, range: Range): Promise<Batch | null> {
     const table = await this.#tables.get(shape.table);
-    const rows = rowsToJoin(table, shape, where(predicates(table, shape, range)));
-    if (rows === null) return null;
-    const values = [...(range.after ?? []), ...(range.upTo ?? [])];
-    const [row = []] = await this.#rows(`select ${joinedColumns(shape)} from ${rows}`, values);
-    const texts = joinedTexts(row);
+    const joined = JoinedColumns.of(table, shape);
+    if (joined === null) return null;
+    const sql = joined.sql(where(predicates(table, shape, range)));
+    const [row = []] = await this.#rows(sql, [...(range.after ?? []), ...(range.upTo ?? [])]);
+    const texts = joined.texts(row);
     const id = texts.slice(0, shape.id.length);
     return { rows: id[0]?.lengths.length ?? 0, id, columns: texts.slice(shape.id.length) };
   }

@@ -24,6 +24,11 @@ export function isBinary(table: PostgresTable, column: string): boolean {
   return table.types.get(column)?.binary === true;
 }
 
+/** Their texts have only digits and a sign, and their order is that of max(). */
+export function isWholeNumber(table: PostgresTable, column: string): boolean {
+  return ['smallint', 'integer', 'bigint'].includes(table.types.get(column)?.cast ?? '');
+}
+
 /** Every type but bytes as text. Also jsonb: its text is a function of the stored value, so equal texts mean an unchanged value. */
 export function value(table: PostgresTable, column: string): string {
   return isBinary(table, column) ? `t.${quote(column)}` : idText(column);

@@ -2,7 +2,7 @@ import type { Traits } from '../traits.ts';
 
 export const postgresTraits: Traits = {
   rowsPerSecond: 41_000,
-  chunkRows: 10_000,
+  chunkRows: 20_000,
   /** Header, line pointer and alignment. */
   versionBytes: 32,
   oneHost: false,
