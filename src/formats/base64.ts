@@ -8,17 +8,32 @@ export function canonicalBase64(text: string): Buffer | undefined {
   return bytes.toString('base64') === text ? bytes : undefined;
 }
 
-const alphabet = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 'latin1');
+/** An alphabet of base64, for parts of buffers. */
+export interface Base64Alphabet {
+  readonly characters: Uint8Array;
+  /** By character. Negative: not in the alphabet. */
+  readonly sextets: Int32Array;
+}
+
+function alphabetOf(last: string): Base64Alphabet {
+  const characters = Uint8Array.from(
+    Buffer.from(`ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789${last}`),
+  );
+  const sextets = new Int32Array(256).fill(-1);
+  characters.forEach((code, sextet) => {
+    sextets[code] = sextet;
+  });
+  return { characters, sextets };
+}
+
+export const base64Standard = alphabetOf('+/');
+export const base64Url = alphabetOf('-_');
+
 const padding = '='.charCodeAt(0);
-/** Negative: not in the alphabet. */
-const sextets = new Int32Array(256).fill(-1);
-alphabet.forEach((code, sextet) => {
-  sextets[code] = sextet;
-});
 
 /**
- * Decodes canonical base64 within a buffer, and returns the number of bytes; -1: it is not canonical. `to` must have room for
- * three bytes per four characters.
+ * Decodes a part of a buffer, which must be canonical and padded, and returns the number of bytes; -1: it is not. `to` must
+ * have room for three bytes per four characters.
  */
 export function decodeBase64(
   from: Uint8Array,
@@ -26,14 +41,29 @@ export function decodeBase64(
   length: number,
   to: Uint8Array,
   at: number,
+  alphabet = base64Standard,
 ): number {
   if (length % 4 !== 0) return -1;
-  if (length === 0) return 0;
-  const last = start + length - 4;
-  const sextet = (place: number): number => sextets[from[place] as number] as number;
+  const padded =
+    length === 0 || from[start + length - 1] !== padding ? 0 : from[start + length - 2] !== padding ? 1 : 2;
+  return decodeUnpaddedBase64(from, start, length - padded, to, at, alphabet);
+}
+
+/** As `decodeBase64`, for a text without padding. */
+export function decodeUnpaddedBase64(
+  from: Uint8Array,
+  start: number,
+  length: number,
+  to: Uint8Array,
+  at: number,
+  { sextets }: Base64Alphabet = base64Standard,
+): number {
+  const rest = length % 4;
+  if (rest === 1) return -1;
+  const whole = start + length - rest;
   let out = at;
   let seen = 0;
-  for (let place = start; place < last; place += 4) {
+  for (let place = start; place < whole; place += 4) {
     const group =
       ((sextets[from[place] as number] as number) << 18) |
       ((sextets[from[place + 1] as number] as number) << 12) |
@@ -44,18 +74,18 @@ export function decodeBase64(
     to[out++] = group >> 8;
     to[out++] = group;
   }
-  const padded = from[last + 3] !== padding ? 0 : from[last + 2] !== padding ? 1 : 2;
-  const group =
-    (sextet(last) << 18) |
-    (sextet(last + 1) << 12) |
-    (padded < 2 ? sextet(last + 2) << 6 : 0) |
-    (padded < 1 ? sextet(last + 3) : 0);
-  // Unused bits must be zero
-  if ((seen | group) < 0 || (group & ((1 << (8 * padded)) - 1)) !== 0) return -1;
-  to[out++] = group >> 16;
-  if (padded < 2) to[out++] = group >> 8;
-  if (padded < 1) to[out++] = group;
-  return out - at;
+  if (rest > 0) {
+    const group =
+      ((sextets[from[whole] as number] as number) << 18) |
+      ((sextets[from[whole + 1] as number] as number) << 12) |
+      (rest === 3 ? (sextets[from[whole + 2] as number] as number) << 6 : 0);
+    // Unused bits must be zero
+    if ((group & (rest === 3 ? 0xff : 0xffff)) !== 0) return -1;
+    seen |= group;
+    to[out++] = group >> 16;
+    if (rest === 3) to[out++] = group >> 8;
+  }
+  return seen < 0 ? -1 : out - at;
 }
 
 /** Encodes a part of a buffer, and returns the number of characters. */
@@ -65,23 +95,39 @@ export function encodeBase64(
   length: number,
   to: Uint8Array,
   at: number,
+  alphabet = base64Standard,
 ): number {
-  const whole = start + length - (length % 3);
+  const end = at + encodeUnpaddedBase64(from, start, length, to, at, alphabet);
+  const padded = base64Length(length) + at;
+  for (let place = end; place < padded; place++) to[place] = padding;
+  return padded - at;
+}
+
+/** As `encodeBase64`, without padding. */
+export function encodeUnpaddedBase64(
+  from: Uint8Array,
+  start: number,
+  length: number,
+  to: Uint8Array,
+  at: number,
+  { characters }: Base64Alphabet = base64Standard,
+): number {
+  const rest = length % 3;
+  const whole = start + length - rest;
   let out = at;
   for (let place = start; place < whole; place += 3) {
     const group =
       ((from[place] as number) << 16) | ((from[place + 1] as number) << 8) | (from[place + 2] as number);
-    to[out++] = alphabet[group >> 18] as number;
-    to[out++] = alphabet[(group >> 12) & 63] as number;
-    to[out++] = alphabet[(group >> 6) & 63] as number;
-    to[out++] = alphabet[group & 63] as number;
+    to[out++] = characters[group >> 18] as number;
+    to[out++] = characters[(group >> 12) & 63] as number;
+    to[out++] = characters[(group >> 6) & 63] as number;
+    to[out++] = characters[group & 63] as number;
   }
-  if (length % 3 !== 0) {
-    const group = ((from[whole] as number) << 16) | (length % 3 === 2 ? (from[whole + 1] as number) << 8 : 0);
-    to[out++] = alphabet[group >> 18] as number;
-    to[out++] = alphabet[(group >> 12) & 63] as number;
-    to[out++] = length % 3 === 2 ? (alphabet[(group >> 6) & 63] as number) : padding;
-    to[out++] = padding;
+  if (rest > 0) {
+    const group = ((from[whole] as number) << 16) | (rest === 2 ? (from[whole + 1] as number) << 8 : 0);
+    to[out++] = characters[group >> 18] as number;
+    to[out++] = characters[(group >> 12) & 63] as number;
+    if (rest === 2) to[out++] = characters[(group >> 6) & 63] as number;
   }
   return out - at;
 }

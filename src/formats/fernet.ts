@@ -1,6 +1,8 @@
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import { blockBytes, cbcBytes, openCbc, sealCbc } from './cbc-lanes.ts';
 import { encodings } from './encoding.ts';
+import { fernetBulk } from './fernet-bulk.ts';
+import { fernetLayout } from './fernet-layout.ts';
 import type { Format, Opening } from './format.ts';
 import { keyBytesFor } from './key-bytes.ts';
 
@@ -10,16 +12,9 @@ import { keyBytesFor } from './key-bytes.ts';
  * A token keeps its time when it is sealed again, so that readers that reject old tokens (`ttl`) still do.
  */
 
-const version = 0x80;
-const timeAt = 1;
-const ivAt = timeAt + 8;
-const sealedAt = ivAt + blockBytes;
-const macBytes = 32;
+const { version, timeAt, ivAt, sealedAt, macBytes, beginning } = fernetLayout;
 const keyLengths = [32];
 const { alphabet, padding, decode, encode, length } = encodings.base64url;
-
-/** The version and the high bytes of any time before 2106. The next character contains bits of the time. */
-const beginning = 'gAAAAA';
 
 export const fernet: Format = {
   name: 'fernet',
@@ -28,6 +23,7 @@ export const fernet: Format = {
   random: true,
   carries: 'text',
   keyLengths,
+  bulk: fernetBulk((key) => keyBytesFor('fernet', key, keyLengths)),
   signature: { beginning, alphabet, padding, parts: 1, separator: '' },
 
   open(sealed, ring) {
