@@ -124,7 +124,7 @@ async function readBatch(
 ): Promise<Batch | null> {
   // Only a range with both bounds has as many bytes as it was planned with
   const isBounded = rowIds === null && range.upTo !== null;
-  if (batches === null || run.kind !== 'rotation' || !isBounded) return null;
+  if (run.kind !== 'rotation' || !isBounded) return null;
   if (!hasPlainFields(prepared) || !isOneKeyEnough(prepared, rotation)) return null;
   return batches.readBatch(prepared.target.shape, range);
 }

@@ -60,9 +60,8 @@ export class RowWriter {
   }
 
   async ordinary({ batch, shape, written, summary }: OrdinaryRows): Promise<Part[]> {
-    const { batches } = this.#database;
-    if (batches === null) throw new Error('rows were rotated in bulk for an engine that cannot write them');
-    const lost = batch.rows === 0 ? [] : await batches.writeBatch(this.#trx, shape, batch, written);
+    const lost =
+      batch.rows === 0 ? [] : await this.#database.batches.writeBatch(this.#trx, shape, batch, written);
     const part = { ...summary(new Set(lost)), exceptions: [] };
     if (lost.length === 0) return [part];
     return [part, await this.#again(lost.map((place) => idAt(batch, place)))];

@@ -181,7 +181,7 @@ async function* readRows({ context, prepared, range, ring, key }: RangeToRead): 
 async function readBatch({ context, prepared, range }: RangeToRead): Promise<Batch | null> {
   const { batches } = context.database;
   // Only a range with both bounds has as many bytes as it was planned with
-  if (batches === null || range.upTo === null || !hasPlainFields(prepared)) return null;
+  if (range.upTo === null || !hasPlainFields(prepared)) return null;
   return batches.readBatch(prepared.target.shape, range);
 }
 

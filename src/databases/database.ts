@@ -129,7 +129,7 @@ export interface Batch {
   readonly columns: readonly Texts[];
 }
 
-/** Reads and writes many short rows at a time, without an object or a string for each. */
+/** Reads and writes many short rows at a time, without an object for each. */
 export interface Batches {
   /** As `readRange`. Null: the columns cannot be read in this form. */
   readBatch(shape: RowShape, range: Range): Promise<Batch | null>;
@@ -157,8 +157,7 @@ export interface Database extends Catalog, Rows, Writes, OwnTables {
   readonly place: string;
   readonly traits: Traits;
   readonly server: Server;
-  /** Null: the engine reads and writes row by row. */
-  readonly batches: Batches | null;
+  readonly batches: Batches;
   /** Throws KeyturnError `run-lock` when another process holds it. */
   lockRun(): Promise<RunLock>;
   close(): Promise<void>;

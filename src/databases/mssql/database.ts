@@ -15,6 +15,7 @@ import { plainDialect } from '../dialect.ts';
 import { onConnection } from '../driver-connection.ts';
 import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
+import { rowBatches } from '../row-batches.ts';
 import { type DriverRow, toRow, toRows, where, wholeNumber } from '../statement.ts';
 import { assertSeen, assertWritten } from './access.ts';
 import { type MssqlTable, readCatalog } from './catalog.ts';
@@ -58,7 +59,9 @@ class MssqlDatabase implements Database {
   readonly failures = mssqlFailures;
   readonly traits = mssqlTraits;
   readonly server: MssqlServer;
-  readonly batches = null;
+  readonly batches = rowBatches(this, async (table, column) =>
+    isBinary(await this.#tables.get(table), column),
+  );
   readonly #pool: Pool;
   readonly #config: ConnectionConfiguration;
   readonly #schema: string;

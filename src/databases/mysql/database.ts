@@ -14,6 +14,7 @@ import type {
 import { onConnection } from '../driver-connection.ts';
 import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
+import { rowBatches } from '../row-batches.ts';
 import { type DriverRow, toRow, toRows, where, wholeNumber } from '../statement.ts';
 import { type Ask, type MysqlTable, readCatalog } from './catalog.ts';
 import { mysqlKnex, nameOf, rowByRow, run } from './connection.ts';
@@ -27,6 +28,7 @@ import { connectable, type ReachedServer } from './session.ts';
 import {
   bytes,
   idColumn,
+  isBinary,
   lengthOf,
   orderBy,
   predicates,
@@ -55,7 +57,9 @@ class MysqlDatabase implements Database {
   readonly failures = mysqlFailures;
   readonly traits = mysqlTraits;
   readonly server: MysqlServer;
-  readonly batches = null;
+  readonly batches = rowBatches(this, async (table, column) =>
+    isBinary(await this.#tables.get(table), column),
+  );
   readonly #server: ReachedServer;
   /** The last failure of a statement by connection: its transaction must not be committed. */
   readonly #failed = new Map<string, unknown>();

@@ -14,6 +14,7 @@ import type {
 import { plainDialect } from '../dialect.ts';
 import { onConnection, transactionOver } from '../driver-connection.ts';
 import { asTable, missingTable } from '../known-tables.ts';
+import { rowBatches } from '../row-batches.ts';
 import { where } from '../statement.ts';
 import { readCatalog, type SqliteTable } from './catalog.ts';
 import { read, sqliteKnex } from './connection.ts';
@@ -64,7 +65,9 @@ class SqliteDatabase implements Database {
   readonly failures = sqliteFailures;
   readonly traits = sqliteTraits;
   readonly server: SqliteHost;
-  readonly batches = null;
+  readonly batches = rowBatches(this, (table, column) =>
+    this.#session(undefined, (connection) => this.#table(connection, table).binary.has(column)),
+  );
   readonly #path: string;
   #tables: Map<string, SqliteTable> | undefined;
 
