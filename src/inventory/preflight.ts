@@ -11,7 +11,7 @@ import { fitShape } from './fit-shape.ts';
 import { keyNameWarnings } from './key-names.ts';
 import { holdsNewKey } from './mixed-keys.ts';
 import { openKeyring } from './open-keyring.ts';
-import { checkPrivileges } from './privileges.ts';
+import { checkPrivileges, unreadable } from './privileges.ts';
 import { assertOpens, type Sampled, sampleTargets } from './sample.ts';
 import { filesWarnings } from './sample-files.ts';
 import { type ScanResult, scanDatabase, wantedOf } from './scan.ts';
@@ -52,12 +52,24 @@ export interface GivenKeys {
  * target, column widths, privileges, and ciphertext that no field declares. Throws at the first problem; writes
  * nothing.
  */
-export async function preflight(
+export function preflight(
   database: Database,
   catalog: readonly Table[],
   declared: Job,
   keys: GivenKeys,
   attachments: string | null = null,
+): Promise<Preflight> {
+  return lookAt(database, catalog, declared, keys, attachments).catch((error) => {
+    throw database.failures.isDenied(error) ? unreadable(error) : error;
+  });
+}
+
+async function lookAt(
+  database: Database,
+  catalog: readonly Table[],
+  declared: Job,
+  keys: GivenKeys,
+  attachments: string | null,
 ): Promise<Preflight> {
   const { current, next, others = [], generated = false, skips = false } = keys;
   if (current.equals(next)) {
