@@ -1,13 +1,12 @@
 import { isUnderNewKey } from '../chunk/field-counts.ts';
 import { prepareTarget } from '../chunk/field-values.ts';
-import type { Database, Row } from '../databases/database.ts';
+import type { Database } from '../databases/database.ts';
 import { provesKey } from '../formats/format.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Job, Target } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { pagesOf } from './pages.ts';
 import type { ScanResult } from './scan.ts';
-
-const page = 500;
 
 /**
  * Whether some value is already under the new key, in a format whose openings do not prove the key: the application was
@@ -45,11 +44,7 @@ async function hasNewKey(
   to: Keyring,
 ): Promise<boolean> {
   const prepared = prepareTarget(target, everywhere);
-  for (let after: Row['id'] | null = null; ; ) {
-    const rows: Row[] = await database.readRange(target.shape, { after, upTo: null }, page);
+  for await (const rows of pagesOf(database, target.shape))
     if (isUnderNewKey(prepared, rows, { from, to, mode: 'chunk' })) return true;
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < page) return false;
-    after = last.id;
-  }
+  return false;
 }

@@ -1,8 +1,7 @@
 import type { Row, RowShape, Rows, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Where } from '../job/schema.ts';
-
-const page = 500;
+import { pagesOf } from './pages.ts';
 
 /** Selects rows of a table by their values. */
 interface Selection {
@@ -30,14 +29,8 @@ export async function* rowsWhere(
   }
   const columns = [...new Set([column, ...Object.keys(where), ...also])];
   const shape: RowShape = { table, id: found.rowId, columns, written: 0 };
-  let after: Row['id'] | null = null;
-  for (;;) {
-    const rows: Row[] = await database.readRange(shape, { after, upTo: null }, page);
+  for await (const rows of pagesOf(database, shape))
     for (const row of rows) if (matches(where, columns, row)) yield { row, columns };
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < page) return;
-    after = last.id;
-  }
 }
 
 function matches(where: Where, columns: readonly string[], row: Row): boolean {

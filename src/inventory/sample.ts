@@ -6,11 +6,14 @@ import type { Database, Row, RowShape } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { type Job, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { bytesOf } from './pages.ts';
 import { sampleFiles } from './sample-files.ts';
 import { betterFields, hintOf } from './way-to-declare.ts';
 
 /** From each of the beginning, the middle and the end of a table. */
 const sampledRows = 20;
+const fewRows = 4;
+const manyBytes = 1024 * 1024;
 /** Fewer failures may be single damaged values. */
 const fewest = 4;
 
@@ -66,13 +69,20 @@ export async function sampleTargets(database: Database, sampling: Sampling): Pro
   return found;
 }
 
-/** Each row once; of a small table, all rows. */
+/** Fewer rows of large documents: all are in memory at one time. */
+async function sampleAt(database: Database, shape: RowShape, skip: number): Promise<Row[]> {
+  const all = { after: null, upTo: null };
+  const first = await database.readRange(shape, all, fewRows, skip);
+  if (bytesOf(first) > manyBytes) return first;
+  return [...first, ...(await database.readRange(shape, all, sampledRows - fewRows, skip + fewRows))];
+}
+
+/** Each row once; of a small table without large documents, all rows. */
 export async function sampleRows(database: Database, shape: RowShape): Promise<Row[]> {
   const last = Math.max(0, (await database.count(shape.table)) - sampledRows);
   const found = new Map<string, Row>();
   for (const skip of new Set([0, Math.floor(last / 2), last])) {
-    const rows = await database.readRange(shape, { after: null, upTo: null }, sampledRows, skip);
-    for (const row of rows) found.set(JSON.stringify(row.id), row);
+    for (const row of await sampleAt(database, shape, skip)) found.set(JSON.stringify(row.id), row);
   }
   return [...found.values()];
 }

@@ -8,6 +8,7 @@ import { formatOf } from '../formats/registry.ts';
 import type { Field, Job } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { PageSize } from './pages.ts';
 import { traces } from './traces.ts';
 import { type Sample, wayToDeclare } from './way-to-declare.ts';
 
@@ -197,12 +198,15 @@ async function readHits(
   each: (row: Row) => void,
 ): Promise<void> {
   if (shape.id.length === 0) return database.readAll(shape, each);
+  const size = new PageSize(page);
   for (let after: Row['id'] | null = null; ; ) {
-    const rows: Row[] = await database.search(shape, needles, after, page);
+    const limit = size.rows;
+    const rows: Row[] = await database.search(shape, needles, after, limit);
     for (const row of rows) each(row);
     const last = rows.at(-1);
-    if (last === undefined || rows.length < page) return;
+    if (last === undefined || rows.length < limit) return;
     after = last.id;
+    size.saw(rows);
   }
 }
 

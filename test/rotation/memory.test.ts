@@ -49,20 +49,15 @@ describe('--memory', () => {
     const place = manySqlite(join(places.dir, 'database.sqlite'), {
       ...{ credentials: 3_000, instanceKey: oldKey, bytes: 30_000 },
     });
-    writeFileSync(join(places.dir, 'old.key'), oldKey, { mode: 0o600 });
-    const peak = join(places.dir, 'peak');
-    const args = [
-      ...['--import', preload, cli, 'rotate', '--job', 'n8n', '--database', place.url],
-      ...['--current-key-file', 'old.key', '--new-key-file', 'new.key', '--workers', '2'],
+    const peak = await peakWith([
+      ...['rotate', '--database', place.url, '--new-key-file', 'new.key', '--workers', '2'],
       ...['--memory', `${memory / MB}MB`, '--force'],
       ...['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase'],
-    ];
-    const env = { ...process.env, KEYTURN_TEST_PEAK_MEMORY: peak };
-    await promisify(execFile)(process.execPath, args, { cwd: places.dir, env });
+    ]);
     await withStore(place, async (store) => {
       expect(await store.rows('select state from keyturn_run')).toEqual([{ state: 'verified' }]);
     });
-    return Number(readFileSync(peak, 'utf8'));
+    return peak;
   }
 
   test('bounds the memory of the whole process, with documents that would fill large chunks', async () => {
@@ -83,6 +78,25 @@ describe('--memory', () => {
     expect(chunkBytesWithin(Number(least) * MB, 4)).toBeGreaterThanOrEqual(256 * 1024);
   });
 });
+
+test('what is looked at before a run does not grow with the number of large documents', async () => {
+  // 400 MB in all; a value of 8 MB takes about 30 times its size
+  const place = manySqlite(join(places.dir, 'database.sqlite'), {
+    ...{ credentials: 50, instanceKey: oldKey, bytes: 6_000_000 },
+  });
+  const peak = await peakWith(['plan', '--database', place.url]);
+  expect(peak).toBeLessThan(700 * MB);
+}, 120_000);
+
+/** The most memory that a command for n8n had. */
+async function peakWith(words: readonly string[]): Promise<number> {
+  writeFileSync(join(places.dir, 'old.key'), oldKey, { mode: 0o600 });
+  const peak = join(places.dir, 'peak');
+  const args = ['--import', preload, cli, ...words, '--job', 'n8n', '--current-key-file', 'old.key'];
+  const env = { ...process.env, KEYTURN_TEST_PEAK_MEMORY: peak };
+  await promisify(execFile)(process.execPath, args, { cwd: places.dir, env });
+  return Number(readFileSync(peak, 'utf8'));
+}
 
 function hintOf(work: () => unknown): string {
   try {
