@@ -250,28 +250,6 @@ export class ChunkTable {
       });
   }
 
-  /** Plans sweep chunks for the late rows that were found, and returns their number. */
-  async planSweeps(): Promise<number> {
-    const rows: ChunkRow[] = await this.#rows()
-      .whereNotNull('late')
-      .orderBy('chunk')
-      .select('chunk', 'target', 'phase', 'late');
-    for (const { chunk, target, phase, late } of rows) {
-      await this.#knex.transaction(async (trx) => {
-        await this.#rows(trx).where({ chunk }).update({ late: null });
-        const sweep = {
-          target,
-          phase,
-          parent: chunk,
-          range: { after: null, upTo: null },
-          rowIds: JSON.parse(late),
-        };
-        await this.insert([sweep], trx);
-      });
-    }
-    return rows.length;
-  }
-
   /**
    * Only a chunk that the run still waits for can fail, if the run is as the worker read it: what is done stays done, and
    * a worker of a run that was stopped or taken over changes nothing.
@@ -287,19 +265,6 @@ export class ChunkTable {
         .update({ state: 'failed', error_code: code, error: text.slice(0, 2000) })
         .increment('attempts', 1);
     });
-  }
-
-  /** Sweeps were rotated since the last full scan, so another scan is needed. */
-  async hasUnverifiedSweeps(): Promise<boolean> {
-    const row = await this.#rows().whereNotNull('row_ids').where({ state: 'rotated' }).first('chunk');
-    return row !== undefined;
-  }
-
-  async closeSweeps(round: number): Promise<void> {
-    await this.#rows()
-      .whereNotNull('row_ids')
-      .where({ state: 'rotated' })
-      .update({ state: 'verified', verified_round: round, verified_at: new Date().toISOString() });
   }
 }
 

@@ -2,33 +2,9 @@ import type { Knex } from 'knex';
 import type { Transaction } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { assertLeaseFree } from './lease.ts';
-import { altered, type CheckpointMac, contentHash } from './mac.ts';
+import { altered, type CheckpointMac } from './mac.ts';
 import { assertMayBecome, isFinished, type Request, type Run, type RunState } from './run.ts';
-
-interface RunRow {
-  id: string;
-  kind: string;
-  state: string;
-  reason: string | null;
-  requested: string | null;
-  waiting: string | null;
-  job: string;
-  from_key_id: string;
-  to_key_id: string;
-  fence: number;
-  round: number;
-  pinned: string;
-  options: string;
-  authority: string;
-  inventory: string;
-  tool_version: string;
-  place: string;
-  coordinator: string | null;
-  created_at: string;
-  finished_at: string | null;
-  mac: string | null;
-  heartbeat: string | null;
-}
+import { contentOf, fromRow, type RunRow } from './run-row.ts';
 
 /** Columns that are set after the run was inserted. */
 type SetLater = 'createdAt' | 'finishedAt' | 'requested' | 'waiting' | 'coordinator' | 'content' | 'mac';
@@ -42,50 +18,6 @@ export interface RunEvent {
 
 function now(): string {
   return new Date().toISOString();
-}
-
-function fromRow(row: RunRow): Run {
-  return {
-    id: row.id,
-    kind: row.kind as Run['kind'],
-    state: row.state as RunState,
-    reason: row.reason === null ? null : JSON.parse(row.reason),
-    requested: row.requested as Run['requested'],
-    waiting: row.waiting,
-    job: JSON.parse(row.job),
-    fromKeyId: row.from_key_id,
-    toKeyId: row.to_key_id,
-    fence: row.fence,
-    round: row.round,
-    pinned: JSON.parse(row.pinned),
-    options: JSON.parse(row.options),
-    authority: JSON.parse(row.authority),
-    inventory: JSON.parse(row.inventory),
-    toolVersion: row.tool_version,
-    place: row.place,
-    coordinator: row.coordinator ?? null,
-    createdAt: row.created_at,
-    finishedAt: row.finished_at,
-    content: contentOf(row),
-    mac: row.mac ?? null,
-  };
-}
-
-/** The part of a run's row that only `update` changes. It does not include the state. */
-function contentOf(row: Omit<RunRow, 'mac' | 'heartbeat'>): string {
-  return contentHash([
-    row.id,
-    row.kind,
-    row.job,
-    row.from_key_id,
-    row.to_key_id,
-    row.pinned,
-    row.options,
-    row.authority,
-    row.inventory,
-    row.tool_version,
-    row.place,
-  ]);
 }
 
 /** The runs of one database. */

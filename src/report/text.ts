@@ -1,10 +1,10 @@
 import { count, thousands } from './count.ts';
+import { exceptionsSection } from './exceptions.ts';
 import { bullets, labelled, section, title, wrap } from './layout.ts';
 import { placesSection } from './places.ts';
 import type { Report } from './report.ts';
 import {
   authoritySection,
-  exceptionsSection,
   historySection,
   inventorySection,
   keysSection,

@@ -8,6 +8,7 @@ import { HandedBack } from '../checkpoint/handed-back.ts';
 import type { CheckpointMac } from '../checkpoint/mac.ts';
 import { assertAuthentic, type LatePlaces, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
+import { Sweeps } from '../checkpoint/sweeps.ts';
 import { originalsOf } from '../chunk/file-target.ts';
 import { RowSource } from '../chunk/row-source.ts';
 import type { Database, RunLock } from '../databases/database.ts';
@@ -64,6 +65,7 @@ export class Coordinator {
   readonly #with: Coordination;
   readonly #runs: RunTable;
   readonly #chunks: ChunkTable;
+  readonly #sweeps: Sweeps;
   readonly #figures: ChunkFigures;
   readonly #exceptions: ExceptionTable;
   readonly #source: RowSource;
@@ -83,6 +85,7 @@ export class Coordinator {
     this.#generation = run.fence * 1000;
     this.#runs = new RunTable(coordination.checkpoint);
     this.#chunks = new ChunkTable(coordination.checkpoint, run.id, coordination.mac);
+    this.#sweeps = new Sweeps(coordination.checkpoint, run.id, coordination.mac);
     this.#figures = new ChunkFigures(coordination.checkpoint, run.id);
     this.#handedBack = new HandedBack(coordination.checkpoint, run.id);
     this.#source = new RowSource(coordination.database, coordination.attachments);
@@ -133,7 +136,7 @@ export class Coordinator {
   async #verifyUntilNothingIsLate(): Promise<void> {
     for (let looks = 1; ; ) {
       await this.#verify();
-      const sweeps = await this.#chunks.planSweeps();
+      const sweeps = await this.#sweeps.plan();
       if (sweeps === 0) {
         if (!(await this.#findLate())) break;
         if (++looks > mostRounds) throw stillWriting(this.#run);
@@ -148,11 +151,11 @@ export class Coordinator {
 
   /** One full scan; an interrupted scan continues. */
   async #verify(): Promise<void> {
-    const fresh = this.#run.round === 0 || (await this.#chunks.hasUnverifiedSweeps());
+    const fresh = this.#run.round === 0 || (await this.#sweeps.hasUnverified());
     await this.#become('verifying');
     if (fresh) {
       this.#run = await this.#runs.beginRound(this.#run, this.#run.round + 1);
-      await this.#chunks.closeSweeps(this.#run.round);
+      await this.#sweeps.close(this.#run.round);
     }
     const { kind, job } = this.#run;
     const plannable = job.targets.filter(

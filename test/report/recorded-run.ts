@@ -7,6 +7,7 @@ import { CheckpointMac } from '../../src/checkpoint/mac.ts';
 import type { Run, RunState } from '../../src/checkpoint/run.ts';
 import { RunTable } from '../../src/checkpoint/run-table.ts';
 import { migrate } from '../../src/checkpoint/schema.ts';
+import { Sweeps } from '../../src/checkpoint/sweeps.ts';
 import { emptyTally, type Tally } from '../../src/checkpoint/tally.ts';
 import type { Verification } from '../../src/checkpoint/verification.ts';
 import type { Database, RowId } from '../../src/databases/database.ts';
@@ -119,6 +120,7 @@ export class RecordedRun {
   readonly database: Database;
   readonly runs: RunTable;
   readonly chunks: ChunkTable;
+  readonly sweeps: Sweeps;
   readonly exceptions: ExceptionTable;
   run: Run;
 
@@ -127,6 +129,7 @@ export class RecordedRun {
     this.database = database;
     this.runs = new RunTable(database.knex);
     this.chunks = new ChunkTable(database.knex, run.id, macOf(run.id));
+    this.sweeps = new Sweeps(database.knex, run.id, macOf(run.id));
     this.exceptions = new ExceptionTable(database.knex, run.id);
     this.run = run;
   }
@@ -176,7 +179,7 @@ export class RecordedRun {
   async scan(): Promise<void> {
     await this.become('verifying');
     this.run = await this.runs.beginRound(this.run, this.run.round + 1);
-    await this.chunks.closeSweeps(this.run.round);
+    await this.sweeps.close(this.run.round);
   }
 
   async verify(chunk: number, found: Partial<Verification>, late: readonly RowId[] = []): Promise<void> {
@@ -238,7 +241,7 @@ export async function verifiedRun(url?: string): Promise<RecordedRun> {
   await recorded.scan();
   await recorded.verify(values, { rows: 1202, values: 1202, proven: 1200, late: 2 }, [['1201'], ['1202']]);
   await recorded.verify(wrapped, { rows: 5, values: 4, proven: 5 });
-  await recorded.chunks.planSweeps();
+  await recorded.sweeps.plan();
   await recorded.runs.record(recorded.run.id, 'swept', { round: 1, sweeps: 1 });
   await recorded.become('rotating');
   await recorded.rotate(3, { rows: 2, values: 2, rotated: 2 });
