@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { targetName } from '../job/job.ts';
-import { type ChunkRow, chunkColumns } from './chunk.ts';
+import { type ChunkRow, chunkColumns, chunkName, chunkOf } from './chunk.ts';
 import { assertPlan, assertRotated, assertVerified, authenticatedColumns, planColumns } from './chunk-mac.ts';
 import { altered, type CheckpointMac } from './mac.ts';
 import type { Run } from './run.ts';
@@ -31,6 +31,9 @@ export async function assertAuthenticChunks(
   for await (const row of allChunks(knex, run.id)) {
     assertPlan(mac, row);
     assertRotated(mac, row);
+    const { state } = chunkOf(run.id, row);
+    if (state === 'planned' && (row.rotated_mac !== null || row.rotated_at !== null))
+      throw altered(run.id, `${chunkName(row)} was rotated and is planned again`);
     const at = known.get(row.target);
     if (at === undefined)
       throw altered(run.id, `chunk ${row.chunk} belongs to ${row.target}, which is not in the job`);
@@ -39,10 +42,10 @@ export async function assertAuthenticChunks(
         sweeps.set(row.parent, [...(sweeps.get(row.parent) ?? []), row.rotated_mac]);
       continue;
     }
-    if (row.state === 'split') continue;
-    const done = row.state === 'rotated' || row.state === 'verified';
+    if (state === 'split') continue;
+    const done = state === 'rotated' || state === 'verified';
     if (done && row.rotated_mac === null && run.kind !== 'verification' && !walked.has(row.target))
-      throw altered(run.id, `chunk ${row.chunk} of ${row.target} was not rotated`);
+      throw altered(run.id, `${chunkName(row)} was not rotated`);
     if (at.has(row.after)) throw altered(run.id, `two chunks of ${row.target} begin at the same row`);
     at.set(row.after, row.up_to);
     if (complete) ranges.push(row);
@@ -50,7 +53,7 @@ export async function assertAuthenticChunks(
   for (const [target, of] of known) assertTiled(run, target, of, complete);
   for (const row of ranges) {
     if (row.verified_round < run.round || row.state !== 'verified')
-      throw altered(run.id, `the last scan did not read chunk ${row.chunk} of ${row.target}`);
+      throw altered(run.id, `the last scan did not read ${chunkName(row)}`);
     assertVerified(mac, row, sweeps.get(row.chunk) ?? []);
   }
 }

@@ -1,4 +1,4 @@
-import type { ChunkRow } from './chunk.ts';
+import { type ChunkRow, chunkName } from './chunk.ts';
 import { altered, type CheckpointMac } from './mac.ts';
 import { tallyColumns, verificationColumns } from './schema.ts';
 
@@ -55,14 +55,15 @@ function verifiedOf(row: ChunkRow, sweeps: readonly string[]) {
 
 /** @throws KeyturnError `checkpoint-altered` */
 export function assertPlan(mac: CheckpointMac, row: ChunkRow): void {
-  if (!mac.matches(row.plan_mac, 'chunk', planOf(row))) throw altered(mac.run, `the plan of ${name(row)}`);
+  if (!mac.matches(row.plan_mac, 'chunk', planOf(row)))
+    throw altered(mac.run, `the plan of ${chunkName(row)}`);
 }
 
 /** A chunk that says it was rotated was, and its tally is what it was then. @throws KeyturnError `checkpoint-altered` */
 export function assertRotated(mac: CheckpointMac, row: ChunkRow): void {
   if (row.rotated_mac === null && row.rotated_at === null) return;
   if (!mac.matches(row.rotated_mac, 'rotated', rotatedOf(row)))
-    throw altered(mac.run, `the tally of ${name(row)}`);
+    throw altered(mac.run, `the tally of ${chunkName(row)}`);
 }
 
 /** @throws KeyturnError `checkpoint-altered` */
@@ -70,15 +71,11 @@ export function assertDigests(mac: CheckpointMac, row: ChunkRow): void {
   if (row.digests_mac === null && row.digests === null) return;
   const digests = row.digests ?? Buffer.alloc(0);
   if (!mac.matches(row.digests_mac, 'digests', [row.chunk, digests]))
-    throw altered(mac.run, `the digests of ${name(row)}`);
+    throw altered(mac.run, `the digests of ${chunkName(row)}`);
 }
 
 /** @throws KeyturnError `checkpoint-altered` */
 export function assertVerified(mac: CheckpointMac, row: ChunkRow, sweeps: readonly string[]): void {
   if (!mac.matches(row.verified_mac, 'verified', verifiedOf(row, sweeps)))
-    throw altered(mac.run, `the verification of ${name(row)}`);
-}
-
-function name({ chunk, target }: ChunkRow): string {
-  return `chunk ${chunk} of ${target}`;
+    throw altered(mac.run, `the verification of ${chunkName(row)}`);
 }

@@ -43,7 +43,7 @@ export class ChunkTable {
 
   #chunkOf(row: ChunkRow): Chunk {
     if (this.#mac !== null) assertPlan(this.#mac, row);
-    return chunkOf(row);
+    return chunkOf(this.#run, row);
   }
 
   #rows(trx?: Transaction): Knex.QueryBuilder<ChunkRow> {

@@ -1,6 +1,9 @@
+import { z } from 'zod';
 import type { Range, RowId } from '../databases/database.ts';
+import { type Cell, readStored, readWord, storedRowId } from './stored.ts';
 
-export type ChunkState = 'planned' | 'rotated' | 'verified' | 'split' | 'failed';
+const chunkStates = ['planned', 'rotated', 'verified', 'split', 'failed'] as const;
+export type ChunkState = (typeof chunkStates)[number];
 
 /** A range of one target's rows, or (a sweep) a short list of row ids in the range of `parent`. */
 export interface Chunk {
@@ -35,22 +38,35 @@ export const chunkColumns = [
   'verified_round',
 ];
 
-export function chunkOf(row: ChunkRow): Chunk {
+/** @throws KeyturnError `checkpoint-altered` */
+export function chunkOf(run: string, row: ChunkRow): Chunk {
+  const bound = (column: string): RowId | null =>
+    row[column] === null ? null : readStored(storedRowId, row[column], cellOf(run, row, column));
   return {
     chunk: row.chunk,
     target: row.target,
     phase: row.phase,
     parent: row.parent,
-    range: {
-      after: row.after === null ? null : JSON.parse(row.after),
-      upTo: row.up_to === null ? null : JSON.parse(row.up_to),
-    },
-    rowIds: row.row_ids === null ? null : JSON.parse(row.row_ids),
-    state: row.state,
+    range: { after: bound('after'), upTo: bound('up_to') },
+    rowIds: row.row_ids === null ? null : rowIdsOf(run, row, 'row_ids'),
+    state: readWord(chunkStates, row.state, cellOf(run, row, 'state')),
     attempts: row.attempts,
     error: row.error_code === null ? null : { code: row.error_code, text: row.error },
     verifiedRound: row.verified_round,
   };
+}
+
+/** A stored list of row ids. @throws KeyturnError `checkpoint-altered` */
+export function rowIdsOf(run: string, row: ChunkRow, column: 'row_ids' | 'late'): readonly RowId[] {
+  return readStored(z.array(storedRowId), row[column], cellOf(run, row, column));
+}
+
+function cellOf(run: string, row: ChunkRow, column: string): Cell {
+  return { run, table: 'keyturn_chunk', column, row: chunkName(row) };
+}
+
+export function chunkName({ chunk, target }: ChunkRow): string {
+  return `chunk ${chunk} of ${target}`;
 }
 
 /** Error code of a chunk with a statement that timed out. */

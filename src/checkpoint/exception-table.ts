@@ -1,5 +1,7 @@
 import type { Knex } from 'knex';
 import type { RowId, Transaction } from '../databases/database.ts';
+import { chunkName } from './chunk.ts';
+import { readStored, storedRowId } from './stored.ts';
 
 export type ExceptionReason =
   | 'does-not-open'
@@ -63,6 +65,12 @@ export class ExceptionTable {
     return rows;
   }
 
+  /** @throws KeyturnError `checkpoint-altered` */
+  #rowIdOf(row: Row): RowId {
+    const cell = { table: 'keyturn_exception', column: 'row_id', row: chunkName(row) } as const;
+    return readStored(storedRowId, row.row_id, { run: this.#run, ...cell });
+  }
+
   async insert(trx: Transaction, chunk: number, exceptions: readonly Exception[]): Promise<void> {
     const at = new Date().toISOString();
     for (let i = 0; i < exceptions.length; i += 200) {
@@ -114,8 +122,8 @@ export class ExceptionTable {
     const rows: Row[] = await this.#knex('keyturn_exception')
       .where({ run: this.#run, chunk: range })
       .whereNotIn('reason', scanned)
-      .select('row_id');
-    return rows.map(({ row_id: row }) => JSON.parse(row));
+      .select('row_id', 'target', 'chunk');
+    return rows.map((row) => this.#rowIdOf(row));
   }
 
   /** Rows, each once, with an open exception of this reason. */
@@ -150,8 +158,11 @@ export class ExceptionTable {
       .select('chunk');
     const rows: Row[] = await this.#open({ only: undecidedReasons }).whereIn('chunk', chunks);
     const byRow = new Map<string, Exception[]>();
-    for (const { target, row_id: row, field, path, reason } of rows)
-      byRow.set(row, [...(byRow.get(row) ?? []), { target, rowId: JSON.parse(row), field, path, reason }]);
+    for (const row of rows) {
+      const { target, row_id: id, field, path, reason } = row;
+      const rowId = this.#rowIdOf(row);
+      byRow.set(id, [...(byRow.get(id) ?? []), { target, rowId, field, path, reason }]);
+    }
     return byRow;
   }
 
@@ -168,7 +179,7 @@ export class ExceptionTable {
       .offset(offset);
     return rows.map((row) => ({
       target: row.target,
-      rowId: JSON.parse(row.row_id),
+      rowId: this.#rowIdOf(row),
       field: row.field,
       path: row.path,
       reason: row.reason,

@@ -1,13 +1,23 @@
 import type { Knex } from 'knex';
+import { z } from 'zod';
 import type { Transaction } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { assertLeaseFree } from './lease.ts';
 import { altered, type CheckpointMac } from './mac.ts';
-import { assertMayBecome, isFinished, type Request, type Run, type RunState } from './run.ts';
+import { assertMayBecome, isFinished, type Request, type Run, type RunState, requests } from './run.ts';
 import { contentOf, fromRow, type RunRow } from './run-row.ts';
+import { readStored, readWord } from './stored.ts';
 
 /** Columns that are set after the run was inserted. */
-type SetLater = 'createdAt' | 'finishedAt' | 'requested' | 'waiting' | 'coordinator' | 'content' | 'mac';
+type SetLater =
+  | 'createdAt'
+  | 'finishedAt'
+  | 'requested'
+  | 'waiting'
+  | 'coordinator'
+  | 'content'
+  | 'mac'
+  | 'unreadable';
 
 export interface RunEvent {
   readonly seq: number;
@@ -15,6 +25,8 @@ export interface RunEvent {
   readonly event: string;
   readonly detail: Readonly<Record<string, string | number>>;
 }
+
+const storedDetail = z.record(z.string(), z.union([z.string(), z.number()]));
 
 function now(): string {
   return new Date().toISOString();
@@ -182,7 +194,9 @@ export class RunTable {
 
   async requested(run: Run): Promise<Request | null> {
     const row = await this.#knex<RunRow>('keyturn_run').where({ id: run.id }).first('requested');
-    return (row?.requested ?? null) as Request | null;
+    const word = row?.requested ?? null;
+    const cell = { run: run.id, table: 'keyturn_run', column: 'requested' } as const;
+    return word === null ? null : readWord(requests, word, cell);
   }
 
   /** Appends to the run's history, which is part of the report. Only the coordinator writes it. */
@@ -206,8 +220,17 @@ export class RunTable {
       seq: row.seq,
       at: row.at,
       event: row.event,
-      detail: JSON.parse(row.detail),
+      detail: detailOf(row.detail, run),
     }));
+  }
+}
+
+/** Nothing depends on the history: a detail that cannot be read is left out. */
+function detailOf(text: string, run: string): RunEvent['detail'] {
+  try {
+    return readStored(storedDetail, text, { run, table: 'keyturn_event', column: 'detail' });
+  } catch {
+    return {};
   }
 }
 

@@ -1,23 +1,27 @@
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
-import { altered, type CheckpointMac } from './mac.ts';
+import { altered, alteredAs, type CheckpointMac } from './mac.ts';
 
-export type RunKind = 'rotation' | 'dry-run' | 'verification';
+export const runKinds = ['rotation', 'dry-run', 'verification'] as const;
+export type RunKind = (typeof runKinds)[number];
 
+export const requests = ['pause', 'cancel'] as const;
 /** A request in the run's row. The coordinator acts on it between chunks. */
-export type Request = 'pause' | 'cancel';
+export type Request = (typeof requests)[number];
 
-export type RunState =
-  | 'planned'
-  | 'rotating'
-  | 'rotated'
-  | 'verifying'
-  | 'verified'
-  | 'verified-with-exceptions'
-  | 'paused'
-  | 'cancelled'
-  | 'failed';
+export const runStates = [
+  'planned',
+  'rotating',
+  'rotated',
+  'verifying',
+  'verified',
+  'verified-with-exceptions',
+  'paused',
+  'cancelled',
+  'failed',
+] as const;
+export type RunState = (typeof runStates)[number];
 
 /** Every change of state that a run can make, and why. */
 const transitions: readonly (readonly [from: RunState, to: RunState, why: string])[] = [
@@ -201,6 +205,8 @@ export interface Run {
   readonly content: string;
   /** Null: the run was begun by an earlier version of keyturn. */
   readonly mac: string | null;
+  /** What in the row cannot be read, as a sentence. Null: everything can. */
+  readonly unreadable: string | null;
 }
 
 /** Both keys of a run. */
@@ -212,6 +218,11 @@ export interface RunKeys {
 /** The run's job and inventory with the tables and columns that were added during the run. */
 export type LatePlaces = Pick<Run, 'job' | 'inventory'>;
 
+/** Nothing may be decided from a row of which a part is missing. @throws KeyturnError `checkpoint-altered` */
+export function assertReadable({ id, unreadable }: Pick<Run, 'id' | 'unreadable'>): void {
+  if (unreadable !== null) throw alteredAs(id, unreadable);
+}
+
 /**
  * The run's row is unchanged since keyturn wrote it: job, keys, options. A finished run of an earlier version has no MAC
  * and passes.
@@ -219,6 +230,7 @@ export type LatePlaces = Pick<Run, 'job' | 'inventory'>;
  * @throws KeyturnError `checkpoint-altered`, `checkpoint-version`
  */
 export function assertAuthentic(run: Run, mac: CheckpointMac): void {
+  assertReadable(run);
   if (run.mac === null && isFinished(run.state)) return;
   if (run.mac === null) throw begunBefore(run);
   if (!mac.matches(run.mac, 'run', [run.content])) throw altered(run.id, 'its job, keys or options');
@@ -233,6 +245,7 @@ export function begunBefore({ id, toolVersion }: Pick<Run, 'id' | 'toolVersion'>
 }
 
 export function assertMayBecome(run: Run, to: RunState): void {
+  assertReadable(run);
   if (mayBecome(run.state, to)) return;
   throw new KeyturnError('run-state', `run ${run.id} is ${run.state} and cannot become ${to}`, {
     facts: { run: run.id },

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import type { Transaction } from '../databases/database.ts';
-import type { ChunkRow } from './chunk.ts';
+import { type ChunkRow, rowIdsOf } from './chunk.ts';
 import { ChunkTable } from './chunk-table.ts';
 import type { CheckpointMac } from './mac.ts';
 
@@ -26,7 +26,8 @@ export class Sweeps {
       .whereNotNull('late')
       .orderBy('chunk')
       .select('chunk', 'target', 'phase', 'late');
-    for (const { chunk, target, phase, late } of rows) {
+    for (const row of rows) {
+      const { chunk, target, phase } = row;
       await this.#knex.transaction(async (trx) => {
         await this.#rows(trx).where({ chunk }).update({ late: null });
         const sweep = {
@@ -34,7 +35,7 @@ export class Sweeps {
           phase,
           parent: chunk,
           range: { after: null, upTo: null },
-          rowIds: JSON.parse(late),
+          rowIds: rowIdsOf(this.#run, row, 'late'),
         };
         await this.#chunks.insert([sweep], trx);
       });

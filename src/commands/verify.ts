@@ -1,5 +1,5 @@
 import { assertNoneUnfinished, readHistory } from '../checkpoint/history.ts';
-import { type Inventory, isFinished, type Run } from '../checkpoint/run.ts';
+import { assertReadable, type Inventory, isFinished, type Run } from '../checkpoint/run.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { addDecisions } from '../inventory/add-decisions.ts';
@@ -159,6 +159,7 @@ async function subjectOf(
   const found = rotations.find(({ toKeyId }) => toKeyId === key.id) ?? null;
   const reference = loaded === null || found?.job.hash === loaded.hash ? found : null;
   if (reference !== null) {
+    assertReadable(reference);
     assertAttachments(reference.job, args);
     context.terminal.say(`comparing with the digests of run ${reference.id}`);
     if (reference.mac === null)

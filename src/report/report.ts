@@ -8,6 +8,7 @@ import {
 import { ChunkFigures } from '../checkpoint/figures.ts';
 import type { Finding, Run, RunKind, RunOptions, RunState } from '../checkpoint/run.ts';
 import { type RunEvent, RunTable } from '../checkpoint/run-table.ts';
+import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
 import { targetName } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
@@ -154,13 +155,14 @@ export async function buildReport(checkpoint: Knex, runId: string, authenticated
 }
 
 /** The report of a run in the state in which it was read, even if it has changed since. */
-export async function reportOf(checkpoint: Knex, run: Run, authenticated = false): Promise<Report> {
+export async function reportOf(checkpoint: Knex, read: Run, authenticated = false): Promise<Report> {
+  const { unreadable, ...exceptions } = await exceptionsOf(checkpoint, read);
+  const run = { ...read, unreadable: read.unreadable ?? unreadable };
   const history = await new RunTable(checkpoint).events(run.id);
   const targets = await targetsOf(checkpoint, run);
   const totals = sumFigures(targets);
-  const exceptions = new ExceptionTable(checkpoint, run.id);
   const { job } = run;
-  const undecided = await exceptions.countOpen({ only: undecidedReasons });
+  const undecided = await new ExceptionTable(checkpoint, run.id).countOpen({ only: undecidedReasons });
   const verdict = verdictOf(run, totals, { undecided, authenticated });
   return {
     format: 'keyturn-report/1',
@@ -177,7 +179,7 @@ export async function reportOf(checkpoint: Knex, run: Run, authenticated = false
     targets,
     totals,
     proof: proofOf(run, targets, totals),
-    exceptions: await exceptionsOf(checkpoint, run),
+    exceptions,
     survival: survivalOf(run),
     history,
   };
@@ -214,20 +216,21 @@ async function openExceptions(checkpoint: Knex, run: Run): Promise<Map<string, n
   return new Map(rows.map(({ target, n }) => [target, Number(n)]));
 }
 
-async function exceptionsOf(checkpoint: Knex, run: Run): Promise<Report['exceptions']> {
+/** If one of them cannot be read, none is listed, and the reason is returned. */
+async function exceptionsOf(
+  checkpoint: Knex,
+  run: Run,
+): Promise<Report['exceptions'] & { unreadable: string | null }> {
   const table = new ExceptionTable(checkpoint, run.id);
-  const open = await table.open(listedExceptions);
-  return {
-    count: await table.countOpen(),
-    listed: open.map(({ target, rowId, field, path, reason, at }) => ({
-      table: target,
-      rowId,
-      field,
-      path,
-      reason,
-      at,
-    })),
-  };
+  const all = await table.countOpen();
+  try {
+    const open = await table.open(listedExceptions);
+    const listed = open.map(({ target, chunk, state, ...exception }) => ({ table: target, ...exception }));
+    return { count: all, listed, unreadable: null };
+  } catch (error) {
+    if (!(error instanceof KeyturnError)) throw error;
+    return { count: all, listed: [], unreadable: error.message };
+  }
 }
 
 function placesOf({ everywhere }: Run['job'], { places = [] }: Run['inventory']): InventoryReport['places'] {

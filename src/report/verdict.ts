@@ -29,7 +29,10 @@ interface Known {
 export function verdictOf(run: Run, totals: Figures, { undecided, authenticated }: Known): Verdict {
   const result = resultOf(run, totals);
   const text = sentence(result, run, totals, undecided);
-  const claims = result === 'verified' || result === 'verified-with-exceptions';
+  const claims =
+    result === 'verified' ||
+    result === 'verified-with-exceptions' ||
+    (result === 'does-not-reconcile' && isFinished(run.state));
   return { result, text: claims && !authenticated ? `${text} (${unauthenticated(run)})` : text };
 }
 
@@ -41,6 +44,7 @@ function unauthenticated({ mac, toolVersion }: Run): string {
 
 /** The state of the run, unless the numbers contradict it. */
 function resultOf(run: Run, totals: Figures): Result {
+  if (run.unreadable !== null) return 'does-not-reconcile';
   const { valuesAddUp, rowsAccountedFor } = totals.reconciliation;
   if (!valuesAddUp || rowsAccountedFor === false) return 'does-not-reconcile';
   if (run.state === 'failed' && run.reason?.code === 'verification-failed') return 'verification-failed';
@@ -68,7 +72,7 @@ function sentence(result: Result, run: Run, totals: Figures, undecided: number):
     case 'verification-failed':
       return `VERIFICATION FAILED: ${run.reason?.text ?? leftoverText(run.inventory.leftover ?? [])}`;
     case 'does-not-reconcile':
-      return 'DOES NOT RECONCILE: the numbers contradict each other, do not rely on this run';
+      return `DOES NOT RECONCILE: ${run.unreadable ?? 'the numbers contradict each other'}, do not rely on this run`;
     case 'rehearsed':
       return `DRY RUN PASSED: ${count(ranges.tally.rotated, 'value')} would be rotated; nothing was written`;
     case 'rehearsed-with-exceptions':

@@ -42,7 +42,7 @@ describe('a run', () => {
   });
 
   test('names the change of state that is refused', () => {
-    const run = { id: 'a', state: 'verified' } as Run;
+    const run = { id: 'a', state: 'verified', unreadable: null } as Run;
     expect(() => assertMayBecome(run, 'rotating')).toThrow(
       expect.objectContaining({
         code: 'run-state',

@@ -170,6 +170,5 @@ export const checkpointBetween: readonly Damage[] = at('between rotation and ver
       { words: verify, code: 5, says: [/account|run \d{8}-/] },
       { words: 'status', code: 0, says: [/not\s+authenticated/] },
     ],
-    pending: 'both',
   },
 ]);

@@ -31,7 +31,6 @@ export const checkpointDuring: readonly Damage[] = at('halfway through the rotat
       await world.set('account 3 secret', await world.sealed('account 5 secret'));
     },
     seen: [{ words: 'resume', code: 5, says: [/account/] }],
-    pending: 'both',
   },
   {
     name: 'the last rotated chunk of a table is deleted, and one of its values is replaced',
@@ -121,7 +120,6 @@ export const checkpointDuring: readonly Damage[] = at('halfway through the rotat
       { words: 'resume', code: [2, 5], says: [/finished/] },
       { words: 'status', code: 0 },
     ],
-    pending: 'both',
   },
   {
     name: 'the kind of the run is changed',
@@ -179,7 +177,6 @@ export const checkpointDuring: readonly Damage[] = at('halfway through the rotat
       { words: 'resume', code: [2, 5], says: [/run \d{8}-/] },
       { words: 'status', code: [0, 5] },
     ],
-    pending: 'both',
   },
   {
     name: 'the history is deleted: nothing depends on it',

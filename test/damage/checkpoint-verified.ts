@@ -45,7 +45,6 @@ export const checkpointVerifying: readonly Damage[] = [
       faultsOnly: true,
       done: (world) => world.chunk(13, `late = '[["100"'`),
       seen: [{ words: 'resume', code: 5, says: [chunk(13, 'account')] }],
-      pending: 'both',
     },
   ]),
   ...at('once a sweep is planned', [
@@ -132,7 +131,6 @@ export const checkpointAfter: readonly Damage[] = [
       name: 'the row of the exception is unreadable',
       done: (world) => world.exec("update keyturn_exception set row_id = '[7'"),
       seen: [{ words: 'resume', code: [2, 3, 5], says: [/keyturn_exception|account/] }],
-      pending: 'both',
     },
   ]),
   ...at('after a run with an exception', [
@@ -193,7 +191,6 @@ export const checkpointAfter: readonly Damage[] = [
         { words: 'status', code: [0, 5], says: [/not\s+authenticated/] },
         { words: verify, code: 5, says: [chunk('\\d+', '\\w+')] },
       ],
-      pending: 'both',
     },
     {
       name: 'the id of the new key is changed',
@@ -214,7 +211,6 @@ export const checkpointAfter: readonly Damage[] = [
         { words: 'status', code: [0, 2, 5], says: [/run \d{8}-|\d{8}-\d{6}/] },
         { words: 'resume', code: [0, 2, 5] },
       ],
-      pending: 'both',
     },
     {
       name: 'the checkpoint is restored from a later copy than the data',

@@ -81,7 +81,6 @@ export const storedJobDuring: readonly Damage[] = at('halfway through the rotati
       { words: 'report', code: [0, 2, 5], says: [/job/] },
       { words: 'rotate', code: [2, 5], says: [/job/] },
     ],
-    pending: 'both',
   },
   {
     name: 'the stored job is some other JSON',
@@ -91,7 +90,6 @@ export const storedJobDuring: readonly Damage[] = at('halfway through the rotati
       { words: 'resume', code: [2, 5], says: [/job/, /run \d{8}-/] },
       { words: 'status', code: [0, 2, 5] },
     ],
-    pending: 'both',
   },
 ]);
 
@@ -107,7 +105,6 @@ export const options: readonly Damage[] = [
       name: 'the stored options are unreadable',
       done: (world) => world.exec("update keyturn_run set options = '{'"),
       seen: [{ words: 'resume', code: [2, 5], says: [/options/] }],
-      pending: 'both',
     },
     {
       name: 'the stored options are empty',

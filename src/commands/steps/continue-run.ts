@@ -1,5 +1,5 @@
 import { assertCurrentKey } from '../../checkpoint/history.ts';
-import type { Run, RunKeys, RunOptions } from '../../checkpoint/run.ts';
+import { assertReadable, type Run, type RunKeys, type RunOptions } from '../../checkpoint/run.ts';
 import type { RunLock } from '../../databases/database.ts';
 import { resumeRun } from '../../rotation/begin-run.ts';
 import { finishRun } from '../../rotation/finish-run.ts';
@@ -50,6 +50,7 @@ export async function continueRun(
   { run: found, changed = {}, args, finish = finishRun }: Continuation,
 ): Promise<CommandResult> {
   const { database } = opened;
+  assertReadable(found);
   assertAttachments(found.job, args);
   await assertAlone(context, database, args.force);
   const shape = found.job.key;
