@@ -30,6 +30,7 @@ const exitCodes = {
   'queue-url': 2,
   'queue-unreachable': 2,
   'wrong-application': 2,
+  'schema-changed': 2,
   'no-row-id': 2,
   'no-values': 2,
   'no-grant': 2,

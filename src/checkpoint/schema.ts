@@ -163,26 +163,64 @@ export const verificationColumns = [
 ] as const;
 
 export const checkpointVersion = migrations.length;
-const tables = [
-  'keyturn_file',
-  'keyturn_event',
-  'keyturn_exception',
-  'keyturn_chunk',
-  'keyturn_run',
-  'keyturn_version',
-];
 
-/** Version of the checkpoint tables in this database; 0: there are none. */
-export async function readCheckpointVersion({ knex, failures }: OwnTables): Promise<number> {
+/** The tables, each with the version that brought it; those that others depend on last. */
+const tables = [
+  ['keyturn_file', 3],
+  ['keyturn_event', 1],
+  ['keyturn_exception', 1],
+  ['keyturn_chunk', 1],
+  ['keyturn_run', 1],
+  ['keyturn_version', 1],
+] as const;
+
+/**
+ * Version of the checkpoint tables in this database; 0: there are none, or they are empty because whoever created or
+ * dropped them was killed.
+ *
+ * @throws KeyturnError `checkpoint-altered` if one of them is missing
+ */
+export async function readCheckpointVersion(own: OwnTables): Promise<number> {
+  const version = await storedVersion(own);
+  for (const [name, since] of tables) {
+    const found = await lookInto(own, name);
+    if (version === 0 && found === 'row' && name !== 'keyturn_version') throw missing('keyturn_version');
+    if (version >= since && found === 'missing') throw missing(name);
+  }
+  return version;
+}
+
+async function storedVersion({ knex, failures }: OwnTables): Promise<number> {
   try {
     const row = await knex('keyturn_version').first<{ version: number } | undefined>('version');
     return row?.version ?? 0;
   } catch (error) {
-    // The catalog cannot tell: PostgreSQL's information_schema hides tables on which the login has no permission
     if (failures.isMissingTable(error)) return 0;
     if (failures.isDenied(error)) throw unreadable(error);
     throw error;
   }
+}
+
+/** The catalog cannot tell: PostgreSQL's information_schema hides tables on which the login has no permission. */
+async function lookInto(
+  { knex, failures }: OwnTables,
+  table: string,
+): Promise<'row' | 'empty' | 'missing' | 'hidden'> {
+  try {
+    const row = await knex(table).first(knex.raw('1 as one'));
+    return row === undefined ? 'empty' : 'row';
+  } catch (error) {
+    if (failures.isMissingTable(error)) return 'missing';
+    if (failures.isDenied(error)) return 'hidden';
+    throw error;
+  }
+}
+
+function missing(table: string): KeyturnError {
+  return new KeyturnError('checkpoint-altered', `keyturn's table ${table} is missing in this database`, {
+    hint: 'restore the keyturn tables together with the data from one backup, or the whole database, and rotate again',
+    facts: { table },
+  });
 }
 
 function unreadable(cause: unknown): KeyturnError {
@@ -222,7 +260,7 @@ export async function migrate(database: OwnTables): Promise<void> {
   if (version >= checkpointVersion) return;
   await knex.transaction(async (trx) => {
     if (version === 0) {
-      if (dialect.commitsDefinitions) await dropUnfinished(trx);
+      await dropUnfinished(trx);
       await create(trx, dialect, 'keyturn_version', (t) => t.integer('version').notNullable(), {
         keyed: false,
       });
@@ -250,12 +288,18 @@ async function create(
 /** Drops tables that were created without their version, and are empty. A table with rows has been in use, and stays. */
 async function dropUnfinished(trx: Knex.Transaction): Promise<void> {
   await trx.schema.dropTableIfExists('keyturn_version');
-  for (const table of tables) {
+  for (const [table] of tables) {
     if (!(await trx.schema.hasTable(table))) continue;
     if ((await trx(table).first()) === undefined) await trx.schema.dropTable(table);
   }
 }
 
+/** Empty first, in one transaction: a kill between two definitions must not look like a table that somebody dropped. */
 export async function dropCheckpointTables(knex: Knex): Promise<void> {
-  for (const table of tables) await knex.schema.dropTableIfExists(table);
+  await knex.transaction(async (trx) => {
+    for (const [table] of tables)
+      if (table !== 'keyturn_version' && (await trx.schema.hasTable(table))) await trx(table).delete();
+    await trx('keyturn_version').update({ version: 0 });
+  });
+  for (const [table] of tables) await knex.schema.dropTableIfExists(table);
 }

@@ -5,6 +5,7 @@ import { KeyturnError } from '../error.ts';
 import { addDecisions } from '../inventory/add-decisions.ts';
 import { fitToRest } from '../inventory/last-look.ts';
 import { leftoverOf } from '../inventory/leftover.ts';
+import { assertNothingLost, lostPlaces } from '../inventory/lost-places.ts';
 import { openKeyring } from '../inventory/open-keyring.ts';
 import { fitToDatabase } from '../inventory/preflight.ts';
 import { takeInventory, unknownOf } from '../inventory/take-inventory.ts';
@@ -157,9 +158,12 @@ async function subjectOf(
   const key = await askCurrentKey(context, args, keyShape);
   const others = furtherKeys(context, args, keyShape, key);
   const found = rotations.find(({ toKeyId }) => toKeyId === key.id) ?? null;
-  const reference = loaded === null || found?.job.hash === loaded.hash ? found : null;
+  const isSame =
+    loaded === null || (found?.job.hash === loaded.hash && lostPlaces(catalog, found.job).length === 0);
+  const reference = isSame ? found : null;
   if (reference !== null) {
     assertReadable(reference);
+    assertNothingLost(catalog, reference, 'run keyturn verify again; to verify what is there now, use --job');
     assertAttachments(reference.job, args);
     context.terminal.say(`comparing with the digests of run ${reference.id}`);
     if (reference.mac === null)

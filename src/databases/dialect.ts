@@ -2,8 +2,6 @@ import type { Knex } from 'knex';
 
 /** How an engine defines keyturn's own tables, beyond what knex does. */
 export interface Dialect {
-  /** Whether defining a table commits the transaction that it is in. */
-  readonly commitsDefinitions: boolean;
   /**
    * Called before the columns of a new table are added.
    *
@@ -15,7 +13,6 @@ export interface Dialect {
 }
 
 export const plainDialect: Dialect = {
-  commitsDefinitions: false,
   begin: () => undefined,
   bytes: (table, name) => {
     table.binary(name);

@@ -7,6 +7,7 @@ import { migrate } from '../checkpoint/schema.ts';
 import type { RunLock } from '../databases/database.ts';
 import { addDecisions } from '../inventory/add-decisions.ts';
 import { derivedSecretsPath, keepSecrets, unpinnedSecrets } from '../inventory/derived-secrets.ts';
+import { assertNothingLost } from '../inventory/lost-places.ts';
 import type { Preflight } from '../inventory/preflight.ts';
 import { assertDeclared } from '../inventory/undeclared.ts';
 import { assertWide, type Width, widenColumns } from '../inventory/widths.ts';
@@ -85,7 +86,7 @@ export interface Changes {
  * Prepares an existing run for `finishRun`: checks its keys, makes sure that the new key is on disk, and stores the
  * changes.
  *
- * @throws KeyturnError `other-keys`, `checkpoint-altered`; `undecided-place` and `bad-option` for a decision; `stopped`;
+ * @throws KeyturnError `other-keys`, `checkpoint-altered`, `schema-changed`; `undecided-place` and `bad-option` for a decision; `stopped`;
  * what writing a key file throws.
  */
 export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: Changes): Promise<Run> {
@@ -95,6 +96,8 @@ export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: C
   const mac = new CheckpointMac(next.key, run.id);
   assertAuthentic(run, mac);
   const rings = [keyringBefore(run, { current, next: next.key }), new Keyring(next.key)];
+  const catalog = await unlessStopped(signal, database.catalog());
+  assertNothingLost(catalog, run, 'run keyturn resume');
   const job = await unlessStopped(signal, addDecisions(database, run.job, changes.decisions, rings));
   makeDurable(next);
   // Written only if something changes: a worker of the last session may still hold a lock on the run's row

@@ -203,7 +203,6 @@ export const checkpointDuring: readonly Damage[] = at('halfway through the rotat
       { words: 'resume', code: [2, 5], says: [/keyturn_version/] },
       { words: 'rotate', code: [2, 5], says: [/keyturn_version/] },
     ],
-    pending: 'both',
   },
   {
     name: 'the version of the tables is later than this one',
@@ -219,7 +218,6 @@ export const checkpointDuring: readonly Damage[] = at('halfway through the rotat
       { words: 'resume', code: [2, 5], says: [/keyturn_chunk/] },
       { words: 'status', code: [2, 5], says: [/keyturn_chunk/] },
     ],
-    pending: 'both',
   },
   {
     name: 'the table of the exceptions is dropped',
@@ -227,7 +225,6 @@ export const checkpointDuring: readonly Damage[] = at('halfway through the rotat
     byEngine: true,
     done: (world) => world.exec('drop table keyturn_exception'),
     seen: [{ words: 'resume', code: [2, 5], says: [/keyturn_exception/] }],
-    pending: 'both',
   },
   {
     name: 'the checkpoint is restored from an earlier copy than the data',

@@ -89,14 +89,12 @@ export const dataAfter = at('after the run', [
     byEngine: true,
     done: (world) => world.exec('drop table device'),
     seen: [{ words: verify, code: [2, 3, 5], says: [/device/] }],
-    pending: 'both',
   },
   {
     name: 'a column is renamed',
     byEngine: true,
     done: (world) => world.exec('alter table account rename column secret to token'),
     seen: [{ words: verify, code: [2, 3, 5], says: [/account/, /secret/] }],
-    pending: 'both',
   },
   {
     name: 'the key stored in the database is corrupted',

@@ -150,7 +150,6 @@ export const dataDuring = at('halfway through the rotation', [
     byEngine: true,
     done: (world) => world.exec('drop table account'),
     seen: [{ words: 'resume', code: [2, 3, 5], says: [/account/] }],
-    pending: 'both',
   },
   {
     name: 'a table is renamed',
@@ -170,7 +169,6 @@ export const dataDuring = at('halfway through the rotation', [
     byEngine: true,
     done: (world) => world.exec('alter table account rename column secret to token'),
     seen: [{ words: 'resume', code: [2, 3, 5], says: [/account/, /secret/] }],
-    pending: 'both',
   },
   {
     name: 'a column is narrowed and its values truncated',

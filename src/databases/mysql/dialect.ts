@@ -1,7 +1,6 @@
 import type { Dialect } from '../dialect.ts';
 
 export const mysqlDialect: Dialect = {
-  commitsDefinitions: true,
   begin(table, keyed) {
     table.engine('InnoDB');
     table.charset('utf8mb4');
