@@ -1,34 +1,23 @@
-import type { Knex } from 'knex';
 import { assertAuthenticChunks } from '../checkpoint/audit.ts';
 import type { Chunk } from '../checkpoint/chunk.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { ExceptionTable } from '../checkpoint/exception-table.ts';
 import { ChunkFigures } from '../checkpoint/figures.ts';
 import { HandedBack } from '../checkpoint/handed-back.ts';
-import type { CheckpointMac } from '../checkpoint/mac.ts';
 import { assertAuthentic, type LatePlaces, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { Sweeps } from '../checkpoint/sweeps.ts';
 import { originalsOf } from '../chunk/file-target.ts';
 import { RowSource } from '../chunk/row-source.ts';
-import type { Database, RunLock } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { type Target, targetName } from '../job/job.ts';
-import type { Queue } from '../queue/queue.ts';
 import { within } from '../within.ts';
 import { assertProven } from './assert-proven.ts';
-import type { Pace } from './pace.ts';
+import type { Coordination } from './coordination.ts';
+import { assertHealthy } from './health.ts';
 import { Planner, planRound, splitSlow } from './planner.ts';
 import type { Progress } from './progress.ts';
-import {
-  assertNotAsked,
-  chunkFailed,
-  endOf,
-  foreseen,
-  stateAfter,
-  stillWriting,
-  tooManyExceptions,
-} from './setback.ts';
+import { assertNotAsked, endOf, foreseen, stateAfter, stillWriting } from './setback.ts';
 import { Stall } from './stall.ts';
 import { unlessStopped } from './unless-stopped.ts';
 
@@ -39,26 +28,6 @@ const askQueueMs = 1_000;
 /** Chunks in flight take about a second, and up to the limit of a statement. */
 const drainMs = 90_000;
 const giveUpMs = 10_000;
-
-export interface Coordination {
-  readonly database: Database;
-  readonly attachments: string | null;
-  readonly checkpoint: Knex;
-  readonly mac: CheckpointMac;
-  readonly queue: Queue;
-  /** Of the rows of one chunk; absent: the default. */
-  readonly chunkBytes?: number | undefined;
-  /** Held for the whole run; null: the run writes nothing to the database. */
-  readonly lock: RunLock | null;
-  /** Stops the run: chunks in progress finish, then the run pauses. The reason is part of the message. */
-  readonly signal: AbortSignal;
-  /** Windows and throttles. */
-  readonly pace: Pace;
-  /** Called about twice a second with the state of the run. */
-  readonly progress: (state: Progress) => void;
-  /** Reads what the verifier did not; null: nothing was added during the run. */
-  readonly lookAgain: (run: Run) => Promise<LatePlaces | null>;
-}
 
 /** Plans and paces one run, from its present state to its end. */
 export class Coordinator {
@@ -276,20 +245,12 @@ export class Coordinator {
 
   /** Ends the run early if a chunk failed for good, or if there are too many exceptions. */
   async #checkHealth(): Promise<void> {
-    if (this.#run.state === 'rotating') await splitSlow(this.#source, this.#chunks, this.#run.job);
-    const failed = await this.#chunks.failed();
-    if (failed?.error?.code === 'mixed-keys' && this.#run.options.tryAllKeys !== true) {
+    const [run, chunks, exceptions] = [this.#run, this.#chunks, this.#exceptions];
+    if (run.state === 'rotating') await splitSlow(this.#source, chunks, run.job);
+    const failed = await chunks.failed();
+    if (failed?.error?.code === 'mixed-keys' && run.options.tryAllKeys !== true)
       await this.#tryAllKeys(failed);
-      return;
-    }
-    if (failed !== undefined) throw chunkFailed(this.#run, failed);
-    if (this.#run.state !== 'rotating') return;
-    const { onException, maxExceptions } = this.#run.options;
-    // The next scan finds a difference again if it is still there; an undecided place may stay until a person decides
-    const open = await this.#exceptions.countOpen({ but: ['digest-differs', 'unproven', 'undecided-place'] });
-    if (open <= (onException === 'stop' ? 0 : maxExceptions)) return;
-    const nested = await this.#exceptions.countOpen({ only: ['nested'] });
-    throw tooManyExceptions({ open, nested }, this.#run.options);
+    else await assertHealthy(run, failed, exceptions);
   }
 
   /** The chunk is planned again; it and all that follow try every key on every value. */
