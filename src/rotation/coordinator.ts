@@ -201,7 +201,7 @@ export class Coordinator {
         open = await pending(queue.backlog);
       }
       await this.#reportProgress(false);
-      if (open.length === 0 && unplanned.length === 0) return;
+      if (open.length === 0 && unplanned.length === 0 && (await this.#chunks.failed()) === undefined) return;
       const { id } = this.#run;
       const generation = this.#generation;
       if (held) this.#stall.rest();
@@ -248,16 +248,20 @@ export class Coordinator {
     const [run, chunks, exceptions] = [this.#run, this.#chunks, this.#exceptions];
     if (run.state === 'rotating') await splitSlow(this.#source, chunks, run.job);
     const failed = await chunks.failed();
-    if (failed?.error?.code === 'mixed-keys' && run.options.tryAllKeys !== true)
-      await this.#tryAllKeys(failed);
+    if (failed?.error?.code === 'mixed-keys') await this.#tryAllKeys(failed);
     else await assertHealthy(run, failed, exceptions);
   }
 
-  /** The chunk is planned again; it and all that follow try every key on every value. */
+  /**
+   * The chunk is planned again; it and all that follow try every key on every value. More chunks may fail so: their
+   * workers read the run before that.
+   */
   async #tryAllKeys({ target }: Chunk): Promise<void> {
-    const options = { ...this.#run.options, tryAllKeys: true };
-    this.#run = await this.#runs.update(this.#run, { options }, this.#with.mac);
-    await this.#runs.record(this.#run.id, 'mixed-keys', { target });
+    if (this.#run.options.tryAllKeys !== true) {
+      const options = { ...this.#run.options, tryAllKeys: true };
+      this.#run = await this.#runs.update(this.#run, { options }, this.#with.mac);
+      await this.#runs.record(this.#run.id, 'mixed-keys', { target });
+    }
     await this.#chunks.replan();
   }
 
