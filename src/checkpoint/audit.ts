@@ -3,7 +3,8 @@ import { targetName } from '../job/job.ts';
 import { type ChunkRow, chunkColumns, chunkName, chunkOf } from './chunk.ts';
 import { assertPlan, assertRotated, assertVerified, authenticatedColumns, planColumns } from './chunk-mac.ts';
 import { altered, type CheckpointMac } from './mac.ts';
-import type { Run } from './run.ts';
+import { assertCounted, PlanCount } from './plan-count.ts';
+import { isFinished, type Run } from './run.ts';
 
 const page = 500;
 
@@ -28,8 +29,10 @@ export async function assertAuthenticChunks(
   const known = new Map<string, Ranges>(run.job.targets.map((target) => [targetName(target), new Map()]));
   const ranges: ChunkRow[] = [];
   const sweeps = new Map<number, string[]>();
+  const counts = new Map<string, number>();
   for await (const row of allChunks(knex, run.id)) {
     assertPlan(mac, row);
+    counts.set(row.target, (counts.get(row.target) ?? 0) + 1);
     assertRotated(mac, row);
     const { state } = chunkOf(run.id, row);
     if (state === 'planned' && (row.rotated_mac !== null || row.rotated_at !== null))
@@ -50,6 +53,8 @@ export async function assertAuthenticChunks(
     at.set(row.after, row.up_to);
     if (complete) ranges.push(row);
   }
+  // Of a run that verified everything, nothing is planned again; those of an earlier version have no count
+  if (!isFinished(run.state)) assertCounted(run.id, await new PlanCount(knex, mac).read(), counts);
   for (const [target, of] of known) assertTiled(run, target, of, complete);
   for (const row of ranges) {
     if (row.verified_round < run.round || row.state !== 'verified')

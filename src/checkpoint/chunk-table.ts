@@ -11,6 +11,7 @@ import {
 } from './chunk.ts';
 import { assertPlan, digestsMac, planColumns, planMac, rotatedMac, verifiedMac } from './chunk-mac.ts';
 import type { CheckpointMac } from './mac.ts';
+import { PlanCount } from './plan-count.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
 import { tallyColumns, verificationColumns } from './schema.ts';
@@ -59,26 +60,32 @@ export class ChunkTable {
   async insert(chunks: readonly NewChunk[], trx?: Transaction, splitOf: number | null = null): Promise<void> {
     if (chunks.length === 0) return;
     const mac = this.#authority();
-    const last = await this.#rows(trx).max<{ n: number | null }>('chunk as n').first();
-    await (trx ?? this.#knex)('keyturn_chunk').insert(
-      chunks.map((chunk, i) => {
-        const row = {
-          run: this.#run,
-          chunk: (last?.n ?? 0) + 1 + i,
-          target: chunk.target,
-          phase: chunk.phase,
-          parent: chunk.parent,
-          after: chunk.range.after === null ? null : JSON.stringify(chunk.range.after),
-          up_to: chunk.range.upTo === null ? null : JSON.stringify(chunk.range.upTo),
-          row_ids: chunk.rowIds === null ? null : JSON.stringify(chunk.rowIds),
-          split_of: splitOf,
-          state: 'planned',
-          generation: 1,
-          attempts: 0,
-        };
-        return { ...row, plan_mac: planMac(mac, row) };
-      }),
-    );
+    const plan = new PlanCount(this.#knex, mac);
+    const counts = await plan.read(trx);
+    const last = Object.values(counts).reduce((sum, n) => sum + n, 0);
+    const rows = chunks.map((chunk, i) => {
+      const row = {
+        run: this.#run,
+        chunk: last + 1 + i,
+        target: chunk.target,
+        phase: chunk.phase,
+        parent: chunk.parent,
+        after: chunk.range.after === null ? null : JSON.stringify(chunk.range.after),
+        up_to: chunk.range.upTo === null ? null : JSON.stringify(chunk.range.upTo),
+        row_ids: chunk.rowIds === null ? null : JSON.stringify(chunk.rowIds),
+        split_of: splitOf,
+        state: 'planned',
+        generation: 1,
+        attempts: 0,
+      };
+      return { ...row, plan_mac: planMac(mac, row) };
+    });
+    const targets = chunks.map(({ target }) => target);
+    const write = async (within: Transaction): Promise<void> => {
+      await plan.raise(within, counts, targets);
+      await within('keyturn_chunk').insert(rows);
+    };
+    await (trx === undefined ? this.#knex.transaction(write) : write(trx));
   }
 
   /** The last planned range of a target. If its upper end is open, the target is completely planned. */

@@ -19,7 +19,7 @@ export class CheckpointMac {
   }
 
   /** 64 hex digits. */
-  of(what: 'run' | 'chunk' | 'digests' | 'rotated' | 'verified', parts: readonly Part[]): string {
+  of(what: 'run' | 'plan' | 'chunk' | 'digests' | 'rotated' | 'verified', parts: readonly Part[]): string {
     return createHmac('sha256', this.#key)
       .update(encode([what, this.run, ...parts]))
       .digest('hex');

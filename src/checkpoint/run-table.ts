@@ -4,6 +4,7 @@ import type { Transaction } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { assertLeaseFree } from './lease.ts';
 import { altered, type CheckpointMac } from './mac.ts';
+import { PlanCount } from './plan-count.ts';
 import { assertMayBecome, isFinished, type Request, type Run, type RunState, requests } from './run.ts';
 import { contentOf, fromRow, type RunRow } from './run-row.ts';
 import { readStored, readWord } from './stored.ts';
@@ -68,6 +69,7 @@ export class RunTable {
       await trx.raw('update keyturn_version set version = version');
       if (run.kind === 'rotation') await assertFirst(trx);
       await trx<RunRow>('keyturn_run').insert({ ...row, mac: mac.of('run', [contentOf(row)]) });
+      await new PlanCount(trx, mac).begin(trx);
     });
   }
 

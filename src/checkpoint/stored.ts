@@ -4,7 +4,7 @@ import { altered } from './mac.ts';
 /** A cell of one of keyturn's own tables, for messages. */
 export interface Cell {
   readonly run: string;
-  readonly table: 'keyturn_run' | 'keyturn_chunk' | 'keyturn_exception' | 'keyturn_event';
+  readonly table: 'keyturn_run' | 'keyturn_plan' | 'keyturn_chunk' | 'keyturn_exception' | 'keyturn_event';
   readonly column: string;
   /** For people, where a table has many rows of a run: `chunk 7 of users`. */
   readonly row?: string;

@@ -24,7 +24,9 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const own = ['file', 'event', 'exception', 'chunk', 'run', 'version'].map((name) => `keyturn_${name}`);
+const own = ['plan', 'file', 'event', 'exception', 'chunk', 'run', 'version'].map(
+  (name) => `keyturn_${name}`,
+);
 
 describe("keyturn's own tables", () => {
   test.each(own)('are refused, by name, without %s', async (table) => {

@@ -229,7 +229,7 @@ export const checkpointAfter: readonly Damage[] = [
     {
       name: 'the checkpoint is deleted: only that everything decrypts can be proven',
       done: async (world) => {
-        for (const table of ['file', 'event', 'exception', 'chunk', 'run', 'version'])
+        for (const table of ['plan', 'file', 'event', 'exception', 'chunk', 'run', 'version'])
           await world.exec(`drop table keyturn_${table}`);
       },
       seen: [

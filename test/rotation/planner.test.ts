@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ChunkTable } from '../../src/checkpoint/chunk-table.ts';
 import { ChunkFigures } from '../../src/checkpoint/figures.ts';
 import { CheckpointMac } from '../../src/checkpoint/mac.ts';
+import { PlanCount } from '../../src/checkpoint/plan-count.ts';
 import { migrate } from '../../src/checkpoint/schema.ts';
 import { RowSource } from '../../src/chunk/row-source.ts';
 import type { Database, Range, RowId } from '../../src/databases/database.ts';
@@ -46,7 +47,9 @@ async function ground(engine: Engine, rows: number, bytes = 10): Promise<Ground>
     phase: 0,
     fields: [],
   };
-  const chunks = new ChunkTable(database.knex, 'run', new CheckpointMac(Key.fromText('new'), 'run'));
+  const mac = new CheckpointMac(Key.fromText('new'), 'run');
+  await database.knex.transaction((trx) => new PlanCount(database.knex, mac).begin(trx));
+  const chunks = new ChunkTable(database.knex, 'run', mac);
   return {
     database,
     chunks,
