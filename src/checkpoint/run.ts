@@ -127,6 +127,8 @@ export interface Inventory {
     /** Only for files: their stored size. */
     readonly bytes?: number;
   }[];
+  /** No value was under the new key: what is under it later, and not by the rotation, is unproven. Absent: not known. */
+  readonly newKeyUnused?: boolean;
   readonly absent: readonly string[];
   readonly undeclared: readonly Finding[];
   /** Of a verification: ciphertext outside the declared fields that an old key decrypts, or may. */

@@ -21,6 +21,8 @@ export interface Rotation {
    * Values of chunks may be under any key too: every key is tried on every value whose opening alone proves nothing.
    */
   readonly tryAll?: boolean;
+  /** No value was under the new key before the run. Absent: some were, or it is not known. */
+  readonly isKeyUnused?: boolean;
   /** For a sweep: indexes of rows in which a value that opens under both is known to be under the old keys. */
   readonly asLeft?: ReadonlySet<number>;
   /** The operator's decision on values that are encrypted twice. Absent: none, so each is an exception. */
@@ -82,7 +84,10 @@ function classifyByProof(
     );
     closed.forEach((at, i) => {
       const opening = again[i];
-      if (typeof opening === 'object') openings[at] = opening;
+      const value = values[at];
+      if (typeof opening !== 'object' || value === undefined) return;
+      openings[at] = opening;
+      value.isUnderNewKey = ring === to;
     });
   }
   for (const [i, value] of values.entries()) markByOpening(value, openings[i] ?? 'closed', from, to, kept);
@@ -100,7 +105,9 @@ function classifyByCurrentKey(
   if (closed.length === 0) return;
   const after = format.open(textsOf(closed), to);
   closed.forEach((value, i) => {
-    if (typeof plausible(after[i] ?? 'closed', value) === 'object') value.reason = 'under-new-key';
+    if (typeof plausible(after[i] ?? 'closed', value) !== 'object') return;
+    value.reason = 'under-new-key';
+    value.isUnderNewKey = true;
   });
 }
 
@@ -160,8 +167,10 @@ function classifyByAllKeys(
     const [old] = olds;
     const opening = before[0]?.[i] ?? 'closed';
     if (old === undefined && !isOpened(current)) markByOpening(value, opening, from, to, kept);
-    else if (old === undefined) markCurrent(value, current as Opened);
-    else if (olds.length === 1 && (!isOpened(current) || asLeft?.has(value.row) === true)) {
+    else if (old === undefined) {
+      markCurrent(value, current as Opened);
+      value.isUnderNewKey = true;
+    } else if (olds.length === 1 && (!isOpened(current) || asLeft?.has(value.row) === true)) {
       if (value.prepared.rules !== null) applyRuling(value, old, 'rotate', kept);
       else markOpened(value, old, kept);
     } else if (isOpened(current) && kept.holds(old.key)) markCurrent(value, current);

@@ -57,8 +57,11 @@ function count(counts: FieldCounts, { outcome, reason, plain }: Value): void {
 }
 
 /** Whether some value opens under the new key, but not under the current one. */
-export function isUnderNewKey(prepared: PreparedTarget, rows: readonly Row[], rotation: Rotation): boolean {
+export function hasNewKey(prepared: PreparedTarget, rows: readonly Row[], rotation: Rotation): boolean {
   const values = rows.flatMap((row, i) => valuesOf(prepared, row, i));
   classify(values, rotation);
-  return values.some(({ reason }) => reason === 'under-new-key');
+  return values.some(
+    ({ outcome, reason, isUnderNewKey }) =>
+      isUnderNewKey && (outcome === 'current' || reason === 'under-new-key'),
+  );
 }

@@ -51,6 +51,7 @@ export async function rotateChunk(
     // key
     mode: chunk.rowIds === null && target.target.onlyVerified !== true ? 'chunk' : 'sweep',
     tryAll: run.options.tryAllKeys === true,
+    isKeyUnused: run.inventory.newKeyUnused === true,
     nested: run.options.nested,
   };
   let rows: number;

@@ -26,6 +26,11 @@ export class RotatedRows {
    * undecided values were left as they are stored.
    */
   readonly asLeft = new Map<number, Buffer>();
+  /**
+   * Indexes of rows that somebody wrote under the new key since the run began. They have no digest and no counts: to the
+   * verifier they are rows that were added during the run, whose content nothing proves.
+   */
+  readonly unproven = new Set<number>();
   readonly #digests: Buffer[] = [];
 
   add(rows: readonly RotatedRow[], digests: Buffer): void {
@@ -36,7 +41,7 @@ export class RotatedRows {
 
   /** Digest entries, `entryBytes` per row, of the rows that `keep` selects. */
   digests(keep: (index: number) => boolean): Buffer {
-    return Buffer.concat(this.#digests.filter((_, index) => keep(index)));
+    return Buffer.concat(this.#digests.filter((_, index) => keep(index) && !this.unproven.has(index)));
   }
 }
 
@@ -64,7 +69,12 @@ export function rotateRows(
     if (readBack) assertReadable(all, rotation.to);
     const counted = values.map((each) => each.filter(isValue));
     rotated.add(
-      slice.map((row, i) => summarise(prepared, row, counted[i] ?? [])),
+      slice.map((row, i) => {
+        const summary = summarise(prepared, row, counted[i] ?? []);
+        if (!isUnproven(counted[i] ?? [], rotation)) return summary;
+        rotated.unproven.add(first + i);
+        return { ...summary, tally: emptyTally() };
+      }),
       digestRows(slice, counted, digests, evidence),
     );
     slice.forEach((row, i) => {
@@ -74,6 +84,12 @@ export function rotateRows(
     });
   }
   return rotated;
+}
+
+/** A range is rotated once, with its checkpoint: it does not meet its own values. */
+function isUnproven(values: readonly Value[], { mode, isKeyUnused = false }: Rotation): boolean {
+  if (!isKeyUnused || mode !== 'chunk') return false;
+  return values.some(({ isUnderNewKey, outcome }) => isUnderNewKey && outcome === 'current');
 }
 
 function digestRows(

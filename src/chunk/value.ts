@@ -36,6 +36,8 @@ export interface Value {
   relabelled: string | null;
   /** Encrypted twice, and rotated by the operator's decision. */
   isNested: boolean;
+  /** No key from before the run opens it, and the new one does. */
+  isUnderNewKey: boolean;
 }
 
 /** Everything in a row that may be ciphertext. Empty and malformed values get their outcome here. */
@@ -83,8 +85,9 @@ function valueAt(
   reason: ExceptionReason | null = null,
 ): Value {
   const [text, path] = [leaf?.text ?? stored, leaf?.path ?? ''];
-  const opened = { plain: null, sealed: null, layers: none, relabelled: null, isNested: false };
-  return { prepared, table, row, stored, labelled, text, path, leaf, outcome, reason, ...opened };
+  const opened = { plain: null, sealed: null, layers: none, relabelled: null };
+  const found = { isNested: false, isUnderNewKey: false };
+  return { prepared, table, row, stored, labelled, text, path, leaf, outcome, reason, ...opened, ...found };
 }
 
 /** The texts of the values, for formats. */

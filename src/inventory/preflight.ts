@@ -9,7 +9,7 @@ import type { Keyring } from '../keys/keyring.ts';
 import { assertRandom } from './equal-ciphertexts.ts';
 import { fitShape } from './fit-shape.ts';
 import { keyNameWarnings } from './key-names.ts';
-import { holdsNewKey } from './mixed-keys.ts';
+import { findNewKey, newKeyUnused } from './mixed-keys.ts';
 import { openKeyring } from './open-keyring.ts';
 import { checkPrivileges, unreadable } from './privileges.ts';
 import { assertOpens, type Sampled, sampleTargets } from './sample.ts';
@@ -89,11 +89,13 @@ async function lookAt(
   const rings = generated ? [from] : [from, to];
   const { job, scan } = await fitToDatabase(database, catalog, declared, rings);
   const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
-  const tryAll = !generated && (await holdsNewKey(database, job, from, to, scan));
+  const use = generated ? newKeyUnused : await findNewKey(database, job, from, to, scan);
+  const tryAll = use.doubtful;
   const sampled = await sampleTargets(database, { job, from, to, tryAll, skips, attachments });
   assertOpens(sampled, skips);
   await assertRandom(database, catalog, job, from, to);
-  const inventory = await takeInventory(database, catalog, job, from, attachments, scan);
+  const taken = await takeInventory(database, catalog, job, from, attachments, scan);
+  const inventory = { ...taken, newKeyUnused: !use.some };
   assertValues(job, canary, sampled, inventory);
   const widths = await widthsOf(database, catalog, job, to);
   const warnings = [

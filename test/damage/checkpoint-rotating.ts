@@ -1,6 +1,13 @@
-import { at, chunk, type Damage } from './damage.ts';
+import { at, chunk, type Damage, row } from './damage.ts';
 
 const verify = 'verify --current-key-file new.key';
+
+/** As if it had never been rotated. */
+const unrotated = [
+  "state = 'planned'",
+  ...['digests', 'digests_mac', 'rotated_mac', 'rotated_at', 'worker'].map((column) => `${column} = null`),
+  ...['row_count', 'filtered', 'value_count', 'rotated', 'empty_count'].map((column) => `${column} = 0`),
+].join(', ');
 
 /** Halfway through a run: chunks 1 to 5 are rotated, 6 to 8 are planned. */
 export const checkpointDuring: readonly Damage[] = at('halfway through the rotation', [
@@ -22,7 +29,7 @@ export const checkpointDuring: readonly Damage[] = at('halfway through the rotat
   {
     name: 'a rotated chunk is marked as planned',
     done: (world) => world.chunk(3, "state = 'planned'"),
-    seen: [{ words: 'resume', code: [0, 5] }],
+    seen: [{ words: 'resume', code: 5, says: [chunk(3, 'device')] }],
   },
   {
     name: 'a rotated chunk is marked as planned, and one of its values is replaced',
@@ -30,7 +37,15 @@ export const checkpointDuring: readonly Damage[] = at('halfway through the rotat
       await world.chunk(1, "state = 'planned'");
       await world.set('account 3 secret', await world.sealed('account 5 secret'));
     },
-    seen: [{ words: 'resume', code: 5, says: [/account/] }],
+    seen: [{ words: 'resume', code: 5, says: [chunk(1, 'account')] }],
+  },
+  {
+    name: 'a rotated chunk is planned again without a trace, and one of its values is replaced',
+    async done(world) {
+      await world.chunk(1, unrotated);
+      await world.set('account 3 secret', await world.sealed('account 5 secret'));
+    },
+    seen: [{ words: 'resume', code: 5, says: [row('account', 3), /--accept-unproven 5/] }],
   },
   {
     name: 'the last rotated chunk of a table is deleted, and one of its values is replaced',
@@ -38,8 +53,22 @@ export const checkpointDuring: readonly Damage[] = at('halfway through the rotat
       await world.exec("delete from keyturn_chunk where target = 'account' and chunk > 1");
       await world.set('account 7 secret', await world.sealed('account 3 secret'));
     },
-    seen: [{ words: 'resume', code: [3, 5], says: [/account/] }],
-    pending: 'both',
+    seen: [{ words: 'resume', code: 5, says: [/account/] }],
+  },
+  {
+    name: 'a chunk is deleted and no longer counted',
+    faultsOnly: true,
+    async done(world) {
+      await world.exec("delete from keyturn_chunk where target = 'account' and chunk > 1");
+      await world.exec(`update keyturn_plan set chunks = replace(chunks, '"account":2', '"account":1')`);
+    },
+    seen: [{ words: 'resume', code: 5, says: [/keyturn_plan/] }],
+  },
+  {
+    name: 'the count of the chunks is deleted',
+    faultsOnly: true,
+    done: (world) => world.exec('delete from keyturn_plan'),
+    seen: [{ words: 'resume', code: 5, says: [/keyturn_plan/] }],
   },
   {
     name: 'a rotated chunk is reset to planned, with its digests deleted',
