@@ -83,12 +83,14 @@ function addGroup(parser: Argv, name: string, group: readonly Command[], chosen:
 }
 
 function add(parser: Argv, words: readonly string[], command: Command, chosen: Chosen[]): void {
+  const { positional } = command;
+  const follows = positional === undefined ? '' : ` [${positional}..]`;
   parser.command(
-    [...words],
+    words.map((word) => word + follows),
     command.describe,
     (inner) =>
       inner
-        .usage(`keyturn ${command.words[0]} [options]\n\n${command.describe}`)
+        .usage(`keyturn ${command.words[0]} [options]${follows}\n\n${command.describe}`)
         .options({ ...command.options, ...commonOptions })
         .epilogue(command.epilogue),
     (args) => {

@@ -33,6 +33,8 @@ export type Arguments<O extends OptionTable> = ArgumentsCamelCase<InferredOption
 /** A command of the command line. */
 export interface Command {
   readonly words: readonly string[];
+  /** Name of the list of words that follow the command; absent: none may follow. */
+  readonly positional?: string;
   readonly describe: string;
   /** What to know before using the command, and one example. */
   readonly epilogue: string;
@@ -44,6 +46,7 @@ export interface Command {
 export function defineCommand<const O extends OptionTable>(command: {
   /** The name, then its aliases. */
   readonly words: readonly string[];
+  readonly positional?: string;
   readonly describe: string;
   readonly epilogue: string;
   readonly options: O;

@@ -16,6 +16,8 @@ const loads: readonly (readonly [names: readonly string[], load: Load])[] = [
   [['report'], async () => (await import('./report.ts')).report],
   [['exceptions'], async () => (await import('./exceptions-list.ts')).exceptionsList],
   [['exceptions'], async () => (await import('./exceptions-retry.ts')).exceptionsRetry],
+  [['formats'], async () => (await import('./formats-list.ts')).formatsList],
+  [['formats'], async () => (await import('./formats-try.ts')).formatsTry],
   [['forget'], async () => (await import('./forget.ts')).forget],
 ];
 

@@ -1,7 +1,7 @@
 import type { PlaceCounts } from '../checkpoint/run.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { formatOf, namedFormats } from '../formats/registry.ts';
+import { formatOf, programmedFormats } from '../formats/registry.ts';
 import { type ScanResult, scanDatabase } from '../inventory/scan.ts';
 import { findKeyring } from '../inventory/source-keys.ts';
 import type { Job } from '../job/job.ts';
@@ -112,7 +112,7 @@ function wanted(job: Job, all: boolean): Pick<Parameters<typeof scanDatabase>[2]
     ...targets.flatMap(({ fields }) => fields.map(({ format }) => formatOf(format))),
     ...(everywhere === undefined ? [] : [formatOf(everywhere.text)]),
     ...(everywhere?.binary === undefined ? [] : [formatOf(everywhere.binary)]),
-    ...(all ? namedFormats : []),
+    ...(all ? programmedFormats : []),
   ];
   const formats = [...new Set(named)];
   return {

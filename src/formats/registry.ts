@@ -1,6 +1,9 @@
 import { KeyturnError } from '../error.ts';
 import { aesGcm } from './aes-gcm.ts';
 import type { AesGcmLayout } from './aes-gcm-layout.ts';
+import { describedFormat } from './described/described.ts';
+import { complete, type DescriptionFile } from './described/description.ts';
+import { knownDescriptions } from './described/known.ts';
 import { fernet } from './fernet.ts';
 import type { Format } from './format.ts';
 import { n8n } from './n8n.ts';
@@ -8,38 +11,43 @@ import { n8nWrapped } from './n8n-wrapped.ts';
 import { octopus, octopusStream } from './octopus.ts';
 
 /** A format in a job file: a name, or a description. */
-export type DeclaredFormat = string | { readonly 'aes-gcm': AesGcmLayout };
+export type DeclaredFormat =
+  | string
+  | { readonly 'aes-gcm': AesGcmLayout }
+  | { readonly described: DescriptionFile };
 
 const named: ReadonlyMap<string, Format> = new Map(
   [n8n, n8nWrapped, octopus, octopusStream, fernet].map((format) => [format.name, format]),
 );
 
-/** Names of the formats that need no description. */
-export const formatNames: readonly string[] = [...named.keys()];
+/** The formats that are programmed. */
+export const programmedFormats: readonly Format[] = [...named.values()];
 
-/** The formats that need no description. */
-export const namedFormats: readonly Format[] = [...named.values()];
+/** Names of the formats that a job need not describe. */
+export const formatNames: readonly string[] = [...named.keys(), ...knownDescriptions.keys()];
 
 /** By description, so that equal ones are the same object: values are batched by format. */
 const described = new Map<string, Format>();
 
 /** The format that a job declares; the same object for equal declarations. */
 export function formatOf(declared: DeclaredFormat): Format {
-  if (typeof declared !== 'string') return describedBy(declared['aes-gcm']);
-  const format = named.get(declared);
+  if (typeof declared !== 'string') return describedBy(declared);
+  const known = knownDescriptions.get(declared);
+  const format = known === undefined ? named.get(declared) : describedBy({ described: known });
   if (format === undefined) {
     throw new KeyturnError('job-invalid', `unknown ciphertext format "${declared}"`, {
-      hint: `known formats: ${formatNames.join(', ')}, and aes-gcm with its layout`,
+      hint: 'keyturn formats lists the known formats; aes-gcm and described need a layout',
     });
   }
   return format;
 }
 
-function describedBy(layout: AesGcmLayout): Format {
-  const description = canonicalJson(layout);
+function describedBy(declared: Exclude<DeclaredFormat, string>): Format {
+  const description = canonicalJson(declared);
   const known = described.get(description);
   if (known !== undefined) return known;
-  const format = aesGcm(layout);
+  const format =
+    'aes-gcm' in declared ? aesGcm(declared['aes-gcm']) : describedFormat(complete(declared.described));
   described.set(description, format);
   return format;
 }

@@ -15,13 +15,23 @@ export function keyNameWarnings(catalog: readonly Table[], { targets }: Job): st
   return [...new Set(targets.flatMap(({ shape, fields }) => warningsOf(shape.table, fields, catalog)))];
 }
 
+function prefixOf(format: Job['targets'][number]['fields'][number]['format']): string {
+  if (typeof format === 'string') return '';
+  if ('aes-gcm' in format) return format['aes-gcm'].prefix;
+  const { layers, keyId } = format.described;
+  if (keyId !== undefined) return '';
+  return layers
+    .flatMap((layer) => (typeof layer === 'object' && 'prefix' in layer ? [layer.prefix] : []))
+    .join('');
+}
+
 function warningsOf(
   table: string,
   fields: Job['targets'][number]['fields'],
   catalog: readonly Table[],
 ): string[] {
   const prefixes = fields.flatMap(({ column, format }) => {
-    const prefix = typeof format === 'string' ? '' : format['aes-gcm'].prefix;
+    const prefix = prefixOf(format);
     const name = prefix.split(/[^A-Za-z0-9_-]+/).find((part) => keyName.test(part) && /\d/.test(part));
     return name === undefined
       ? []

@@ -1,5 +1,6 @@
 import { partOf } from '../formats/aes-gcm-layout.ts';
 import { formatOf } from '../formats/registry.ts';
+import { checkDescription } from './check-description.ts';
 import type { FormatFile } from './format-schema.ts';
 import type { Problem } from './problem.ts';
 import type { JobFile } from './schema.ts';
@@ -29,7 +30,28 @@ export function checkFormats(job: JobFile, names: readonly string[]): Problem[] 
     ),
   ];
   const problems = uses.flatMap((use) => checkFormat(use, names));
-  return problems.length > 0 ? problems : [...checkFiles(job), ...checkLengths(job, uses)];
+  return problems.length > 0
+    ? problems
+    : [...checkFiles(job), ...checkPlaintexts(job), ...checkLengths(job, uses)];
+}
+
+/** A format in which every key opens every value: only the plaintext can tell. */
+function checkPlaintexts(job: JobFile): Problem[] {
+  const parts = [
+    ...job.canary.map((part, i) => ({ part, path: ['canary', i] })),
+    ...job.phases.flatMap(({ targets }, p) =>
+      targets.flatMap(({ fields }, t) =>
+        fields.map((part, f) => ({ part, path: ['phases', p, 'targets', t, 'fields', f] })),
+      ),
+    ),
+  ];
+  return parts
+    .filter(({ part: { format, plaintext } }) => plaintext === 'any' && formatOf(format).odds === 1)
+    .map(({ path }) => ({
+      path: [...path, 'plaintext'],
+      message:
+        'is required, utf8 or json: in this format every key decrypts every value, so only the plaintext can tell',
+    }));
 }
 
 function checkFiles({ files }: JobFile): Problem[] {
@@ -37,13 +59,16 @@ function checkFiles({ files }: JobFile): Problem[] {
   return [{ path: ['files', 'format'], message: 'must be a format for files: octopus-stream' }];
 }
 
-function checkFormat({ format, path }: Use, names: readonly string[]): Problem[] {
-  if (typeof format !== 'string') return checkLayout(format['aes-gcm'], [...path, 'aes-gcm']);
+export function checkFormat({ format, path }: Use, names: readonly string[]): Problem[] {
+  if (typeof format !== 'string')
+    return 'aes-gcm' in format
+      ? checkLayout(format['aes-gcm'], [...path, 'aes-gcm'])
+      : checkDescription(format.described, [...path, 'described']);
   if (names.includes(format)) return [];
   const message =
     format === 'aes-gcm'
       ? 'aes-gcm needs its layout: { aes-gcm: { layout: [nonce 12, ciphertext, tag 16] } }'
-      : `unknown format: ${format} (known: ${names.join(', ')}, and aes-gcm with its layout)`;
+      : `unknown format: ${format} (keyturn formats lists the known ones; aes-gcm and described need a layout)`;
   return [{ path, message }];
 }
 
@@ -54,7 +79,7 @@ const allowed = {
 } as const;
 
 function checkLayout(
-  { layout, encoding, separator }: Exclude<FormatFile, string>['aes-gcm'],
+  { layout, encoding, separator }: Extract<FormatFile, { 'aes-gcm': unknown }>['aes-gcm'],
   path: readonly PropertyKey[],
 ): Problem[] {
   const parts = layout.map(partOf);

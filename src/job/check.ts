@@ -39,6 +39,8 @@ function checkKey(job: JobFile): Problem[] {
       : [{ path: ['key', 'bytes'], message: 'only for a base64, base64url or hex key' }];
   }
   const problems: Problem[] = [];
+  if (generate.prefix !== undefined)
+    problems.push({ path: ['key', 'generate', 'prefix'], message: 'only for a key that is text' });
   if (generate.as !== form) {
     problems.push({ path: ['key', 'generate', 'as'], message: `must be ${form}, like key.form` });
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { described } from './described-schema.ts';
 
 const aesGcm = z
   .strictObject({
@@ -47,6 +48,7 @@ export const format = z
   .union([
     z.string().describe('Name of a ciphertext format'),
     z.strictObject({ 'aes-gcm': aesGcm }).describe('AES-GCM in a layout of your own'),
+    z.strictObject({ described }).describe('Any other layout'),
   ])
   .describe('Layout and cipher of the ciphertext')
   .meta({ id: 'format' });

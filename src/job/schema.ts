@@ -231,6 +231,10 @@ export const jobSchema = z.strictObject({
       generate: z.strictObject({
         bytes: z.number().int().min(16),
         as: z.enum(['base64', 'base64url', 'hex']),
+        prefix: z
+          .string()
+          .optional()
+          .describe('Before the encoded bytes, as the application writes it: base64:. Only with form: text'),
       }),
     })
     .describe('Shape of the master key'),

@@ -12,5 +12,10 @@ export interface KeyShape {
   readonly trim: 'none' | 'space' | 'quotes';
   /** Allowed lengths in bytes; default: any. */
   readonly bytes?: readonly number[] | undefined;
-  readonly generate: { readonly bytes: number; readonly as: KeyEncoding };
+  readonly generate: {
+    readonly bytes: number;
+    readonly as: KeyEncoding;
+    /** Before the encoded bytes, as the application writes it: `base64:`. Only for keys that are text. */
+    readonly prefix?: string | undefined;
+  };
 }

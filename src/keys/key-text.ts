@@ -39,7 +39,9 @@ function canonical(text: string, encoding: KeyEncoding): string {
 export function generateKey(shape: KeyShape): Key {
   const bytes = randomBytes(shape.generate.bytes);
   const text = written(bytes, shape.generate.as);
-  return shape.form === 'text' ? Key.fromText(text) : Key.fromBytes(bytes, text);
+  return shape.form === 'text'
+    ? Key.fromText(`${shape.generate.prefix ?? ''}${text}`)
+    : Key.fromBytes(bytes, text);
 }
 
 /** Node omits the padding of base64url; Python's decoder rejects it without. */

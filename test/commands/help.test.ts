@@ -18,6 +18,9 @@ const commands = [
   'exceptions',
   'exceptions list',
   'exceptions retry',
+  'formats',
+  'formats list',
+  'formats try',
   'forget',
 ];
 

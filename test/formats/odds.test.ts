@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { expect, test } from '@jest/globals';
 import { aesGcm } from '../../src/formats/aes-gcm.ts';
 import type { AesGcmLayout } from '../../src/formats/aes-gcm-layout.ts';
-import { formatOf, namedFormats } from '../../src/formats/registry.ts';
+import { formatOf, programmedFormats } from '../../src/formats/registry.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Keyring } from '../../src/keys/keyring.ts';
 import { Random } from '../support/random.ts';
@@ -17,7 +17,7 @@ const gcm: AesGcmLayout = {
 };
 
 test('a format has odds below 2^-40 exactly if it is authenticated', () => {
-  for (const { authenticated, odds } of [...namedFormats, aesGcm(gcm)]) {
+  for (const { authenticated, odds } of [...programmedFormats, aesGcm(gcm)]) {
     expect(odds).toBeGreaterThan(0);
     expect(odds < 2 ** -40).toBe(authenticated);
   }
