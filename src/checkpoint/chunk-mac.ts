@@ -1,6 +1,6 @@
 import { type ChunkRow, chunkName } from './chunk.ts';
 import { altered, type CheckpointMac } from './mac.ts';
-import { tallyColumns, verificationColumns } from './schema.ts';
+import { tallyColumns, verificationColumns } from './migrations.ts';
 
 /** Columns that the MAC of a planned chunk needs besides those of a chunk. */
 export const planColumns = ['split_of', 'plan_mac'];

@@ -11,10 +11,10 @@ import {
 } from './chunk.ts';
 import { assertPlan, digestsMac, planColumns, planMac, rotatedMac, verifiedMac } from './chunk-mac.ts';
 import type { CheckpointMac } from './mac.ts';
+import { tallyColumns, verificationColumns } from './migrations.ts';
 import { PlanCount } from './plan-count.ts';
 import type { Run } from './run.ts';
 import { holdsRun } from './run-table.ts';
-import { tallyColumns, verificationColumns } from './schema.ts';
 import { type Tally, tallyFields } from './tally.ts';
 import { type Verification, verificationFields } from './verification.ts';
 

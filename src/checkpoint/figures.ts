@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { tallyColumns, verificationColumns } from './schema.ts';
+import { tallyColumns, verificationColumns } from './migrations.ts';
 import { type Tally, tallyFields } from './tally.ts';
 import { type Verification, verificationFields } from './verification.ts';
 
