@@ -2,7 +2,7 @@ import type { OwnTables } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Key } from '../keys/key.ts';
 import { otherKeyIds } from './pin.ts';
-import { begunBefore, isFinished, type Run } from './run.ts';
+import { assertReadable, begunBefore, isFinished, type Run } from './run.ts';
 import { RunTable } from './run-table.ts';
 import { assertVersion, checkpointVersion, migrate, readCheckpointVersion } from './schema.ts';
 
@@ -44,6 +44,7 @@ export function unfinishedRun(runs: readonly Run[]): Run | undefined {
 export function assertNoneUnfinished(runs: readonly Run[], hint = 'finish it with keyturn resume'): void {
   const run = unfinishedRun(runs);
   if (run === undefined) return;
+  assertReadable(run);
   throw new KeyturnError(
     'run-unfinished',
     `run ${run.id} is unfinished: some values use the old key and some the new one`,

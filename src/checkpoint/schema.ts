@@ -60,7 +60,7 @@ async function lookInto(
 
 function missing(table: string): KeyturnError {
   return new KeyturnError('checkpoint-altered', `keyturn's table ${table} is missing in this database`, {
-    hint: 'restore the keyturn tables together with the data from one backup, or the whole database, and rotate again',
+    hint: 'restore the keyturn tables together with the data from one backup; if the last run had finished, you can drop all tables keyturn_* instead, which loses its proof',
     facts: { table },
   });
 }

@@ -153,6 +153,7 @@ async function subjectOf(
   const runs = await readHistory(database);
   assertNoneUnfinished(runs, 'finish it with keyturn resume, which verifies everything at its end');
   const rotations = runs.filter(({ kind, state }) => kind === 'rotation' && isFinished(state));
+  if (loaded === null && rotations[0] !== undefined) assertReadable(rotations[0]);
   const shape = loaded?.file.key ?? rotations[0]?.job.key;
   const keyShape = shape ?? jobNamed(undefined).file.key;
   const key = await askCurrentKey(context, args, keyShape);

@@ -58,6 +58,12 @@ export const dataBefore = at('before the run', [
     seen: [{ words: 'rotate', code: 0 }],
   },
   {
+    name: 'one value is under the new key already, which its format proves, and the run finishes',
+    faultsOnly: true,
+    done: (world) => world.reseal('new', 'contact 6 details.bank.iban'),
+    seen: [{ words: 'rotate', code: 0 }],
+  },
+  {
     name: 'a ciphertext is copied to an undeclared column',
     done: (world) => world.exec('update account set note = secret where id = 7'),
     seen: [{ words: 'rotate', code: 2, says: [/account\.note/] }],

@@ -128,6 +128,15 @@ export const storedJobAfter: readonly Damage[] = [
   ]),
   ...at('after the run', [
     {
+      name: 'the stored job is unreadable',
+      faultsOnly: true,
+      done: (world) => world.exec('update keyturn_run set job = substr(job, 1, 100)'),
+      seen: [
+        { words: 'verify --current-key-file new.key', code: 5, says: [/column job of keyturn_run/] },
+        { words: 'status', code: 0, says: [/column job\s+of\s+keyturn_run/] },
+      ],
+    },
+    {
       name: 'a target is removed, and one of its values is under the old key',
       async done(world) {
         await world.job((job) => without(job, 'account'));
