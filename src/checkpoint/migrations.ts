@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { Dialect } from '../databases/dialect.ts';
+import type { OwnTable } from '../databases/own-tables.ts';
 
 /**
  * The checkpoint tables, as versioned migrations. Each of them can be repeated without harm (schema.ts, `migrate`). knex's own
@@ -173,7 +174,7 @@ export const verificationColumns = [
 export async function create(
   trx: Knex.Transaction,
   dialect: Dialect,
-  name: string,
+  name: OwnTable,
   columns: (table: Knex.CreateTableBuilder) => void,
   { keyed = true } = {},
 ): Promise<void> {

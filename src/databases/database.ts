@@ -104,7 +104,10 @@ export interface Rows {
   readAll(shape: RowShape, each: (row: Row) => void): Promise<void>;
   /** Those of the given rows that exist, in no particular order. With `trx` they are locked against writers. */
   readRows(shape: RowShape, ids: readonly RowId[], trx?: Transaction): Promise<Row[]>;
-  /** The first `limit` rows after `after` of which a column contains one of the strings, taken literally. */
+  /**
+   * The first `limit` rows after `after` of which a column contains one of the strings, taken literally; a binary column: its
+   * UTF-8 bytes (SQL Server searches text columns only).
+   */
   search(shape: RowShape, needles: readonly string[], after: RowId | null, limit: number): Promise<Row[]>;
 }
 

@@ -32,7 +32,7 @@ interface Search {
 }
 
 /**
- * Searches every text column of every table for the job's formats: ciphertext that no field declares would be lost with
+ * Searches every text and binary column of every table for the job's formats: ciphertext that no field declares would be lost with
  * the old key (the verification of invariant 12 reads only what is declared). From a table with a row id, only rows
  * with a fixed beginning of ciphertext are fetched.
  */
@@ -105,7 +105,8 @@ function waysOut(lost: readonly Finding[]): string {
 /** Undeclared columns, and declared ones if a field covers only part of the value. */
 function searchesOf(table: Table, job: Job): Search[] {
   const target = job.targets.find(({ shape }) => shape.table === table.name);
-  const text = table.columns.filter((column) => column.holds === 'text').map(({ name }) => name);
+  // A token may stand in a binary column as its ASCII, which is what Python's encrypt() returns
+  const text = table.columns.filter(({ holds }) => holds !== 'other').map(({ name }) => name);
   if (target === undefined) return text.length === 0 ? [] : [{ table, columns: text, prepared: null }];
   const declared = new Set(target.fields.map(({ column }) => column));
   const whole = new Set(

@@ -113,7 +113,9 @@ function changedOtherwise(row: string, was: Cells, is: Cells): string[] {
   const table = tableOf(row.split(' ')[0] ?? '');
   const from = ciphertexts(table, was);
   const to = ciphertexts(table, is);
-  const rest = Object.keys(is).filter((column) => column !== table.column && is[column] !== was[column]);
+  const rest = Object.keys(is).filter(
+    (column) => column !== table.column && !isSame(is[column], was[column]),
+  );
   const strange = rest.map((column) => `${row} ${column}`);
   if (skeleton(was[table.column], from) !== skeleton(is[table.column], to)) strange.push(`${row} around it`);
   for (const [place, text] of to) {
@@ -125,6 +127,10 @@ function changedOtherwise(row: string, was: Cells, is: Cells): string[] {
     if (!same) strange.push(place);
   }
   return strange;
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return Buffer.isBuffer(one) && Buffer.isBuffer(other) ? one.equals(other) : one === other;
 }
 
 /** The cell without its ciphertexts. */

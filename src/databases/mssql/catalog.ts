@@ -1,5 +1,6 @@
 import type { Connection } from 'tedious';
 import type { Column, Table } from '../database.ts';
+import { ownTablesSql } from '../own-tables.ts';
 import { ask } from './request.ts';
 
 /** What SQL on a column needs beside its name. */
@@ -69,7 +70,7 @@ interface IndexRow {
 const tables = `from sys.tables t
   %
   where t.schema_id = schema_id(@p0) and t.is_ms_shipped = 0 and t.is_external = 0 and t.temporal_type <> 1
-    and t.name not like 'keyturn[_]%'`;
+    and t.name not in (${ownTablesSql})`;
 
 // Columnstores (types 5, 6) have no row locks, and take no part in seeks. Without VIEW DEFINITION no policy is seen (server.ts).
 const tablesSql = `

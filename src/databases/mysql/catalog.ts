@@ -1,4 +1,5 @@
 import type { Column, Table } from '../database.ts';
+import { ownTablesSql } from '../own-tables.ts';
 import type { MysqlType } from './id.ts';
 
 export interface MysqlTable extends Table {
@@ -18,7 +19,7 @@ export type Ask = (sql: string, values?: readonly string[]) => Promise<(string |
 const tablesSql = `select t.table_name, if(e.transactions = 'YES', null, t.engine)
   from information_schema.tables t left join information_schema.engines e on e.engine = t.engine
   where t.table_schema = database() and t.table_type in ('BASE TABLE', 'SYSTEM VERSIONED')
-    and t.table_name not like 'keyturn\\_%' order by t.table_name`;
+    and t.table_name not in (${ownTablesSql}) order by t.table_name`;
 
 const columnsSql = `select table_name, column_name, data_type, column_type, character_set_name, collation_name,
     character_maximum_length, is_nullable, coalesce(generation_expression, '') <> '', extra

@@ -175,9 +175,7 @@ class MysqlDatabase implements Database {
     const table = await this.#tables.get(shape.table);
     const range: Range = { after, upTo: null };
     const { conditions, values } = predicates(table, shape, range);
-    const searched = table.columns.filter(
-      ({ name, holds }) => shape.columns.includes(name) && holds !== 'binary',
-    );
+    const searched = table.columns.filter(({ name }) => shape.columns.includes(name));
     const hits = searched.flatMap(({ name }) =>
       needles.map(() => `instr(${bytes(table, name)}, cast(? as binary)) > 0`),
     );

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import type { Column, Table } from '../database.ts';
+import { ownTablesSql } from '../own-tables.ts';
 
 /** What SQL on an id column needs beside its name. */
 export interface IdType {
@@ -47,7 +48,7 @@ interface IndexRow {
 const tables = `
   from pg_class c join pg_namespace n on n.oid = c.relnamespace and n.nspname = $1
   %
-  where c.relkind in ('r', 'p') and not c.relispartition and c.relname not like 'keyturn\\_%'`;
+  where c.relkind in ('r', 'p') and not c.relispartition and c.relname not in (${ownTablesSql})`;
 
 const columnsSql = `
   select c.relname as table, c.relkind as kind, a.attname as name, format_type(b.oid, null) as type,

@@ -208,11 +208,14 @@ class PostgresDatabase implements Database, Batches {
     const bounds = predicates(table, shape, { after, upTo: null });
     const first = (after?.length ?? 0) + 1;
     // "C": before PostgreSQL 18, a nondeterministic collation has no substring search; and the bytes are what counts
-    const hits = shape.columns
-      .filter((column) => !isBinary(table, column))
-      .flatMap((column) =>
-        needles.map((_, place) => `strpos(${value(table, column)} collate "C", $${first + place}) > 0`),
-      );
+    const hits = shape.columns.flatMap((column) =>
+      needles.map((_, place) => {
+        const needle = `$${first + place}::text`;
+        return isBinary(table, column)
+          ? `position(convert_to(${needle}, 'UTF8') in ${value(table, column)}) > 0`
+          : `strpos(${value(table, column)} collate "C", ${needle}) > 0`;
+      }),
+    );
     const sql = `select ${texts(table, shape)} from ${source(table)} ${where([...bounds, `(${hits.join(' or ') || 'false'})`])} ${orderBy(table, shape)} limit ${wholeNumber(limit)}`;
     return toRows(shape, await this.#rows(sql, [...(after ?? []), ...(hits.length === 0 ? [] : needles)]));
   }

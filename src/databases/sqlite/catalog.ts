@@ -1,5 +1,6 @@
 import type { Database as Connection } from 'better-sqlite3';
 import type { Column, Table } from '../database.ts';
+import { ownTablesSql } from '../own-tables.ts';
 import { type Affinity, affinityOf } from './id.ts';
 
 export interface SqliteTable extends Table {
@@ -43,7 +44,7 @@ export function readCatalog(connection: Connection): Map<string, SqliteTable> {
   const tables = connection
     .prepare<[], TableRow>(
       `select name, wr, strict from pragma_table_list where schema = 'main' and type = 'table'
-       and lower(name) not glob 'sqlite_*' and lower(name) not glob 'keyturn_*' order by name`,
+       and lower(name) not glob 'sqlite_*' and lower(name) not in (${ownTablesSql}) order by name`,
     )
     .all();
   return new Map(tables.map((table) => [table.name, describe(connection, table)]));

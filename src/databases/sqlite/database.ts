@@ -204,11 +204,13 @@ class SqliteDatabase implements Database {
     return this.#session(undefined, (connection) => {
       const table = this.#table(connection, shape.table);
       const range: Range = { after, upTo: null };
-      const hits = shape.columns
-        .filter((column) => !table.binary.has(column))
-        .flatMap((column) =>
-          needles.map((_, place) => `instr(${stored(table, column)}, @needle${place}) > 0`),
-        );
+      // Two blobs are compared by their bytes
+      const hits = shape.columns.flatMap((column) =>
+        needles.map((_, place) => {
+          const needle = table.binary.has(column) ? `cast(@needle${place} as blob)` : `@needle${place}`;
+          return `instr(${stored(table, column)}, ${needle}) > 0`;
+        }),
+      );
       const sql = `select ${selected(table, shape)} from ${quote(table.name)} as t
         ${where([...predicates(table, shape, range), `(${hits.join(' or ') || 'false'})`])} ${orderBy(table, shape)} limit @rows`;
       const wanted = Object.fromEntries(needles.map((needle, place) => [`needle${place}`, needle]));
