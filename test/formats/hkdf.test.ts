@@ -44,6 +44,8 @@ test('refuses a salt that would have to be hashed first', () => {
   expect(() => new Hkdf(Buffer.of(1), Buffer.of(2), 44).derive(Buffer.alloc(65))).toThrow(RangeError);
 });
 
+/** The hkdfSync of newer OpenSSL refuses to derive nothing. */
 function plainly(key: Buffer, info: Buffer, length: number, salt: Buffer): string {
+  if (length === 0) return '';
   return Buffer.from(hkdfSync('sha256', key, salt, info, length)).toString('hex');
 }

@@ -14,9 +14,16 @@ function screen(isTTY: boolean, columns: number): Screen {
   const streams = { stdin: new PassThrough(), stdout: output(), stderr: output() };
   return {
     console: new Console(streams as unknown as Streams, false),
-    stdout: () => String(streams.stdout.read() ?? ''),
-    stderr: () => String(streams.stderr.read() ?? ''),
+    stdout: () => unreadOf(streams.stdout),
+    stderr: () => unreadOf(streams.stderr),
   };
+}
+
+/** Since Node 26 one read returns one chunk. */
+function unreadOf(stream: PassThrough): string {
+  let text = '';
+  for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) text += chunk;
+  return text;
 }
 
 test('on a terminal, redrawing replaces the previous text, including lines that wrap', () => {
