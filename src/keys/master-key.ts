@@ -73,7 +73,7 @@ export function newKey(sources: NewKeySources, shape: KeyShape): NewKeyPlan {
   const { masterKey, unfinished } = sources;
   const given = masterKey === undefined ? undefined : parseKey(masterKey, shape, '--masterKey');
   const candidate = given ?? (unfinished === undefined ? generateKey(shape) : undefined);
-  const path = pathOf(sources, unfinished ?? candidate?.id ?? '');
+  const path = pathOf(sources, () => unfinished ?? candidate?.id ?? '');
   assertKept(path);
 
   const made = given === undefined && unfinished === undefined;
@@ -82,10 +82,13 @@ export function newKey(sources: NewKeySources, shape: KeyShape): NewKeyPlan {
   return { ...plan, warnings: [...plan.warnings, ...folderWarnings(path)] };
 }
 
-/** The default file name contains the id of the key, so that an unfinished run finds its key again. */
-function pathOf({ file, terminal }: NewKeySources, id: string): string {
+/**
+ * The default file name contains the id of the key, so that an unfinished run finds its key again. Otherwise the slow id of
+ * a candidate is not computed: the file may hold another key.
+ */
+function pathOf({ file, terminal }: NewKeySources, id: () => string): string {
   if (file !== undefined) return resolve(file);
-  if (terminal !== undefined) return resolve(terminal.folder, `${terminal.name}-${id}.masterkey`);
+  if (terminal !== undefined) return resolve(terminal.folder, `${terminal.name}-${id()}.masterkey`);
   throw new KeyturnError('bad-option', '--new-key-file is required without a terminal', {
     hint: 'name a file that outlives this process: the working folder of a container is lost with it',
   });
