@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { afterEach, expect, test } from '@jest/globals';
-import { leaveScenes, next, sceneOf, wholeFolder } from '../rotation/file-scene.ts';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { engines, expectFinished, leaveScenes, next, sceneOf, wholeFolder } from '../rotation/file-scene.ts';
 import type { Ended } from '../support/cli.ts';
 import { problemsOf } from '../support/files/tree.ts';
 import { createSqlite } from '../support/sqlite.ts';
@@ -31,3 +31,12 @@ test('a run over files that is killed again and again at random moments is finis
   expect(ended.filter(({ signal }) => signal === 'SIGKILL').length).toBeGreaterThan(2);
   expect({ seed, problems: problemsOf(tree, next) }).toEqual({ seed, problems: [] });
 }, 600_000);
+
+describe.each(engines)('files beside a database on %s', (_, create) => {
+  test.each([
+    ...['open', 'intend', 'keep', 'rename', 'renamed'],
+    ...['claim', 'commit', 'acknowledge', 'verify', 'confirm'],
+  ])('a run that is killed at the step %s of two chunks is finished by a resume', async (step) =>
+    expectFinished(await sceneOf(create, wholeFolder, 60), [`${step}:1`, `${step}:4`]),
+  );
+});

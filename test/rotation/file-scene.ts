@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { emptyFolder } from '../commands/keyturn.ts';
+import { consent, emptyFolder } from '../commands/keyturn.ts';
 import { type Ended, keyturn, type Running } from '../support/cli.ts';
-import { makeTree, sealText, type Tree } from '../support/files/tree.ts';
+import { makeTree, problemsOf, sealText, type Tree } from '../support/files/tree.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
@@ -12,6 +12,11 @@ export const old = createHash('sha256').update('the old key').digest().subarray(
 export const next = createHash('sha256').update('the new key').digest();
 
 const left: (() => Promise<void> | void)[] = [];
+
+/** Runs after the test, before what was made earlier is removed. */
+export function leaving(leave: () => void): void {
+  left.push(leave);
+}
 
 /** Call this after each test. */
 export async function leaveScenes(): Promise<void> {
@@ -64,7 +69,6 @@ export async function sceneOf(
   };
   const keys = ['--current-key-file', file('old.key', old), '--new-key-file', file('new.key', next)];
   const where = ['--database', world.url, ...keys];
-  const consent = ['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase', '--force'];
   const attachments = ['--attachments', tree.folder];
   return {
     path,
@@ -72,7 +76,7 @@ export async function sceneOf(
     tree,
     where,
     attachments,
-    rotation: ['rotate', '--job', join(path, 'job.yaml'), ...where, ...consent, '--workers', '2'],
+    rotation: ['rotate', '--job', join(path, 'job.yaml'), ...where, ...consent, '--force'],
     run: (args, more = {}) => keyturn(args, { cwd: path, ...more }),
   };
 }
@@ -83,6 +87,18 @@ export function expectCode({ code, signal, stdout, stderr }: Ended, expected: nu
     signal: null,
     said: '',
   });
+}
+
+/** Kills the run at `<step>:<chunk>` for each of these; the last process finishes it. */
+export async function expectFinished(scene: Scene, kills: readonly string[]): Promise<void> {
+  const { run, rotation, attachments, where, tree } = scene;
+  // One worker: with two, the other may have done the fourth chunk meanwhile
+  const begin = [...rotation, '--workers', '1', ...attachments, '--chunk-rows', '12'];
+  const resume = ['resume', ...where, ...attachments, '--force', '--workers', '1'];
+  for (const [i, killAt] of kills.entries())
+    expect(await run(i === 0 ? begin : resume, { killAt })).toMatchObject({ signal: 'SIGKILL' });
+  expectCode(await run(resume), 0);
+  expect(problemsOf(tree, next)).toEqual([]);
 }
 
 export const engines = [

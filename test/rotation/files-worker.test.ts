@@ -8,73 +8,37 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
 import { until } from '../commands/distributed.ts';
-import { emptyFolder, start } from '../commands/keyturn.ts';
+import { type Started, start } from '../commands/keyturn.ts';
 import { keyturn } from '../support/cli.ts';
-import { makeTree, openFile, problemsOf, sealText } from '../support/files/tree.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { makeTree, openFile, problemsOf } from '../support/files/tree.ts';
+import { createDatabase } from '../support/postgres.ts';
 import { Random } from '../support/random.ts';
 import { createSqlite } from '../support/sqlite.ts';
+import { leaveScenes, leaving, next, old, sceneOf, wholeFolder } from './file-scene.ts';
 
-const old = createHash('sha256').update('the old key').digest();
-const next = createHash('sha256').update('the new key').digest();
+afterEach(leaveScenes);
 
-const job = `
-job: filed
-title: Filed
-key: { form: base64, bytes: [16, 32], generate: { bytes: 32, as: base64 } }
-canary:
-  - { table: secret, column: value, format: octopus, plaintext: utf8 }
-phases:
-  - name: values
-    targets:
-      - table: secret
-        fields:
-          - { column: value, format: octopus, plaintext: utf8 }
-files: { format: octopus-stream }
-`;
-const consent = ['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase', '--force'];
-
-const left: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const leave of left.splice(0).reverse()) await leave();
-});
-
-async function placeOf(
-  create: () => Promise<TestDatabase>,
-): Promise<{ path: string; world: TestDatabase; keys: string[] }> {
-  const world = await create();
-  left.push(() => world.close());
-  const { path, remove } = emptyFolder();
-  left.push(remove);
-  await world.exec('create table secret (id integer primary key, value text not null)');
-  for (let i = 0; i < 30; i++)
-    await world.exec(`insert into secret values (${i}, '${sealText(`a secret number ${i}`, old)}')`);
-  writeFileSync(join(path, 'job.yaml'), job);
-  writeFileSync(join(path, 'old.key'), old.toString('base64'), { mode: 0o600 });
-  writeFileSync(join(path, 'new.key'), next.toString('base64'), { mode: 0o600 });
-  return { path, world, keys: ['--current-key-file', 'old.key', '--new-key-file', 'new.key'] };
+/** Starts a command, which ends with the test. */
+function begin(cwd: string, args: readonly string[], env = {}): Started {
+  const started = start(args, { cwd, env });
+  started.child.stdin.end();
+  leaving(() => {
+    started.child.kill('SIGKILL');
+  });
+  return started;
 }
 
 test('a worker that does not see the files hands chunks back; one that sees them at another path takes them', async () => {
-  const { path, world, keys } = await placeOf(createDatabase);
-  const tree = makeTree(join(path, 'attachments'), old, next, 60);
-  const place = ['--database', world.url, '--queue', world.url, ...keys];
-  const begin = (...args: string[]) => {
-    const started = start(args, { cwd: path });
-    started.child.stdin.end();
-    left.push(() => {
-      started.child.kill('SIGKILL');
-    });
-    return started;
-  };
-  const rotation = ['rotate', '--job', 'job.yaml', ...place, ...consent, '--chunk-rows', '12'];
-  const coordinator = begin(...rotation, '--attachments', tree.folder);
+  const { path, world, tree, where, rotation, attachments } = await sceneOf(createDatabase, wholeFolder, 60);
+  const queue = ['--queue', world.url];
+  const coordinator = begin(path, [...rotation, ...queue, '--chunk-rows', '12', ...attachments]);
   await coordinator.said(/rotating/);
-  const blind = begin('worker', ...place, '--health-file', 'blind.json');
+  const worker = ['worker', ...where, ...queue];
+  const blind = begin(path, [...worker, '--health-file', 'blind.json']);
   // Another tree with the same names: it is not that of the run
   const stray = makeTree(join(path, 'stray'), old, next, 60);
   const strayBefore = readFileSync(join(stray.folder, 'a.b'));
-  const astray = begin('worker', ...place, '--attachments', stray.folder);
+  const astray = begin(path, [...worker, '--attachments', stray.folder]);
   await blind.said(/not available on this host: started without --attachments/);
   await astray.said(/stray and \S+ are not those of run \S+/);
   const waiting = "select waiting from keyturn_run where waiting like '%attachments%'";
@@ -92,7 +56,7 @@ test('a worker that does not see the files hands chunks back; one that sees them
   mkdirSync(join(path, 'mnt'));
   symlinkSync(tree.folder, join(path, 'mnt', 'files'));
   symlinkSync(`${tree.folder}_MasterKeyRotationBackup`, join(path, 'mnt', 'files_MasterKeyRotationBackup'));
-  begin('worker', ...place, '--attachments', join(path, 'mnt', 'files'));
+  begin(path, [...worker, '--attachments', join(path, 'mnt', 'files')]);
   expect(await coordinator.ended).toMatchObject({ code: 0 });
   expect(problemsOf(tree, next)).toEqual([]);
   expect(readFileSync(join(stray.folder, 'a.b')).equals(strayBefore)).toBe(true);
@@ -101,10 +65,8 @@ test('a worker that does not see the files hands chunks back; one that sees them
 }, 120_000);
 
 async function freezeAt(step: string): Promise<void> {
-  const { path, world, keys } = await placeOf(createDatabase);
-  const tree = makeTree(join(path, 'attachments'), old, next, 60);
-  const place = ['--database', world.url, '--queue', world.url, ...keys];
-  const attachments = ['--attachments', tree.folder];
+  const { path, world, tree, where, rotation, attachments } = await sceneOf(createDatabase, wholeFolder, 60);
+  const queue = ['--queue', world.url];
   const freeze = join(path, 'freeze.mjs');
   writeFileSync(
     freeze,
@@ -117,21 +79,14 @@ subscribe('keyturn:chunk-step', ({ step }) => {
 });
 `,
   );
-  const begin = (args: readonly string[], env = {}) => {
-    const started = start(args, { cwd: path, env });
-    started.child.stdin.end();
-    left.push(() => {
-      started.child.kill('SIGKILL');
-    });
-    return started;
-  };
-  const rotation = ['rotate', '--job', 'job.yaml', ...place, ...consent, '--chunk-rows', '12'];
-  const coordinator = begin([...rotation, ...attachments]);
+  const coordinator = begin(path, [...rotation, ...queue, '--chunk-rows', '12', ...attachments]);
   await coordinator.said(/rotating/);
-  const worker = ['worker', ...place, ...attachments, '--concurrency', '1', '--log-level', 'debug'];
-  const frozen = begin([...worker, '--log-file', 'frozen.log'], { NODE_OPTIONS: `--import=${freeze}` });
+  const worker = ['worker', ...where, ...queue, ...attachments, '--concurrency', '1'];
+  const frozen = begin(path, [...worker, '--log-level', 'debug', '--log-file', 'frozen.log'], {
+    NODE_OPTIONS: `--import=${freeze}`,
+  });
   await until(() => /^State:\s+T/m.test(readFileSync(`/proc/${frozen.child.pid}/status`, 'utf8')));
-  begin(worker.slice(0, -2));
+  begin(path, worker);
   const rotated = "select 1 from keyturn_chunk where target = 'attachments/' and state <> 'planned'";
   const all = "select 1 from keyturn_chunk where target = 'attachments/'";
   await until(async () => {
@@ -150,12 +105,11 @@ test('workers that are frozen around a rename, and continue after another worker
 }, 150_000);
 
 test('a file of 200 MB takes no more memory than a small one', async () => {
-  const { path, world, keys } = await placeOf(createSqlite);
-  const tree = makeTree(join(path, 'attachments'), old, next, 20);
+  const { path, world, tree, rotation, attachments } = await sceneOf(createSqlite, wholeFolder, 20);
   const big = join(tree.folder, 'big.bin');
   const random = new Random('a big file');
   const iv = random.bytes(16);
-  const cipher = createCipheriv('aes-256-cbc', old, iv);
+  const cipher = createCipheriv('aes-128-cbc', old, iv);
   const sink = createWriteStream(big);
   const plain = createHash('sha256');
   sink.write(iv);
@@ -173,24 +127,9 @@ test('a file of 200 MB takes no more memory than a small one', async () => {
   );
   const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
   const peaks: number[] = [];
-  const rotation = [
-    'rotate',
-    '--job',
-    'job.yaml',
-    '--database',
-    world.url,
-    ...keys,
-    ...consent,
-    '--workers',
-    '1',
-  ];
-  for (const attachments of [
-    ['--no-attachments', '--dry-run'],
-    ['--attachments', tree.folder],
-  ]) {
-    await promisify(execFile)(process.execPath, ['--import', preload, cli, ...rotation, ...attachments], {
-      cwd: path,
-    });
+  for (const more of [['--no-attachments', '--dry-run'], attachments]) {
+    const args = ['--import', preload, cli, ...rotation, '--workers', '1', ...more];
+    await promisify(execFile)(process.execPath, args, { cwd: path });
     peaks.push(Number(readFileSync(join(path, 'peak'), 'utf8')) / 1024);
   }
   const [small = 0, large = 0] = peaks;

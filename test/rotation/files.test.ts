@@ -16,24 +16,36 @@ import { filesIn, hashOf, problemsOf, sealFileOnlyFor } from '../support/files/t
 import { createMysqlDatabase } from '../support/mariadb.ts';
 import { needing } from '../support/needing.ts';
 import { createSqlite } from '../support/sqlite.ts';
-import { engines, expectCode, leaveScenes, next, old, sceneOf, wholeFolder } from './file-scene.ts';
+import {
+  engines,
+  expectCode,
+  expectFinished,
+  leaveScenes,
+  next,
+  old,
+  sceneOf,
+  wholeFolder,
+} from './file-scene.ts';
 
 /** The real command over a database and a tree of encrypted files beside it. */
 
 afterEach(leaveScenes);
 
-const steps = [
-  'open',
-  'intend',
-  'keep',
-  'rename',
-  'renamed',
-  'claim',
-  'commit',
-  'acknowledge',
-  'verify',
-  'confirm',
-] as const;
+/** Each step once; test/faults/files.faults.ts has each of them twice, on both engines. */
+const kills = {
+  sqlite: [
+    ['open:1', 'intend:4'],
+    ['keep:1', 'rename:4'],
+    ['renamed:1', 'claim:4'],
+    ['commit:1', 'acknowledge:4'],
+    ['verify:1', 'confirm:4'],
+  ],
+  // What happens to files is the same for every database: elsewhere those where its transactions come in
+  postgres: [
+    ['intend:1', 'rename:4'],
+    ['rename:1', 'commit:4'],
+  ],
+} as const;
 
 describe.each(engines)('files beside a database on %s', (engine, create) => {
   test('all are encrypted with the new key and verified, and originals are kept; plan, dry run and verify change nothing', async () => {
@@ -85,21 +97,9 @@ describe.each(engines)('files beside a database on %s', (engine, create) => {
     expectCode(await run(['verify', '--database', where[1] ?? '', ...newKey]), 2);
   }, 120_000);
 
-  test.each(
-    // What happens to files is the same for every database: elsewhere those where its transactions come in
-    engine === 'sqlite' ? steps : ['intend', 'rename', 'commit'],
-  )(
-    'a run that is killed at the step %s of two chunks is finished by a resume',
-    async (step) => {
-      const { run, rotation, attachments, tree, where } = await sceneOf(create, wholeFolder, 60);
-      // One worker: with two, the other may have done the fourth chunk meanwhile
-      const begun = [...rotation.slice(0, -1), '1', ...attachments, '--chunk-rows', '12'];
-      expect(await run(begun, { killAt: `${step}:1` })).toMatchObject({ signal: 'SIGKILL' });
-      const resume = ['resume', ...where, ...attachments, '--force', '--workers', '1'];
-      expect(await run(resume, { killAt: `${step}:4` })).toMatchObject({ signal: 'SIGKILL' });
-      expectCode(await run(resume), 0);
-      expect(problemsOf(tree, next)).toEqual([]);
-    },
+  test.each<readonly string[]>(kills[engine])(
+    'a run that is killed at %s and its resume at %s is finished by another resume',
+    async (...kills) => expectFinished(await sceneOf(create, wholeFolder, 60), kills),
     120_000,
   );
 });
