@@ -144,6 +144,7 @@ export const checkpointBetween: readonly Damage[] = at('between rotation and ver
   },
   {
     name: 'all chunks are deleted',
+    faultsOnly: true,
     done: (world) => world.exec('delete from keyturn_chunk'),
     seen: [{ words: 'resume', code: [0, 3, 5] }],
   },

@@ -13,6 +13,7 @@ const unrotated = [
 export const checkpointDuring: readonly Damage[] = at('halfway through the rotation', [
   {
     name: 'a planned chunk is marked as rotated',
+    faultsOnly: true,
     done: (world) => world.chunk(7, "state = 'rotated'"),
     seen: [{ words: 'resume', code: 5, says: [chunk(7, 'device')] }],
   },
@@ -184,6 +185,7 @@ export const checkpointDuring: readonly Damage[] = at('halfway through the rotat
   },
   {
     name: 'the keys kept in the run are deleted',
+    faultsOnly: true,
     done: (world) => world.run("pinned = '{}'"),
     seen: [{ words: 'resume', code: [2, 5], says: [/run \d{8}-.*keys/] }],
   },

@@ -29,7 +29,7 @@ export interface Damage {
   readonly only?: Engine;
   /** The engine matters: it runs on PostgreSQL with every test run, too. */
   readonly byEngine?: true;
-  /** Close to another kind: it runs with the fault suite only. */
+  /** Close to another kind, or to itself on PostgreSQL: on SQLite it runs with the fault suite only. */
   readonly faultsOnly?: true;
   /** Not noticed yet. */
   readonly pending?: Engine | 'both';

@@ -33,6 +33,7 @@ export const dataBetween = at('between rotation and verification', [
   },
   {
     name: 'two values in a document are swapped',
+    faultsOnly: true,
     done: (world) => world.swap('contact 4 details.bank.iban', 'contact 4 details.notes[0].text'),
     seen: [{ words: 'resume', code: 5, says: [row('contact', 4)] }],
   },
@@ -98,6 +99,7 @@ export const dataBetween = at('between rotation and verification', [
   },
   {
     name: 'a document is truncated',
+    faultsOnly: true,
     done: (world) =>
       world.exec('update contact set details = substr(details, 1, length(details) - 4) where id = 4'),
     seen: [{ words: 'resume', code: 5, says: [row('contact', 4)] }],
@@ -153,6 +155,7 @@ export const dataBetween = at('between rotation and verification', [
   },
   {
     name: 'a table is dropped',
+    faultsOnly: true,
     byEngine: true,
     done: (world) => world.exec('drop table device'),
     seen: [{ words: 'resume', code: [2, 3, 5], says: [/device/] }],

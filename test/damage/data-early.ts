@@ -153,6 +153,7 @@ export const dataDuring = at('halfway through the rotation', [
   },
   {
     name: 'a table with rows that are not planned yet is dropped',
+    faultsOnly: true,
     byEngine: true,
     done: (world) => world.exec('drop table account'),
     seen: [{ words: 'resume', code: [2, 3, 5], says: [/account/] }],
@@ -172,6 +173,7 @@ export const dataDuring = at('halfway through the rotation', [
   },
   {
     name: 'a column is renamed',
+    faultsOnly: true,
     byEngine: true,
     done: (world) => world.exec('alter table account rename column secret to token'),
     seen: [{ words: 'resume', code: [2, 3, 5], says: [/account/, /secret/] }],

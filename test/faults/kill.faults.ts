@@ -1,10 +1,20 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Ended, keyturn, rotation } from '../support/cli.ts';
+import { postgresFixture, sqliteFixture } from '../support/n8n/fixture.ts';
 import { expectMany, manySqlite } from '../support/n8n/many.ts';
-import { expectEachChunkOnce, expectLastPhaseSurvives, isVerified, runsIn } from './killed.ts';
+import { truthOf } from '../support/n8n/truth.ts';
+import { createDatabase } from '../support/postgres.ts';
+import {
+  expectEachChunkOnce,
+  expectFinished,
+  expectLastPhaseSurvives,
+  inFlight,
+  isVerified,
+  runsIn,
+} from './killed.ts';
 import { randomFrom, seedOf } from './random.ts';
 
 let dir: string;
@@ -13,6 +23,26 @@ beforeEach(() => {
 });
 afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
+});
+
+describe('a rotation that is killed', () => {
+  test.each(inFlight)('before the step %s of three chunks is finished by resume', (step) =>
+    expectFinished(
+      dir,
+      sqliteFixture('legacy-sqlite', dir),
+      truthOf('legacy-sqlite'),
+      [1, 9, 14].map((chunk) => `${step}:${chunk}`),
+    ),
+  );
+
+  test.each(inFlight)(
+    'before the step %s of three chunks on PostgreSQL is finished by resume',
+    async (step) => {
+      const place = await postgresFixture((await createDatabase()).url);
+      const kills = [2, 8, 13].map((chunk) => `${step}:${chunk}`);
+      await expectFinished(dir, place, truthOf('legacy-postgres'), kills);
+    },
+  );
 });
 
 test('a rotation that is killed again and again at random moments is finished by resume', async () => {

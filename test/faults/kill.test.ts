@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, test } from '@jest/globals';
 import { postgresFixture, sqliteFixture } from '../support/n8n/fixture.ts';
 import { truthOf } from '../support/n8n/truth.ts';
 import { createDatabase } from '../support/postgres.ts';
-import { expectLastPhaseSurvives, expectWhole, inFlight, rotateKilled } from './killed.ts';
+import { expectFinished, expectLastPhaseSurvives } from './killed.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -15,35 +15,29 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
+/** Each step of a chunk at least once: kill.faults.ts has each of them in three chunks. */
 describe('a rotation that is killed', () => {
-  test.each(inFlight)('before the step %s of three chunks is finished by resume', async (step) => {
-    const place = sqliteFixture('legacy-sqlite', dir);
-    const truth = truthOf('legacy-sqlite');
-    const ended = await rotateKilled(dir, place, truth, [`${step}:1`, `${step}:9`, `${step}:14`]);
-    expect(ended.filter(({ signal }) => signal === 'SIGKILL')).toHaveLength(3);
-    await expectWhole(dir, place, truth, ended);
-  });
-
-  test.each(['claim', 'write', 'commit', 'acknowledge'])(
-    'before the step %s of three chunks on PostgreSQL is finished by resume',
-    async (step) => {
-      const place = await postgresFixture((await createDatabase()).url);
-      const truth = truthOf('legacy-postgres');
-      const ended = await rotateKilled(dir, place, truth, [`${step}:2`, `${step}:8`, `${step}:13`]);
-      expect(ended.filter(({ signal }) => signal === 'SIGKILL')).toHaveLength(3);
-      await expectWhole(dir, place, truth, ended);
-    },
+  test.each([
+    ['find:1', 'read:9', 'open:14'],
+    ['claim:1', 'write:9', 'complete:14'],
+    ['commit:1', 'acknowledge:9', 'claim:14'],
+  ])('at %s, %s and %s is finished by resume', (...kills) =>
+    expectFinished(dir, sqliteFixture('legacy-sqlite', dir), truthOf('legacy-sqlite'), kills),
   );
 
-  test.each(['verify', 'confirm'])(
-    'before the step %s of the verification is finished by resume',
-    async (step) => {
-      const place = sqliteFixture('mixed-sqlite', dir);
-      const truth = truthOf('mixed-sqlite');
-      const ended = await rotateKilled(dir, place, truth, [`${step}:1`, `${step}:12`]);
-      expect(ended.filter(({ signal }) => signal === 'SIGKILL')).toHaveLength(2);
-      await expectWhole(dir, place, truth, ended);
-    },
+  test.each([
+    ['claim:2', 'commit:8', 'write:13'],
+    ['write:2', 'acknowledge:8', 'commit:13'],
+  ])('at %s, %s and %s on PostgreSQL is finished by resume', async (...kills) => {
+    const place = await postgresFixture((await createDatabase()).url);
+    await expectFinished(dir, place, truthOf('legacy-postgres'), kills);
+  });
+
+  test.each([
+    ['verify:1', 'verify:12'],
+    ['confirm:1', 'confirm:12'],
+  ])('at %s and %s of the verification is finished by resume', (...kills) =>
+    expectFinished(dir, sqliteFixture('mixed-sqlite', dir), truthOf('mixed-sqlite'), kills),
   );
 });
 

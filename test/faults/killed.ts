@@ -9,7 +9,7 @@ import { type Place, withStore } from '../support/n8n/store.ts';
 import { expectEverySecret, stillUnder, type Truth, truthOf } from '../support/n8n/truth.ts';
 
 /** Logs everything that can be logged, so that a secret in a log is found. */
-export const log = ['--log-file', 'keyturn.log', '--log-level', 'debug'];
+const log = ['--log-file', 'keyturn.log', '--log-level', 'debug'];
 
 /** The steps of one chunk. */
 export const inFlight = [
@@ -24,7 +24,7 @@ export const inFlight = [
 ] as const;
 
 /** Rotates in one process for each kill and a last one that runs to its end. Returns what they printed. */
-export async function rotateKilled(
+async function rotateKilled(
   dir: string,
   place: Place,
   truth: Truth,
@@ -40,6 +40,18 @@ export async function rotateKilled(
     ended.push(await keyturn(args, { cwd: dir, ...(killAt !== undefined && { killAt }) }));
   }
   return ended;
+}
+
+/** Kills the rotation at `<step>:<chunk>` for each of these; a last process finishes it. */
+export async function expectFinished(
+  dir: string,
+  place: Place,
+  truth: Truth,
+  kills: readonly string[],
+): Promise<void> {
+  const ended = await rotateKilled(dir, place, truth, kills);
+  expect(ended.filter(({ signal }) => signal === 'SIGKILL')).toHaveLength(kills.length);
+  await expectWhole(dir, place, truth, ended);
 }
 
 export async function runsIn(place: Place): Promise<number> {
@@ -60,12 +72,7 @@ export async function isVerified(place: Place): Promise<boolean> {
   return run?.state === 'verified';
 }
 
-export async function expectWhole(
-  dir: string,
-  place: Place,
-  truth: Truth,
-  ended: readonly Ended[],
-): Promise<void> {
+async function expectWhole(dir: string, place: Place, truth: Truth, ended: readonly Ended[]): Promise<void> {
   const last = ended.at(-1);
   expect({ code: last?.code, stderr: last?.stderr }).toMatchObject({ code: 0 });
   const newKey = readFileSync(join(dir, 'new.masterkey'), 'utf8').trim();
