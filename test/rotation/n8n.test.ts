@@ -8,7 +8,7 @@ import * as shapes from '../support/n8n/shapes.ts';
 import type { Place } from '../support/n8n/store.ts';
 import { expectEverySecret, stillUnder, type Truth, truthOf } from '../support/n8n/truth.ts';
 import { createDatabase } from '../support/postgres.ts';
-import { type Outcome, rotate } from '../support/rotate.ts';
+import { type Ended, Stage } from './stage.ts';
 
 const newKey = 'the new instance key/0123456789+';
 const thirdKey = 'a third instance key, ünïcödé';
@@ -27,7 +27,16 @@ async function placeOf(name: FixtureName): Promise<Place> {
     : sqliteFixture(name, dir);
 }
 
-function expectReconciled({ totals }: Outcome): void {
+async function rotate(place: Place, current: string, next: string, workers = 1): Promise<Ended> {
+  const stage = await Stage.open(place, current, next, { workers });
+  try {
+    return await stage.finish();
+  } finally {
+    await stage.close();
+  }
+}
+
+function expectReconciled({ totals }: Ended): void {
   for (const { ranges } of totals.values()) {
     const tally = ranges?.tally;
     expect(tally?.values).toBe(
@@ -43,12 +52,12 @@ function expectReconciled({ totals }: Outcome): void {
   }
 }
 
-async function expectRotated(place: Place, truth: Truth, key: string, outcome: Outcome): Promise<void> {
-  expect(outcome.error).toBeUndefined();
-  expect(outcome.run.state).toBe('verified');
+async function expectRotated(place: Place, truth: Truth, key: string, ended: Ended): Promise<void> {
+  expect(ended.error).toBeUndefined();
+  expect(ended.run.state).toBe('verified');
   expect(await expectEverySecret(place, key, truth)).toEqual([]);
   expect(await dependents(place, truth)).toEqual([]);
-  expectReconciled(outcome);
+  expectReconciled(ended);
 }
 
 /** What still depends on the old key; a value in clear depends on no key, and reads with any. */
@@ -62,9 +71,9 @@ describe.each<FixtureName>(['legacy-sqlite', 'mixed-sqlite', 'legacy-postgres'])
     const place = await placeOf(name);
     const truth = truthOf(name);
     const rest = await digestOfTheRest(place);
-    await expectRotated(place, truth, newKey, await rotate(place, truth.instanceKey, newKey));
+    await expectRotated(place, truth, newKey, await rotate(place, truth.instanceKey, newKey, 2));
     expect(await digestOfTheRest(place)).toEqual(rest);
-    const again = await rotate(place, newKey, thirdKey);
+    const again = await rotate(place, newKey, thirdKey, 2);
     expect(again.error).toBeUndefined();
     expect(await expectEverySecret(place, thirdKey, truth)).toEqual([]);
     expect(await stillUnder(place, newKey, truth)).toEqual([]);

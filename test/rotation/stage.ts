@@ -50,9 +50,19 @@ export interface Scene {
 
 const worker = new URL('../../dist/worker-thread.js', import.meta.url);
 
+const known = new Map<string, Key>();
+
+/** The same object for the same text: the id of a key takes 100 ms to compute. */
+function keyOf(text: string): Key {
+  const key = known.get(text) ?? Key.fromText(text);
+  known.set(text, key);
+  return key;
+}
+
 /** A run of one database, step by step: everything is as the command line has it, but for who asks. */
 export class Stage {
   readonly place: Place;
+  readonly url: string;
   readonly database: Database;
   readonly keys: RunKeys;
   readonly #scene: Scene;
@@ -60,22 +70,34 @@ export class Stage {
   #run: Run | null = null;
   readonly #folders: string[] = [];
 
-  private constructor(place: Place, database: Database, keys: RunKeys, scene: Scene) {
+  private constructor(place: Place, url: string, database: Database, keys: RunKeys, scene: Scene) {
     this.place = place;
+    this.url = url;
     this.database = database;
     this.keys = keys;
     this.#scene = scene;
   }
 
   static async open(place: Place, current: string, next: string, scene: Scene = {}): Promise<Stage> {
-    const keys = { current: Key.fromText(current), next: Key.fromText(next) };
-    return new Stage(place, await openDatabase(place.url), keys, scene);
+    const url = place.schema === undefined ? place.url : `${place.url}?schema=${place.schema}`;
+    return new Stage(
+      place,
+      url,
+      await openDatabase(url),
+      { current: keyOf(current), next: keyOf(next) },
+      scene,
+    );
   }
 
   /** What is known before the first change. */
   async preflight(): Promise<Preflight> {
     const catalog = await this.database.catalog();
-    const job = resolveJob(loadJob(this.#scene.job ?? 'n8n', formatNames), catalog);
+    const { prefix } = this.place;
+    const job = resolveJob(
+      loadJob(this.#scene.job ?? 'n8n', formatNames),
+      catalog,
+      prefix === undefined ? {} : { tablePrefix: prefix },
+    );
     const found = await preflight(this.database, catalog, job, this.keys);
     assertDeclared(found.inventory.undeclared);
     return found;
@@ -188,7 +210,7 @@ export class Stage {
   #settings() {
     if (this.#run === null) throw new Error('no run was planned');
     return {
-      databaseUrl: this.place.url,
+      databaseUrl: this.url,
       databasePassword: null,
       attachments: null,
       checkpointFile: null,
@@ -202,7 +224,7 @@ export class Stage {
   site(): Site {
     return {
       database: this.database,
-      databaseUrl: this.place.url,
+      databaseUrl: this.url,
       databasePassword: null,
       attachments: null,
       workers: this.#scene.workers ?? 1,
