@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
+import { withOneWorker } from '../support/cli.ts';
 import { fixtureFile, sqliteFixture } from '../support/n8n/fixture.ts';
 
 const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
@@ -73,7 +74,7 @@ export async function keyturn(
   args: readonly string[],
   surroundings?: Surroundings & { input?: string },
 ): Promise<Ended> {
-  const { child, ended } = start(args, surroundings);
+  const { child, ended } = start(withOneWorker(args), surroundings);
   child.stdin.end(surroundings?.input ?? '');
   return ended;
 }
