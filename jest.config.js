@@ -12,6 +12,7 @@ export default {
   // The same library as in src/databases/sqlite/driver.ts
   moduleNameMapper:
     Number.parseInt(process.versions.node, 10) < 22 ? {} : { '^better-sqlite3$': 'better-sqlite3-node22' },
+  testSequencer: '<rootDir>/test/support/longest-first.mjs',
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.demo/'],
