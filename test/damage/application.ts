@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { detail, openDetail, openToken, token } from '../commands/address-book.ts';
 import { openLegacy } from '../support/n8n/decrypt.ts';
 import { sealLegacy } from '../support/n8n/encrypt.ts';
 import { openText, sealText } from '../support/octopus/sealing.ts';
+import { Random } from '../support/random.ts';
 
 /**
  * A small application with secrets of several kinds: authenticated and not, whole values and in JSON, under the master
@@ -52,11 +52,13 @@ interface Keys {
   readonly legacy: string;
 }
 
-const made = (): string => `${randomBytes(32).toString('base64url')}=`;
+/** The same keys in every run, so that what opens by chance is the same too. */
+const random = new Random('keys of the damages');
+const made = (): string => `${random.bytes(32).toString('base64url')}=`;
 const newKey = made();
 const thirdKey = made();
 export const keys: Readonly<Record<Side, Keys>> = {
-  old: { master: made(), legacy: `the legacy key ${randomBytes(6).toString('hex')}` },
+  old: { master: made(), legacy: `the legacy key ${random.bytes(6).toString('hex')}` },
   new: { master: newKey, legacy: newKey },
   third: { master: thirdKey, legacy: thirdKey },
 };

@@ -14,6 +14,7 @@ import {
 import type { TestDatabase } from '../support/postgres.ts';
 import { drawUntil } from '../support/random.ts';
 import { createSqlite } from '../support/sqlite.ts';
+import { expectCode } from './octopus-scene.ts';
 
 /** Small databases that a job searches by shape; octopus.test.ts has a large one. */
 
@@ -82,11 +83,6 @@ async function small(): Promise<Scene> {
       );
     },
   };
-}
-
-/** Says what went wrong, if it did. */
-function expectCode({ code, stdout, stderr }: Ended, expected: number): void {
-  expect({ code, said: code === expected ? '' : `${stdout}${stderr}` }).toEqual({ code: expected, said: '' });
 }
 
 test('a table, a column, and values in an empty binary column, added during the run, are rotated too', async () => {
@@ -197,4 +193,26 @@ test('an undecided value that opens under both keys is rotated after a decision,
   const rows = await world.exec('select JSON from Configuration order by Id');
   expect(openText(JSON.parse(String(rows[0]?.JSON)).Odd, next)).toEqual(secret);
   expect(rows[1]?.JSON).toBe(written);
+});
+
+test('a value beside an exception that was rotated and also opens under the old key by chance stays as it is', async () => {
+  const { world, where, run, rotate } = await small();
+  const secret = Buffer.from([0, 255, 254, 253]);
+  const put = (document: object) =>
+    world.exec(`insert or replace into Configuration values ('x', ?)`, [JSON.stringify(document)]);
+  const document = async () =>
+    JSON.parse(String((await world.exec('select JSON from Configuration'))[0]?.JSON));
+  await put({ Odd: sealTextOnlyFor(secret, old, [next]), Value: under('beside it') });
+  expectCode(await rotate([]), 3);
+  // As with another IV
+  const Value = drawUntil(
+    () => sealText(Buffer.from('beside it'), next),
+    (sealed) => openText(sealed, old) !== undefined,
+  );
+  await put({ ...(await document()), Value });
+  const retry = ['exceptions', 'retry', ...where, '--no-attachments', '--force'];
+  expectCode(await run(...retry, '--decide', 'Configuration.JSON.Odd=rotate'), 0);
+  const after = await document();
+  expect(after.Value).toBe(Value);
+  expect(openText(after.Odd, next)).toEqual(secret);
 });
