@@ -31,8 +31,6 @@ export interface Damage {
   readonly byEngine?: true;
   /** Close to another kind, or to itself on PostgreSQL: on SQLite it runs with the fault suite only. */
   readonly faultsOnly?: true;
-  /** Not noticed yet. */
-  readonly pending?: Engine | 'both';
 }
 
 export interface Step {
@@ -70,7 +68,7 @@ export async function prove(world: World, damage: Damage): Promise<void> {
   await damage.done(world);
   for (const { words, code, says = [] } of damage.seen) {
     const before = await world.cells();
-    const ended = await world.keyturn(words, undefined, damage.pending === undefined ? patienceMs : 12_000);
+    const ended = await world.keyturn(words, undefined, patienceMs);
     const told = ended.stdout + ended.stderr;
     expectDecent(words, ended);
     if (!([code].flat() as (number | null)[]).includes(ended.code))
