@@ -67,7 +67,8 @@ export async function rotate(
 ): Promise<{ readonly total: number; readonly used: Ended }> {
   writeFileSync(join(folder, 'job.yaml'), jobOf(format));
   writeFileSync(join(folder, 'current.key'), key, { mode: 0o600 });
-  writeFileSync(join(folder, `${name}.key`), format.newKey(), { mode: 0o600 });
+  // Workers are started with the new key; otherwise the run makes it, as most users have it
+  if (queue !== undefined) writeFileSync(join(folder, `${name}.key`), format.newKey(), { mode: 0o600 });
   const common = ['--database', url, '--current-key-file', 'current.key', '--new-key-file', `${name}.key`];
   const started = performance.now();
   const coordinator = new Keyturn(folder, name, [
