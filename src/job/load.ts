@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { LineCounter, parseDocument } from 'yaml';
+import { type Document, LineCounter, parseDocument } from 'yaml';
 import { type ErrorCode, KeyturnError } from '../error.ts';
 import { NotAFile, readPlainFile } from '../plain-file.ts';
 import { checkJob } from './check.ts';
@@ -101,11 +101,21 @@ function parse(text: string, shown: string, formatNames: readonly string[]): Job
         return path.length === 0 ? `${line}: ${message}` : `${line}: ${pathText(path)}: ${message}`;
       }),
     );
-  const parsed = jobSchema.safeParse(document.toJS());
+  const parsed = jobSchema.safeParse(contentOf(document, shown));
   if (!parsed.success) throw placed(problemsOf(parsed.error.issues));
   const problems = checkJob(parsed.data, formatNames);
   if (problems.length > 0) throw placed(problems);
   return parsed.data;
+}
+
+/** The parser refuses a file whose aliases stand for far more than is written. */
+function contentOf(document: Document.Parsed, shown: string): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    if (!(cause instanceof ReferenceError)) throw cause;
+    throw invalid(shown, [' too many YAML aliases, or an alias without an anchor']);
+  }
 }
 
 function invalid(shown: string, problems: readonly string[]): KeyturnError {

@@ -42,6 +42,14 @@ test('bytes that are not UTF-8 are refused', () => {
   expect(refusal(() => shop.load(Buffer.from([0x6a, 0xff, 0xfe]))).code).toBe('job-invalid');
 });
 
+test('aliases that stand for far more than is written are refused', () => {
+  const tens = (name: string): string => `[${Array.from({ length: 10 }, () => name).join(', ')}]`;
+  const bomb = `a: &a ${tens('x')}\nb: &b ${tens('*a')}\nc: &c ${tens('*b')}\njob: ${tens('*c')}\n`;
+  const error = refusal(() => shop.load(Buffer.from(bomb)));
+  expect(error.code).toBe('job-invalid');
+  expect(error.message).toContain('too many YAML aliases');
+});
+
 describe('every error names its line and field', () => {
   test.each<[string, string, string, string]>([
     [
