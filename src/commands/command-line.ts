@@ -110,11 +110,20 @@ function refuseRepeated({ command, args }: Chosen): void {
 function refused(message: string, words: readonly string[], commands: readonly Command[]): KeyturnError {
   const named = words.find((word) => !word.startsWith('-'));
   const known = commands.some((command) => command.words.some((word) => word.split(' ')[0] === named));
+  const text = message.replace(/\s*\n\s*/g, ' ').replace(/^./, (first) => first.toLowerCase());
   return new KeyturnError(
     'bad-option',
-    message.replace(/\s*\n\s*/g, ' ').replace(/^./, (first) => first.toLowerCase()),
+    known ? withoutSecrets(text, words.slice(words.indexOf(named ?? '') + 1)) : text,
     {
       hint: known ? `keyturn ${named} --help shows its options` : 'keyturn --help shows the commands',
     },
   );
+}
+
+/** A word by itself may be a key with a blank before it: `--masterKey= KEY`. */
+function withoutSecrets(message: string, words: readonly string[]): string {
+  const unknown = /^unknown arguments?: (?<names>.*)$/.exec(message)?.groups?.names;
+  const loose = words.filter((word) => !word.startsWith('-'));
+  const isSecret = loose.some((word) => unknown?.includes(word));
+  return isSecret ? 'unknown argument after the options (not shown, since it may be a key)' : message;
 }
