@@ -66,10 +66,18 @@ test.each([
     '--max-exceptions must be a whole number of at least 0, not "many"',
   ],
   [
+    ['rotate', '--metrics-port', '99999'],
+    '--metrics-port must be a port number of at most 65535, not "99999"',
+  ],
+  [
     ['rotate', '--on-exception', 'ignore'],
     'invalid values: Argument: on-exception, Given: "ignore", Choices: "stop", "skip"',
   ],
   [['rotate'], 'no job given'],
+  [
+    ['rotate', '--masterKey=', 'a-key-of-somebody'],
+    'unknown argument after the options (not shown, since it may be a key)',
+  ],
   [['status'], 'no database given'],
 ])('%j is refused', async (args, message) => {
   const { code, stdout, stderr } = await keyturn(args);

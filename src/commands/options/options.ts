@@ -194,9 +194,10 @@ const numbers = {
   'accept-deleted': 1,
   'accept-changed': 1,
   'accept-unproven': 1,
-  'metrics-port': 0,
-  'health-port': 0,
 } as const;
+
+const ports = ['metrics-port', 'health-port'];
+const lastPort = 65_535;
 
 /** Rejects invalid numbers before anything else is done. Throws `bad-option`. */
 export function assertNumbers(args: Readonly<Record<string, unknown>>): void {
@@ -204,7 +205,20 @@ export function assertNumbers(args: Readonly<Record<string, unknown>>): void {
     const value = args[name];
     if (typeof value === 'string') count(value, `--${name}`, least);
   }
+  for (const name of ports) {
+    const value = args[name];
+    if (typeof value === 'string') assertPort(value, `--${name}`);
+  }
   if (typeof args.memory === 'string') bytesOf(args.memory, '--memory');
+}
+
+function assertPort(value: string, option: string): void {
+  if ((count(value, option, 0) ?? 0) <= lastPort) return;
+  throw new KeyturnError(
+    'bad-option',
+    `${option} must be a port number of at most ${lastPort}, not ${JSON.stringify(value)}`,
+    { hint: `for example ${option} 9464, or ${option} 0 for any free port` },
+  );
 }
 
 /** A whole number; undefined stays undefined. */
