@@ -4,6 +4,7 @@ import { openDatabase } from '../../databases/open.ts';
 import { KeyturnError } from '../../error.ts';
 import { unreadable } from '../../inventory/privileges.ts';
 import { foreseen } from '../../rotation/setback.ts';
+import { unlessStopped } from '../../rotation/unless-stopped.ts';
 import { within } from '../../within.ts';
 import type { Context } from '../command.ts';
 import { RunFailure } from './run-failure.ts';
@@ -17,7 +18,7 @@ export interface Opened {
 
 /** Opens the database of --database or KEYTURN_DATABASE for the duration of `work`. */
 export async function withDatabase<T>(
-  { environment }: Context,
+  { environment, signal }: Context,
   args: { readonly database?: string | undefined },
   work: (opened: Opened) => Promise<T>,
 ): Promise<T> {
@@ -28,9 +29,14 @@ export async function withDatabase<T>(
     });
   }
   const password = environment.KEYTURN_DATABASE_PASSWORD || null;
-  const database = await openDatabase(url, {
+  const opening = openDatabase(url, {
     applicationName: 'keyturn',
     ...(password !== null && { password }),
+  });
+  const database = await unlessStopped(signal, opening).catch((error: unknown) => {
+    // A connection that is made after that is nobody's
+    opening.then((late) => late.close()).catch(() => undefined);
+    throw error;
   });
   try {
     return await work({ database, url, password });
