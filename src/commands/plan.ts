@@ -21,11 +21,13 @@ import {
   currentKeyOptions,
   databaseOptions,
   decideOptions,
+  forceOptions,
   groups,
   jobOptions,
   workerOptions,
 } from './options/options.ts';
 import { givenWindow, windowOptions } from './options/pace.ts';
+import { stillConnected } from './steps/alone.ts';
 import { estimateLines } from './steps/estimate-lines.ts';
 import { jobNamed } from './steps/job-named.ts';
 import { askCurrentKey, furtherKeys, namesCurrentKey, warn } from './steps/key-sources.ts';
@@ -42,6 +44,7 @@ const options = {
   ...currentKeyOptions,
   ...workerOptions,
   ...windowOptions,
+  ...forceOptions,
   'sample-writes': {
     type: 'boolean',
     group: groups.execution,
@@ -82,19 +85,25 @@ async function planWith(
   args: Given,
 ): Promise<CommandResult> {
   const survey = await surveyOf(context, database, catalog, fitted, args);
-  const { inventory, warnings, refusal } = survey;
+  const { inventory, warnings } = survey;
+  const connected = await stillConnected(database);
+  const refusals = [...survey.refusals, ...refusedFor(connected, args.force)];
   const job = survey.found?.job ?? fitted;
   const widths = await withLongest(
     database,
     survey.found?.widths ?? (await widthsOf(database, catalog, job, new Keyring(generateKey(job.key)))),
   );
   const estimated = await estimateOf(context, database, job, survey, args);
+  const unknown = [
+    ...survey.unknown,
+    ...(connected === 'unseen' ? ['this database user cannot see who else is connected'] : []),
+  ];
   const lines = [
     `${job.title} database ${database.place}`,
     ...previewLines(job, inventory),
     ...widths.map(widthLine),
     ...(survey.found?.sampled ?? []).flatMap(sampleLine),
-    ...survey.unknown,
+    ...unknown,
     ...(estimated === null ? [] : estimateLines(estimated, args.window)),
   ];
   const document = {
@@ -123,16 +132,30 @@ async function planWith(
     absent: inventory.absent,
     undeclared: survey.keyId === null ? null : inventory.undeclared,
     warnings,
-    unknown: survey.unknown,
+    refusals: refusals.map(({ code, message, hint }) => ({ code, message, hint: hint ?? null })),
+    unknown,
     sampled: survey.found?.sampled ?? null,
     estimate: estimated,
   };
   for (const warning of warnings) warn(context, warning);
-  if (refusal !== null) {
+  if (args.force === true && connected instanceof KeyturnError) warn(context, connected.message);
+  const [refusal, ...others] = refusals;
+  if (refusal !== undefined) {
     for (const line of lines) context.terminal.say(line);
+    for (const { message, hint } of others)
+      context.terminal.say(
+        `a rotation would also be refused: ${message}${hint === undefined ? '' : ` (${hint})`}`,
+      );
     throw new RunFailure(document, { cause: refusal });
   }
   return { exitCode: 0, document, text: `${lines.join('\n')}\n` };
+}
+
+function refusedFor(
+  connected: Awaited<ReturnType<typeof stillConnected>>,
+  force: boolean | undefined,
+): KeyturnError[] {
+  return connected instanceof KeyturnError && force !== true ? [connected] : [];
 }
 
 /** What plan knows of the database. */
@@ -143,7 +166,8 @@ interface Survey {
   readonly keyId: string | null;
   /** Null: a rotation could not begin, or there is no current key. */
   readonly found: Preflight | null;
-  readonly refusal: KeyturnError | null;
+  /** Why a rotation would be refused, in the order of its checks. */
+  readonly refusals: readonly KeyturnError[];
 }
 
 /** Null without the current key, or when a rotation would be refused. */
@@ -151,10 +175,10 @@ async function estimateOf(
   { cores }: Context,
   database: Database,
   job: Job,
-  { found, refusal, inventory }: Survey,
+  { found, refusals, inventory }: Survey,
   args: Given,
 ): Promise<Estimate | null> {
-  if (found === null || refusal !== null) return null;
+  if (found === null || refusals.length > 0) return null;
   const { from, to } = found;
   const window = givenWindow(args);
   return estimate(database, {
@@ -192,7 +216,7 @@ async function surveyOf(
         ? 'without the current key, keyturn cannot check that values can be decrypted, or search for undeclared ciphertext: add --current-key-file'
         : `run ${unfinished.id} is unfinished (${unfinished.state}): continue it with keyturn resume`;
     const inventory = await takeInventory(database, catalog, job, null, attachmentsFolder(args));
-    return { inventory, warnings: [], unknown: [why], keyId: null, found: null, refusal: null };
+    return { inventory, warnings: [], unknown: [why], keyId: null, found: null, refusals: [] };
   }
   const current = await askCurrentKey(context, args, job.key);
   try {
@@ -206,24 +230,23 @@ async function surveyOf(
       unknown: [],
       keyId: current.id,
       found,
-      refusal: refusalOf(() => {
-        assertWide(found.widths, false);
-        assertDeclared(inventory.undeclared);
-      }),
+      refusals: [() => assertDeclared(inventory.undeclared), () => assertWide(found.widths, false)].flatMap(
+        refusalOf,
+      ),
     };
   } catch (error) {
     if (!(error instanceof KeyturnError)) throw error;
     const inventory = await takeInventory(database, catalog, job, null, attachmentsFolder(args));
-    return { inventory, warnings: [], unknown: [], keyId: null, found: null, refusal: error };
+    return { inventory, warnings: [], unknown: [], keyId: null, found: null, refusals: [error] };
   }
 }
 
-function refusalOf(check: () => void): KeyturnError | null {
+function refusalOf(check: () => void): KeyturnError[] {
   try {
     check();
-    return null;
+    return [];
   } catch (error) {
-    if (error instanceof KeyturnError) return error;
+    if (error instanceof KeyturnError) return [error];
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
@@ -8,7 +9,7 @@ import pg from 'pg';
 import { postgresFixture } from '../support/n8n/fixture.ts';
 import { truthOf } from '../support/n8n/truth.ts';
 import { createDatabase } from '../support/postgres.ts';
-import { consent, emptyFolder, type Folder, folderWith, keyturn, n8nFolder } from './keyturn.ts';
+import { consent, emptyFolder, type Folder, folderWith, keyturn, n8nFolder, start } from './keyturn.ts';
 import { isMissing, type Refusal, refuses, refusesRotation, withOption } from './refusal.ts';
 
 let folder: Folder;
@@ -62,13 +63,26 @@ describe('rotate', () => {
     application.close();
   });
 
-  test('refuses while the application is connected, and names it; --force continues', async () => {
+  test('refuses while the application is connected, and names it, as plan does; --force continues', async () => {
+    writeFileSync(folder.file('other.key'), 'another key', { mode: 0o600 });
+    /** The codes of what plan says a rotation would be refused for. */
+    const planOf = async (...more: string[]): Promise<string[]> => {
+      const words = ['plan', '--job', 'n8n', '--database', folder.url, ...more, '--json'];
+      const { code, stdout } = await keyturn(words, { cwd: folder.path });
+      const { refusals, error } = JSON.parse(stdout);
+      const codes = refusals.map((each: { code: string }) => each.code);
+      expect({ code, error: error?.code }).toEqual({ code: codes.length === 0 ? 0 : 2, error: codes[0] });
+      return codes;
+    };
     const application = new Sqlite(folder.database);
     application.prepare('select 1 from sqlite_schema').get();
     await refusesRotation(folder, folder.rotation, {
       code: 'still-connected',
       message: new RegExp(`^still connected to sqlite:.*: \\S+ \\(process ${process.pid}\\) from `),
     });
+    expect(await planOf('--current-key-file', 'other.key')).toEqual(['wrong-current-key', 'still-connected']);
+    expect(await planOf('--current-key-file', 'old.key')).toEqual(['still-connected']);
+    expect(await planOf('--current-key-file', 'old.key', '--force')).toEqual([]);
     const forced = await keyturn(['rotate', ...folder.rotation, ...consent, '--force'], { cwd: folder.path });
     expect(forced).toMatchObject({ code: 0 });
     expect(forced.stderr).toContain('keyturn: warning: still connected to sqlite:');
@@ -92,6 +106,20 @@ describe('rotate', () => {
     expect(forced).toMatchObject({ code: 0 });
     await application.end();
     await database.close();
+  });
+
+  test('ends at once when asked to stop while it connects', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const connecting = once(silent, 'connection');
+    const waiting = start(['status', '--database', `postgres://postgres@127.0.0.1:${port}/app`, '--json']);
+    const [socket] = await connecting;
+    waiting.child.kill('SIGINT');
+    const { stdout } = await waiting.ended;
+    expect(JSON.parse(stdout).error).toMatchObject({ code: 'stopped', message: 'stopped by SIGINT' });
+    (socket as Socket).destroy();
+    silent.close();
   });
 
   test('refuses a database that another run is working on', async () => {

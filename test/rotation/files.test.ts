@@ -52,7 +52,7 @@ describe.each(engines)('files beside a database on %s', (engine, create) => {
     const { run, rotation, attachments, tree, where, path } = await sceneOf(create, wholeFolder);
     const before = hashOf(tree.folder);
     const looking = where.slice(0, 4);
-    const planned = await run(['plan', '--job', 'job.yaml', ...looking, ...attachments, '--json']);
+    const planned = await run(['plan', '--job', 'job.yaml', ...looking, ...attachments, '--force', '--json']);
     expectCode(planned, 0);
     const bytes = [...tree.stored.values()].reduce((sum, { length }) => sum + length, 0);
     const { targets, estimate } = JSON.parse(planned.stdout);

@@ -95,6 +95,7 @@ describe.each(worlds)('octopus on %s', (name, { create, dialect }) => {
       '--no-attachments',
       ...scene.where.slice(0, 4),
       ...preview,
+      '--force',
       '--json',
     );
     expectCode(planned, 0);
@@ -132,6 +133,7 @@ test('a leftover certificate under a lost key does not make keyturn refuse the r
     ...scene.where.slice(0, 4),
     ...preview,
     '--no-attachments',
+    '--force',
   );
   expectCode(planned, 0);
 });

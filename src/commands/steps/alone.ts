@@ -17,19 +17,30 @@ export async function assertAlone(
   database: Database,
   force: boolean | undefined,
 ): Promise<void> {
-  const sessions = await database.server.sessions();
-  if (sessions === null) {
+  const connected = await stillConnected(database);
+  if (connected === 'unseen') {
     const question = `This database user cannot see who else is connected to ${database.place}. Is the application stopped on every host?`;
     return askConsent(context, [{ flag: '--force', given: force, question }]);
   }
-  if (sessions.length === 0) return;
+  if (connected === null) return;
+  if (force !== true) throw connected;
+  warn(context, connected.message);
+}
+
+/** The refusal if somebody else is connected. `unseen`: the server does not show other sessions to this user. */
+export async function stillConnected(database: Database): Promise<KeyturnError | 'unseen' | null> {
+  const sessions = await database.server.sessions();
+  if (sessions === null) return 'unseen';
+  if (sessions.length === 0) return null;
   const listed = sessions.slice(0, shown).map(nameOf);
   const more = sessions.length > shown ? `; and ${sessions.length - shown} more` : '';
-  const text = `still connected to ${database.place}: ${listed.join('; ')}${more}`;
-  if (force === true) return warn(context, text);
-  throw new KeyturnError('still-connected', text, {
-    hint: 'stop the application first; --force continues anyway, and values that the application writes with the old key are found and rotated again',
-  });
+  return new KeyturnError(
+    'still-connected',
+    `still connected to ${database.place}: ${listed.join('; ')}${more}`,
+    {
+      hint: 'stop the application first; --force continues anyway, and values that the application writes with the old key are found and rotated again',
+    },
+  );
 }
 
 function nameOf({ program, host, login }: Session): string {
