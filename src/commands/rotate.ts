@@ -174,7 +174,7 @@ async function rotateNew(
 
 function preparedLine(done: BeginStep, title: string): string {
   if ('secretsFile' in done)
-    return `secrets that ${title} derives from the old key are saved in ${done.secretsFile}: ${done.settings.join(', ')}`;
+    return `secrets that ${title} derives from the old key, unless its environment sets them, are saved in ${done.secretsFile}: ${done.settings.join(', ')}`;
   const { table, column, width, needed } = done.widened;
   return `${table}.${column} was widened from ${width} to ${needed}`;
 }
