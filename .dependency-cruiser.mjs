@@ -92,7 +92,7 @@ export default {
       name: 'independent-check',
       comment: 'these check src independently: they share no code with it',
       severity: 'error',
-      from: { path: '^test/support/(n8n|octopus)/' },
+      from: { path: '^test/support/(n8n|octopus|applications)/' },
       to: { path: '^src/' },
     },
   ],

@@ -18,6 +18,8 @@ const loads: readonly (readonly [names: readonly string[], load: Load])[] = [
   [['exceptions'], async () => (await import('./exceptions-retry.ts')).exceptionsRetry],
   [['formats'], async () => (await import('./formats-list.ts')).formatsList],
   [['formats'], async () => (await import('./formats-try.ts')).formatsTry],
+  [['jobs'], async () => (await import('./jobs-list.ts')).jobsList],
+  [['jobs'], async () => (await import('./jobs-show.ts')).jobsShow],
   [['forget'], async () => (await import('./forget.ts')).forget],
 ];
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { type ErrorCode, KeyturnError } from '../error.ts';
@@ -17,13 +17,34 @@ export interface LoadedJob {
 
 /** The built-in jobs: two folders up both from src/job and from dist/job. */
 const folder = fileURLToPath(new URL('../../jobs/', import.meta.url));
+const templateFolder = `${folder}templates/`;
 
 /** Names of the built-in jobs, sorted. */
 export function builtInJobs(): string[] {
-  return readdirSync(folder)
+  return jobsIn(folder);
+}
+
+/** Names of the jobs for frameworks and libraries, which a user copies and completes, sorted. */
+export function templates(): string[] {
+  return jobsIn(templateFolder);
+}
+
+function jobsIn(path: string): string[] {
+  return readdirSync(path)
     .filter((name) => name.endsWith('.yaml'))
     .map((name) => name.slice(0, -'.yaml'.length))
     .sort();
+}
+
+export function templatePath(name: string): string {
+  return `${templateFolder}${name}.yaml`;
+}
+
+/** The text of a built-in job or of a template. */
+export function jobText(name: string): string {
+  if (builtInJobs().includes(name)) return readFileSync(`${folder}${name}.yaml`, 'utf8');
+  if (!templates().includes(name)) throw unknown(name);
+  return readFileSync(templatePath(name), 'utf8');
 }
 
 /**
@@ -47,8 +68,16 @@ function find(nameOrFile: string): { path: string; shown: string } {
   if (names.includes(nameOrFile))
     return { path: `${folder}${nameOrFile}.yaml`, shown: `jobs/${nameOrFile}.yaml` };
   if (existsSync(nameOrFile)) return { path: nameOrFile, shown: nameOrFile };
-  throw new KeyturnError('job-unknown', `"${nameOrFile}" is neither a built-in job nor a file`, {
-    hint: `built-in jobs: ${names.join(', ')}; for your own system, use the path of a YAML file`,
+  throw unknown(nameOrFile);
+}
+
+function unknown(name: string): KeyturnError {
+  if (templates().includes(name))
+    return new KeyturnError('job-unknown', `${name} is a template: it does not know your tables`, {
+      hint: `run keyturn jobs show ${name} > job.yaml, replace the tables and columns with yours, and use --job job.yaml`,
+    });
+  return new KeyturnError('job-unknown', `"${name}" is neither a built-in job nor a file`, {
+    hint: `built-in jobs: ${builtInJobs().join(', ')}; for your own system, use the path of a YAML file`,
   });
 }
 

@@ -1,0 +1,232 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import Sqlite from 'better-sqlite3';
+import { parse, stringify } from 'yaml';
+import { formatNames } from '../../src/formats/registry.ts';
+import { loadJob, templatePath, templates } from '../../src/job/load.ts';
+import {
+  type Cipher,
+  cbcParts,
+  cryptoJsCipher,
+  fernetCipher,
+  gcmParts,
+  laravelCipher,
+  sqlalchemyAesCipher,
+} from '../support/applications/ciphers.ts';
+import { rotated } from './rotated.ts';
+
+const fixtures = new URL('../fixtures/applications/', import.meta.url);
+const jobs = new URL('../../jobs/', import.meta.url);
+const V: readonly string[] = JSON.parse(readFileSync(new URL('values.json', fixtures), 'utf8'));
+
+interface Column {
+  readonly cipher: (key: string) => Cipher;
+  /** What a field says of it, beside the column's name. */
+  readonly field: object;
+  /** The member of a JSON value that is encrypted. */
+  readonly member?: string;
+  /** The row with this number contains V of this, in the order of the row ids. */
+  readonly row?: 'every';
+}
+
+interface Application {
+  readonly database: string;
+  /** File in jobs/. */
+  readonly job: string;
+  /** Undefined: the job declares its places itself. */
+  readonly own?: true;
+  readonly columns: Readonly<Record<string, Column>>;
+}
+
+const hexKey = (key: string): Buffer => Buffer.from(key, 'hex');
+const sha256 = (key: string): Buffer => createHash('sha256').update(key).digest();
+
+const laravel = (mode: 'cbc' | 'gcm', format: string): Application['columns'] => {
+  const column: Column = { cipher: (key) => laravelCipher(key, mode), field: { format } };
+  return {
+    'environment_variables.value': { ...column, row: 'every' },
+    'environment_variables.real_value': column,
+    'private_keys.private_key': column,
+    'private_keys.meta': column,
+    'private_keys.options': column,
+    'private_keys.tags': column,
+    'users.two_factor_secret': column,
+    'users.two_factor_recovery_codes': column,
+  };
+};
+
+const fernet: Column = {
+  cipher: (key) => fernetCipher(Buffer.from(key, 'base64url')),
+  field: { format: 'fernet' },
+};
+const flowise: Column = { cipher: cryptoJsCipher, field: {} };
+const sequelize: Column = {
+  cipher: (key) => cbcParts(hexKey(key), 'raw'),
+  field: { format: 'sequelize-encrypted', plaintext: 'json' },
+};
+const typeormGcm: Column = {
+  cipher: (key) => gcmParts(hexKey(key), ['iv', 'tag', 'sealed']),
+  field: {
+    format: {
+      described: { layers: ['base64'], parts: ['iv 12', 'tag 16', 'ciphertext'], cipher: 'aes-256-gcm' },
+    },
+  },
+};
+const typeormCbc: Column = {
+  cipher: (key) => cbcParts(hexKey(key), 'base64'),
+  field: { format: 'typeorm-encrypted-cbc', plaintext: 'utf8' },
+};
+const naive: Column = {
+  cipher: (key) => sqlalchemyAesCipher(key, 'naive'),
+  field: { format: 'sqlalchemy-aes', plaintext: 'utf8' },
+};
+const sqlalchemyGcm: Column = {
+  cipher: (key) => gcmParts(sha256(key), ['iv', 'tag', 'sealed']),
+  field: { format: 'sqlalchemy-aes-gcm' },
+};
+const sqlalchemyFernet: Column = {
+  cipher: (key) => fernetCipher(sha256(key)),
+  field: { format: 'sqlalchemy-fernet' },
+};
+
+const applications: readonly Application[] = [
+  {
+    database: 'flowise',
+    job: 'flowise',
+    own: true,
+    columns: {
+      'credential.encryptedData': flowise,
+      'custom_mcp_server.authConfig': flowise,
+      'chat_flow.webhookSecret': flowise,
+    },
+  },
+  { database: 'laravel', job: 'templates/laravel', columns: laravel('cbc', 'laravel') },
+  { database: 'laravel-gcm', job: 'templates/laravel', columns: laravel('gcm', 'laravel-aes-256-gcm') },
+  {
+    database: 'django',
+    job: 'templates/fernet',
+    columns: {
+      'shop_account.password': { ...fernet, row: 'every' },
+      'shop_account.totp': fernet,
+      'shop_integration.api_key': fernet,
+      'shop_integration.config': fernet,
+    },
+  },
+  {
+    database: 'sequelize',
+    job: 'templates/sequelize-encrypted',
+    columns: { 'user_authentications.tokens': sequelize, 'webhook_subscriptions.vault': sequelize },
+  },
+  {
+    database: 'typeorm',
+    job: 'templates/typeorm-encrypted',
+    columns: {
+      'account.token': { ...typeormGcm, row: 'every' },
+      'account.password': typeormCbc,
+      'connection.secret': typeormGcm,
+      'connection.config': {
+        ...typeormCbc,
+        member: 'encrypted',
+        field: { ...typeormCbc.field, document: { json: ['.encrypted'] } },
+      },
+    },
+  },
+  {
+    database: 'sqlalchemy',
+    job: 'templates/sqlalchemy-utils',
+    columns: {
+      'dbs.password': { ...naive, row: 'every' },
+      'dbs.encrypted_extra': naive,
+      'users.email': {
+        cipher: (key) => sqlalchemyAesCipher(key, 'pkcs5'),
+        field: { format: 'sqlalchemy-aes-pkcs5', plaintext: 'utf8' },
+        row: 'every',
+      },
+      'users.note': sqlalchemyGcm,
+      'users.token': sqlalchemyFernet,
+      'oauth_tokens.access_token': sqlalchemyGcm,
+      'oauth_tokens.refresh_token': sqlalchemyFernet,
+      'oauth_tokens.expires': sqlalchemyGcm,
+    },
+  },
+];
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'keyturn-jobs-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+describe('a database that another implementation made is rotated by its job', () => {
+  test.each(applications)('$database', async ({ database, job, own, columns }) => {
+    const path = join(folder, 'app.sqlite');
+    writeFileSync(path, gunzipSync(readFileSync(new URL(`${database}.sqlite.gz`, fixtures))));
+    const oldKey = readFileSync(new URL(`${database}.key`, fixtures), 'utf8').replace(/\n$/, '');
+    const before = plaintexts(path, columns, oldKey);
+    for (const [place, { row }] of Object.entries(columns))
+      if (row === 'every') expect(before[place]).toEqual(V.map((plain) => plain.replace(/\*+$/, '')));
+    const file = own === true ? job : adapted(`${job}.yaml`, columns);
+
+    const { newKey, state } = await rotated(folder, file, `sqlite:${path}`, oldKey);
+
+    expect(state).toBe('verified');
+    expect(newKey).not.toBe(oldKey);
+    expect(plaintexts(path, columns, newKey)).toEqual(before);
+    expect(Object.values(before).flat().filter(Boolean).length).toBeGreaterThan(50);
+  });
+});
+
+/** The template with the places of an application. */
+function adapted(template: string, columns: Application['columns']): string {
+  const job = parse(readFileSync(new URL(template, jobs), 'utf8'));
+  const fields = Object.entries(columns).map(([place, { field }]) => {
+    const [table, column] = place.split('.') as [string, string];
+    return { table, field: { column, ...field } };
+  });
+  const tables = [...new Set(fields.map(({ table }) => table))];
+  const targets = tables.map((table) => ({
+    table,
+    fields: fields.filter((each) => each.table === table).map(({ field }) => field),
+  }));
+  const canary = fields.map(({ table, field }) => ({ table, ...field }));
+  writeFileSync(
+    join(folder, 'job.yaml'),
+    stringify({ ...job, canary, phases: [{ name: 'values', targets }] }),
+  );
+  return join(folder, 'job.yaml');
+}
+
+function plaintexts(
+  path: string,
+  columns: Application['columns'],
+  key: string,
+): Record<string, (string | null)[]> {
+  const database = new Sqlite(path, { readonly: true });
+  try {
+    return Object.fromEntries(
+      Object.entries(columns).map(([place, { cipher, member }]) => {
+        const [table, column] = place.split('.') as [string, string];
+        const values = database.prepare(`select "${column}" from "${table}" order by rowid`).pluck().all();
+        return [
+          place,
+          values.map((value) => {
+            if (value === null || value === '') return value;
+            const stored = member === undefined ? value : JSON.parse(String(value))[member];
+            return cipher(key).open(stored);
+          }),
+        ];
+      }),
+    );
+  } finally {
+    database.close();
+  }
+}
+
+test.each(templates())('the template %s is a valid job', (name) => {
+  const { file } = loadJob(templatePath(name), formatNames);
+  expect(file.afterwards.join()).toContain('{newKeyFile}');
+});

@@ -1,0 +1,205 @@
+import {
+  type CipherGCMTypes,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  randomBytes,
+} from 'node:crypto';
+
+/** Ciphers of libraries and applications, written from their sources once more, one value at a time. */
+export interface Cipher {
+  seal(plain: string): string | Buffer;
+  /** Throws if the key or the value is wrong. */
+  open(stored: string | Buffer): string;
+}
+
+function textOf(stored: string | Buffer): string {
+  return typeof stored === 'string' ? stored : stored.toString('latin1');
+}
+
+function gcm(key: Buffer, iv: Buffer, plain: string | Buffer): { sealed: Buffer; tag: Buffer } {
+  const cipher = createCipheriv(`aes-${8 * key.length}-gcm` as CipherGCMTypes, key, iv);
+  return {
+    sealed: Buffer.concat([cipher.update(plain as string, 'utf8'), cipher.final()]),
+    tag: cipher.getAuthTag(),
+  };
+}
+
+function ungcm(key: Buffer, iv: Buffer, sealed: Buffer, tag: Buffer): string {
+  const decipher = createDecipheriv(`aes-${8 * key.length}-gcm` as CipherGCMTypes, key, iv);
+  decipher.setAuthTag(tag);
+  return Buffer.concat([decipher.update(sealed), decipher.final()]).toString('utf8');
+}
+
+function cbc(key: Buffer, iv: Buffer, plain: string): Buffer {
+  const cipher = createCipheriv(`aes-${8 * key.length}-cbc`, key, iv);
+  return Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
+}
+
+function uncbc(key: Buffer, iv: Buffer, sealed: Buffer): string {
+  const decipher = createDecipheriv(`aes-${8 * key.length}-cbc`, key, iv);
+  return Buffer.concat([decipher.update(sealed), decipher.final()]).toString('utf8');
+}
+
+export type Part = 'iv' | 'sealed' | 'tag';
+
+/** AES-GCM, its parts one after the other in base64, or in `encoding` with a separator. */
+export function gcmParts(
+  key: Buffer,
+  order: readonly Part[],
+  { iv: ivBytes = 12, encoding = 'base64' as BufferEncoding, by = '', prefix = '' } = {},
+): Cipher {
+  return {
+    seal(plain) {
+      const iv = randomBytes(ivBytes);
+      const { sealed, tag } = gcm(key, iv, plain);
+      const parts = order.map((part) => ({ iv, sealed, tag })[part]);
+      return (
+        prefix +
+        (by === ''
+          ? Buffer.concat(parts).toString(encoding)
+          : parts.map((part) => part.toString(encoding)).join(by))
+      );
+    },
+    open(stored) {
+      const text = textOf(stored);
+      if (!text.startsWith(prefix)) throw new Error('no prefix');
+      const rest = text.slice(prefix.length);
+      let parts: Buffer[];
+      if (by === '') {
+        const bytes = Buffer.from(rest, encoding);
+        const lengths = { iv: ivBytes, tag: 16, sealed: bytes.length - ivBytes - 16 };
+        let at = 0;
+        parts = order.map((part) => {
+          at += lengths[part];
+          return bytes.subarray(at - lengths[part], at);
+        });
+      } else parts = rest.split(by).map((part) => Buffer.from(part, encoding));
+      const of = (part: Part): Buffer => parts[order.indexOf(part)] as Buffer;
+      return ungcm(key, of('iv'), of('sealed'), of('tag'));
+    },
+  };
+}
+
+/** AES-CBC: the IV, then the ciphertext. */
+export function cbcParts(key: Buffer, encoding: BufferEncoding | 'raw', by = ''): Cipher {
+  return {
+    seal(plain) {
+      const iv = randomBytes(16);
+      const sealed = cbc(key, iv, plain);
+      if (encoding === 'raw') return Buffer.concat([iv, sealed]);
+      if (by !== '') return iv.toString(encoding) + by + sealed.toString(encoding);
+      return Buffer.concat([iv, sealed]).toString(encoding);
+    },
+    open(stored) {
+      if (by !== '') {
+        const [iv = '', sealed = ''] = textOf(stored).split(by);
+        return uncbc(
+          key,
+          Buffer.from(iv, encoding as BufferEncoding),
+          Buffer.from(sealed, encoding as BufferEncoding),
+        );
+      }
+      const bytes = encoding === 'raw' ? (stored as Buffer) : Buffer.from(textOf(stored), encoding);
+      return uncbc(key, bytes.subarray(0, 16), bytes.subarray(16));
+    },
+  };
+}
+
+/** https://github.com/fernet/spec; a SHA-512 key (AWX) makes it AES-256. */
+export function fernetCipher(key: Buffer): Cipher {
+  const half = key.length / 2;
+  const [signing, encrypting] = [key.subarray(0, half), key.subarray(half)];
+  return {
+    seal(plain) {
+      const time = Buffer.from([0x80, 0, 0, 0, 0, 0x65, 0, 0, 0]);
+      const iv = randomBytes(16);
+      const body = Buffer.concat([time, iv, cbc(encrypting, iv, plain)]);
+      const mac = createHmac('sha256', signing).update(body).digest();
+      return Buffer.concat([body, mac]).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+    },
+    open(stored) {
+      const bytes = Buffer.from(textOf(stored), 'base64url');
+      const [body, mac] = [bytes.subarray(0, -32), bytes.subarray(-32)];
+      if (bytes[0] !== 0x80 || !createHmac('sha256', signing).update(body).digest().equals(mac))
+        throw new Error('not a token of this key');
+      return uncbc(encrypting, body.subarray(9, 25), body.subarray(25));
+    },
+  };
+}
+
+/** Illuminate\Encryption\Encrypter. */
+export function laravelCipher(appKey: string, mode: 'cbc' | 'gcm'): Cipher {
+  const key = Buffer.from(appKey.slice('base64:'.length), 'base64');
+  const macOf = (iv: string, value: string): string =>
+    createHmac('sha256', key)
+      .update(iv + value)
+      .digest('hex');
+  return {
+    seal(plain) {
+      const iv = randomBytes(mode === 'cbc' ? 16 : 12);
+      const { sealed, tag } =
+        mode === 'cbc' ? { sealed: cbc(key, iv, plain), tag: null } : gcm(key, iv, plain);
+      const [iv64, value] = [iv.toString('base64'), sealed.toString('base64')];
+      const mac = mode === 'cbc' ? macOf(iv64, value) : '';
+      const json = JSON.stringify({ iv: iv64, value, mac, tag: tag?.toString('base64') ?? '' });
+      return Buffer.from(json).toString('base64');
+    },
+    open(stored) {
+      const { iv, value, mac, tag } = JSON.parse(Buffer.from(textOf(stored), 'base64').toString());
+      const [ivBytes, sealed] = [Buffer.from(iv, 'base64'), Buffer.from(value, 'base64')];
+      if (mode === 'gcm') return ungcm(key, ivBytes, sealed, Buffer.from(tag, 'base64'));
+      if (mac !== macOf(iv, value)) throw new Error('the MAC is invalid');
+      return uncbc(key, ivBytes, sealed);
+    },
+  };
+}
+
+/** crypto-js with a passphrase: OpenSSL's frame, EVP_BytesToKey with MD5. */
+export function cryptoJsCipher(passphrase: string): Cipher {
+  const derive = (salt: Buffer): [key: Buffer, iv: Buffer] => {
+    const blocks: Buffer[] = [];
+    for (let i = 0; i < 3; i++)
+      blocks.push(
+        createHash('md5')
+          .update(Buffer.concat([blocks[i - 1] ?? Buffer.alloc(0), Buffer.from(passphrase), salt]))
+          .digest(),
+      );
+    const bytes = Buffer.concat(blocks);
+    return [bytes.subarray(0, 32), bytes.subarray(32)];
+  };
+  return {
+    seal(plain) {
+      const salt = randomBytes(8);
+      return Buffer.concat([Buffer.from('Salted__'), salt, cbc(...derive(salt), plain)]).toString('base64');
+    },
+    open(stored) {
+      const bytes = Buffer.from(textOf(stored), 'base64');
+      if (bytes.subarray(0, 8).toString() !== 'Salted__') throw new Error('no salt');
+      return uncbc(...derive(bytes.subarray(8, 16)), bytes.subarray(16));
+    },
+  };
+}
+
+/** AesEngine of sqlalchemy-utils: the IV is the beginning of the key; padded with asterisks, or as PKCS #7. */
+export function sqlalchemyAesCipher(secret: string, padding: 'naive' | 'pkcs5'): Cipher {
+  const key = createHash('sha256').update(secret).digest();
+  const naive = padding === 'naive';
+  return {
+    seal(plain) {
+      const cipher = createCipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(!naive);
+      const bytes = Buffer.from(plain);
+      const filled = naive ? Buffer.alloc(16 - (bytes.length % 16), '*') : Buffer.alloc(0);
+      return Buffer.concat([cipher.update(Buffer.concat([bytes, filled])), cipher.final()]).toString(
+        'base64',
+      );
+    },
+    open(stored) {
+      const decipher = createDecipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(!naive);
+      const bytes = Buffer.concat([decipher.update(Buffer.from(textOf(stored), 'base64')), decipher.final()]);
+      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+      return naive ? text.replace(/\*+$/, '') : text;
+    },
+  };
+}
