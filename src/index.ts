@@ -14,6 +14,8 @@ export { defaultOptions } from './checkpoint/run.ts';
 export type { Database, RunLock, Table } from './databases/database.ts';
 export { type ErrorCode, KeyturnError } from './error.ts';
 export { formatNames } from './formats/registry.ts';
+export { ApplicationEnvironment } from './inventory/application-environment.ts';
+export { type DerivedContext, derivedContext } from './inventory/derived-secrets.ts';
 export { type Estimate, type EstimateOrder, estimate } from './inventory/estimate.ts';
 export { type Preflight, preflight } from './inventory/preflight.ts';
 export type { Job } from './job/job.ts';

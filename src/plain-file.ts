@@ -34,30 +34,39 @@ function realOf(path: string): string {
  * what does not come: not for a pipe that nobody writes, nor for a device that has no end.
  *
  * @param pipes a pipe is read too, once and within five seconds
+ * @param virtual a file that the kernel makes up is read too
  * @throws NotAFile, and what the file system throws
  */
 export function readPlainFile(
   path: string,
-  { maxBytes, pipes }: { readonly maxBytes: number; readonly pipes: boolean },
+  {
+    maxBytes,
+    pipes,
+    virtual = false,
+  }: { readonly maxBytes: number; readonly pipes: boolean; readonly virtual?: boolean },
 ): { readonly bytes: Buffer; readonly stats: Stats } {
   // Without O_NONBLOCK, opening a pipe waits for its writer
   const fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const stats = fstatSync(fd);
-    assertReadable(path, stats, pipes);
+    assertReadable(path, stats, { pipes, virtual });
     return { bytes: stats.isFIFO() ? readPipe(fd, maxBytes) : readAll(fd, maxBytes), stats };
   } finally {
     closeSync(fd);
   }
 }
 
-function assertReadable(path: string, stats: Stats, pipes: boolean): void {
+function assertReadable(
+  path: string,
+  stats: Stats,
+  { pipes, virtual }: { readonly pipes: boolean; readonly virtual: boolean },
+): void {
   if (stats.isFIFO() && pipes) return;
   if (stats.isFIFO()) throw new NotAFile('it is a pipe');
   if (stats.isDirectory()) throw new NotAFile('it is a folder');
   if (!stats.isFile()) throw new NotAFile('it is a device, not a file');
   if (stats.nlink === 0) throw new NotAFile('the file was deleted');
-  if (isVirtual(path)) throw new NotAFile('it is not a file on a disk');
+  if (!virtual && isVirtual(path)) throw new NotAFile('it is not a file on a disk');
 }
 
 function readAll(fd: number, maxBytes: number): Buffer {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { format } from '../job/format-schema.ts';
 import type { Job } from '../job/job.ts';
-import type { Authority, Inventory, RunOptions } from './run.ts';
+import { type Authority, derivedSources, type Inventory, type RunOptions } from './run.ts';
 
 /**
  * What the JSON texts of a run's row contain, as far as `status` and `report` read it without a key: a MAC authenticates
@@ -54,6 +54,14 @@ export const storedInventory = z.looseObject({
   absent: strings,
   undeclared: z.array(columnOf),
   unread: strings,
+  derived: z
+    .looseObject({
+      file: z.string().nullable(),
+      earlierFile: z.string().nullable(),
+      environmentGiven: z.boolean(),
+      secrets: z.array(z.looseObject({ setting: z.string(), source: z.enum(derivedSources) })),
+    })
+    .optional(),
 }) as unknown as z.ZodType<Inventory>;
 
 /** Wrapped keys by their names. */

@@ -17,6 +17,7 @@ import { windowLengthMs } from '../rotation/window.ts';
 import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
 import { attachmentsFolder, attachmentsOptions } from './options/attachments.ts';
 import {
+  applicationEnvOptions,
   count,
   currentKeyOptions,
   databaseOptions,
@@ -32,7 +33,7 @@ import { estimateLines } from './steps/estimate-lines.ts';
 import { jobNamed } from './steps/job-named.ts';
 import { askCurrentKey, furtherKeys, namesCurrentKey, warn } from './steps/key-sources.ts';
 import { withDatabase } from './steps/opened.ts';
-import { fitJob, type JobArguments } from './steps/prepared-run.ts';
+import { fitJob, givenDerivedContext, type JobArguments, withDerivedSecrets } from './steps/prepared-run.ts';
 import { previewLines } from './steps/preview.ts';
 import { RunFailure } from './steps/run-failure.ts';
 
@@ -41,6 +42,7 @@ const options = {
   ...decideOptions,
   ...attachmentsOptions,
   ...databaseOptions,
+  ...applicationEnvOptions,
   ...currentKeyOptions,
   ...workerOptions,
   ...windowOptions,
@@ -131,6 +133,7 @@ async function planWith(
     })),
     absent: inventory.absent,
     undeclared: survey.keyId === null ? null : inventory.undeclared,
+    derivedSecrets: inventory.derived ?? null,
     warnings,
     refusals: refusals.map(({ code, message, hint }) => ({ code, message, hint: hint ?? null })),
     unknown,
@@ -209,7 +212,8 @@ async function surveyOf(
   job: Job,
   args: JobArguments,
 ): Promise<Survey> {
-  const unfinished = unfinishedRun(await readHistory(database));
+  const runs = await readHistory(database);
+  const unfinished = unfinishedRun(runs);
   if (unfinished !== undefined || !namesCurrentKey(context, args)) {
     const why =
       unfinished === undefined
@@ -222,7 +226,13 @@ async function surveyOf(
   try {
     const others = furtherKeys(context, args, job.key, current);
     const keys = { current, others, next: generateKey(job.key), generated: true };
-    const found = await preflight(database, catalog, job, keys, attachmentsFolder(args));
+    const found = await withDerivedSecrets(
+      database,
+      catalog,
+      await preflight(database, catalog, job, keys, attachmentsFolder(args)),
+      current,
+      givenDerivedContext(args, runs, current),
+    );
     const { inventory } = found;
     return {
       inventory,

@@ -19,6 +19,7 @@ import {
 } from './options/coordinator.ts';
 import {
   acceptOptions,
+  applicationEnvOptions,
   authorityOptions,
   consentOptions,
   currentKeyOptions,
@@ -53,6 +54,7 @@ const options = {
   ...decideOptions,
   ...attachmentsOptions,
   ...databaseOptions,
+  ...applicationEnvOptions,
   ...currentKeyOptions,
   ...newKeyOptions,
   ...masterKeyOptions,
@@ -134,12 +136,13 @@ async function rotateNew(
       context,
       database,
       loaded,
+      runs,
       args,
       (current, job) => planNewKey(context, args, { current, name: job.name, retired }, job.key),
       ({ path, mustWrite }) => (mustWrite ? `to be written to ${path}` : `in ${path}`),
     ),
   );
-  const { job, current, next, found } = prepared;
+  const { job, current, next, found, derived } = prepared;
   if (terminal.interactive && loaded.file.about !== undefined)
     terminal.say(`\n${loaded.file.about.trim()}\n`);
   assertWide(found.widths, args.upgradeDatabase);
@@ -150,6 +153,7 @@ async function rotateNew(
     current,
     next,
     found,
+    derived,
     options: { ...newRunOptions(args), ...acceptedRows(context, args) },
     authority: authorityOf(context, args),
     upgradeDatabase: args.upgradeDatabase,
@@ -174,7 +178,7 @@ async function rotateNew(
 
 function preparedLine(done: BeginStep, title: string): string {
   if ('secretsFile' in done)
-    return `secrets that ${title} derives from the old key, unless its environment sets them, are saved in ${done.secretsFile}: ${done.settings.join(', ')}`;
+    return `secrets that ${title} would derive from the new key are saved in ${done.secretsFile}: ${done.settings.join(', ')}`;
   const { table, column, width, needed } = done.widened;
   return `${table}.${column} was widened from ${width} to ${needed}`;
 }

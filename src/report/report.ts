@@ -6,7 +6,7 @@ import {
   undecidedReasons,
 } from '../checkpoint/exception-table.ts';
 import { ChunkFigures } from '../checkpoint/figures.ts';
-import type { Finding, Run, RunKind, RunOptions, RunState } from '../checkpoint/run.ts';
+import type { DerivedSecrets, Finding, Run, RunKind, RunOptions, RunState } from '../checkpoint/run.ts';
 import { type RunEvent, RunTable } from '../checkpoint/run-table.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
@@ -77,6 +77,8 @@ export interface InventoryReport {
   readonly leftOut: string | null;
   /** Null: the job declares every field itself. */
   readonly places: Places | null;
+  /** Secrets that the application derives from its key, without their values; null: it derives none. */
+  readonly derivedSecrets: DerivedSecrets | null;
 }
 
 /** The location of a value that could not be rotated, and the reason; never its content. */
@@ -267,6 +269,7 @@ function inventoryOf({ job, inventory }: Run): InventoryReport {
     exclusions: job.exclude.map(({ table, column, reason }) => ({ table, column, reason })),
     leftOut: job.leftOut ?? null,
     places: placesOf(job, inventory),
+    derivedSecrets: inventory.derived ?? null,
   };
 }
 

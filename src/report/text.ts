@@ -1,4 +1,5 @@
 import { count, thousands } from './count.ts';
+import { derivedSection } from './derived-secrets.ts';
 import { exceptionsSection } from './exceptions.ts';
 import { bullets, labelled, section, title, wrap } from './layout.ts';
 import { placesSection } from './places.ts';
@@ -32,6 +33,7 @@ export function reportText(report: Report): string {
     ...section('RUN', runSection(report)),
     ...section('AUTHORITY', authoritySection(report)),
     ...section('KEYS', keysSection(report)),
+    ...section('DERIVED SECRETS', derivedSection(report)),
     ...section('INVENTORY', inventorySection(report)),
     ...(report.inventory.places === null ? [] : section('PLACES', placesSection(report.inventory.places))),
     ...section('ROWS', rowsSection(report)),

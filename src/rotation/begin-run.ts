@@ -1,12 +1,24 @@
 import { assertNoneUnfinished, openHistory } from '../checkpoint/history.ts';
 import { CheckpointMac } from '../checkpoint/mac.ts';
 import { keyringBefore, otherKeyIds, pin } from '../checkpoint/pin.ts';
-import { assertAuthentic, assertKeys, type Run, type RunOptions } from '../checkpoint/run.ts';
+import {
+  assertAuthentic,
+  assertKeys,
+  type DerivedSecrets,
+  type Run,
+  type RunOptions,
+} from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { migrate } from '../checkpoint/schema.ts';
 import type { RunLock } from '../databases/database.ts';
 import { addDecisions } from '../inventory/add-decisions.ts';
-import { derivedSecretsPath, keepSecrets, unpinnedSecrets } from '../inventory/derived-secrets.ts';
+import {
+  type DerivedContext,
+  derivedSecretsPath,
+  findDerivedSecrets,
+  keepSecrets,
+  nothingKnown,
+} from '../inventory/derived-secrets.ts';
 import { assertNothingLost } from '../inventory/lost-places.ts';
 import type { Preflight } from '../inventory/preflight.ts';
 import { assertDeclared } from '../inventory/undeclared.ts';
@@ -31,6 +43,8 @@ export interface KeptKeys {
 /** A rotation that is prepared. Nothing is written yet. */
 export interface NewRotation extends KeptKeys, Order {
   readonly found: Preflight;
+  /** What tells which derived secrets are in use. Default: nothing but the database. */
+  readonly derived?: DerivedContext;
   /** Columns that are too narrow may be widened, and keyturn's tables of an older version upgraded. */
   readonly upgradeDatabase?: boolean | undefined;
 }
@@ -58,22 +72,29 @@ export async function beginRun(
 ): Promise<Run> {
   const { database, signal } = site;
   const { knex } = database;
-  const { current, next, found, upgradeDatabase = false } = rotation;
+  const { current, next, found, derived = nothingKnown, upgradeDatabase = false } = rotation;
   assertNoneUnfinished(await openHistory(database, upgradeDatabase));
   assertDeclared(found.inventory.undeclared);
   assertWide(found.widths, upgradeDatabase);
-  const reading = database.catalog().then((catalog) => unpinnedSecrets(database, catalog, found.job));
+  const reading = database
+    .catalog()
+    .then((catalog) => findDerivedSecrets(database, catalog, found.job, current, derived));
   const secrets = await Promise.race([unlessStopped(signal, reading), lock.lost]);
   if (next.mustWrite) assertCreatable(next.path);
   makeDurable(next);
-  if (secrets.length > 0) {
-    const secretsFile = derivedSecretsPath(next.path);
-    keepSecrets(secretsFile, secrets, current);
-    onStep({ secretsFile, settings: secrets.map(({ setting }) => setting) });
+  const secretsFile = secrets === null || secrets.toSave.size === 0 ? null : derivedSecretsPath(next.path);
+  if (secrets !== null && secretsFile !== null) {
+    keepSecrets(secretsFile, secrets.toSave, found.job.title);
+    onStep({ secretsFile, settings: [...secrets.toSave.keys()] });
   }
   for (const widened of await widenColumns(database, found.widths)) onStep({ widened });
   await migrate(database);
-  return insertRun(site, knex, rotationOf('rotation', rotation, { current, next: next.key }, found));
+  const known = secrets === null ? found : withSecrets(found, { ...secrets.derived, file: secretsFile });
+  return insertRun(site, knex, rotationOf('rotation', rotation, { current, next: next.key }, known));
+}
+
+function withSecrets(found: Preflight, derived: DerivedSecrets): Preflight {
+  return { ...found, inventory: { ...found.inventory, derived } };
 }
 
 /** What the user changes when a run continues. */

@@ -176,21 +176,3 @@ describe('rotate', () => {
     ).toEqual([]);
   });
 });
-
-test('derived secrets that no row keeps are saved in a file', async () => {
-  folder.exec('delete from deployment_key');
-  const { code, stdout, stderr } = await rotate(...consent);
-  expect({ code, stderr }).toMatchObject({ code: 0 });
-  const file = folder.file('new.key.derived-secrets.env');
-  expect(statSync(file).mode & 0o777).toBe(0o600);
-  const lines = folder.read('new.key.derived-secrets.env').trimEnd().split('\n');
-  const settings = [
-    'N8N_INSTANCE_ID',
-    'N8N_HMAC_SIGNATURE_SECRET',
-    'N8N_USER_MANAGEMENT_JWT_SECRET',
-    'N8N_BINARY_DATA_SIGNING_SECRET',
-  ];
-  expect(lines.map((line) => line.split('=')[0])).toEqual(settings);
-  expect(stdout).toContain(file);
-  for (const line of lines) expect(stdout + stderr).not.toContain(line.slice(line.indexOf('=') + 1));
-});

@@ -51,6 +51,17 @@ export const decideOptions = {
   },
 } as const satisfies Record<string, Options>;
 
+export const applicationEnvOptions = {
+  'application-env': {
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    group: groups.input,
+    describe:
+      'file with the environment of the application (NAME=value lines): secrets that it sets are in use and are left alone; repeatable',
+  },
+} as const satisfies Record<string, Options>;
+
 export const currentKeyOptions = {
   'current-key-file': {
     type: 'string',

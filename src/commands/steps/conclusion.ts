@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { Knex } from 'knex';
 import { ExceptionTable } from '../../checkpoint/exception-table.ts';
@@ -7,7 +6,6 @@ import type { Run } from '../../checkpoint/run.ts';
 import type { Database } from '../../databases/database.ts';
 import { KeyturnError } from '../../error.ts';
 import type { Hooks } from '../../hooks/hooks.ts';
-import { derivedSecretsPath } from '../../inventory/derived-secrets.ts';
 import { count, thousands } from '../../report/count.ts';
 import type { Report } from '../../report/report.ts';
 import { progressOf } from '../../report/standing.ts';
@@ -59,8 +57,7 @@ export async function concludeRun(
   }
   const written = await reportRun(context, database.knex, finished.id, reportDir, true);
   await fireEnd(hooks, finished.id, written);
-  const secrets = derivedSecretsPath(newKeyFile);
-  const kept = existsSync(secrets) ? secrets : null;
+  const kept = finished.inventory.derived?.file ?? null;
   const steps = finished.job.afterwards.map((step) =>
     step.replaceAll('{newKeyFile}', newKeyFile).replaceAll('{newKeyId}', finished.toKeyId).trim(),
   );
@@ -72,7 +69,9 @@ export async function concludeRun(
       `new key:  ${finished.toKeyId} in ${newKeyFile}`,
       ...(kept === null
         ? []
-        : [`secrets:  ${kept} (derived from the old key; set them in ${finished.job.title})`]),
+        : [
+            `secrets:  ${kept} (set only those that ${finished.job.title} does not have set already, and keep them set for good)`,
+          ]),
       ...(steps.length === 0
         ? []
         : ['', 'Next steps:', ...steps.map((step, i) => `${String(i + 1).padStart(2)}. ${step}`)]),

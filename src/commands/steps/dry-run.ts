@@ -40,6 +40,7 @@ export async function rotateDry(
       context,
       database,
       loaded,
+      runs,
       args,
       async (key, fitted) =>
         named

@@ -1,4 +1,12 @@
+import type { Run } from '../../checkpoint/run.ts';
 import type { Database, Table } from '../../databases/database.ts';
+import { ApplicationEnvironment } from '../../inventory/application-environment.ts';
+import {
+  type DerivedContext,
+  derivedContext,
+  derivedWarnings,
+  findDerivedSecrets,
+} from '../../inventory/derived-secrets.ts';
 import { type Preflight, preflight } from '../../inventory/preflight.ts';
 import { assertDeclared } from '../../inventory/undeclared.ts';
 import type { Job } from '../../job/job.ts';
@@ -20,6 +28,8 @@ export interface PreparedRun {
   readonly current: Key;
   readonly next: NewKeyPlan;
   readonly found: Preflight;
+  /** What tells which derived secrets are in use. */
+  readonly derived: DerivedContext;
 }
 
 export interface JobArguments extends AttachmentsArguments {
@@ -28,6 +38,7 @@ export interface JobArguments extends AttachmentsArguments {
   readonly decide?: readonly string[] | undefined;
   readonly currentKeyFile?: readonly string[] | undefined;
   readonly onException?: string | undefined;
+  readonly applicationEnv?: readonly string[] | undefined;
 }
 
 export function fitJob(loaded: LoadedJob, catalog: readonly Table[], args: JobArguments): Job {
@@ -44,6 +55,7 @@ export async function prepareRun(
   context: Context,
   database: Database,
   loaded: LoadedJob,
+  runs: readonly Run[],
   args: JobArguments,
   planKey: (current: Key, job: Job) => Promise<NewKeyPlan>,
   describeKey: (plan: NewKeyPlan) => string,
@@ -53,12 +65,19 @@ export async function prepareRun(
   const current = await askCurrentKey(context, args, fitted.key);
   const others = furtherKeys(context, args, fitted.key, current);
   const next = await planKey(current, fitted);
-  const found = await preflight(
+  const derived = givenDerivedContext(args, runs, current);
+  const found = await withDerivedSecrets(
     database,
     catalog,
-    fitted,
-    { current, others, next: next.key, generated: next.generated, skips: args.onException === 'skip' },
-    attachmentsFolder(args),
+    await preflight(
+      database,
+      catalog,
+      fitted,
+      { current, others, next: next.key, generated: next.generated, skips: args.onException === 'skip' },
+      attachmentsFolder(args),
+    ),
+    current,
+    derived,
   );
   const { job } = found;
   const { terminal } = context;
@@ -68,5 +87,32 @@ export async function prepareRun(
   for (const warning of [...found.warnings, ...sealedOtherwise(found.inventory, job.everywhere?.decisions)])
     warn(context, warning);
   assertDeclared(found.inventory.undeclared);
-  return { job, current, next, found };
+  return { job, current, next, found, derived };
+}
+
+/** @throws KeyturnError `bad-option` */
+export function givenDerivedContext(
+  { applicationEnv, currentKeyFile }: JobArguments,
+  runs: readonly Run[],
+  current: Key,
+): DerivedContext {
+  const environment = applicationEnv === undefined ? null : ApplicationEnvironment.read(applicationEnv);
+  return derivedContext(environment, runs, current, currentKeyFile?.[0]);
+}
+
+/** What the preflight found, with the derived secrets. */
+export async function withDerivedSecrets(
+  database: Database,
+  catalog: readonly Table[],
+  found: Preflight,
+  current: Key,
+  context: DerivedContext,
+): Promise<Preflight> {
+  const secrets = await findDerivedSecrets(database, catalog, found.job, current, context);
+  if (secrets === null) return found;
+  return {
+    ...found,
+    inventory: { ...found.inventory, derived: { ...secrets.derived, file: null } },
+    warnings: [...found.warnings, ...derivedWarnings(found.job.title, secrets, context)],
+  };
 }

@@ -1,6 +1,7 @@
 import type { Finding, Inventory } from '../../checkpoint/run.ts';
 import { type Job, targetName } from '../../job/job.ts';
 import { bytes, count, thousands } from '../../report/count.ts';
+import { derivedLines } from '../../report/derived-secrets.ts';
 
 /** The targets of each phase with their row counts, and what is not rotated. */
 export function previewLines(job: Job, inventory: Inventory): string[] {
@@ -24,6 +25,16 @@ export function previewLines(job: Job, inventory: Inventory): string[] {
       : [`not rotated: ${job.leftOut} (--no-attachments): these files keep the old key`]),
     ...(inventory.absent.length === 0 ? [] : [`not in this database: ${inventory.absent.join(', ')}`]),
     ...inventory.undeclared.map(findingLine),
+    ...derivedPreview(job, inventory),
+  ];
+}
+
+/** Nothing if rows of the database have them all: the new key changes none of them. */
+function derivedPreview({ title }: Job, { derived }: Inventory): string[] {
+  if (derived === undefined || derived.secrets.every(({ source }) => source === 'row')) return [];
+  return [
+    `secrets that ${title} derives from its key:`,
+    ...derivedLines(title, derived).map(([setting, text]) => `  ${setting}: ${text}`),
   ];
 }
 
