@@ -145,6 +145,8 @@ export interface Inventory {
   readonly survival?: readonly string[];
   /** Only for a job that searches by shape: where strings of its formats were found. */
   readonly places?: readonly PlaceCounts[];
+  /** Rows whose encrypted data is outside the database; absent: none. */
+  readonly uncovered?: readonly { readonly what: string; readonly rows: number }[];
   /** Secrets that the application would derive from the new key; absent: it derives none. */
   readonly derived?: DerivedSecrets;
 }

@@ -54,6 +54,7 @@ export const storedInventory = z.looseObject({
   absent: strings,
   undeclared: z.array(columnOf),
   unread: strings,
+  uncovered: z.array(z.looseObject({ what: z.string(), rows: z.number() })).optional(),
   derived: z
     .looseObject({
       file: z.string().nullable(),

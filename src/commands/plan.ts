@@ -5,7 +5,7 @@ import { KeyturnError } from '../error.ts';
 import { type Estimate, estimate } from '../inventory/estimate.ts';
 import { type Preflight, preflight } from '../inventory/preflight.ts';
 import type { Sampled } from '../inventory/sample.ts';
-import { takeInventory } from '../inventory/take-inventory.ts';
+import { takeInventory, uncoveredOf } from '../inventory/take-inventory.ts';
 import { assertDeclared } from '../inventory/undeclared.ts';
 import { assertWide, type Width, widthsOf } from '../inventory/widths.ts';
 import { type Job, targetName } from '../job/job.ts';
@@ -133,6 +133,7 @@ async function planWith(
     })),
     absent: inventory.absent,
     undeclared: survey.keyId === null ? null : inventory.undeclared,
+    uncovered: inventory.uncovered ?? [],
     derivedSecrets: inventory.derived ?? null,
     warnings,
     refusals: refusals.map(({ code, message, hint }) => ({ code, message, hint: hint ?? null })),
@@ -220,7 +221,14 @@ async function surveyOf(
         ? 'without the current key, keyturn cannot check that values can be decrypted, or search for undeclared ciphertext: add --current-key-file'
         : `run ${unfinished.id} is unfinished (${unfinished.state}): continue it with keyturn resume`;
     const inventory = await takeInventory(database, catalog, job, null, attachmentsFolder(args));
-    return { inventory, warnings: [], unknown: [why], keyId: null, found: null, refusals: [] };
+    return {
+      inventory,
+      warnings: uncoveredOf(inventory),
+      unknown: [why],
+      keyId: null,
+      found: null,
+      refusals: [],
+    };
   }
   const current = await askCurrentKey(context, args, job.key);
   try {
@@ -247,7 +255,8 @@ async function surveyOf(
   } catch (error) {
     if (!(error instanceof KeyturnError)) throw error;
     const inventory = await takeInventory(database, catalog, job, null, attachmentsFolder(args));
-    return { inventory, warnings: [], unknown: [], keyId: null, found: null, refusals: [error] };
+    const warnings = uncoveredOf(inventory);
+    return { inventory, warnings, unknown: [], keyId: null, found: null, refusals: [error] };
   }
 }
 

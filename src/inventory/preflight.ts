@@ -16,7 +16,7 @@ import { assertOpens, type Sampled, sampleTargets } from './sample.ts';
 import { filesWarnings } from './sample-files.ts';
 import { type ScanResult, scanDatabase, wantedOf } from './scan.ts';
 import { keyringAfter } from './source-keys.ts';
-import { takeInventory, unknownOf } from './take-inventory.ts';
+import { takeInventory, uncoveredOf, unknownOf } from './take-inventory.ts';
 import { type Width, widthsOf } from './widths.ts';
 import { writeWarnings } from './write-warnings.ts';
 
@@ -101,6 +101,7 @@ async function lookAt(
   const warnings = [
     ...privileges,
     ...unknownOf(inventory),
+    ...uncoveredOf(inventory),
     ...sampled.flatMap(nestedWarning),
     ...keyNameWarnings(catalog, job),
     ...(await writeWarnings(database, catalog, job)),

@@ -3,6 +3,7 @@ import { RowSource } from '../chunk/row-source.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { type Job, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { rowsWhere } from './rows-where.ts';
 import type { ScanResult } from './scan.ts';
 import { findUndeclared } from './undeclared.ts';
 
@@ -26,6 +27,7 @@ export async function takeInventory(
   const { findings, unread } =
     ring === null ? { findings: [], unread: [] } : await findUndeclared(database, catalog, job, ring);
   const unseen = await database.server.unseen();
+  const uncovered = await countUncovered(database, catalog, job);
   return {
     targets,
     absent: job.absent,
@@ -33,8 +35,31 @@ export async function takeInventory(
     undeclared: findings,
     unread: [...new Set([...unread, ...(scan?.unread ?? [])])],
     ...(unseen.length > 0 && { unseen }),
+    ...(uncovered.length > 0 && { uncovered }),
     ...(scan !== null && { unkeyed: scan.unkeyed, places: scan.places }),
   };
+}
+
+async function countUncovered(
+  database: Database,
+  catalog: readonly Table[],
+  { uncovered = [] }: Job,
+): Promise<NonNullable<Inventory['uncovered']>> {
+  const counted = [];
+  for (const { table, where, what } of uncovered) {
+    const [column = ''] = Object.keys(where);
+    let rows = 0;
+    for await (const _ of rowsWhere(database, catalog, { table, where, column })) rows++;
+    if (rows > 0) counted.push({ what, rows });
+  }
+  return counted;
+}
+
+/** What the run leaves under the old key because it is outside the database; sentences. */
+export function uncoveredOf({ uncovered = [] }: Pick<Inventory, 'uncovered'>): string[] {
+  return uncovered.map(
+    ({ what, rows }) => `not covered: ${rows} ${what}. What is encrypted in them stays under the old key`,
+  );
 }
 
 /** What is not known because of the permissions of the login. */

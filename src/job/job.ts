@@ -71,5 +71,7 @@ export interface Job {
     readonly setting: string;
     readonly unless?: JobFile['derived'][number]['unless'];
   }[];
+  /** Without those whose table or column does not exist. */
+  readonly uncovered?: JobFile['uncovered'];
   readonly afterwards: readonly string[];
 }

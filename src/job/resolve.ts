@@ -70,6 +70,9 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
         unless: { ...unless, table: prefix + unless.table },
       }),
     })),
+    uncovered: present(file.uncovered, schema).filter(({ table, where }) =>
+      hasColumns(schema, table, Object.keys(where)),
+    ),
     afterwards: file.afterwards,
   };
 }

@@ -155,6 +155,12 @@ const derived = z.strictObject({
   unless: z.strictObject({ table: z.string(), where }).describe('Nothing is kept if such a row exists'),
 });
 
+const uncovered = z.strictObject({
+  table: z.string(),
+  where,
+  what: z.string().min(1).describe('What these rows are, in the plural, and where their data is'),
+});
+
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
 const everywhere = z
@@ -259,6 +265,10 @@ export const jobSchema = z.strictObject({
     .default([])
     .describe('Columns whose ciphertext is deliberately not rotated; the report gives the reason'),
   derived: z.array(derived).default([]).describe('Secrets that the application derives from the master key'),
+  uncovered: z
+    .array(uncovered)
+    .default([])
+    .describe('Rows whose encrypted data is outside the database: counted, and reported as not covered'),
   afterwards: z
     .array(z.string())
     .default([])

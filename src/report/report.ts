@@ -77,6 +77,8 @@ export interface InventoryReport {
   readonly leftOut: string | null;
   /** Null: the job declares every field itself. */
   readonly places: Places | null;
+  /** Rows whose encrypted data is outside the database. */
+  readonly uncovered: NonNullable<Run['inventory']['uncovered']>;
   /** Secrets that the application derives from its key, without their values; null: it derives none. */
   readonly derivedSecrets: DerivedSecrets | null;
 }
@@ -269,6 +271,7 @@ function inventoryOf({ job, inventory }: Run): InventoryReport {
     exclusions: job.exclude.map(({ table, column, reason }) => ({ table, column, reason })),
     leftOut: job.leftOut ?? null,
     places: placesOf(job, inventory),
+    uncovered: inventory.uncovered ?? [],
     derivedSecrets: inventory.derived ?? null,
   };
 }

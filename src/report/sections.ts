@@ -101,6 +101,9 @@ export function inventorySection(report: Report): string[] {
     ...(inventory.leftOut === null
       ? []
       : labelled('Not rotated', `${inventory.leftOut} (--no-attachments): these files keep the old key`)),
+    ...inventory.uncovered.flatMap(({ what, rows }) =>
+      labelled('Not covered', `${thousands(rows)} ${what}: what is encrypted in them keeps the old key`),
+    ),
     ...excluded.flatMap(({ table: name, column, reason }) =>
       labelled('Excluded', `${name}.${column}: ${reason}`),
     ),
