@@ -22,6 +22,8 @@ const exitCodes = {
   'other-keys': 2,
   'other-host': 2,
   'source-key': 2,
+  'data-key-unknown': 2,
+  'data-key-in-use': 2,
   'database-missing': 2,
   'database-locked': 2,
   'database-linked': 2,

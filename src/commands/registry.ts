@@ -20,6 +20,9 @@ const loads: readonly (readonly [names: readonly string[], load: Load])[] = [
   [['formats'], async () => (await import('./formats-try.ts')).formatsTry],
   [['jobs'], async () => (await import('./jobs-list.ts')).jobsList],
   [['jobs'], async () => (await import('./jobs-show.ts')).jobsShow],
+  [['data-key'], async () => (await import('./data-key-list.ts')).dataKeyList],
+  [['data-key'], async () => (await import('./data-key-rotate.ts')).dataKeyRotate],
+  [['data-key'], async () => (await import('./data-key-retire.ts')).dataKeyRetire],
   [['forget'], async () => (await import('./forget.ts')).forget],
 ];
 

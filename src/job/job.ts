@@ -61,6 +61,8 @@ export interface Job {
   readonly absent: readonly string[];
   /** With the real table names, without absent tables. */
   readonly sourceKeys: readonly SourceKeyFile[];
+  /** The table of the data keys. Absent: the job has none, or this database does not. */
+  readonly dataKeys?: string;
   readonly canary: readonly CanaryFile[];
   /** Undefined: the job declares all of its fields. */
   readonly everywhere?: Rules & { readonly text: FormatFile; readonly binary: FormatFile | undefined };

@@ -58,6 +58,8 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
       needColumns(schema, source.table, [source.column, ...Object.keys(source.where)]);
       return source;
     }),
+    ...(file.dataKeys !== undefined &&
+      schema.tables.has(prefix + file.dataKeys.table) && { dataKeys: prefix + file.dataKeys.table }),
     canary: canary.filter(({ table, column }) => !isExcluded(exclude, table, column)),
     ...(file.everywhere !== undefined && {
       everywhere: { ...file.everywhere, binary: file.everywhere.binary, decisions: [], certain: [] },

@@ -250,6 +250,12 @@ export const jobSchema = z.strictObject({
     .array(sourceKey)
     .default([])
     .describe('Keys in the database that are needed to decrypt values'),
+  dataKeys: z
+    .strictObject({ table: z.string() })
+    .optional()
+    .describe(
+      "Table of n8n's data keys, for keyturn data-key: with columns id, type, algorithm, value and status. Default: none",
+    ),
   canary: z
     .array(canary)
     .min(1)

@@ -80,7 +80,7 @@ export function assertCreatable(path: string): void {
     // The slash: a file in the place of the folder is an error too
     accessSync(`${dirname(path)}/`, constants.W_OK);
   } catch (cause) {
-    throw unwritten(path, 'the new key', cause, creatableHint);
+    throw unwritten(path, 'the new key', cause, creatableHint('--new-key-file'));
   }
 }
 
@@ -128,8 +128,8 @@ export function folderWarnings(path: string): string[] {
 }
 
 /** Like writeKeyFile, for other secrets that must be kept with the key. */
-export function writeSecretFile(path: string, text: string, what: string): void {
-  const fd = create(path, what);
+export function writeSecretFile(path: string, text: string, what: string, option = '--new-key-file'): void {
+  const fd = create(path, what, option);
   try {
     try {
       writeFileSync(fd, text, 'utf8');
@@ -143,25 +143,26 @@ export function writeSecretFile(path: string, text: string, what: string): void 
   } catch (cause) {
     // The file is ours: it was created exclusively. The next run would take an incomplete file for the new key.
     const left = remove(path) ? 'the incomplete file was removed' : `remove ${path} before you try again`;
-    throw unwritten(path, what, cause, `${left}; use --new-key-file to name a file on a local disk`);
+    throw unwritten(path, what, cause, `${left}; use ${option} to name a file on a local disk`);
   }
 }
 
-const creatableHint = 'use --new-key-file to name a file in an existing folder that this user can write to';
+const creatableHint = (option: string): string =>
+  `use ${option} to name a file in an existing folder that this user can write to`;
 
-function create(path: string, what: string): number {
+function create(path: string, what: string, option: string): number {
   try {
     return openSync(path, 'wx', 0o600);
   } catch (cause) {
-    if (codeOf(cause) === 'EEXIST') throw existing(path, cause);
-    throw unwritten(path, what, cause, creatableHint);
+    if (codeOf(cause) === 'EEXIST') throw existing(path, cause, option);
+    throw unwritten(path, what, cause, creatableHint(option));
   }
 }
 
-function existing(path: string, cause: unknown): KeyturnError {
+function existing(path: string, cause: unknown, option: string): KeyturnError {
   return new KeyturnError('key-file-differs', `${path} already exists; key files are never overwritten`, {
     cause,
-    hint: 'name another file with --new-key-file, or move this one',
+    hint: `name another file with ${option}, or move this one`,
   });
 }
 
