@@ -351,7 +351,7 @@ function describeReading(both: Both, dialect: TestDialect): void {
 
     test('finds no bound in an empty table', async () => {
       const [world, database] = both();
-      await world.exec('create table empty (id integer primary key, v text)');
+      await world.exec(`create table ${q('empty')} (id integer primary key, v text)`);
       await database.catalog();
       const shape: RowShape = { table: 'empty', id: ['id'], columns: ['v'], written: 1 };
       expect(await database.boundAfter(shape, null, whole)).toBeNull();

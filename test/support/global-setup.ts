@@ -2,6 +2,7 @@ import { chmod, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { install, isInstallable, isInstalled, type Package } from './debian.ts';
 import { type MariadbServer, startMariadb } from './mariadb.ts';
+import { obtainMysql, startMysql } from './mysql.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 import { type Throwaway, throwaway } from './throwaway.ts';
 
@@ -11,8 +12,9 @@ declare global {
 }
 
 /**
- * One PostgreSQL and one MariaDB for all test files; a server that the environment names is used and left running.
- * The tests of what is neither installed nor installable are skipped, but not in CI.
+ * One PostgreSQL, one MariaDB and one MySQL for all test files; a server that the environment names is used and left
+ * running. The tests of what is neither installed nor installable are skipped, but not in CI. MySQL comes from a mirror that
+ * may be out of reach: its tests are skipped then, in CI too.
  */
 export default async function setUp(): Promise<void> {
   globalThis.keyturnTestServers = [];
@@ -20,12 +22,13 @@ export default async function setUp(): Promise<void> {
   globalThis.keyturnTestFolder = await inMemory();
   say('files', `in ${tmpdir()}`);
   say('SQLite', 'part of better-sqlite3');
+  const mysql = prepareMysql();
   await share('PostgreSQL', 'KEYTURN_TEST_POSTGRES', startPostgres);
   if (await obtain('MariaDB', 'mariadb-server')) await share('MariaDB', 'KEYTURN_TEST_MARIADB', startMariadb);
   if (await obtain('Redis', 'redis-server'))
     say('Redis', 'installed, started by each test file that needs it');
   if (await obtain('faketime', 'faketime')) say('faketime', 'installed');
-  named('MySQL', 'KEYTURN_TEST_MYSQL');
+  await shareMysql(await mysql);
   named('SQL Server', 'KEYTURN_TEST_MSSQL');
   say('');
 }
@@ -59,6 +62,19 @@ async function share<T extends PostgresServer | MariadbServer>(
   globalThis.keyturnTestServers.push(server);
   process.env[variable] = server.url;
   say(name, `started on port ${new URL(server.url).port}`);
+}
+
+/** Starts while the others do: it takes the longest. A text says why there is none. */
+async function prepareMysql(): Promise<MariadbServer | string | null> {
+  if (process.env.KEYTURN_TEST_MYSQL) return null;
+  const missing = await obtainMysql();
+  return missing ?? startMysql().catch((error: Error) => `it did not start: ${error.message.split('\n')[0]}`);
+}
+
+async function shareMysql(server: MariadbServer | string | null): Promise<void> {
+  if (typeof server === 'string') return say('MySQL', `its tests are SKIPPED: ${server}`);
+  const variable = 'KEYTURN_TEST_MYSQL';
+  await share('MySQL', variable, () => Promise.resolve(server as MariadbServer));
 }
 
 async function obtain(name: string, wanted: Package): Promise<boolean> {

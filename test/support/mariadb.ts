@@ -89,13 +89,13 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   };
 }
 
-async function answers(socketPath: string): Promise<boolean> {
+export async function answers(socketPath: string): Promise<boolean> {
   const root = await mysql.createConnection({ socketPath, user: 'root' }).catch(() => null);
   await root?.end();
   return root !== null;
 }
 
-async function admit(socketPath: string): Promise<void> {
+export async function admit(socketPath: string): Promise<void> {
   const root = await mysql.createConnection({ socketPath, user: 'root' });
   await root.query(`create user keyturn identified by 'keyturn-test'`);
   await root.query('grant all privileges on *.* to keyturn with grant option');

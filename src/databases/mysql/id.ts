@@ -38,29 +38,39 @@ export function idValue({ data, full, charset, collation }: MysqlType, text: str
     case 'mediumint':
     case 'int':
     case 'bigint':
-      return `cast(${text} as ${/unsigned/.test(full) ? 'unsigned' : 'signed'})`;
+      return /unsigned/.test(full) ? cast(text, 'unsigned') : cast(text, 'signed');
     case 'year':
     case 'bit':
     case 'set':
-      return `cast(${text} as unsigned)`;
+      return cast(text, 'unsigned');
     case 'enum':
       // An enum is ordered as it was declared
       return `field(convert(${text} using utf8mb4) collate utf8mb4_bin, ${full.slice('enum('.length, -1)})`;
     case 'decimal':
-      return `cast(${text} as ${/^decimal\(\d+,\d+\)/.exec(full)?.[0] ?? 'decimal(65,30)'})`;
+      return cast(text, /^decimal\(\d+,\d+\)/.exec(full)?.[0] ?? 'decimal(65,30)');
     case 'float':
+      // The text of a double has a digit too few to be equal to a float
+      return cast(text, 'float');
     case 'double':
-      return `cast(${text} as double)`;
+      return cast(text, 'double');
     case 'datetime':
     case 'timestamp':
-      return `cast(${text} as datetime(6))`;
+      return cast(text, 'datetime(6)');
     case 'time':
-      return `cast(${text} as time(6))`;
+      return cast(text, 'time(6)');
     case 'binary':
     case 'varbinary':
       return `unhex(${text})`;
     default:
       // date, and uuid, inet4 and inet6 of MariaDB
-      return `cast(${text} as ${data})`;
+      return cast(text, data);
   }
+}
+
+/**
+ * MySQL takes a bare parameter for one of the type of the cast: it cuts numbers beyond 2^63, and reads a time of less than
+ * a second as hours.
+ */
+function cast(text: string, type: string): string {
+  return `cast(convert(${text} using utf8mb4) as ${type})`;
 }
