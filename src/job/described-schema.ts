@@ -3,7 +3,10 @@ import { cipherNames } from '../formats/described/cipher.ts';
 
 const bytes = z.int().min(1).max(1024);
 const hex = z.string().regex(/^([0-9a-fA-F]{2})*$/, 'pairs of hex digits');
-const constant = z.union([z.string(), z.strictObject({ hex })]).describe('A text as UTF-8, or { hex: … }');
+const atom = z.union([z.string(), z.strictObject({ hex })]);
+const constant = z
+  .union([atom, z.array(atom).min(1)])
+  .describe('A text as UTF-8, or { hex: … }, or a list of them, one after the other');
 const salt = z.union([constant, z.strictObject({ part: z.literal('salt') })]);
 const hash = z.enum(['md5', 'sha1', 'sha256', 'sha384', 'sha512']);
 

@@ -58,7 +58,7 @@ describe('keyturn formats try', () => {
     ['base64', [`${'A'.repeat(9)}`], 'laravel: not canonical base64 (9 characters)'],
     [
       'the JSON',
-      [Buffer.from('{"iv": "x"}').toString('base64')],
+      [Buffer.from('{"iv" : "x"}').toString('base64')],
       'laravel: JSON with white space or escapes that would not be kept',
     ],
     [

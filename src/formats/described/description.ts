@@ -4,7 +4,10 @@ import type { Padding } from './padding.ts';
 export type HashName = 'md5' | 'sha1' | 'sha256' | 'sha384' | 'sha512';
 
 /** A text as UTF-8, or bytes. */
-export type Constant = string | { readonly hex: string };
+type Atom = string | { readonly hex: string };
+
+/** Several are one after the other. */
+export type Constant = Atom | readonly Atom[];
 
 /** A salt: the same for all values, or a part of each. */
 export type Salt = Constant | { readonly part: 'salt' };

@@ -15,8 +15,8 @@ type Json = { [name: string]: unknown };
 
 /**
  * A JSON object whose members hold the parts, each encoded on its own; `h.iv` is a member of a member. Other members stay as
- * they are. The text must be what JSON.stringify makes of it, or PHP's json_encode, which escapes slashes: only then can it be
- * written again with all other bytes unchanged.
+ * they are. The text must be what JSON.stringify makes of it, or PHP's json_encode, which escapes slashes, or a database's type
+ * for JSON: only then can it be written again with all other bytes unchanged.
  */
 export function jsonShape(members: Readonly<Record<string, string>>): Inner {
   const places = Object.entries(members).map(([path, text]) => ({
@@ -80,7 +80,16 @@ interface Read {
 const writers: readonly ((json: Json) => string)[] = [
   (json) => JSON.stringify(json),
   (json) => JSON.stringify(json).replaceAll('/', '\\/'),
+  spaced,
 ];
+
+/** As PostgreSQL's jsonb, MySQL's JSON and Python's json.dumps write it: a space after every comma and colon. */
+function spaced(json: unknown): string {
+  if (Array.isArray(json)) return `[${json.map(spaced).join(', ')}]`;
+  if (typeof json !== 'object' || json === null) return JSON.stringify(json);
+  const members = Object.entries(json).map(([name, value]) => `${JSON.stringify(name)}: ${spaced(value)}`);
+  return `{${members.join(', ')}}`;
+}
 
 function read(content: string): Read | string {
   let json: unknown;

@@ -92,7 +92,8 @@ function byObject(step: Exclude<KeyStep, string>, bytes: Buffer, salt: Buffer): 
 }
 
 export function constant(value: Constant): Buffer {
-  return typeof value === 'string' ? Buffer.from(value) : Buffer.from(value.hex, 'hex');
+  if (typeof value === 'string') return Buffer.from(value);
+  return 'hex' in value ? Buffer.from(value.hex, 'hex') : Buffer.concat(value.map(constant));
 }
 
 function saltOf(from: Salt, salt: Buffer): Buffer {

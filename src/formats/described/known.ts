@@ -172,6 +172,12 @@ const known: Readonly<Record<string, Known>> = {
     cipher: 'aes-256-cbc',
     key: ['latin1'],
   },
+  /** A JSON object, in a column of type json. */
+  activepieces: {
+    json: { iv: 'iv 16 hex', data: 'ciphertext hex' },
+    cipher: 'aes-256-cbc',
+    key: ['latin1'],
+  },
   strapi: {
     layers: [{ prefix: 'v1:' }],
     separated: { by: ':', parts: ['iv 16 hex', 'ciphertext hex', 'tag 16 hex'] },

@@ -100,14 +100,11 @@ function bytesShape(piece: Piece): Inner {
 
 /** Texts with something between them, each encoded on its own. */
 function separatedShape(by: string, pieces: readonly Piece[]): Inner {
-  const [first] = pieces;
-  const constant = first?.parts.length === 1 ? first.parts[0]?.value : null;
+  const after = pieces.findIndex(({ parts }) => parts.length !== 1 || parts[0]?.value == null);
+  const constants = pieces.slice(0, after).map(({ parts }) => `${parts[0]?.value}${by}`);
   return {
     pieces,
-    beginning:
-      constant === null || constant === undefined
-        ? Buffer.alloc(0)
-        : Buffer.concat([constant, Buffer.from(by)]),
+    beginning: Buffer.from(constants.join('')),
     parse(content) {
       const texts = content.split(by);
       if (texts.length !== pieces.length)
