@@ -32,6 +32,7 @@ import {
   newKeyOptions,
   paceOptions,
   reportOptions,
+  unprovenOptions,
   upgradeOptions,
 } from './options/options.ts';
 import { assertMayBegin, givenPace, holdOptions, holdWords } from './options/pace.ts';
@@ -59,6 +60,7 @@ const options = {
   ...newKeyOptions,
   ...masterKeyOptions,
   ...consentOptions,
+  ...unprovenOptions,
   ...upgradeOptions,
   ...forceOptions,
   ...dryRunOptions,
@@ -93,7 +95,7 @@ Example:
         rotateDry(context, opened, loaded, order, { ...args, pace: givenPace(args, opened.database) }),
       );
     }
-    assertConsent(context, consents(args));
+    assertConsent(context, [...unproven(loaded, args), ...consents(args)]);
     const coordinating = await givenCoordinating(context, args);
     return withDatabase(context, args, (opened) =>
       withRunLock(opened.database, async (lock) => {
@@ -147,7 +149,7 @@ async function rotateNew(
     terminal.say(`\n${loaded.file.about.trim()}\n`);
   assertWide(found.widths, args.upgradeDatabase);
   await assertAlone(context, database, args.force);
-  await askConsent(context, consents(args, prepared));
+  await askConsent(context, [...unproven(loaded, args), ...consents(args, prepared)]);
   await assertReportFolder(context, args.reportDir);
   const rotation = {
     current,
@@ -191,6 +193,18 @@ function assertNotCancelled({ id, state }: Run): void {
     `run ${id} was cancelled: some values use the old key and some the new one`,
     { hint: 'continue it with keyturn resume, or restore the backup', facts: { run: id } },
   );
+}
+
+/** A job that may miss a place: what it misses stays under the old key. */
+function unproven({ file }: LoadedJob, args: Given): Consent[] {
+  if (!file.unproven) return [];
+  return [
+    {
+      flag: '--unproven-job',
+      given: args.unprovenJob,
+      question: `The job for ${file.title} was not compared with its source and may miss a table or column. Have you compared it with your version`,
+    },
+  ];
 }
 
 function consents(args: Given, prepared?: PreparedRun): Consent[] {

@@ -2,8 +2,11 @@ import { z } from 'zod';
 import { format } from './format-schema.ts';
 import { isPlace } from './place.ts';
 
+/** Engines write a boolean in different ways; PostgreSQL true, the others 1. */
+const truth = z.boolean().transform((is) => (is ? ['true', '1'] : ['false', '0']));
+
 /** Selects rows: each named column must equal the given value, or one of them. */
-const where = z.record(z.string(), z.union([z.string(), z.array(z.string()).min(1)]));
+const where = z.record(z.string(), z.union([z.string(), truth, z.array(z.string()).min(1)]));
 
 const jsonPath = z
   .string()
@@ -218,6 +221,10 @@ export const jobSchema = z.strictObject({
   job: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'lower-case letters, digits and hyphens'),
   title: z.string(),
   about: z.string().optional(),
+  unproven: z
+    .boolean()
+    .default(false)
+    .describe('True: the places are not known from the source or the schema of the application'),
   key: z
     .strictObject({
       form: z

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,10 +11,12 @@ import { loadJob, templatePath, templates } from '../../src/job/load.ts';
 import {
   type Cipher,
   cbcParts,
+  cloakCipher,
   cryptoJsCipher,
   fernetCipher,
   gcmParts,
   laravelCipher,
+  lockboxKey,
   sqlalchemyAesCipher,
 } from '../support/applications/ciphers.ts';
 import { rotated } from './rotated.ts';
@@ -225,6 +227,32 @@ function plaintexts(
     database.close();
   }
 }
+
+describe('a database in the format of the library is rotated by its job', () => {
+  const email = (key: string): Cipher =>
+    gcmParts(lockboxKey(key, 'users', 'email_ciphertext'), ['iv', 'sealed', 'tag']);
+  const prismaKey = `k1.aesgcm256.${randomBytes(32).toString('base64url')}=`;
+  const phone: Column = { cipher: cloakCipher, field: { format: 'cloak' } };
+  test.each([
+    ['lockbox', randomBytes(32).toString('hex'), { 'users.email_ciphertext': { cipher: email, field: {} } }],
+    ['prisma-field-encryption', prismaKey, { 'User.phone': phone, 'Account.a_column_not_declared': phone }],
+  ] as const)('%s', async (template, oldKey, columns) => {
+    const path = join(folder, 'app.sqlite');
+    const database = new Sqlite(path);
+    for (const [place, { cipher }] of Object.entries(columns)) {
+      const [table, column] = place.split('.') as [string, string];
+      database.exec(`create table "${table}" (id integer primary key, "${column}" text)`);
+      const insert = database.prepare(`insert into "${table}" ("${column}") values (?)`);
+      for (const plain of V) insert.run(plain === '' ? '' : cipher(oldKey).seal(plain));
+    }
+    database.close();
+
+    const { newKey, state } = await rotated(folder, templatePath(template), `sqlite:${path}`, oldKey);
+
+    expect(state).toBe('verified');
+    for (const values of Object.values(plaintexts(path, columns, newKey))) expect(values).toEqual(V);
+  });
+});
 
 test.each(templates())('the template %s is a valid job', (name) => {
   const { file } = loadJob(templatePath(name), formatNames);

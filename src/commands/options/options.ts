@@ -89,6 +89,13 @@ export const consentOptions = {
   iHaveBackedUpMyDatabase: flag(groups.consent, 'there is a backup that can be restored'),
 } as const satisfies Record<string, Options>;
 
+export const unprovenOptions = {
+  'unproven-job': flag(
+    groups.consent,
+    'use a job whose places were not compared with the source of the application',
+  ),
+} as const satisfies Record<string, Options>;
+
 export const upgradeOptions = {
   upgradeDatabase: flag(
     groups.consent,

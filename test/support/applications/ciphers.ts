@@ -4,7 +4,10 @@ import {
   createDecipheriv,
   createHash,
   createHmac,
+  hkdfSync,
+  pbkdf2Sync,
   randomBytes,
+  scryptSync,
 } from 'node:crypto';
 
 /** Ciphers of libraries and applications, written from their sources once more, one value at a time. */
@@ -202,4 +205,85 @@ export function sqlalchemyAesCipher(secret: string, padding: 'naive' | 'pkcs5'):
       return naive ? text.replace(/\*+$/, '') : text;
     },
   };
+}
+
+/** metabase.util.encryption: AES-CBC, then HMAC-SHA512 cut to 32 bytes. */
+export function metabaseCipher(secret: string, encoding: 'base64' | 'raw'): Cipher {
+  const key = pbkdf2Sync(secret, '', 100_000, 64, 'sha512');
+  const macOf = (body: Buffer): Buffer =>
+    createHmac('sha512', key.subarray(0, 32)).update(body).digest().subarray(0, 32);
+  return {
+    seal(plain) {
+      const iv = randomBytes(16);
+      const body = Buffer.concat([iv, cbc(key.subarray(32), iv, plain)]);
+      const sealed = Buffer.concat([body, macOf(body)]);
+      return encoding === 'raw' ? sealed : sealed.toString('base64');
+    },
+    open(stored) {
+      const bytes = encoding === 'raw' ? (stored as Buffer) : Buffer.from(textOf(stored), 'base64');
+      const body = bytes.subarray(0, -32);
+      if (!macOf(body).equals(bytes.subarray(-32))) throw new Error('the MAC is invalid');
+      return uncbc(key.subarray(32), body.subarray(0, 16), body.subarray(16));
+    },
+  };
+}
+
+/** api/src/utils/encrypt.ts of Directus. */
+export function directusCipher(secret: string): Cipher {
+  return {
+    seal(plain) {
+      const [salt, iv] = [randomBytes(16), randomBytes(12)];
+      const { sealed, tag } = gcm(scryptSync(secret, salt, 32), iv, plain);
+      const parts = [salt, iv, sealed, tag].map((part) => part.toString('base64'));
+      return ['1', 'scrypt', '16384', '8', '1', ...parts].join('||');
+    },
+    open(stored) {
+      const parts = textOf(stored).split('||');
+      if (parts.length !== 9 || parts.slice(0, 5).join() !== '1,scrypt,16384,8,1') throw new Error('not one');
+      const [salt, iv, sealed, tag] = parts.slice(5).map((part) => Buffer.from(part, 'base64'));
+      return ungcm(scryptSync(secret, salt as Buffer, 32), iv as Buffer, sealed as Buffer, tag as Buffer);
+    },
+  };
+}
+
+/** The object of Activepieces, as PostgreSQL's jsonb writes it. */
+export function activepiecesCipher(secret: string): Cipher {
+  const key = Buffer.from(secret, 'latin1');
+  return {
+    seal(plain) {
+      const iv = randomBytes(16);
+      return `{"iv": "${iv.toString('hex')}", "data": "${cbc(key, iv, plain).toString('hex')}"}`;
+    },
+    open(stored) {
+      const { iv, data } = JSON.parse(textOf(stored));
+      return uncbc(key, Buffer.from(iv, 'hex'), Buffer.from(data, 'hex'));
+    },
+  };
+}
+
+/** @47ng/cloak: each value names its key. */
+export function cloakCipher(keyText: string): Cipher {
+  const key = Buffer.from(keyText.slice('k1.aesgcm256.'.length), 'base64url');
+  const fingerprint = createHash('sha256').update(keyText).digest('hex').slice(0, 8);
+  const padded = (bytes: Buffer): string =>
+    bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+  return {
+    seal(plain) {
+      const iv = randomBytes(12);
+      const { sealed, tag } = gcm(key, iv, plain);
+      return `v1.aesgcm256.${fingerprint}.${padded(iv)}.${padded(Buffer.concat([sealed, tag]))}`;
+    },
+    open(stored) {
+      const [version, cipher, id, iv = '', sealed = ''] = textOf(stored).split('.');
+      if (version !== 'v1' || cipher !== 'aesgcm256' || id !== fingerprint) throw new Error('another key');
+      const bytes = Buffer.from(sealed, 'base64url');
+      return ungcm(key, Buffer.from(iv, 'base64url'), bytes.subarray(0, -16), bytes.subarray(-16));
+    },
+  };
+}
+
+/** The key of a column of Lockbox, for gcmParts. */
+export function lockboxKey(master: string, table: string, attribute: string): Buffer {
+  const info = Buffer.concat([Buffer.alloc(32, 0xb4), Buffer.from(attribute)]);
+  return Buffer.from(hkdfSync('sha384', Buffer.from(master, 'hex'), table, info, 32));
 }
