@@ -21,6 +21,8 @@ const commands = [
   'formats',
   'formats list',
   'formats try',
+  'show-master-key',
+  'set-master-key',
   'data-key',
   'data-key list',
   'data-key rotate',

@@ -81,7 +81,11 @@ export async function planNewKey(
   return plan;
 }
 
-async function readMasterKey(context: Context, value: string | undefined): Promise<string | undefined> {
+/** The value of --masterKey; `-` reads it from stdin or a prompt. */
+export async function readMasterKey(
+  context: Context,
+  value: string | undefined,
+): Promise<string | undefined> {
   const { terminal } = context;
   if (value === undefined) return undefined;
   if (value === '-')
