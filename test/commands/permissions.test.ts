@@ -2,7 +2,6 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { createMysqlDatabase } from '../support/mariadb.ts';
 import { expectMany, manyPostgres } from '../support/n8n/many.ts';
-import { needing } from '../support/needing.ts';
 import { checkOctopus } from '../support/octopus/check.ts';
 import { mariadb } from '../support/octopus/dialect.ts';
 import { makeOctopus } from '../support/octopus/make.ts';
@@ -73,10 +72,18 @@ test('on PostgreSQL, these grants are enough to see other sessions, to rotate, v
   }
 });
 
-needing('mariadb-server').test(
-  'on MariaDB, these grants are enough to see other sessions and triggers, to rotate and forget',
-  async () => {
-    world = await createMysqlDatabase();
+/** Of the shared servers that there are. */
+const mysqlServers = (
+  [
+    ['MariaDB', process.env.KEYTURN_TEST_MARIADB],
+    ['MySQL', process.env.KEYTURN_TEST_MYSQL],
+  ] as const
+).filter(([, url]) => url !== undefined);
+
+(mysqlServers.length === 0 ? test.skip : test).each(mysqlServers)(
+  'on %s, these grants are enough to see other sessions and triggers, to rotate and forget',
+  async (_, server) => {
+    world = await createMysqlDatabase(server);
     const key = Buffer.alloc(32, 7);
     await world.exec(`drop user if exists ${mysqlLogin}`);
     const truth = await makeOctopus(world.exec, mariadb, { key, secrets: 500 });

@@ -28,7 +28,11 @@ export async function obtainMysql(): Promise<string | null> {
   );
 }
 
-/** Starts a MySQL on a free port, with its data in a temporary folder. It ends with this process. */
+/**
+ * Starts a MySQL on a free port, with its data in a temporary folder. It ends with this process.
+ *
+ * @param config more options of mysqld, without the dashes: `max-allowed-packet=1M`
+ */
 export async function startMysql(config: readonly string[] = []): Promise<MariadbServer> {
   const { loader, libraries } = await librariesOf(root);
   // The kernel shows the first 15 characters of the program that was started: the loader
@@ -46,6 +50,7 @@ export async function startMysql(config: readonly string[] = []): Promise<Mariad
     ...['--innodb-flush-log-at-trx-commit=0', '--innodb-flush-method=nosync', '--sync-binlog=0'],
     ...['--innodb-redo-log-capacity=64M', '--innodb-buffer-pool-size=128M'],
     ...(owner === null ? [] : ['--user=nobody']),
+    ...config.map((set) => `--${set}`),
   ];
   await run(loader, [...as, '--initialize-insecure'], { cwd: folder.path });
   const port = await freePort();
@@ -56,7 +61,6 @@ export async function startMysql(config: readonly string[] = []): Promise<Mariad
       args: [
         ...[...as, `--port=${port}`, '--bind-address=127.0.0.1', `--socket=${socketPath}`],
         ...[`--pid-file=${at('pid')}`, '--skip-name-resolve', '--max-connections=300'],
-        ...config.map((set) => `--${set}`),
       ],
       options: { cwd: folder.path },
       log: at('log'),

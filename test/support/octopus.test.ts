@@ -16,7 +16,8 @@ import { createSqlite } from './sqlite.ts';
 
 /** All other tests rely on this checker: it must accept a correct rotation and name each wrong value. */
 
-describe.each(worlds)('octopus on %s', (_name, { create, dialect }) => {
+// To it MySQL is as MariaDB
+describe.each(worlds.filter(([name]) => name !== 'mysql'))('octopus on %s', (_name, { create, dialect }) => {
   let world: TestDatabase;
   let truth: Truth;
   let before: Seen;

@@ -23,6 +23,8 @@ interface Facts {
   readonly version: string;
   readonly maxPacket: number;
   readonly statementBinlog: boolean;
+  /** The server hides primary keys that it has added itself. */
+  readonly hidesKeys: boolean;
 }
 
 /**
@@ -100,12 +102,16 @@ async function factsOf(connection: mysql.Connection): Promise<Facts> {
   const [[row]] = await connection.query<mysql.RowDataPacket[]>(
     `select version() as version, @@max_allowed_packet as packet, @@log_bin and @@binlog_format = 'STATEMENT' as statements`,
   );
+  const [[keys]] = await connection.query<mysql.RowDataPacket[]>(
+    `show variables like 'show_gipk_in_create_table_and_information_schema'`,
+  );
   const version = String(row?.version);
   return {
     mariadb: /mariadb/i.test(version),
     version,
     maxPacket: Number(row?.packet),
     statementBinlog: Number(row?.statements) === 1,
+    hidesKeys: keys?.Value === 'OFF',
   };
 }
 
@@ -130,7 +136,7 @@ function assertVersion({ mariadb, version }: Facts, url: MysqlUrl): void {
  * The text of a value must not depend on settings of the server: it is a row id, or compared with what is stored. Every
  * stored value counts as valid, also a zero date; a value that does not fit is refused, not truncated.
  */
-function sessionSql({ mariadb, statementBinlog }: Facts, login: Login): string[] {
+function sessionSql({ mariadb, statementBinlog, hidesKeys }: Facts, login: Login): string[] {
   const limit = login.statementTimeoutMs;
   const settings = [
     `time_zone = '+00:00'`,
@@ -141,6 +147,7 @@ function sessionSql({ mariadb, statementBinlog }: Facts, login: Login): string[]
     'wait_timeout = 28800',
     // A thread does not read while it decrypts and encrypts
     'net_write_timeout = 600',
+    ...(hidesKeys ? ['show_gipk_in_create_table_and_information_schema = 1'] : []),
     // A frozen worker keeps its chunk locked for less time than others try to take it; MySQL has no such limit
     ...(mariadb ? ['idle_transaction_timeout = 20'] : []),
     ...(limit === undefined

@@ -15,6 +15,14 @@ export const worlds: readonly (readonly [name: string, world: World])[] = [
   ['sqlite', { create: createSqlite, dialect: sqlite }],
   ['postgres', { create: createDatabase, dialect: postgres }],
   ...(has('mariadb-server') ? [['mariadb', { create: createMysqlDatabase, dialect: mariadb }] as const] : []),
+  ...(process.env.KEYTURN_TEST_MYSQL === undefined
+    ? []
+    : [
+        [
+          'mysql',
+          { create: () => createMysqlDatabase(process.env.KEYTURN_TEST_MYSQL), dialect: mariadb },
+        ] as const,
+      ]),
   ...(mssqlServer === undefined
     ? []
     : [['sqlserver', { create: createMssqlDatabase, dialect: sqlserver }] as const]),
