@@ -55,6 +55,7 @@ const exitCodes = {
   'run-unfinished': 2,
   'run-unknown': 2,
   'run-state': 2,
+  'rollback-unsupported': 2,
   stopped: 3,
   exceptions: 3,
   'report-unwritten': 3,

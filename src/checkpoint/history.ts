@@ -2,7 +2,7 @@ import type { OwnTables } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Key } from '../keys/key.ts';
 import { otherKeyIds } from './pin.ts';
-import { assertReadable, begunBefore, isFinished, type Run } from './run.ts';
+import { assertReadable, begunBefore, isFinished, isVerified, isWriting, type Run } from './run.ts';
 import { RunTable } from './run-table.ts';
 import { assertVersion, checkpointVersion, migrate, readCheckpointVersion } from './schema.ts';
 
@@ -37,7 +37,7 @@ export async function openHistory(database: OwnTables, upgrade = false): Promise
 }
 
 export function unfinishedRun(runs: readonly Run[]): Run | undefined {
-  return runs.find(({ kind, state }) => kind === 'rotation' && !isFinished(state));
+  return runs.find(({ kind, state }) => isWriting(kind) && !isFinished(state));
 }
 
 /** A second rotation would expect all values under one key, while some are under each of two. */
@@ -52,10 +52,10 @@ export function assertNoneUnfinished(runs: readonly Run[], hint = 'finish it wit
   );
 }
 
-/** Ids of keys that finished runs have rotated away from. */
+/** Ids of keys that finished runs have rotated away from. The old key of a run that was rolled back is in use again. */
 export function retiredKeyIds(runs: readonly Run[]): string[] {
   return runs
-    .filter(({ kind, state }) => kind === 'rotation' && isFinished(state))
+    .filter(({ kind, state }) => isWriting(kind) && isVerified(state))
     .flatMap(({ fromKeyId, pinned }) => [fromKeyId, ...otherKeyIds(pinned)]);
 }
 

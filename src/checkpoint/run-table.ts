@@ -5,7 +5,15 @@ import { KeyturnError } from '../error.ts';
 import { assertLeaseFree } from './lease.ts';
 import { altered, type CheckpointMac } from './mac.ts';
 import { PlanCount } from './plan-count.ts';
-import { assertMayBecome, isFinished, type Request, type Run, type RunState, requests } from './run.ts';
+import {
+  assertMayBecome,
+  isFinished,
+  isWriting,
+  type Request,
+  type Run,
+  type RunState,
+  requests,
+} from './run.ts';
 import { contentOf, fromRow, type RunRow } from './run-row.ts';
 import { readStored, readWord } from './stored.ts';
 
@@ -41,7 +49,8 @@ export class RunTable {
     this.#knex = knex;
   }
 
-  async insert(run: Omit<Run, SetLater>, mac: CheckpointMac): Promise<void> {
+  /** @param supersedes the run that this one rolls back: it ends in the same transaction */
+  async insert(run: Omit<Run, SetLater>, mac: CheckpointMac, supersedes: Run | null = null): Promise<void> {
     const row = {
       id: run.id,
       kind: run.kind,
@@ -67,7 +76,8 @@ export class RunTable {
     await this.#knex.transaction(async (trx) => {
       // A write first: of two coordinators that begin a run, one waits here until the other has
       await trx.raw('update keyturn_version set version = version');
-      if (run.kind === 'rotation') await assertFirst(trx);
+      if (supersedes !== null) await supersede(trx, supersedes);
+      if (isWriting(run.kind)) await assertFirst(trx);
       await trx<RunRow>('keyturn_run').insert({ ...row, mac: mac.of('run', [contentOf(row)]) });
       await new PlanCount(trx, mac).begin(trx);
     });
@@ -102,7 +112,7 @@ export class RunTable {
   }
 
   async unfinished(): Promise<Run | undefined> {
-    return (await this.list()).find((run) => run.kind === 'rotation' && !isFinished(run.state));
+    return (await this.list()).find((run) => isWriting(run.kind) && !isFinished(run.state));
   }
 
   /** Changes the state, if the table of transitions allows it and no other coordinator has raised the fence. */
@@ -245,10 +255,26 @@ export async function holdsRun(trx: Transaction, run: Run, state: RunState): Pro
   return row?.state === state && row.fence === run.fence;
 }
 
+/** From now on its workers and its coordinator do nothing, as after a takeover, and it cannot be resumed. */
+async function supersede(trx: Transaction, run: Run): Promise<void> {
+  assertMayBecome(run, 'superseded');
+  const written = await trx<RunRow>('keyturn_run')
+    .where({ id: run.id, fence: run.fence, state: run.state })
+    .update({
+      state: 'superseded',
+      fence: run.fence + 1,
+      reason: null,
+      requested: null,
+      waiting: null,
+      finished_at: now(),
+    });
+  if (Number(written) !== 1) throw takenOver(run);
+}
+
 /** Two runs with two new keys would each take the other's values for damaged ones. */
 async function assertFirst(trx: Transaction): Promise<void> {
-  const rows = await trx<RunRow>('keyturn_run').where({ kind: 'rotation' }).select('id', 'state');
-  const unfinished = rows.find(({ state }) => !isFinished(state as RunState));
+  const rows = await trx<RunRow>('keyturn_run').select('id', 'kind', 'state');
+  const unfinished = rows.find(({ kind, state }) => isWriting(kind) && !isFinished(state as RunState));
   if (unfinished === undefined) return;
   throw new KeyturnError('run-unfinished', `run ${unfinished.id} was begun at the same time`, {
     hint: 'continue it with keyturn resume',

@@ -3,8 +3,13 @@ import type { Job } from '../job/job.ts';
 import type { Key } from '../keys/key.ts';
 import { altered, alteredAs, type CheckpointMac } from './mac.ts';
 
-export const runKinds = ['rotation', 'dry-run', 'verification'] as const;
+export const runKinds = ['rotation', 'rollback', 'dry-run', 'verification'] as const;
 export type RunKind = (typeof runKinds)[number];
+
+/** Whether runs of this kind write to the application's tables. */
+export function isWriting(kind: string): boolean {
+  return kind === 'rotation' || kind === 'rollback';
+}
 
 export const requests = ['pause', 'cancel'] as const;
 /** A request in the run's row. The coordinator acts on it between chunks. */
@@ -17,6 +22,7 @@ export const runStates = [
   'verifying',
   'verified',
   'verified-with-exceptions',
+  'superseded',
   'paused',
   'cancelled',
   'failed',
@@ -49,15 +55,23 @@ const transitions: readonly (readonly [from: RunState, to: RunState, why: string
   ['paused', 'rotating', 'resumed'],
   ['failed', 'rotating', 'resumed'],
   ['verified-with-exceptions', 'rotating', 'its exceptions are tried again'],
+  ...runStates
+    .filter((state) => state !== 'superseded')
+    .map((state) => [state, 'superseded', 'a rollback has taken over'] as const),
 ];
 
 export function mayBecome(from: RunState, to: RunState): boolean {
   return transitions.some(([a, b]) => a === from && b === to);
 }
 
+/** It finished what it was started for. */
+export function isVerified(state: RunState): boolean {
+  return state === 'verified' || state === 'verified-with-exceptions';
+}
+
 /** The final states; in every other state a run can be resumed. */
 export function isFinished(state: RunState): boolean {
-  return state === 'verified' || state === 'verified-with-exceptions';
+  return isVerified(state) || state === 'superseded';
 }
 
 /** Who ordered the run and why. For the report only. */

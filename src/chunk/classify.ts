@@ -132,7 +132,7 @@ function openWithNewKeys(values: readonly Value[], to: Keyring): void {
       if (!isOpened(opening)) return;
       // The verifier takes another content than the new key for one that does not open
       const isMaster = value.prepared.field.becomes === 'primary';
-      if (!isMaster || opening.plain.toString('utf8') === to.primary.text)
+      if (!isMaster || opening.plain.toString('utf8') === to.stored?.text)
         Object.assign(value, { plain: opening.plain, layers: [] });
     });
   }
@@ -248,10 +248,10 @@ function markForeign(value: Value, from: Keyring, to: Keyring): void {
   const { field, searching } = value.prepared;
   if (searching) return;
   if (field.foreign === 'replace' && isMasterKeyInClear(value.text, from)) {
-    // The application stored its key unencrypted. The new key is stored like that too, as this version reads it
+    // The application stored its key unencrypted. The next one is stored like that too, as this version reads it
     value.outcome = 'rotated';
-    value.sealed = to.primary.text;
-  } else if (field.foreign === 'replace' && value.text === to.primary.text) value.outcome = 'current';
+    value.sealed = (to.stored ?? to.primary).text;
+  } else if (field.foreign === 'replace' && value.text === to.stored?.text) value.outcome = 'current';
   else if (field.foreign === 'leave') value.outcome = 'current';
   else {
     value.outcome = 'exceptions';

@@ -1,4 +1,4 @@
-import type { Run } from '../checkpoint/run.ts';
+import { isWriting, type Run } from '../checkpoint/run.ts';
 import type { RowId } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Listings } from '../files/listings.ts';
@@ -38,7 +38,7 @@ export async function seenTree(
 ): Promise<{ readonly tree: Tree; readonly originals: Originals }> {
   const tree = treeOf(target, attachments, listings(run));
   const originals = new Originals(tree);
-  if (run.kind === 'rotation' && !(await originals.areOf(run.id)))
+  if (isWriting(run.kind) && !(await originals.areOf(run.id)))
     throw unseen(target, `${tree.folder} and ${originals.folder} are not those of run ${run.id}`);
   return { tree, originals };
 }

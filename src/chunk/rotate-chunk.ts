@@ -2,7 +2,7 @@ import type { Chunk } from '../checkpoint/chunk.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { ExceptionTable } from '../checkpoint/exception-table.ts';
 import { FileIntents } from '../checkpoint/file-intents.ts';
-import type { Run } from '../checkpoint/run.ts';
+import { isWriting, type Run } from '../checkpoint/run.ts';
 import { holdsRun } from '../checkpoint/run-table.ts';
 import { addTally, emptyTally } from '../checkpoint/tally.ts';
 import type { Batch, Row, Transaction } from '../databases/database.ts';
@@ -98,7 +98,7 @@ async function takeRows(
       : rotateBulk(target, batch, rotation, key);
   publishStep('open', run.id, chunk.chunk);
   const rotate = (some: readonly Row[], as: Rotation = rotation): RotatedRows =>
-    rotateRows(target, some, as, key, { readBack: run.kind !== 'rotation' });
+    rotateRows(target, some, as, key, { readBack: !isWriting(run.kind) });
   const tried = rotate(rows);
   assertOneKey(tried, chunk);
   const asLeft = await unchangedRows(context, run, target, chunk, tried);
@@ -106,7 +106,7 @@ async function takeRows(
   return {
     rows: batch?.rows ?? rows.length,
     write: async (trx) => {
-      if (run.kind !== 'rotation') return [partOf(rotated)];
+      if (!isWriting(run.kind)) return [partOf(rotated)];
       const writer = new RowWriter(context.database, trx, target.target.shape, rotate);
       const parts = await writer.rotated(rotated);
       for (const part of ordinary) parts.push(...(await writer.ordinary(part)));
@@ -125,7 +125,7 @@ async function readBatch(
 ): Promise<Batch | null> {
   // Only a range with both bounds has as many bytes as it was planned with
   const isBounded = rowIds === null && range.upTo !== null;
-  if (run.kind !== 'rotation' || !isBounded) return null;
+  if (!isWriting(run.kind) || !isBounded) return null;
   if (!hasPlainFields(prepared) || !isOneKeyEnough(prepared, rotation)) return null;
   return batches.readBatch(prepared.target.shape, range);
 }
@@ -166,7 +166,7 @@ async function takeFiles(
     rotation,
     digestKey: digestKey(context.to.primary, run.id, chunk.target),
     tree,
-    originals: run.kind === 'rotation' ? originals : null,
+    originals: isWriting(run.kind) ? originals : null,
     known,
     intend: async (added) => {
       await transact(context, run, async (trx) => {
@@ -194,7 +194,7 @@ function transact<T>(
   run: Run,
   work: (trx: Transaction) => Promise<T>,
 ): Promise<T> {
-  return run.kind === 'rotation' ? database.transaction(work) : checkpoint.transaction(work);
+  return isWriting(run.kind) ? database.transaction(work) : checkpoint.transaction(work);
 }
 
 function readChunk({ database }: WorkerContext, { target }: PreparedTarget, chunk: Chunk): Promise<Row[]> {

@@ -149,9 +149,11 @@ function seal(values: readonly Value[], { to }: Rotation): void {
   for (const [format, batch] of byFormat(values.filter(isOpened))) {
     const plain: Buffer[] = [];
     for (const value of batch) {
-      const isPrimary = value.prepared.field.becomes === 'primary';
+      const isMaster = value.prepared.field.becomes === 'primary';
       plain.push(
-        isPrimary ? Buffer.from(to.primary.text) : sealLayers(value.plain as Buffer, value.layers, to),
+        isMaster
+          ? Buffer.from((to.stored ?? to.primary).text)
+          : sealLayers(value.plain as Buffer, value.layers, to),
       );
     }
     const sealed = format.seal(plain, to, textsOf(batch));

@@ -2,7 +2,7 @@ import type { Chunk } from '../checkpoint/chunk.ts';
 import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { type Exception, ExceptionTable } from '../checkpoint/exception-table.ts';
-import type { Run } from '../checkpoint/run.ts';
+import { isWriting, type Run } from '../checkpoint/run.ts';
 import { holdsRun } from '../checkpoint/run-table.ts';
 import type { Verification } from '../checkpoint/verification.ts';
 import type { Batch, Range, Row, RowId, Transaction } from '../databases/database.ts';
@@ -106,7 +106,7 @@ async function readRange(
     old: context.from,
     digests: await knownDigests(context, run, chunk),
     undecided: await leftUndecided(context, chunk),
-    unrotated: prepared.target.onlyVerified === true && run.kind === 'rotation',
+    unrotated: prepared.target.onlyVerified === true && isWriting(run.kind),
   };
   const found: VerifiedRange = {
     counts: { rows: 0, values: 0, proven: 0, new: 0, changed: 0, late: 0, gone: 0, exceptions: 0 },
@@ -280,7 +280,7 @@ function compareRow(row: VerifiedRow, expected: Expected, found: VerifiedRange):
   } else if (isLate()) {
     counts.late++;
     found.late.push(rowId);
-  } else if (run.kind === 'rotation' && (recorded !== undefined || row.opened)) {
+  } else if (isWriting(run.kind) && (recorded !== undefined || row.opened)) {
     counts[recorded === undefined ? 'new' : 'changed']++;
     // Never as values that do not open: a retry would take a digest of what stands there now
     const reason = recorded === undefined ? 'unproven' : 'digest-differs';

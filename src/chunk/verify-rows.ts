@@ -193,11 +193,15 @@ function applyOpening(reading: Reading, opening: Opening, ring: Keyring): void {
   if (opening === 'foreign') {
     reading.foreign = searching;
     if (field.foreign === 'exception') reading.closed = !searching;
-    else if (field.foreign === 'replace') reading.closed = reading.text !== ring.primary.text;
+    else if (field.foreign === 'replace')
+      reading.closed = ring.stored !== null && reading.text !== ring.stored.text;
   } else if (opening === 'closed' || !isPlausible(opening.plain, field.plaintext)) reading.closed = true;
-  else if (field.becomes === 'primary' && opening.plain.toString('utf8') !== ring.primary.text)
-    reading.closed = true;
+  else if (field.becomes === 'primary' && !isStored(opening.plain, ring)) reading.closed = true;
   else reading.plain = opening.plain;
+}
+
+function isStored(plain: Buffer, { stored }: Keyring): boolean {
+  return stored === null || plain.toString('utf8') === stored.text;
 }
 
 function applyRuling(reading: Reading, opening: Opening, ruling: Ruling): void {

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import type { CheckpointMac } from '../checkpoint/mac.ts';
-import type { Run } from '../checkpoint/run.ts';
+import type { Run, RunKind } from '../checkpoint/run.ts';
 import type { Database } from '../databases/database.ts';
 import type { Listings } from '../files/listings.ts';
 import type { Keyring } from '../keys/keyring.ts';
@@ -25,10 +25,11 @@ export interface WorkerContext {
   readonly to: Keyring;
   /** The keyring that the database contains under the new key, read once per verification scan. */
   readonly verifying: (round: number) => Promise<Keyring>;
-  /** The rotation with whose digests a verification compares. */
+  /** The rotation or rollback with whose digests a verification compares. */
   readonly reference: {
     readonly checkpoint: Knex;
     readonly run: string;
+    readonly kind: RunKind;
     readonly mac: CheckpointMac | null;
   } | null;
 }

@@ -6,7 +6,7 @@ import { withDatabase } from './steps/opened.ts';
 import { assertSteerable, patience, steerOptions, steerRun } from './steps/steer-run.ts';
 
 const meaning =
-  'some values use the old key and some the new one; a cancelled run can only be resumed, or undone by restoring the backup';
+  'some values use the old key and some the new one; a cancelled run can only be resumed or rolled back';
 
 export const cancel = defineCommand({
   words: ['cancel'],

@@ -10,7 +10,7 @@ import { askConsent, assertConsent } from './steps/consent.ts';
 import { withDatabase, withRunLock } from './steps/opened.ts';
 
 const lost =
-  'the digests that later verifications compare with, the wrapped source keys, the lists of exceptions, and the history (including which keys are retired)';
+  'the digests that later verifications compare with, the wrapped source keys (without them, nothing can be rolled back), the lists of exceptions, and the history (including which keys are retired)';
 
 export const forget = defineCommand({
   words: ['forget'],

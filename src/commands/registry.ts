@@ -12,6 +12,7 @@ const loads: readonly (readonly [names: readonly string[], load: Load])[] = [
   [['status'], async () => (await import('./status.ts')).status],
   [['pause'], async () => (await import('./pause.ts')).pause],
   [['cancel'], async () => (await import('./cancel.ts')).cancel],
+  [['rollback'], async () => (await import('./rollback.ts')).rollback],
   [['verify'], async () => (await import('./verify.ts')).verify],
   [['report'], async () => (await import('./report.ts')).report],
   [['exceptions'], async () => (await import('./exceptions-list.ts')).exceptionsList],

@@ -107,6 +107,7 @@ Example:
           return rotateNew(context, opened, lock, loaded, runs, { ...args, ...coordinating, pace });
         }
         assertNotCancelled(unfinished);
+        assertNoRollback(unfinished);
         context.terminal.say(
           `run ${unfinished.id} is unfinished (${unfinished.state}): resuming it with its own job`,
         );
@@ -191,7 +192,10 @@ function assertNotCancelled({ id, state }: Run): void {
   throw new KeyturnError(
     'run-state',
     `run ${id} was cancelled: some values use the old key and some the new one`,
-    { hint: 'continue it with keyturn resume, or restore the backup', facts: { run: id } },
+    {
+      hint: 'continue it with keyturn resume, or go back to the old key with keyturn rollback',
+      facts: { run: id },
+    },
   );
 }
 
@@ -205,6 +209,15 @@ function unproven({ file }: LoadedJob, args: Given): Consent[] {
       question: `The job for ${file.title} was not compared with its source and may miss a table or column. Have you compared it with your version`,
     },
   ];
+}
+
+/** It goes the other way: whoever types rotate does not mean it. */
+function assertNoRollback({ id, kind, state }: Run): void {
+  if (kind !== 'rollback') return;
+  throw new KeyturnError('run-unfinished', `rollback ${id} is unfinished (${state})`, {
+    hint: 'finish it with keyturn resume, then rotate again',
+    facts: { run: id },
+  });
 }
 
 function consents(args: Given, prepared?: PreparedRun): Consent[] {

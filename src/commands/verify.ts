@@ -1,5 +1,5 @@
 import { assertNoneUnfinished, readHistory } from '../checkpoint/history.ts';
-import { assertReadable, type Inventory, isFinished, type Run } from '../checkpoint/run.ts';
+import { assertReadable, type Inventory, isVerified, isWriting, type Run } from '../checkpoint/run.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { addDecisions } from '../inventory/add-decisions.ts';
@@ -152,7 +152,7 @@ async function subjectOf(
 ): Promise<Subject> {
   const runs = await readHistory(database);
   assertNoneUnfinished(runs, 'finish it with keyturn resume, which verifies everything at its end');
-  const rotations = runs.filter(({ kind, state }) => kind === 'rotation' && isFinished(state));
+  const rotations = runs.filter(({ kind, state }) => isWriting(kind) && isVerified(state));
   if (loaded === null && rotations[0] !== undefined) assertReadable(rotations[0]);
   const shape = loaded?.file.key ?? rotations[0]?.job.key;
   const keyShape = shape ?? jobNamed(undefined).file.key;

@@ -17,16 +17,8 @@ export async function findKeyring(
 ): Promise<Keyring> {
   const bare = new Keyring(master);
   const named: [string, Key][] = [];
-  for (const source of job.sourceKeys) {
-    const { table, column, where } = source;
-    const also = [...source.name.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '');
-    const rows = rowsWhere(database, catalog, { table, column, where, also });
-    for await (const { row, columns } of rows) {
-      const text = row.values[0] ?? null;
-      if (text === null || text === '') continue;
-      named.push([nameOf(source, row, columns), unwrap(source, text, bare, row)]);
-    }
-  }
+  for await (const { source, name, text, row } of storedKeys(database, catalog, job))
+    named.push([name, unwrap(source, text, bare, row)]);
   return new Keyring(
     master,
     named,
@@ -34,11 +26,48 @@ export async function findKeyring(
   );
 }
 
+/** The source keys that the database contains under any of these master keys, by name. Others are left out. */
+export async function findSourceKeys(
+  database: Rows,
+  catalog: readonly Table[],
+  job: Job,
+  masters: readonly Key[],
+): Promise<Map<string, Key>> {
+  const found = new Map<string, Key>();
+  for await (const { source, name, text, row } of storedKeys(database, catalog, job))
+    for (const master of masters) {
+      try {
+        found.set(name, unwrap(source, text, new Keyring(master), row));
+        break;
+      } catch (error) {
+        if (!(error instanceof KeyturnError)) throw error;
+      }
+    }
+  return found;
+}
+
+interface StoredKey {
+  readonly source: SourceKeyFile;
+  readonly name: string;
+  readonly text: string;
+  readonly row: Row;
+}
+
+async function* storedKeys(database: Rows, catalog: readonly Table[], job: Job): AsyncGenerator<StoredKey> {
+  for (const source of job.sourceKeys) {
+    const { table, column, where } = source;
+    const also = [...source.name.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '');
+    const rows = rowsWhere(database, catalog, { table, column, where, also });
+    for await (const { row, columns } of rows) {
+      const text = row.values[0] ?? null;
+      if (text !== null && text !== '') yield { source, name: nameOf(source, row, columns), text, row };
+    }
+  }
+}
+
 /** The keyring after the run: the new master key, and the source keys that the run does not replace. */
 export function keyringAfter(job: Job, from: Keyring, newKey: Key): Keyring {
-  const replaced = new Set(
-    job.sourceKeys.filter((source) => source.becomes === 'primary').map((source) => source.name),
-  );
+  const replaced = new Set(replacedNames(job));
   const kept = from.names
     .filter((name) => !replaced.has(name))
     .map((name) => [name, from.named(name)] as const);
@@ -46,6 +75,11 @@ export function keyringAfter(job: Job, from: Keyring, newKey: Key): Keyring {
     newKey,
     kept.filter((entry): entry is readonly [string, Key] => entry[1] !== undefined),
   );
+}
+
+/** The source keys in whose place a rotation stores the master key. */
+export function replacedNames({ sourceKeys }: Job): string[] {
+  return sourceKeys.filter(({ becomes }) => becomes === 'primary').map(({ name }) => name);
 }
 
 function nameOf(source: SourceKeyFile, row: Row, columns: readonly string[]): string {

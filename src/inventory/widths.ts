@@ -58,9 +58,13 @@ function limitOf(table: Table | undefined, column: string): Limited[] {
 }
 
 /** Length of the sealed new master key, if the column contains it. */
-function keyLength({ fields }: PreparedTarget, column: string, { primary }: Keyring): number | undefined {
+function keyLength(
+  { fields }: PreparedTarget,
+  column: string,
+  { primary, stored }: Keyring,
+): number | undefined {
   const holder = fields.find(({ field }) => field.column === column && field.becomes === 'primary');
-  return holder?.format.sealedLength(Buffer.byteLength(primary.text));
+  return holder?.format.sealedLength(Buffer.byteLength((stored ?? primary).text));
 }
 
 /** For each limited column whose values may grow: the longest value that it may get. */
@@ -88,8 +92,12 @@ async function longestGrown(
 }
 
 /** Length of the value with the sealed new master key in place of the old one. */
-function lengthWithKey({ document, format }: PreparedField, value: string, { primary }: Keyring): number {
-  const text = 'x'.repeat(format.sealedLength(Buffer.byteLength(primary.text)));
+function lengthWithKey(
+  { document, format }: PreparedField,
+  value: string,
+  { primary, stored }: Keyring,
+): number {
+  const text = 'x'.repeat(format.sealedLength(Buffer.byteLength((stored ?? primary).text)));
   const filled = leavesOf(document, value).filter((leaf) => leaf.text !== '');
   return document.edit(
     value,

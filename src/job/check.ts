@@ -183,12 +183,17 @@ function checkDerived(job: JobFile): Problem[] {
   });
 }
 
-const placeholders = ['newKeyFile', 'newKeyId'];
+const placeholders = {
+  afterwards: ['newKeyFile', 'newKeyId'],
+  afterRollback: ['oldKeyFile', 'oldKeyId'],
+} as const;
 
 function checkSteps(job: JobFile): Problem[] {
-  return job.afterwards.flatMap((step, i) =>
-    [...step.matchAll(/\{(\w+)\}/g)]
-      .filter(([, name]) => !placeholders.includes(name ?? ''))
-      .map(([text]) => ({ path: ['afterwards', i], message: `unknown placeholder: ${text}` })),
+  return (['afterwards', 'afterRollback'] as const).flatMap((list) =>
+    job[list].flatMap((step, i) =>
+      [...step.matchAll(/\{(\w+)\}/g)]
+        .filter(([, name]) => !placeholders[list].some((known) => known === name))
+        .map(([text]) => ({ path: [list, i], message: `unknown placeholder: ${text}` })),
+    ),
   );
 }

@@ -76,4 +76,6 @@ export interface Job {
   /** Without those whose table or column does not exist. */
   readonly uncovered?: JobFile['uncovered'];
   readonly afterwards: readonly string[];
+  /** Absent in runs of an earlier version. */
+  readonly afterRollback?: readonly string[];
 }

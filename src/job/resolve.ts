@@ -76,6 +76,7 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
       hasColumns(schema, table, Object.keys(where)),
     ),
     afterwards: file.afterwards,
+    afterRollback: file.afterRollback,
   };
 }
 

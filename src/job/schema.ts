@@ -286,6 +286,12 @@ export const jobSchema = z.strictObject({
     .array(z.string())
     .default([])
     .describe('What the operator must do after the run; {newKeyFile} and {newKeyId} are replaced'),
+  afterRollback: z
+    .array(z.string())
+    .default([
+      'Give the application its old key again (key id {oldKeyId}, {oldKeyFile}), start it, and check that it works',
+    ])
+    .describe('What the operator must do after a rollback; {oldKeyFile} and {oldKeyId} are replaced'),
 });
 
 /**

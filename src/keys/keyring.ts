@@ -9,11 +9,21 @@ import type { Key } from './key.ts';
  */
 export class Keyring {
   readonly primary: Key;
+  /**
+   * The key that a field with `becomes: primary` holds: the master key. After a rollback it is the key that was there
+   * before, n8n's legacy key. Null: any key, since nothing tells.
+   */
+  readonly stored: Key | null;
   /** Further keys that values may still be under, in the order in which they are tried: what the application reads too. */
   readonly others: readonly Keyring[];
   readonly #named: ReadonlyMap<string, Key>;
 
-  constructor(primary: Key, named: Iterable<readonly [string, Key]> = [], others: Iterable<Key> = []) {
+  constructor(
+    primary: Key,
+    named: Iterable<readonly [string, Key]> = [],
+    others: Iterable<Key> = [],
+    stored: Key | null = primary,
+  ) {
     const map = new Map<string, Key>();
     for (const [name, key] of named) {
       if (name === '' || map.has(name)) {
@@ -25,8 +35,20 @@ export class Keyring {
       map.set(name, key);
     }
     this.primary = primary;
+    this.stored = stored;
     this.#named = map;
     this.others = [...others].map((key) => new Keyring(key));
+  }
+
+  /** The same keys, with another key in the field that holds the master key. */
+  storing(stored: Key | null): Keyring {
+    const named = [...this.#named];
+    return new Keyring(
+      this.primary,
+      named,
+      this.others.map(({ primary }) => primary),
+      stored,
+    );
   }
 
   /** This ring alone, and each of the further keys as a ring of its own. */

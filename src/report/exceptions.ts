@@ -1,4 +1,5 @@
 import type { ExceptionReason } from '../checkpoint/exception-table.ts';
+import { isWriting } from '../checkpoint/run.ts';
 import { thousands } from './count.ts';
 import { bullets, table, wrap } from './layout.ts';
 import type { Report } from './report.ts';
@@ -30,10 +31,9 @@ export function exceptionsSection({ exceptions: { count: all, listed }, run }: R
   if (all === 0) return ['None.'];
   const more = all - listed.length;
   const used = [...new Set(listed.map(({ reason }) => reason))].sort();
-  const elsewhere =
-    run.kind === 'rotation'
-      ? 'keyturn exceptions list shows all of them'
-      : 'fix these, then run the command again to see the others';
+  const elsewhere = isWriting(run.kind)
+    ? 'keyturn exceptions list shows all of them'
+    : 'fix these, then run the command again to see the others';
   return [
     ...table(
       ['table', 'row id', 'field', 'path', 'reason'],

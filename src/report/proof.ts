@@ -1,4 +1,4 @@
-import type { Run } from '../checkpoint/run.ts';
+import { isWriting, type Run } from '../checkpoint/run.ts';
 import { formatOf } from '../formats/registry.ts';
 import { type Field, type Job, type Target, targetName } from '../job/job.ts';
 import { count, thousands } from './count.ts';
@@ -119,13 +119,14 @@ function statementOf(run: Run, totals: Figures): string[] {
     ];
   }
   if (!totals.verification.complete) return ['No scan is complete yet: nothing is proven so far.'];
-  return run.kind === 'rotation' ? rotationStatement(run, totals) : verificationStatement(run, totals);
+  return isWriting(run.kind) ? rotationStatement(run, totals) : verificationStatement(run, totals);
 }
 
 function rotationStatement(run: Run, { verification: found, sweeps, exceptions }: Figures): string[] {
+  const key = run.kind === 'rollback' ? 'old' : 'new';
   return [
-    `${run.round === 1 ? 'A full scan' : `The last of ${thousands(run.round)} full scans`} read all ${count(found.rows, 'row')} again with the new key and the keys that it unwraps, without filters and with other code than the rotation.`,
-    `${count(found.proven, 'row')} proven: the new key decrypts the values, and the keyed digest of row id, field, path and plaintext equals the digest taken before the values were encrypted. What could not be decrypted then (an exception, a look-alike, clear text) is stored unchanged.`,
+    `${run.round === 1 ? 'A full scan' : `The last of ${thousands(run.round)} full scans`} read all ${count(found.rows, 'row')} again with the ${key} key and the keys that it unwraps, without filters and with other code than the rotation.`,
+    `${count(found.proven, 'row')} proven: the ${key} key decrypts the values, and the keyed digest of row id, field, path and plaintext equals the digest taken before the values were encrypted. What could not be decrypted then (an exception, a look-alike, clear text) is stored unchanged.`,
     ...(run.job.targets.some(({ onlyVerified }) => onlyVerified === true)
       ? [
           'This includes the rows of tables where the inventory found nothing: they were read for the verification only, and the old key decrypts nothing in them.',

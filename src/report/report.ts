@@ -6,7 +6,15 @@ import {
   undecidedReasons,
 } from '../checkpoint/exception-table.ts';
 import { ChunkFigures } from '../checkpoint/figures.ts';
-import type { DerivedSecrets, Finding, Run, RunKind, RunOptions, RunState } from '../checkpoint/run.ts';
+import {
+  type DerivedSecrets,
+  type Finding,
+  isWriting,
+  type Run,
+  type RunKind,
+  type RunOptions,
+  type RunState,
+} from '../checkpoint/run.ts';
 import { type RunEvent, RunTable } from '../checkpoint/run-table.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
@@ -283,7 +291,7 @@ function keysOf(run: Run, { ranges, sweeps }: Figures, { result }: Verdict): Rep
     return { from: key, to: key, sources };
   }
   const done = result === 'verified' || result === 'verified-with-exceptions';
-  const sealed = run.kind === 'rotation' && ranges.tally.rotated + sweeps.tally.rotated > 0;
+  const sealed = isWriting(run.kind) && ranges.tally.rotated + sweeps.tally.rotated > 0;
   return {
     from: { id: run.fromKeyId, before: 'active', after: done ? 'deactivated' : 'active' },
     to: { id: run.toKeyId, before: 'pre-active', after: sealed ? 'active' : 'pre-active' },

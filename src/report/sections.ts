@@ -1,3 +1,4 @@
+import { isWriting } from '../checkpoint/run.ts';
 import { count, thousands } from './count.ts';
 import type { Figures } from './figures.ts';
 import { bullets, labelled, table, wrap } from './layout.ts';
@@ -230,7 +231,7 @@ export function verificationSection(report: Report): string[] {
     ...(report.totals.verification.complete
       ? bullets(proof.formats.map(({ format, meaning }) => `${format}: ${meaning}.`))
       : []),
-    ...(exempt.length === 0 || run.kind !== 'rotation'
+    ...(exempt.length === 0 || !isWriting(run.kind)
       ? []
       : [
           '',

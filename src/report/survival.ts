@@ -1,4 +1,4 @@
-import type { Run } from '../checkpoint/run.ts';
+import { isWriting, type Run } from '../checkpoint/run.ts';
 
 /** For a run whose row does not say where its engine keeps old ciphertext. */
 const anyEngine = [
@@ -17,7 +17,8 @@ const files = [
 
 /** Where ciphertext under the old key may survive; sentences. Empty: nothing was rotated. */
 export function survivalOf(run: Run): string[] {
-  if (run.kind !== 'rotation') return [];
+  if (!isWriting(run.kind)) return [];
+  const left = run.kind === 'rollback' ? 'new' : 'old';
   return [
     ...(run.inventory.survival ?? anyEngine),
     ...everywhere,
@@ -25,6 +26,6 @@ export function survivalOf(run: Run): string[] {
     ...(run.job.leftOut === undefined
       ? []
       : ['The encrypted files beside the database, which were left out of this run.']),
-    `The old key (${run.fromKeyId}) decrypts all of these: keep it in a safe place as long as one of them may be needed, then destroy both. If the old key was compromised, so are the secrets in them: replace these secrets where they were issued.`,
+    `The ${left} key (${run.fromKeyId}) decrypts all of these: keep it in a safe place as long as one of them may be needed, then destroy both. If the ${left} key was compromised, so are the secrets in them: replace these secrets where they were issued.`,
   ];
 }

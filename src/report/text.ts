@@ -18,6 +18,7 @@ import {
 
 const titles: Readonly<Record<Report['run']['kind'], string>> = {
   rotation: 'ROTATE MASTER KEY REPORT',
+  rollback: 'ROLLBACK REPORT',
   'dry-run': 'DRY RUN REPORT',
   verification: 'VERIFICATION REPORT',
 };

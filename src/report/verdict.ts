@@ -8,6 +8,7 @@ export type Result =
   | 'verified-with-exceptions'
   | 'verification-failed'
   | 'does-not-reconcile'
+  | 'superseded'
   | 'unfinished'
   | 'rehearsed'
   | 'rehearsed-with-exceptions';
@@ -45,6 +46,7 @@ function unauthenticated({ mac, toolVersion }: Run): string {
 /** The state of the run, unless the numbers contradict it. */
 function resultOf(run: Run, totals: Figures): Result {
   if (run.unreadable !== null) return 'does-not-reconcile';
+  if (run.state === 'superseded') return 'superseded';
   const { valuesAddUp, rowsAccountedFor } = totals.reconciliation;
   if (!valuesAddUp || rowsAccountedFor === false) return 'does-not-reconcile';
   if (run.state === 'failed' && run.reason?.code === 'verification-failed') return 'verification-failed';
@@ -64,7 +66,7 @@ function sentence(result: Result, run: Run, totals: Figures, undecided: number):
     case 'verified':
       return run.kind === 'verification'
         ? `VERIFIED: the key decrypts every value${doubtful(run, totals)}`
-        : `VERIFIED: the new key decrypts every value${totals.verification.changed === 0 ? ', and no value has changed' : ''}${doubtful(run, totals)}`;
+        : `VERIFIED: the ${run.kind === 'rollback' ? 'old key decrypts every value again' : 'new key decrypts every value'}${totals.verification.changed === 0 ? ', and no value has changed' : ''}${doubtful(run, totals)}`;
     case 'verified-with-exceptions':
       return run.kind === 'verification'
         ? `EXCEPTIONS: ${undecryptable(exceptions, undecided)}; the key decrypts all others`
@@ -77,6 +79,8 @@ function sentence(result: Result, run: Run, totals: Figures, undecided: number):
       return `DRY RUN PASSED: ${count(ranges.tally.rotated, 'value')} would be rotated; nothing was written`;
     case 'rehearsed-with-exceptions':
       return `DRY RUN WITH EXCEPTIONS: ${values} could not be rotated; nothing was written`;
+    case 'superseded':
+      return 'ROLLED BACK: a rollback took over from this run; keyturn status shows it';
     case 'unfinished':
       return `NOT FINISHED: ${run.state}${run.reason === null ? '' : `, ${run.reason.text}`}`;
   }

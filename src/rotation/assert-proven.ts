@@ -2,7 +2,7 @@ import type { ChunkTable } from '../checkpoint/chunk-table.ts';
 import type { ExceptionReason, ExceptionTable } from '../checkpoint/exception-table.ts';
 import type { TargetTotals } from '../checkpoint/figures.ts';
 import { altered } from '../checkpoint/mac.ts';
-import type { Run } from '../checkpoint/run.ts';
+import { isWriting, type Run } from '../checkpoint/run.ts';
 import type { Verification } from '../checkpoint/verification.ts';
 import type { RowSource } from '../chunk/row-source.ts';
 import { type ErrorCode, KeyturnError } from '../error.ts';
@@ -72,7 +72,7 @@ export async function assertProven(scanned: Scanned): Promise<void> {
       hint: 'check that this is the right database: keyturn plan shows what it holds',
     });
   }
-  if (run.kind === 'rotation') {
+  if (isWriting(run.kind)) {
     if (sum(totals, ({ late }) => late) > 0) throw altered(run.id, 'rows under the old key were not swept');
     for (const doubt of doubts) await settleDoubt(scanned, doubt);
   }

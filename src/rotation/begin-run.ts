@@ -1,6 +1,6 @@
 import { assertNoneUnfinished, openHistory } from '../checkpoint/history.ts';
 import { CheckpointMac } from '../checkpoint/mac.ts';
-import { keyringBefore, otherKeyIds, pin } from '../checkpoint/pin.ts';
+import { otherKeyIds, pin } from '../checkpoint/pin.ts';
 import {
   assertAuthentic,
   assertKeys,
@@ -29,6 +29,7 @@ import { assertCreatable, syncKeyFile, writeKeyFile } from '../keys/key-file.ts'
 import { Keyring } from '../keys/keyring.ts';
 import type { NewKeyPlan } from '../keys/master-key.ts';
 import { insertRun, type Order, rotationOf } from './insert-run.ts';
+import { keyringsOf } from './run-keyrings.ts';
 import type { Site } from './site.ts';
 import { unlessStopped } from './unless-stopped.ts';
 
@@ -116,7 +117,8 @@ export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: C
   assertKeys(run, current, next.key);
   const mac = new CheckpointMac(next.key, run.id);
   assertAuthentic(run, mac);
-  const rings = [keyringBefore(run, { current, next: next.key }), new Keyring(next.key)];
+  const { from, to } = keyringsOf(run, { current, next: next.key });
+  const rings = [from, to];
   const catalog = await unlessStopped(signal, database.catalog());
   assertNothingLost(catalog, run, 'run keyturn resume');
   const job = await unlessStopped(signal, addDecisions(database, run.job, changes.decisions, rings));

@@ -4,7 +4,7 @@ import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { ExceptionTable } from '../checkpoint/exception-table.ts';
 import { ChunkFigures } from '../checkpoint/figures.ts';
 import { HandedBack } from '../checkpoint/handed-back.ts';
-import { assertAuthentic, type LatePlaces, type Run } from '../checkpoint/run.ts';
+import { assertAuthentic, isWriting, type LatePlaces, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { Sweeps } from '../checkpoint/sweeps.ts';
 import { originalsOf } from '../chunk/file-target.ts';
@@ -167,7 +167,7 @@ export class Coordinator {
       source: this.#source,
     });
     // Before the run is verified: nothing is done for it afterwards
-    if (this.#run.kind === 'rotation')
+    if (isWriting(this.#run.kind))
       await originalsOf(this.#run.job, this.#with.attachments)?.release(this.#run.id);
     const clean = (await this.#exceptions.countOpen()) === 0;
     await this.#become(clean ? 'verified' : 'verified-with-exceptions');

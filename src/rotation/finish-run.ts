@@ -3,7 +3,6 @@ import { assertAuthenticChunks } from '../checkpoint/audit.ts';
 import { ChunkTable } from '../checkpoint/chunk-table.ts';
 import { ExceptionTable } from '../checkpoint/exception-table.ts';
 import { CheckpointMac } from '../checkpoint/mac.ts';
-import { keyringBefore } from '../checkpoint/pin.ts';
 import { assertAuthentic, assertKeys, type Run, type RunKeys } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { originalsOf } from '../chunk/file-target.ts';
@@ -12,6 +11,7 @@ import { lookAgain } from '../inventory/last-look.ts';
 import { processName } from './process-name.ts';
 import type { Progress } from './progress.ts';
 import { awaitingDatabase, Patience, reasonToWait, regain } from './regain.ts';
+import { keyringsOf } from './run-keyrings.ts';
 import { endOf } from './setback.ts';
 import { coordinate, type Site } from './site.ts';
 import { threadData } from './thread.ts';
@@ -80,14 +80,14 @@ async function session(
   }
   if (taken.state === 'verifying') taken = await runs.become(taken, 'rotating');
   await originalsOf(taken.job, site.attachments)?.claim(run.id);
-  const before = keyringBefore(run, keys);
+  const { from } = keyringsOf(run, keys);
   return coordinate(site, {
     checkpoint: site.database.knex,
     mac,
     lock,
     run: taken,
     data: threadData(site, taken, keys),
-    lookAgain: (now) => lookAgain(site.database, now, before),
+    lookAgain: (now) => lookAgain(site.database, now, from),
   });
 }
 

@@ -38,11 +38,16 @@ export function rotationOf(
   return { kind, job, inventory, options, authority, fromKeyId: current.id, newKey: next, pinned };
 }
 
-/** Inserts a run into the checkpoint tables of `knex`. */
+/**
+ * Inserts a run into the checkpoint tables of `knex`.
+ *
+ * @param supersedes the run that it rolls back, which ends with that
+ */
 export async function insertRun(
   { database, toolVersion }: Pick<Site, 'database' | 'toolVersion'>,
   knex: Knex,
   { pinned, newKey, ...run }: NewRun,
+  supersedes: Run | null = null,
 ): Promise<Run> {
   const id = newRunId();
   const runs = new RunTable(knex);
@@ -58,7 +63,8 @@ export async function insertRun(
     toolVersion,
     place: database.place,
   } as const;
-  await runs.insert(row, new CheckpointMac(newKey, id));
+  await runs.insert(row, new CheckpointMac(newKey, id), supersedes);
+  if (supersedes !== null) await runs.record(supersedes.id, 'superseded', { run: id });
   await runs.record(id, 'planned', { keyFrom: row.fromKeyId, keyTo: row.toKeyId });
   return runs.get(id);
 }

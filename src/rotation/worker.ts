@@ -16,12 +16,13 @@ import type { Database } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
 import { KeyturnError, safeMessage } from '../error.ts';
 import { Listings } from '../files/listings.ts';
-import { findKeyring, keyringAfter } from '../inventory/source-keys.ts';
+import { findKeyring } from '../inventory/source-keys.ts';
 import { type Decision, type Job, type Rules, targetName } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { reasonToWait } from './regain.ts';
+import { keyringsOf } from './run-keyrings.ts';
 
 /** How this host reaches the database and its files. */
 export interface DatabaseAccess {
@@ -220,6 +221,10 @@ async function contextOf(
   const { others } = keyringBefore(run, { current: newKey, next: newKey });
   let kept: { stage: string; listings: Listings } | null = null;
   let found: { round: number; ring: Promise<Keyring> } | null = null;
+  const reference = await referenceOf(settings.referenceRun, database.knex, newKey);
+  const rings = ringsOf(settings, run);
+  const stored =
+    run.kind === 'verification' ? (reference?.kind === 'rotation' ? newKey : null) : rings.to.stored;
   return {
     database,
     checkpoint,
@@ -233,14 +238,15 @@ async function contextOf(
       return kept.listings;
     },
     worker: settings.worker,
-    ...ringsOf(settings, run),
+    ...rings,
     verifying: (round) => {
       if (found?.round !== round) {
         const ring = database
           .catalog()
           .then((catalog) =>
             findKeyring(database, catalog, run.job, newKey, run.kind === 'verification' ? others : []),
-          );
+          )
+          .then((ring) => ring.storing(stored));
         found = { round, ring };
         // A failure is not kept, otherwise every later try would fail too
         ring.catch(() => {
@@ -249,25 +255,25 @@ async function contextOf(
       }
       return found.ring;
     },
-    reference:
-      settings.referenceRun === null ? null : await referenceOf(settings.referenceRun, database.knex, newKey),
+    reference,
   };
 }
 
 /** The keys before and after the run, as its row has them. */
 function ringsOf({ oldKey, newKey }: WorkerSettings, run: Run): Pick<WorkerContext, 'from' | 'to'> {
-  const before = keyringBefore(run, { current: oldKey ?? newKey, next: newKey });
-  return { from: oldKey === null ? null : before, to: keyringAfter(run.job, before, newKey) };
+  const { from, to } = keyringsOf(run, { current: oldKey ?? newKey, next: newKey });
+  return { from: oldKey === null ? null : from, to };
 }
 
 /** A run of an earlier version has no MACs: its digests are used without a check. */
 async function referenceOf(
-  run: string,
+  run: string | null,
   checkpoint: Knex,
   newKey: Key,
-): Promise<NonNullable<WorkerContext['reference']>> {
-  const { mac } = await new RunTable(checkpoint).get(run);
-  return { run, checkpoint, mac: mac === null ? null : new CheckpointMac(newKey, run) };
+): Promise<WorkerContext['reference']> {
+  if (run === null) return null;
+  const { kind, mac } = await new RunTable(checkpoint).get(run);
+  return { run, kind, checkpoint, mac: mac === null ? null : new CheckpointMac(newKey, run) };
 }
 
 /** For the checkpoint and the terminal. */

@@ -1,5 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { assertMayBecome, isFinished, mayBecome, type Run, type RunState } from '../../src/checkpoint/run.ts';
+import {
+  assertMayBecome,
+  isFinished,
+  isVerified,
+  mayBecome,
+  type Run,
+  type RunState,
+} from '../../src/checkpoint/run.ts';
 import { addTally, emptyTally, tallyFields } from '../../src/checkpoint/tally.ts';
 
 const states: readonly RunState[] = [
@@ -9,21 +16,31 @@ const states: readonly RunState[] = [
   'verifying',
   'verified',
   'verified-with-exceptions',
+  'superseded',
   'paused',
   'cancelled',
   'failed',
 ];
 
 const following: Readonly<Record<RunState, readonly RunState[]>> = {
-  planned: ['rotating', 'verifying', 'paused', 'cancelled'],
-  rotating: ['rotated', 'paused', 'cancelled', 'failed'],
-  rotated: ['rotating', 'verifying', 'paused', 'cancelled'],
-  verifying: ['rotating', 'verified', 'verified-with-exceptions', 'paused', 'cancelled', 'failed'],
-  verified: [],
-  'verified-with-exceptions': ['rotating'],
-  paused: ['rotating', 'cancelled'],
-  cancelled: ['rotating'],
-  failed: ['rotating', 'cancelled'],
+  planned: ['rotating', 'verifying', 'paused', 'cancelled', 'superseded'],
+  rotating: ['rotated', 'paused', 'cancelled', 'failed', 'superseded'],
+  rotated: ['rotating', 'verifying', 'paused', 'cancelled', 'superseded'],
+  verifying: [
+    'rotating',
+    'verified',
+    'verified-with-exceptions',
+    'paused',
+    'cancelled',
+    'failed',
+    'superseded',
+  ],
+  verified: ['superseded'],
+  'verified-with-exceptions': ['rotating', 'superseded'],
+  superseded: [],
+  paused: ['rotating', 'cancelled', 'superseded'],
+  cancelled: ['rotating', 'superseded'],
+  failed: ['rotating', 'cancelled', 'superseded'],
 };
 
 describe('a run', () => {
@@ -32,7 +49,7 @@ describe('a run', () => {
   });
 
   test('becomes verified only from verifying', () => {
-    for (const finished of states.filter(isFinished))
+    for (const finished of states.filter(isVerified))
       expect(states.filter((from) => mayBecome(from, finished))).toEqual(['verifying']);
   });
 

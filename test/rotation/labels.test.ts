@@ -106,6 +106,16 @@ describe.each([
     const again = await verify();
     expect(again.code).toBe(5);
     expect(again.stdout + again.stderr).toContain('apps row 7, token: other-label');
+    await world.exec('update apps set version = 2 where id = 7');
+    const back = ['rollback', ...keys, '--iHaveBackedUpMyDatabase', '--yes', ...force];
+    expect((await run(back, 'commit:1')).signal).toBe('SIGKILL');
+    const undone = await run(back);
+    expect([undone.code, undone.stderr]).toEqual([0, expect.anything()]);
+    const before = await labels();
+    expect(before.get(40)).toEqual({ env: 'none', label: 'key_0', token: 'old', version: 1 });
+    before.delete(40);
+    for (const row of before.values())
+      expect(row).toEqual({ env: 'old', label: 'key_0', token: 'old', version: 1 });
   });
 
   test('stops the run where it names another key, or where one of its values stays', async () => {

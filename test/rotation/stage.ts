@@ -18,6 +18,7 @@ import { assertDeclared } from '../../src/inventory/undeclared.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
 import { Key } from '../../src/keys/key.ts';
+import { beginRollback, optionsBack, planRollback } from '../../src/rotation/begin-rollback.ts';
 import { beginRun } from '../../src/rotation/begin-run.ts';
 import { finishRun, retryExceptions } from '../../src/rotation/finish-run.ts';
 import type { Site } from '../../src/rotation/site.ts';
@@ -130,6 +131,29 @@ export class Stage {
     });
     this.#run = run;
     return run;
+  }
+
+  /** The rollback of this stage's run is planned, on a stage whose keys are swapped. Works under the lock of this one. */
+  async back(scene: Scene = this.#scene): Promise<Stage> {
+    const { current, next } = this.keys;
+    const stage = new Stage(
+      this.place,
+      this.url,
+      await openDatabase(this.url),
+      { current: next, next: current },
+      scene,
+    );
+    await stage.borrow(this);
+    const folder = mkdtempSync(join(tmpdir(), 'keyturn-keys-'));
+    stage.#folders.push(folder);
+    writeFileSync(join(folder, 'old.key'), current.text);
+    const first = await this.run();
+    const planned = await planRollback(stage.site(), first, stage.keys);
+    stage.#run = await beginRollback(stage.site(), planned, join(folder, 'old.key'), {
+      options: { ...optionsBack(first), ...scene.options },
+      authority: { operator: 'a test' },
+    });
+    return stage;
   }
 
   /** Starts the run, or goes on with it wherever it stands; `with` names what changes from now on. */

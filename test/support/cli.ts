@@ -28,7 +28,7 @@ export interface Running {
   readonly when?: readonly [RegExp, (kill: (signal: NodeJS.Signals) => void) => void];
 }
 
-const threaded = ['rotate', 'rotate-master-key', 'resume', 'verify', 'retry'];
+const threaded = ['rotate', 'rotate-master-key', 'resume', 'rollback', 'verify', 'retry'];
 
 /** One worker thread, unless the words ask for more or for a queue: each takes 0.3 s of CPU to start. */
 export function withOneWorker(words: readonly string[]): readonly string[] {

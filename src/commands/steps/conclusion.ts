@@ -57,26 +57,56 @@ export async function concludeRun(
   }
   const written = await reportRun(context, database.knex, finished.id, reportDir, true);
   await fireEnd(hooks, finished.id, written);
-  const kept = finished.inventory.derived?.file ?? null;
-  const steps = finished.job.afterwards.map((step) =>
-    step.replaceAll('{newKeyFile}', newKeyFile).replaceAll('{newKeyId}', finished.toKeyId).trim(),
-  );
+  const { document, lines, steps } =
+    finished.kind === 'rollback'
+      ? afterRollback(finished, currentKeyFile ?? '')
+      : afterRotation(finished, newKeyFile);
   return {
     exitCode: exitCodeOf(written.report),
-    document: { ...documentOf(written), newKeyFile, derivedSecretsFile: kept, afterwards: steps },
+    document: { ...documentOf(written), ...document, afterwards: steps },
     text: [
       ...reportLines(written),
-      `new key:  ${finished.toKeyId} in ${newKeyFile}`,
-      ...(kept === null
-        ? []
-        : [
-            `secrets:  ${kept} (set only those that ${finished.job.title} does not have set already, and keep them set for good)`,
-          ]),
+      ...lines,
       ...(steps.length === 0
         ? []
         : ['', 'Next steps:', ...steps.map((step, i) => `${String(i + 1).padStart(2)}. ${step}`)]),
       '',
     ].join('\n'),
+  };
+}
+
+/** Where the key is that the application needs now, and what is left to do by hand. */
+interface Afterwards {
+  readonly document: object;
+  readonly lines: readonly string[];
+  readonly steps: readonly string[];
+}
+
+function afterRotation({ job, toKeyId, inventory }: Run, newKeyFile: string): Afterwards {
+  const kept = inventory.derived?.file ?? null;
+  return {
+    document: { newKeyFile, derivedSecretsFile: kept },
+    lines: [
+      `new key:  ${toKeyId} in ${newKeyFile}`,
+      ...(kept === null
+        ? []
+        : [
+            `secrets:  ${kept} (set only those that ${job.title} does not have set already, and keep them set for good)`,
+          ]),
+    ],
+    steps: job.afterwards.map((step) =>
+      step.replaceAll('{newKeyFile}', newKeyFile).replaceAll('{newKeyId}', toKeyId).trim(),
+    ),
+  };
+}
+
+function afterRollback({ job, toKeyId }: Run, oldKeyFile: string): Afterwards {
+  return {
+    document: { oldKeyFile },
+    lines: [`old key:  ${toKeyId} in ${oldKeyFile}`],
+    steps: (job.afterRollback ?? []).map((step) =>
+      step.replaceAll('{oldKeyFile}', oldKeyFile).replaceAll('{oldKeyId}', toKeyId).trim(),
+    ),
   };
 }
 
@@ -154,6 +184,7 @@ function exitCodeOf({ verdict }: Report): 0 | 3 | 5 {
       return 0;
     case 'verified-with-exceptions':
     case 'rehearsed-with-exceptions':
+    case 'superseded':
     case 'unfinished':
       return 3;
     case 'verification-failed':

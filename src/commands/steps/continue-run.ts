@@ -1,7 +1,8 @@
 import { assertCurrentKey } from '../../checkpoint/history.ts';
 import { assertReadable, type Run, type RunKeys, type RunOptions } from '../../checkpoint/run.ts';
 import type { RunLock } from '../../databases/database.ts';
-import { resumeRun } from '../../rotation/begin-run.ts';
+import { KeyturnError } from '../../error.ts';
+import { type KeptKeys, resumeRun } from '../../rotation/begin-run.ts';
 import { finishRun } from '../../rotation/finish-run.ts';
 import type { Pace } from '../../rotation/pace.ts';
 import type { Site } from '../../rotation/site.ts';
@@ -14,6 +15,7 @@ import { assertAlone } from './alone.ts';
 import { concludeRun } from './conclusion.ts';
 import { askCurrentKey, furtherKeys, planNewKey } from './key-sources.ts';
 import type { Opened } from './opened.ts';
+import { rollbackKeys } from './rollback-keys.ts';
 import { siteOf, withSite } from './run-site.ts';
 
 /** Arguments of the commands that continue a run. */
@@ -53,21 +55,16 @@ export async function continueRun(
   assertReadable(found);
   assertAttachments(found.job, args);
   await assertAlone(context, database, args.force);
-  const shape = found.job.key;
-  const current = await askCurrentKey(context, args, shape);
-  const others = furtherKeys(context, args, shape, current);
-  assertCurrentKey(found, current);
-  const known = { current, name: found.job.name, retired: [], unfinished: found.toKeyId };
-  const next = await planNewKey(context, args, known, shape);
-  const run = await resumeRun(
-    siteOf(context, opened, args),
-    found,
-    { current, others, next },
-    { options: changed, decisions: givenDecisions(found.job, args.decide) },
-  );
+  const keys: KeptKeys =
+    found.kind === 'rollback' ? keysBack(context, args, found) : await keysOf(context, args, found);
+  const { current, next } = keys;
+  const run = await resumeRun(siteOf(context, opened, args), found, keys, {
+    options: changed,
+    decisions: givenDecisions(found.job, args.decide),
+  });
   const conclusion = {
     database,
-    newKeyFile: next.path,
+    newKeyFile: found.kind === 'rollback' ? (args.newKeyFile ?? '') : next.path,
     currentKeyFile: args.currentKeyFile?.[0],
     reportDir: args.reportDir,
     repeated: [...attachmentsWords(args), ...holdWords(args), ...coordinatorWords(args)],
@@ -76,4 +73,28 @@ export async function continueRun(
   return concludeRun(context, conclusion, run, () =>
     withSite(context, opened, args, (site) => finish(site, lock, run, { current, next: next.key })),
   );
+}
+
+async function keysOf(context: Context, args: ContinueArguments, { job, ...run }: Run): Promise<KeptKeys> {
+  const current = await askCurrentKey(context, args, job.key);
+  const others = furtherKeys(context, args, job.key, current);
+  assertCurrentKey({ job, ...run }, current);
+  const known = { current, name: job.name, retired: [], unfinished: run.toKeyId };
+  return { current, others, next: await planNewKey(context, args, known, job.key) };
+}
+
+function keysBack(context: Context, args: ContinueArguments, { id, job, ...run }: Run): KeptKeys {
+  const { current, next, oldKeyFile } = rollbackKeys(context, args, job.key);
+  const right = current.id === run.fromKeyId && next.id === run.toKeyId;
+  if (!right)
+    throw new KeyturnError(
+      'other-keys',
+      `rollback ${id} goes back from key ${run.fromKeyId} to key ${run.toKeyId}, but the given keys are ${next.id} (--current-key-file) and ${current.id} (--new-key-file)`,
+      {
+        hint: `use --current-key-file with the file of key ${run.toKeyId}, and --new-key-file with the file of key ${run.fromKeyId}, as in the rotation`,
+        facts: { run: id, from: run.fromKeyId, to: run.toKeyId },
+      },
+    );
+  const file = { path: oldKeyFile, mustWrite: false, generated: false, warnings: [] };
+  return { current, others: furtherKeys(context, args, job.key, next), next: { key: next, ...file } };
 }

@@ -15,10 +15,11 @@ interface Given {
 export function workerKeys(context: Context, args: Given, run: Run): { current: Key; next: Key } {
   const current = { option: '--current-key-file', variable: 'KEYTURN_CURRENT_MASTER_KEY' };
   const next = { option: '--new-key-file', variable: 'KEYTURN_NEW_MASTER_KEY' };
-  return {
-    current: keyOf(context, run, run.fromKeyId, { ...current, file: args.currentKeyFile }),
-    next: keyOf(context, run, run.toKeyId, { ...next, file: args.newKeyFile }),
-  };
+  const [oldId, newId] =
+    run.kind === 'rollback' ? [run.toKeyId, run.fromKeyId] : [run.fromKeyId, run.toKeyId];
+  const oldKey = keyOf(context, run, oldId, { ...current, file: args.currentKeyFile });
+  const newKey = keyOf(context, run, newId, { ...next, file: args.newKeyFile });
+  return run.kind === 'rollback' ? { current: newKey, next: oldKey } : { current: oldKey, next: newKey };
 }
 
 interface Source {
