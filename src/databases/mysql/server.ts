@@ -15,6 +15,11 @@ type Answer = 'yes' | 'no' | 'unknown';
 /** Lets the server prepare a statement, which checks the permissions and runs nothing. */
 export type Prepare = (sql: string) => Promise<void>;
 
+/** ER_TABLEACCESS_DENIED_ERROR: told before the server looks whether the table exists */
+const tableAccessDenied = 1142;
+const hiddenSentence =
+  'this login does not have SELECT on the whole database: tables and columns on which it has no right are not listed, and were not searched';
+
 export class MysqlServer implements Server {
   readonly gauges: Gauges;
   readonly #ask: Ask;
@@ -58,8 +63,13 @@ export class MysqlServer implements Server {
     return rows.map(([table, process, login]) => `${table}: connection ${process} of ${login}`);
   }
 
+  /** The catalog has only what the login has a right on. Without SELECT on the database, no name in it is known to be free. */
   async unseen(): Promise<string[]> {
-    return [];
+    const refused = await this.#prepare('select 1 from keyturn_no_such_table').then(
+      () => undefined,
+      (error: unknown) => numberOf(error),
+    );
+    return refused === tableAccessDenied ? [hiddenSentence] : [];
   }
 
   sessions(): Promise<Session[] | null> {
