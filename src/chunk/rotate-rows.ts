@@ -10,6 +10,7 @@ import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, type PreparedField, type PreparedTarget } from './field-values.ts';
 import { peel, sealLayers } from './layers.ts';
 import { slices } from './slices.ts';
+import { storedIn, storeIn } from './stored.ts';
 import { textsOf, type Value, valuesOf } from './value.ts';
 
 export interface RotatedRow {
@@ -212,7 +213,7 @@ function changeOf(row: Row, values: readonly Value[]): Change | null {
     else others.push(edit);
   }
   for (const [{ field, document }, all] of edits)
-    next[field.index] = document.edit(row.values[field.index] ?? '', all);
+    storeIn(field, next, document.edit(storedIn(field, row) ?? '', all));
   for (const { prepared, relabelled: text } of relabelled) next[prepared.field.set?.index ?? -1] = text;
   return { id: row.id, old: row.values, new: next };
 }

@@ -3,6 +3,7 @@ import type { Row } from '../databases/database.ts';
 import { type Leaf, MalformedDocument } from '../documents/document.ts';
 import { fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 import type { Layer } from './layers.ts';
+import { storedIn } from './stored.ts';
 
 /** What becomes of a value. Each outcome is a field of the tally, except `nothing`. */
 export type ValueOutcome =
@@ -44,7 +45,7 @@ export interface Value {
 export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Value[] {
   const values: Value[] = [];
   for (const field of fieldsOf(prepared, row)) {
-    const stored = row.values[field.field.index] ?? null;
+    const stored = storedIn(field.field, row);
     const { set } = field.field;
     const place = {
       prepared: field,

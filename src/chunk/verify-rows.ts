@@ -10,6 +10,7 @@ import { labelText } from './labels.ts';
 import { type Layer, peel } from './layers.ts';
 import { isPlausible } from './plausible.ts';
 import { isLeftBehind, type Ruling, rulingFor } from './rules.ts';
+import { storedIn } from './stored.ts';
 import { countStrays } from './strays.ts';
 
 /** A value as the verifier reads it: with the documents' second reading path and one ring. */
@@ -95,7 +96,7 @@ export function verifyRows(
 
 function readRow(prepared: PreparedTarget, row: Row): Reading[] {
   return fieldsOf(prepared, row).flatMap((field) => {
-    const stored = row.values[field.field.index] ?? '';
+    const stored = storedIn(field.field, row) ?? '';
     const reading = (path: string, text: string): Reading => ({
       prepared: field,
       path,

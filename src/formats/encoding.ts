@@ -70,5 +70,28 @@ const raw: Encoding = {
   },
 };
 
-export const encodings = { base64: base64('base64'), base64url: base64('base64url'), hex, raw } as const;
+/** Ruby's `[bytes].pack("m")`: base64 with a line end after every 60 characters and at the end. */
+const packed: Encoding = {
+  alphabet: '',
+  padding: 2,
+  decode(text) {
+    const bytes = Buffer.from(text, 'base64');
+    return text === packed.encode(bytes, '') ? bytes : undefined;
+  },
+  encode(bytes) {
+    return bytes.toString('base64').replace(/.{1,60}/g, '$&\n');
+  },
+  length(bytes) {
+    const length = base64Length(bytes);
+    return length + Math.ceil(length / 60);
+  },
+};
+
+export const encodings = {
+  base64: base64('base64'),
+  base64url: base64('base64url'),
+  hex,
+  raw,
+  'pack-m': packed,
+} as const;
 export type EncodingName = keyof typeof encodings;

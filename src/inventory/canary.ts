@@ -1,4 +1,5 @@
 import { isPlausible } from '../chunk/plausible.ts';
+import { storedIn } from '../chunk/stored.ts';
 import type { Rows, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
@@ -49,8 +50,9 @@ async function openSample(
   const format = formatOf(canary.format);
   let opened = 0;
   let closed = 0;
-  for await (const { row } of rowsWhere(database, catalog, canary)) {
-    const stored = row.values[0] ?? '';
+  for await (const { row, columns } of rowsWhere(database, catalog, { ...canary, also: canary.with ?? [] })) {
+    const beside = canary.with?.map((column) => columns.indexOf(column));
+    const stored = storedIn({ index: 0, ...(beside !== undefined && { beside }) }, row) ?? '';
     if (stored === '') continue;
     const texts = leavesOf(canary, stored).map(({ text }) => text);
     for (const opening of format.open(

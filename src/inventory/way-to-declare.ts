@@ -76,6 +76,7 @@ export function betterFields(
     const samples = rows
       .filter((row) => fieldsOf({ fields, target }, row).includes(prepared))
       .flatMap((row) => sampleOf(row.values[field.index], format));
+    if (field.beside !== undefined) return [];
     if (samples.length < enough(format) || opensAs(samples, field, ring, field.plaintext)) return [];
     const way = wayOf(samples, ring, field.plaintext);
     const place = placeText(target.shape.table, field.column, '');
@@ -90,6 +91,7 @@ export function betterCanary(
   ring: Keyring,
 ): Better[] {
   const format = formatOf(canary.format);
+  if (canary.with !== undefined) return [];
   const samples = values.flatMap((value) => sampleOf(value, format));
   if (samples.length < enough(format)) return [];
   const way = wayOf(samples, ring, canary.plaintext);

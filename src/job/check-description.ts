@@ -11,9 +11,15 @@ export function checkDescription(file: DescribedFile, path: readonly PropertyKey
     path: [...path, ...at],
     message,
   });
-  const shapes = (['parts', 'separated', 'json'] as const).filter((name) => file[name] !== undefined);
+  const shapes = (['parts', 'separated', 'json', 'columns'] as const).filter(
+    (name) => file[name] !== undefined,
+  );
   if (shapes.length !== 1)
-    return [problem([], 'needs exactly one of parts, separated and json: where the parts of a value are')];
+    return [
+      problem([], 'needs exactly one of parts, separated, json and columns: where the parts of a value are'),
+    ];
+  if (file.columns !== undefined && file.layers.length > 0)
+    return [problem(['layers'], 'cannot be used with columns: each column has an encoding of its own')];
   let parts: readonly Part[];
   try {
     ({ parts } = new Shape(complete(file)));
@@ -27,7 +33,9 @@ export function checkDescription(file: DescribedFile, path: readonly PropertyKey
 type Report = (at: readonly PropertyKey[], message: string) => Problem;
 
 function checkParts(file: DescribedFile, parts: readonly Part[], problem: Report): Problem[] {
-  const at = [file.parts !== undefined ? 'parts' : file.separated !== undefined ? 'separated' : 'json'];
+  const at = [
+    (['parts', 'separated', 'json', 'columns'] as const).find((name) => file[name] !== undefined) ?? 'parts',
+  ];
   const count = (name: PartName): number => parts.filter((part) => part.name === name).length;
   const lengthOf = (name: PartName): number | null => parts.find((part) => part.name === name)?.bytes ?? null;
   const { ivBytes, anyIv, tagged } = traitsOf(file.cipher);

@@ -2,7 +2,7 @@ import { formatOf } from '../formats/registry.ts';
 import type { Problem } from './problem.ts';
 import type { CanaryFile, FieldFile, JobFile } from './schema.ts';
 
-type Part = Pick<FieldFile | CanaryFile, 'document' | 'trim' | 'lines' | 'format'>;
+type Part = Pick<FieldFile | CanaryFile, 'column' | 'with' | 'document' | 'trim' | 'lines' | 'format'>;
 
 /** Checks what a schema cannot: which document, `trim` and `lines` can be used with which format. */
 export function checkDocuments(job: JobFile): Problem[] {
@@ -16,10 +16,11 @@ export function checkDocuments(job: JobFile): Problem[] {
   ];
 }
 
-function checkPart({ document, trim, lines, format }: Part, path: readonly PropertyKey[]): Problem[] {
+function checkPart(part: Part, path: readonly PropertyKey[]): Problem[] {
+  const { document, trim, lines, format } = part;
   const { name, carries, signature } = formatOf(format);
   const spelled = trim === true ? 'trim' : lines !== undefined ? 'lines' : undefined;
-  const problems: Problem[] = [];
+  const problems: Problem[] = checkColumns(part, path);
   if (spelled !== undefined && carries === 'bytes')
     problems.push({
       path: [...path, spelled],
@@ -39,4 +40,24 @@ function checkPart({ document, trim, lines, format }: Part, path: readonly Prope
     });
   }
   return problems;
+}
+
+/** Parts in several columns: as many as the format has, and each is one of them as a whole. */
+function checkColumns(part: Part, path: readonly PropertyKey[]): Problem[] {
+  const { column, with: others = [], document, trim, lines, format } = part;
+  const needed =
+    typeof format === 'object' && 'described' in format ? (format.described.columns?.length ?? 1) : 1;
+  const problem = (message: string): Problem[] => [{ path: [...path, 'with'], message }];
+  if (others.length + 1 !== needed)
+    return problem(
+      needed === 1
+        ? 'only for a described format with columns'
+        : `must name ${needed - 1}: the format has parts in ${needed} columns, the first of which is ${column}`,
+    );
+  if (others.length === 0) return [];
+  if (new Set([column, ...others]).size !== needed || [column, ...others].some((name) => name.endsWith('*')))
+    return problem('must name other columns than the field, without *');
+  return document === 'text' && trim !== true && lines === undefined
+    ? []
+    : problem('cannot be used with document, trim or lines: each column has an encoding of its own');
 }

@@ -126,7 +126,7 @@ function checkField(
       message: 'a field that contains the master key must be in the last phase',
     });
   }
-  problems.push(...checkLabel(target, field, path));
+  problems.push(...checkLabel(target, field, path), ...checkBeside(target, field, path));
   if (field.foreign === 'replace' && field.becomes === undefined) {
     problems.push({ path: [...path, 'foreign'], message: 'replace requires becomes: primary' });
   }
@@ -154,6 +154,22 @@ function checkLabel({ fields }: TargetFile, { set }: FieldFile, path: readonly P
         ? `another field sets ${set.column} differently`
         : null;
   return message === null ? [] : [{ path: [...path, 'set'], message }];
+}
+
+/** Each column is written once, and a `when` means the same before and after the run. */
+function checkBeside({ fields }: TargetFile, field: FieldFile, path: readonly PropertyKey[]): Problem[] {
+  return (field.with ?? []).flatMap((name) => {
+    const isTaken = fields.some(
+      (other) =>
+        other.column === name ||
+        other.set?.column === name ||
+        (other.column !== field.column && other.with?.includes(name) === true) ||
+        (other.when !== undefined && name in other.when),
+    );
+    return isTaken
+      ? [{ path: [...path, 'with'], message: `${name} is used by another field, a set or a when` }]
+      : [];
+  });
 }
 
 function isSame(a: NonNullable<FieldFile['set']>, b: NonNullable<FieldFile['set']>): boolean {

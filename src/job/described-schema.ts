@@ -82,6 +82,13 @@ export const described = z
       .record(z.string().min(1), z.string())
       .optional()
       .describe('Members of a JSON object: { iv: iv 16 base64, value: ciphertext base64 }'),
+    columns: z
+      .array(z.union([z.string(), z.strictObject({ prefix: z.string().min(1), part: z.string() })]))
+      .min(2)
+      .optional()
+      .describe(
+        'Parts in columns of their own, which the field names in `column` and `with`: [ciphertext + tag 16 pack-m, iv 12 pack-m]',
+      ),
     cipher: z.enum(cipherNames as [string, ...string[]] as never as [(typeof cipherNames)[number]]),
     padding: z
       .enum(['pkcs7', 'iso7816', 'x923', 'star', 'none'])

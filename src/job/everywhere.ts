@@ -35,7 +35,9 @@ export function undeclaredColumns(catalog: readonly Table[], targets: readonly T
     const declared = new Set(
       targets
         .filter(({ shape, tree }) => tree === undefined && shape.table === table.name)
-        .flatMap(({ fields }) => fields.map(({ column }) => column)),
+        .flatMap(({ fields, shape }) =>
+          fields.flatMap(({ column, beside = [] }) => [column, ...beside.map((at) => shape.columns[at])]),
+        ),
     );
     return { ...table, columns: table.columns.filter(({ name }) => !declared.has(name)) };
   });

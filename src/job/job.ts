@@ -3,8 +3,10 @@ import type { FormatFile } from './format-schema.ts';
 import type { CanaryFile, FieldFile, JobFile, SourceKeyFile } from './schema.ts';
 
 /** A field of a target; `index` is the position of its column in RowShape.columns, also inside `when`. */
-export interface Field extends Omit<FieldFile, 'when' | 'optional' | 'set'> {
+export interface Field extends Omit<FieldFile, 'when' | 'optional' | 'set' | 'with'> {
   readonly index: number;
+  /** Positions of the columns with the other parts of its values. */
+  readonly beside?: readonly number[];
   readonly when: readonly { readonly index: number; readonly values: readonly string[] }[];
   /** The column that names the key of the row. */
   readonly set?: NonNullable<FieldFile['set']> & { readonly index: number };

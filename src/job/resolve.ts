@@ -32,8 +32,8 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
   const schema = schemaOf(file, catalog, prefix);
   const filesTargets = options.files === true && file.files !== undefined ? [filesTarget(file.files)] : [];
   const exclude = present(file.exclude, schema);
-  const canary = present(file.canary, schema).filter(({ table, column, where }) =>
-    hasColumns(schema, table, [column, ...Object.keys(where ?? {})]),
+  const canary = present(file.canary, schema).filter(({ table, column, with: others = [], where }) =>
+    hasColumns(schema, table, [column, ...others, ...Object.keys(where ?? {})]),
   );
   assertDispensable(file, schema, exclude, canary);
   const { targets, absent } = resolveTargets(file, schema, filesTargets.length, exclude);
@@ -128,7 +128,10 @@ function resolveTarget(
   phase: number,
 ): Target {
   const id = rowId(declared, table);
-  const clash = found.find(({ column }) => id.includes(column));
+  const beside = unique(found.flatMap((field) => field.with ?? []));
+  const clash = found.find(({ column, with: others = [] }) =>
+    [column, ...others].some((name) => id.includes(name)),
+  );
   if (clash !== undefined) {
     throw new KeyturnError(
       'no-row-id',
@@ -140,7 +143,7 @@ function resolveTarget(
   }
   const labels = unique(found.flatMap(({ set }) => (set === undefined ? [] : [set.column])));
   for (const label of labels) assertLabel(table, label, id, found);
-  const written = unique([...found.map(({ column }) => column), ...labels]);
+  const written = unique([...found.map(({ column }) => column), ...beside, ...labels]);
   const columns = unique([...written, ...found.flatMap(({ when }) => Object.keys(when ?? {}))]);
   return {
     shape: { table: table.name, id, columns, written: written.length },
@@ -199,7 +202,7 @@ function expand(field: FieldFile, declared: TargetFile, table: Table): FieldFile
   const names = field.column.endsWith('*')
     ? matching(field.column.slice(0, -1), declared, table)
     : [field.column];
-  const needed = [...names, ...Object.keys(field.when ?? {})];
+  const needed = [...names, ...(field.with ?? []), ...Object.keys(field.when ?? {})];
   const lacking = needed.find((name) => !table.columns.some((column) => column.name === name));
   if (names.length > 0 && lacking === undefined) return names.map((column) => ({ ...field, column }));
   if (field.optional) return [];
@@ -262,9 +265,13 @@ function labelLength(text: string): number {
   return text.replaceAll('{keyId}', '0'.repeat(16)).length;
 }
 
-function placed({ optional: _, when, set, ...field }: FieldFile, columns: readonly string[]): Field {
+function placed(
+  { optional: _, when, set, with: beside, ...field }: FieldFile,
+  columns: readonly string[],
+): Field {
   return {
     ...field,
+    ...(beside !== undefined && { beside: beside.map((column) => columns.indexOf(column)) }),
     ...(set !== undefined && { set: { ...set, index: columns.indexOf(set.column) } }),
     index: columns.indexOf(field.column),
     when: Object.entries(when ?? ({} as Where)).map(([column, values]) => ({

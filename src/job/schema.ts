@@ -30,6 +30,12 @@ const document = z
   ])
   .describe('How the column contains ciphertext. Default: text');
 
+const beside = z
+  .array(z.string().min(1))
+  .min(1)
+  .optional()
+  .describe('Columns that contain the other parts of each value, for a format with `columns`');
+
 const trim = z
   .boolean()
   .optional()
@@ -49,6 +55,7 @@ const field = z.strictObject({
     .string()
     .min(1)
     .describe('Column name; a trailing * selects every text column whose name begins like this'),
+  with: beside,
   optional: z
     .boolean()
     .default(false)
@@ -134,6 +141,7 @@ const sourceKey = z.strictObject({
 const canary = z.strictObject({
   table: z.string(),
   column: z.string(),
+  with: beside,
   where: where.optional(),
   document: document.default('text'),
   trim,

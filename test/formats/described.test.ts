@@ -96,6 +96,32 @@ const lockbox = ({ table = '', attribute = '', algorithm }: Vector, padded: bool
     ...(algorithm !== undefined && { name: algorithm }),
   });
 
+/** The columns of an attribute; its IV and salt are always base64. */
+function attrEncrypted(v: Vector): Case {
+  const isGcm = v.algorithm === 'aes-256-gcm';
+  const isEncoded = String(v.encode) === 'true';
+  const salt = v.encrypted_token_salt as string | null;
+  const spelling = isEncoded ? 'pack-m' : 'raw';
+  const value = isEncoded ? (v.encrypted_token ?? '') : latin1(v.encrypted_token_base64);
+  const derive: KeyStep = {
+    pbkdf2: { hash: 'sha1', salt: { part: 'salt' }, iterations: 2000, bytes: 32 },
+  };
+  return {
+    description: own({
+      columns: [
+        `ciphertext${isGcm ? ' + tag 16' : ''} ${spelling}`,
+        `iv ${isGcm ? 12 : 16} pack-m`,
+        ...(salt === null ? [] : [{ prefix: '_', part: 'salt 16 pack-m' }]),
+      ],
+      cipher: isGcm ? 'aes-256-gcm' : 'aes-256-cbc',
+      key: salt === null ? ['utf8'] : ['utf8', derive],
+    }),
+    key: textKey(v.key),
+    text: JSON.stringify([value, v.encrypted_token_iv, ...(salt === null ? [] : [salt])]),
+    plain: v.plaintext,
+  };
+}
+
 /** How each file's values are described. Null: not yet; the reason is in `beyond`. */
 const cases: Readonly<Record<string, (vector: Vector) => Case | null>> = {
   '47ng-cloak.json': (v) => simple(v, known('cloak'), textKey(v.key)),
@@ -179,7 +205,7 @@ const cases: Readonly<Record<string, (vector: Vector) => Case | null>> = {
       : v.format.includes('gcm') && v.serializer === 'JSON'
         ? { ...simple(v, known('rails-message-gcm'), hexKey(v.key)), plain: JSON.stringify(v.plaintext) }
         : null,
-  'ruby-attr-encrypted.json': () => null,
+  'ruby-attr-encrypted.json': (v) => (v.format === 'attr_encrypted' ? attrEncrypted(v) : null),
   'ruby-lockbox.json': (v) =>
     v.format.includes('xchacha20')
       ? simple(v, known('xchacha20'), hexKey(v.attributeKey))

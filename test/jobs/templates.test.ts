@@ -9,6 +9,7 @@ import { parse, stringify } from 'yaml';
 import { formatNames } from '../../src/formats/registry.ts';
 import { loadJob, templatePath, templates } from '../../src/job/load.ts';
 import {
+  attrEncryptedCipher,
   type Cipher,
   cbcParts,
   cloakCipher,
@@ -17,6 +18,7 @@ import {
   gcmParts,
   laravelCipher,
   lockboxKey,
+  packed,
   sqlalchemyAesCipher,
 } from '../support/applications/ciphers.ts';
 import { rotated } from './rotated.ts';
@@ -25,12 +27,16 @@ const fixtures = new URL('../fixtures/applications/', import.meta.url);
 const jobs = new URL('../../jobs/', import.meta.url);
 const V: readonly string[] = JSON.parse(readFileSync(new URL('values.json', fixtures), 'utf8'));
 
+type Stored = string | Buffer;
+
 interface Column {
-  readonly cipher: (key: string) => Cipher;
+  readonly cipher: (key: string) => Pick<Cipher, 'open'>;
   /** What a field says of it, beside the column's name. */
   readonly field: object;
   /** The member of a JSON value that is encrypted. */
   readonly member?: string;
+  /** Columns with the other parts of its values. */
+  readonly beside?: readonly string[];
   /** The row with this number contains V of this, in the order of the row ids. */
   readonly row?: 'every';
 }
@@ -95,7 +101,43 @@ const sqlalchemyFernet: Column = {
   field: { format: 'sqlalchemy-fernet' },
 };
 
+const attribute = (
+  name: string,
+  { mode = 'gcm' as 'gcm' | 'cbc', spelling = 'pack-m' as 'pack-m' | 'raw', salt = false } = {},
+): Column => {
+  const iv = `iv ${mode === 'gcm' ? 12 : 16} ${spelling}`;
+  const sealed = mode === 'gcm' ? `ciphertext + tag 16 ${spelling}` : `ciphertext ${spelling}`;
+  const salted = { pbkdf2: { hash: 'sha1', salt: { part: 'salt' }, iterations: 2000, bytes: 32 } };
+  const beside = [`encrypted_${name}_iv`, ...(salt ? [`encrypted_${name}_salt`] : [])];
+  return {
+    cipher: (key) => attrEncryptedCipher(key, { mode, spelling, salt }),
+    beside,
+    field: {
+      with: beside,
+      ...(mode === 'cbc' && { plaintext: 'utf8' }),
+      format: {
+        described: {
+          columns: [sealed, iv, ...(salt ? [{ prefix: '_', part: 'salt 16 pack-m' }] : [])],
+          cipher: `aes-256-${mode}`,
+          key: ['utf8', salt ? salted : 'hex'],
+        },
+      },
+    },
+  };
+};
+
 const applications: readonly Application[] = [
+  {
+    database: 'attr_encrypted',
+    job: 'templates/attr-encrypted',
+    columns: {
+      'users.encrypted_email': { ...attribute('email'), row: 'every' },
+      'users.encrypted_ssn': attribute('ssn'),
+      'ci_variables.encrypted_value': attribute('value', { mode: 'cbc', salt: true }),
+      'remote_mirrors.encrypted_secret': attribute('secret', { spelling: 'raw' }),
+      'remote_mirrors.encrypted_credentials': attribute('credentials'),
+    },
+  },
   {
     database: 'flowise',
     job: 'flowise',
@@ -210,15 +252,17 @@ function plaintexts(
   const database = new Sqlite(path, { readonly: true });
   try {
     return Object.fromEntries(
-      Object.entries(columns).map(([place, { cipher, member }]) => {
+      Object.entries(columns).map(([place, { cipher, member, beside = [] }]) => {
         const [table, column] = place.split('.') as [string, string];
-        const values = database.prepare(`select "${column}" from "${table}" order by rowid`).pluck().all();
+        const names = [column, ...beside].map((name) => `"${name}"`).join(', ');
+        const rows = database.prepare(`select ${names} from "${table}" order by rowid`).raw().all();
         return [
           place,
-          values.map((value) => {
+          (rows as Stored[][]).map(([value = '', ...others]) => {
             if (value === null || value === '') return value;
+            if (others.length > 0) return cipher(key).open(packed([value, ...others]));
             const stored = member === undefined ? value : JSON.parse(String(value))[member];
-            return cipher(key).open(stored);
+            return cipher(key).open(stored as Stored);
           }),
         ];
       }),

@@ -18,6 +18,7 @@ function isPlain({ document, field, rules }: PreparedField): boolean {
   return (
     document.name === 'text' &&
     rules === null &&
+    field.beside === undefined &&
     field.when.length === 0 &&
     field.set === undefined &&
     field.becomes === undefined

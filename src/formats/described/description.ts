@@ -74,16 +74,20 @@ export type Layer =
 /** A part (`iv 16`), several that are encoded together (`ciphertext + tag 16 base64url`), or bytes that never change. */
 export type PieceText = string | { readonly text: string } | { readonly hex: string };
 
+/** A part in a column of its own, which may have a fixed beginning. */
+export type ColumnText = string | { readonly prefix: string; readonly part: string };
+
 export type MacPart = string | { readonly text: string };
 
 /** How a job describes the layout and the cipher of stored values, with defaults filled in. Plain data. */
 export interface Description {
   readonly name?: string | undefined;
   readonly layers: readonly Layer[];
-  /** Exactly one of `parts`, `separated` and `json`. */
+  /** Exactly one of `parts`, `separated`, `json` and `columns`. */
   readonly parts?: readonly PieceText[] | undefined;
   readonly separated?: { readonly by: string; readonly parts: readonly PieceText[] } | undefined;
   readonly json?: Readonly<Record<string, string>> | undefined;
+  readonly columns?: readonly ColumnText[] | undefined;
   readonly cipher: CipherName;
   readonly padding: Padding;
   readonly iv?:

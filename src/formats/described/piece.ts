@@ -39,7 +39,7 @@ export interface Inner {
 }
 
 const pieceShape =
-  /^(?<parts>[a-z-]+( \d+)?( \+ [a-z-]+( \d+)?)*)( (?<encoding>base64|base64url|hex|raw|text))?$/;
+  /^(?<parts>[a-z-]+( \d+)?( \+ [a-z-]+( \d+)?)*)( (?<encoding>base64|base64url|hex|raw|pack-m|text))?$/;
 
 /** @throws RangeError with what is wrong with the text of a piece. */
 export function pieceOf(text: PieceText, encoding: EncodingName | 'text'): Piece {

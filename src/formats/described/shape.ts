@@ -1,4 +1,5 @@
 import { encodings } from '../encoding.ts';
+import { columnsShape } from './columns-shape.ts';
 import type { Description } from './description.ts';
 import { jsonShape } from './json-shape.ts';
 import { unwrap, wrap, wrappedBeginning, wrappedLength } from './layers.ts';
@@ -67,7 +68,8 @@ export class Shape {
   }
 }
 
-function innerOf({ parts, separated, json }: Description): Inner {
+function innerOf({ parts, separated, json, columns }: Description): Inner {
+  if (columns !== undefined) return columnsShape(columns);
   if (json !== undefined) return jsonShape(json);
   if (separated !== undefined)
     return separatedShape(

@@ -287,3 +287,38 @@ export function lockboxKey(master: string, table: string, attribute: string): Bu
   const info = Buffer.concat([Buffer.alloc(32, 0xb4), Buffer.from(attribute)]);
   return Buffer.from(hkdfSync('sha384', Buffer.from(master, 'hex'), table, info, 32));
 }
+
+/** Several columns as one text, for a cipher whose parts are in several columns. */
+export function packed(columns: readonly (string | Buffer)[]): string {
+  return JSON.stringify(columns.map((column) => Buffer.from(column).toString('hex')));
+}
+
+/** attr_encrypted: the ciphertext, the IV and the salt are in columns of their own. */
+export function attrEncryptedCipher(
+  keyText: string,
+  { mode, spelling, salt }: { mode: 'gcm' | 'cbc'; spelling: 'pack-m' | 'raw'; salt: boolean },
+): Pick<Cipher, 'open'> {
+  const bytesOf = (column: Buffer): Buffer => {
+    if (spelling === 'raw') return column;
+    const text = column.toString('latin1');
+    if (!text.endsWith('\n') || text.split('\n').some((line) => line.length > 60))
+      throw new Error('not pack("m")');
+    return Buffer.from(text, 'base64');
+  };
+  return {
+    open(stored) {
+      const [sealed, iv, salted] = (JSON.parse(textOf(stored)) as string[]).map((hex) =>
+        Buffer.from(hex, 'hex'),
+      );
+      if (salt && salted?.subarray(0, 1).toString() !== '_') throw new Error('not a salt');
+      const key =
+        salt && salted !== undefined
+          ? pbkdf2Sync(keyText, bytesOf(salted.subarray(1)), 2000, 32, 'sha1')
+          : Buffer.from(keyText, 'hex');
+      const [bytes, ivBytes] = [bytesOf(sealed as Buffer), bytesOf(iv as Buffer)];
+      return mode === 'gcm'
+        ? ungcm(key, ivBytes, bytes.subarray(0, -16), bytes.subarray(-16))
+        : uncbc(key, ivBytes, bytes);
+    },
+  };
+}
