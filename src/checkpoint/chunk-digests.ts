@@ -31,6 +31,16 @@ export class ChunkDigests {
     return rows.filter(({ rotated_at: at }) => at !== null).map((row) => this.#checked(row));
   }
 
+  /** Of each rotated chunk of a target, one after the other. */
+  async *ofTarget(target: string): AsyncGenerator<Buffer> {
+    const rotated = this.#rows().where({ target }).whereNotNull('rotated_at');
+    const chunks: { readonly chunk: number }[] = await rotated.orderBy('chunk').select('chunk');
+    for (const { chunk } of chunks) {
+      const row = await this.#rows().where({ chunk }).first(this.#columns);
+      if (row !== undefined) yield this.#checked(row);
+    }
+  }
+
   #rows(): Knex.QueryBuilder<ChunkRow> {
     return this.#knex('keyturn_chunk').where({ run: this.#run });
   }

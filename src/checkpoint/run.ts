@@ -93,6 +93,8 @@ export interface RunOptions {
   readonly chunkTimeoutMs: number | null;
   /** Some value was found under the new key before it was rotated: every key is tried on every value. Absent: no. */
   readonly tryAllKeys?: boolean;
+  /** Of a rollback: the run that it takes back. */
+  readonly takesBack?: string;
   /** What becomes of values that are encrypted twice. Absent: each is an exception. */
   readonly nested?: 'rotate' | 'unwrap';
   /** Rows that this run rotated and that are gone when it verifies; absent: none may be. */

@@ -17,6 +17,7 @@ import type { PreparedTarget } from './field-values.ts';
 import { seenTree } from './file-target.ts';
 import { rotateFiles } from './rotate-files.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
+import { rotatedBefore } from './rotated-before.ts';
 import { type Part, partOf, RowWriter } from './row-writer.ts';
 import { unchangedRows } from './unchanged-rows.ts';
 import { Contended, Stale, type WorkerContext } from './worker-context.ts';
@@ -101,7 +102,10 @@ async function takeRows(
     rotateRows(target, some, as, key, { readBack: !isWriting(run.kind) });
   const tried = rotate(rows);
   assertOneKey(tried, chunk);
-  const asLeft = await unchangedRows(context, run, target, chunk, tried);
+  const asLeft =
+    run.kind === 'rollback'
+      ? await rotatedBefore(context, run, target, chunk.target, rows, tried)
+      : await unchangedRows(context, run, target, chunk, tried);
   const rotated = asLeft.size === 0 ? tried : rotate(rows, { ...rotation, asLeft });
   return {
     rows: batch?.rows ?? rows.length,

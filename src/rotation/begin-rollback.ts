@@ -89,7 +89,7 @@ export async function beginRollback(
     job,
     inventory,
     // Values are under either key, wherever the first run ended
-    options: { ...options, tryAllKeys: true },
+    options: { ...options, tryAllKeys: true, takesBack: first.id },
     authority,
     fromKeyId: keys.current.id,
     newKey: keys.next,

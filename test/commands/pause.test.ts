@@ -78,9 +78,7 @@ test('a cancelled run is not continued by rotate, but by resume', async () => {
   expect(await host.ask('cancel')).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
   const cancelled = await host.ask('cancel', '--yes', '--json');
   expect(cancelled.code).toBe(0);
-  expect(cancelled.stderr).toContain(
-    'a cancelled run can only be resumed, or undone by restoring the backup',
-  );
+  expect(cancelled.stderr).toContain('a cancelled run can only be resumed or rolled back');
   expect(JSON.parse(cancelled.stdout)).toMatchObject({
     run: { state: 'cancelled', reason: { code: 'cancelled' } },
     by: 'coordinator',

@@ -116,6 +116,19 @@ describe.each(others)('octopus on %s', (_, { create, dialect }) => {
   }, 120_000);
 });
 
+test('after a rollback every value has its old key again, and nothing else is changed', async () => {
+  const keys = keysOf(16, 32);
+  const scene = await sceneOf(createSqlite, sqlite, keys, { secrets: 2_000 });
+  const { world, truth } = scene;
+  const seenBefore = await seeOctopus(world.exec, sqlite, truth.tables);
+  const settled = await decisions(scene);
+  expectCode(await scene.run(...rotation, ...scene.where, ...settled), 0);
+  const back = await scene.run('rollback', ...scene.where, '--iHaveBackedUpMyDatabase', '--yes', '--force');
+  expectCode(back, 0);
+  const expected = { seenBefore, oldKey: keys.next };
+  expect(await checkOctopus(world.exec, sqlite, truth, keys.old, expected)).toEqual([]);
+}, 120_000);
+
 test('a leftover certificate under a lost key does not make keyturn refuse the right key', async () => {
   const { old, next } = keysOf(16, 32);
   const scene = await sceneOf(createSqlite, sqlite, { old, next });
