@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,6 +32,12 @@ export interface Place {
   readonly many: Many;
 }
 
+/** A key, and the derived secrets that were saved with it; null: none. */
+export interface KeptKey {
+  readonly key: string;
+  readonly secrets: string | null;
+}
+
 /** One rotation with faults, from its first process to the check of the result. */
 export class Rotation {
   readonly faults: Faults;
@@ -46,13 +52,13 @@ export class Rotation {
 
   private constructor(
     place: Place,
-    oldKey: string,
+    old: KeptKey,
     weather: Weather,
     random: Random,
     found: { readonly checkpoint: Checkpoint; readonly preload: string },
   ) {
     this.#place = place;
-    this.#oldKey = oldKey;
+    this.#oldKey = old.key;
     this.#weather = weather;
     this.#random = random;
     this.#checkpoint = found.checkpoint;
@@ -60,19 +66,25 @@ export class Rotation {
     const { ground, hands } = place;
     const { chunkRows, longStops } = weather;
     const folder = this.#folder;
-    this.#processes = new Processes({ folder, ground, hands, chunkRows, oldKey, random, ...found });
+    this.#processes = new Processes({ folder, ground, hands, chunkRows, oldKey: old.key, random, ...found });
+    if (old.secrets !== null) writeFileSync(join(folder, 'old.key.derived-secrets.env'), old.secrets);
     const [processes, checkpoint, disk] = [this.#processes, this.#checkpoint, this.#disk];
     this.faults = new Faults({ ground, hands, processes, checkpoint, disk, random, longStops });
   }
 
-  static async start(place: Place, oldKey: string, weather: Weather, random: Random): Promise<Rotation> {
+  static async start(place: Place, old: KeptKey, weather: Weather, random: Random): Promise<Rotation> {
     const preload = await faketime();
     const checkpoint = await Checkpoint.open(place.ground.place);
-    return new Rotation(place, oldKey, weather, random, { checkpoint, preload });
+    return new Rotation(place, old, weather, random, { checkpoint, preload });
   }
 
-  get newKey(): string {
-    return readFileSync(join(this.#folder, 'kept', 'new.key'), 'utf8').trim();
+  get kept(): KeptKey {
+    const file = join(this.#folder, 'kept', 'new.key');
+    const secrets = `${file}.derived-secrets.env`;
+    return {
+      key: readFileSync(file, 'utf8').trim(),
+      secrets: existsSync(secrets) ? readFileSync(secrets, 'utf8') : null,
+    };
   }
 
   /** Resolves to true after a few more chunks, or after a while without progress; to false when the run is over. */
@@ -120,7 +132,7 @@ export class Rotation {
       folder: this.#folder,
       disk: this.#disk,
       oldKey: this.#oldKey,
-      newKey: this.newKey,
+      newKey: this.kept.key,
     });
   }
 

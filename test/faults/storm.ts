@@ -1,5 +1,5 @@
 import { randomFrom, shuffled } from './random.ts';
-import { Rotation, type Weather } from './rotation.ts';
+import { type KeptKey, Rotation, type Weather } from './rotation.ts';
 import type { Stage } from './stages.ts';
 
 export interface StormOptions extends Weather {
@@ -31,9 +31,9 @@ export async function storm({ engine, queue }: Stage, options: StormOptions): Pr
   try {
     const hands = await queue(ground);
     try {
-      let key = many.instanceKey;
+      let kept: KeptKey = { key: many.instanceKey, secrets: null };
       while (left > 0 && problems.length === 0) {
-        const rotation = await Rotation.start({ ground, hands, many }, key, options, random);
+        const rotation = await Rotation.start({ ground, hands, many }, kept, options, random);
         const { kinds } = rotation.faults;
         runs++;
         try {
@@ -46,7 +46,7 @@ export async function storm({ engine, queue }: Stage, options: StormOptions): Pr
           }
           await rotation.over();
           problems.push(...(await rotation.problems()).map((problem) => `run ${runs}: ${problem}`));
-          key = rotation.newKey;
+          kept = rotation.kept;
           options.tell?.(`run ${runs} is over, ${left} faults left`);
         } finally {
           await rotation.close();
