@@ -55,7 +55,7 @@ export function assertNoneUnfinished(runs: readonly Run[], hint = 'finish it wit
 /** Ids of keys that finished runs have rotated away from. The old key of a run that was rolled back is in use again. */
 export function retiredKeyIds(runs: readonly Run[]): string[] {
   return runs
-    .filter(({ kind, state }) => isWriting(kind) && isVerified(state))
+    .filter(({ kind, state, job }) => isWriting(kind) && isVerified(state) && job.only === undefined)
     .flatMap(({ fromKeyId, pinned }) => [fromKeyId, ...otherKeyIds(pinned)]);
 }
 

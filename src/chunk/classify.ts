@@ -141,7 +141,7 @@ function openWithNewKeys(values: readonly Value[], to: Keyring): void {
 
 function applyRuling(value: Value, opening: Opening, ruling: Ruling, kept: KeptKeys): void {
   if (ruling === 'rotate' && typeof opening === 'object') {
-    value.outcome = kept.holds(opening.key) ? 'current' : 'rotated';
+    value.outcome = kept.stays(value, opening) ? 'current' : 'rotated';
     value.plain = opening.plain;
   } else if (ruling === 'exception') {
     value.outcome = 'exceptions';
@@ -173,7 +173,7 @@ function classifyByAllKeys(
     } else if (olds.length === 1 && (!isOpened(current) || asLeft?.has(value.row) === true)) {
       if (value.prepared.rules !== null) applyRuling(value, old, 'rotate', kept);
       else markOpened(value, old, kept);
-    } else if (isOpened(current) && kept.holds(old.key)) markCurrent(value, current);
+    } else if (isOpened(current) && kept.stays(value, old)) markCurrent(value, current);
     else markUndecided(value, isOpened(current) ? current.plain : null);
   });
 }
@@ -209,7 +209,19 @@ class KeptKeys {
     this.#to = to;
   }
 
-  holds(key: Key): boolean {
+  /** Whether the value stays as it is. The master key itself is replaced in its own field, whatever encrypts it. */
+  stays({ prepared: { format, field }, text }: Value, { plain, key }: Opened): boolean {
+    const { stored } = this.#to;
+    if (field.becomes === 'primary' && stored !== null && plain.toString('utf8') !== stored.text)
+      return false;
+    return this.keeps(format, text, key);
+  }
+
+  keeps({ keeps }: Pick<Format, 'keeps'>, text: string, key: Key): boolean {
+    return this.#holds(key) && (keeps === undefined || keeps(text, this.#to));
+  }
+
+  #holds(key: Key): boolean {
     let answer = this.#known.get(key);
     if (answer === undefined) {
       answer = this.#to.holds(key);
@@ -224,7 +236,7 @@ function markOpened(value: Value, opening: Opened, kept: KeptKeys): void {
     markClosed(value, 'implausible');
     return;
   }
-  value.outcome = kept.holds(opening.key) ? 'current' : 'rotated';
+  value.outcome = kept.stays(value, opening) ? 'current' : 'rotated';
   value.plain = opening.plain;
 }
 

@@ -1,3 +1,4 @@
+import type { Format } from '../formats/format.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Rotation } from './classify.ts';
@@ -11,10 +12,13 @@ import type { Value } from './value.ts';
 export function settleNested(
   values: readonly Value[],
   { from, to, nested }: Rotation,
-  kept: { holds(key: Key): boolean },
+  kept: { keeps(format: Pick<Format, 'keeps'>, text: string, key: Key): boolean },
 ): void {
   for (const { value, layers, plain } of peeled(values.filter(isSettled), [...from.each, to])) {
-    if (value.outcome === 'current' && layers.every(({ key }) => kept.holds(key))) {
+    if (
+      value.outcome === 'current' &&
+      layers.every(({ format, text, key }) => kept.keeps(format, text, key))
+    ) {
       value.plain = plain;
       value.layers = layers;
     } else if (nested === undefined) markNested(value, to);

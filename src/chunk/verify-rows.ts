@@ -1,6 +1,6 @@
 import type { Row } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
-import type { Format, Opening } from '../formats/format.ts';
+import { type Format, isKept, type Opening } from '../formats/format.ts';
 import { placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
@@ -219,7 +219,7 @@ function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring, tab
     );
     const opened = batch.some((reading, i) => {
       const opening = openings[i];
-      if (typeof opening !== 'object' || ring.holds(opening.key)) return false;
+      if (typeof opening !== 'object' || isKept(format, reading.text, opening.key, ring)) return false;
       if (reading.prepared.rules === null)
         return isPlausible(opening.plain, reading.prepared.field.plaintext);
       const ruling = rulingFor(reading, table, opening);

@@ -138,6 +138,16 @@ function latestRotation(runs: readonly Run[]): Run {
     throw new KeyturnError('run-unknown', 'this database has no run to roll back', {
       hint: 'keyturn status shows its runs',
     });
+  if (latest.kind === 'rotation' && latest.job.only !== undefined) {
+    throw new KeyturnError(
+      'run-state',
+      `the latest run ${latest.id} cannot be rolled back: it did not change the master key`,
+      {
+        hint: 'to go back, use keyturn data-key rotate --to legacy',
+        facts: { run: latest.id },
+      },
+    );
+  }
   if (latest.kind === 'rotation') return latest;
   throw new KeyturnError(
     'run-state',

@@ -172,7 +172,9 @@ async function subjectOf(
         context,
         `the records of run ${reference.id} are not authenticated: keyturn ${reference.toolVersion} made them`,
       );
-    return { job: reference.job, key, others, reference };
+    // A run to one data key left all values under it; what the application wrote since may be under others
+    const { only: _, ...job } = reference.job;
+    return { job, key, others, reference };
   }
   if (loaded === null) throw noRotation(key, rotations);
   return { job: fitJob(loaded, catalog, args), key, others, reference: null };

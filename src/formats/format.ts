@@ -76,6 +76,11 @@ export interface Format {
    * same form, and so the same length and alphabet, and fits its column (inventory/widths.ts).
    */
   seal(plain: readonly Buffer[], ring: Keyring, like: readonly string[]): string[];
+  /**
+   * Whether a value that a key of the ring opens has the form of the only key that values may be under (`Keyring.only`).
+   * Absent: each key has the same form.
+   */
+  keeps?(text: string, ring: Keyring): boolean;
   /** Whether the application reads this as "no value" (n8n: fewer than 16 bytes). Such a value is left as it is. */
   isEmpty(text: string): boolean;
   /** Length in characters of what `seal` makes of that many bytes of plaintext; for column widths. */
@@ -87,6 +92,11 @@ export interface Format {
   prefixes(ring: Keyring): readonly string[];
   /** Parts of a text that have this format's shape, possibly all of it. Absent: search by `prefixes`. */
   within?(text: string): string[];
+}
+
+/** Whether a value stays as it is in this ring, once a key has opened it. */
+export function isKept({ keeps }: Pick<Format, 'keeps'>, text: string, key: Key, ring: Keyring): boolean {
+  return ring.holds(key) && (keeps === undefined || keeps(text, ring));
 }
 
 /** Whether an opening proves the key: a wrong key seems to open fewer than one value in 2^40. */

@@ -25,7 +25,7 @@ export const n8n: Format = {
     const openings: Opening[] = [];
     for (const text of sealed) {
       const id = prefixOf(text);
-      openings.push(id === undefined ? openLegacy(text, ciphers) : openTagged(text, id, ciphers));
+      openings.push(id === undefined ? openLegacy(text, ciphers, ring) : openTagged(text, id, ciphers));
     }
     return openings;
   },
@@ -37,7 +37,7 @@ export const n8n: Format = {
     const sealed: string[] = [];
     for (const [i, bytes] of plain.entries()) {
       const at = i * gcmSaltBytes;
-      const id = prefixOf(like[i] ?? '');
+      const id = ring.only === null ? prefixOf(like[i] ?? '') : dataId(ring.only);
       sealed.push(
         id === undefined
           ? ciphers.legacy.cipher.seal(bytes, random.subarray(at, at + cbcSaltBytes))
@@ -47,12 +47,16 @@ export const n8n: Format = {
     return sealed;
   },
 
+  keeps(text, { only }) {
+    return only === null || prefixOf(text) === dataId(only);
+  },
+
   /** n8n reads anything that decodes to fewer than 16 bytes as ''. Text that is not base64 does not count as empty. */
   isEmpty(text) {
     return text.length < 24 && (canonicalBase64(text)?.length ?? 16) < 16;
   },
 
-  /** Of the legacy form. That of the other depends on the length of the key's id, which no rotation changes. */
+  /** Of the legacy form. The other one is longer; only a rotation to one data key changes the form (widths.ts). */
   sealedLength: cbcLength,
 
   prefixes(ring) {
@@ -72,10 +76,15 @@ function prefixOf(text: string): string | undefined {
   return colon < 1 || colon > longestId ? undefined : text.slice(0, colon);
 }
 
-function openLegacy(text: string, ciphers: Ciphers): Opening {
+/** The data key of this name; undefined: the master key, whose values have no prefix. */
+function dataId(only: string): string | undefined {
+  return only.startsWith('data:') ? only.slice(5) : undefined;
+}
+
+function openLegacy(text: string, ciphers: Ciphers, { only }: Keyring): Opening {
   const bytes = parseCbc(text);
   if (bytes === 'foreign') return 'foreign';
-  if (bytes === 'malformed') return 'closed';
+  if (bytes === 'malformed' || (only !== null && dataId(only) !== undefined)) return 'closed';
   const { key, cipher } = ciphers.legacy;
   const plain = cipher.open(bytes);
   return plain === undefined ? 'closed' : { plain, key };

@@ -38,7 +38,8 @@ export function derivedContext(
   currentKeyFile: string | undefined,
 ): DerivedContext {
   const run = runs.find(
-    ({ kind, state, toKeyId }) => kind === 'rotation' && isFinished(state) && toKeyId === current.id,
+    ({ kind, state, toKeyId, job }) =>
+      kind === 'rotation' && isFinished(state) && toKeyId === current.id && job.only === undefined,
   );
   const derived = run?.inventory.derived ?? null;
   const candidates = [

@@ -43,6 +43,8 @@ export interface GivenKeys {
   readonly next: Key;
   /** The new key was just generated. */
   readonly generated?: boolean;
+  /** A key that the run will add to the database before its first change. */
+  readonly added?: { readonly name: string; readonly key: Key } | undefined;
   /** Values that do not open are skipped. */
   readonly skips?: boolean;
 }
@@ -71,8 +73,8 @@ async function lookAt(
   keys: GivenKeys,
   attachments: string | null,
 ): Promise<Preflight> {
-  const { current, next, others = [], generated = false, skips = false } = keys;
-  if (current.equals(next)) {
+  const { current, next, others = [], generated = false, skips = false, added } = keys;
+  if (declared.only === undefined && current.equals(next)) {
     throw new KeyturnError('same-key', 'the new key is the current key', {
       hint: 'use another new key',
     });
@@ -80,10 +82,11 @@ async function lookAt(
   const older = others.filter((key) => !key.equals(next) && !key.equals(current));
   // If ciphertext is found by shape, which tables are written is known only after the scan
   const early = declared.everywhere === undefined ? await checkPrivileges(database, declared) : [];
-  const { ring: from, canary } = await openKeyring(database, catalog, declared, current, {
+  const { ring, canary } = await openKeyring(database, catalog, declared, current, {
     others: older,
     next: generated ? null : next,
   });
+  const from = added === undefined ? ring : ring.with(added.name, added.key);
   const to = keyringAfter(declared, from, next);
   // No value can be under a key that was just generated
   const rings = generated ? [from] : [from, to];

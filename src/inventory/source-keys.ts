@@ -67,6 +67,7 @@ async function* storedKeys(database: Rows, catalog: readonly Table[], job: Job):
 
 /** The keyring after the run: the new master key, and the source keys that the run does not replace. */
 export function keyringAfter(job: Job, from: Keyring, newKey: Key): Keyring {
+  if (job.only !== undefined) return from.narrowed(job.only);
   const replaced = new Set(replacedNames(job));
   const kept = from.names
     .filter((name) => !replaced.has(name))

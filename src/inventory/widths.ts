@@ -21,8 +21,9 @@ export interface Width {
 
 /**
  * Checks whether the new values of all rows fit. A format seals a plaintext again to the same length (format.ts), and
- * documents do not escape it and keep the number of lines, so most columns need no check. Two things can grow:
+ * documents do not escape it and keep the number of lines, so most columns need no check. Three things can grow:
  * - the master key itself, whose plaintext changes, and with it line ends or a length around it;
+ * - a value that gets another form (`Keyring.only`);
  * - a gzip: repeated ciphertext compresses well, but after sealing it is no longer repeated. All of them are read.
  *
  * @param to the keys after the rotation; for gzips, any keys that the formats accept will do
@@ -76,7 +77,7 @@ async function longestGrown(
 ): Promise<Map<string, number>> {
   const most = new Map<string, number>();
   const mayGrow = ({ field }: PreparedField): boolean =>
-    (field.document === 'gzip' || field.becomes === 'primary') &&
+    (field.document === 'gzip' || field.becomes === 'primary' || to.only !== null) &&
     limited.some(({ name }) => name === field.column);
   if (!prepared.fields.some(mayGrow)) return most;
   await readPages(database, prepared.target.shape, (rows) => {
@@ -84,7 +85,12 @@ async function longestGrown(
       for (const field of fieldsOf(prepared, row).filter(mayGrow)) {
         const { column, index } = field.field;
         const value = row.values[index] ?? '';
-        const length = field.field.document === 'gzip' ? packedLength : lengthWithKey;
+        const length =
+          field.field.document === 'gzip'
+            ? packedLength
+            : field.field.becomes === 'primary'
+              ? lengthWithKey
+              : lengthOfOneForm;
         most.set(column, Math.max(most.get(column) ?? 0, length(field, value, to)));
       }
   });
@@ -103,6 +109,11 @@ function lengthWithKey(
     value,
     filled.map((leaf) => ({ leaf, text })),
   ).length;
+}
+
+/** Length if every value gets the longest form: an id of 36 characters, a colon, and 49 bytes around the plaintext. */
+function lengthOfOneForm({ document }: PreparedField, value: string): number {
+  return value.length + leavesOf(document, value).length * (36 + 1 + 68);
 }
 
 /** Length that a gzip may reach: compressed with random text in place of everything that may be ciphertext. */

@@ -65,6 +65,8 @@ export interface Job {
   readonly sourceKeys: readonly SourceKeyFile[];
   /** The table of the data keys. Absent: the job has none, or this database does not. */
   readonly dataKeys?: string;
+  /** The run leaves all values under this one key (`Keyring.only`), and the master key as it is. Absent: it replaces that. */
+  readonly only?: string;
   readonly canary: readonly CanaryFile[];
   /** Undefined: the job declares all of its fields. */
   readonly everywhere?: Rules & { readonly text: FormatFile; readonly binary: FormatFile | undefined };

@@ -16,6 +16,10 @@ export class Keyring {
   readonly stored: Key | null;
   /** Further keys that values may still be under, in the order in which they are tried: what the application reads too. */
   readonly others: readonly Keyring[];
+  /**
+   * The name of the only key that values may be under, `primary` for the master key. Null: each value stays under its own.
+   */
+  readonly only: string | null;
   readonly #named: ReadonlyMap<string, Key>;
 
   constructor(
@@ -23,6 +27,7 @@ export class Keyring {
     named: Iterable<readonly [string, Key]> = [],
     others: Iterable<Key> = [],
     stored: Key | null = primary,
+    only: string | null = null,
   ) {
     const map = new Map<string, Key>();
     for (const [name, key] of named) {
@@ -36,6 +41,7 @@ export class Keyring {
     }
     this.primary = primary;
     this.stored = stored;
+    this.only = only;
     this.#named = map;
     this.others = [...others].map((key) => new Keyring(key));
   }
@@ -54,6 +60,27 @@ export class Keyring {
   /** This ring alone, and each of the further keys as a ring of its own. */
   get each(): readonly Keyring[] {
     return [this, ...this.others];
+  }
+
+  /** The ring with which all values are under one key: the named one, or the master key. */
+  narrowed(only: string): Keyring {
+    if (only === 'primary') return new Keyring(this.primary, [], [], this.primary, only);
+    const key = this.named(only);
+    if (key === undefined)
+      throw new KeyturnError('source-key', `the key "${only}" is not in the database`, {
+        hint: 'restore its row: values need it',
+      });
+    return new Keyring(this.primary, [[only, key]], [], this.primary, only);
+  }
+
+  /** This ring with one more key. */
+  with(name: string, key: Key): Keyring {
+    const named = [...this.#named, [name, key] as const];
+    return new Keyring(
+      this.primary,
+      named,
+      this.others.map(({ primary }) => primary),
+    );
   }
 
   named(name: string): Key | undefined {

@@ -128,6 +128,8 @@ export interface Report {
   readonly keys: {
     readonly from: KeyState;
     readonly to: KeyState;
+    /** All values were encrypted with this key, and the master key stayed as it is: `data:<id>` or `primary`. Null: it was replaced. */
+    readonly only: string | null;
     /** Names of keys found in the database. The run's row keeps them, wrapped with the new key, until `forget`. */
     readonly sources: readonly string[];
   };
@@ -288,13 +290,18 @@ function keysOf(run: Run, { ranges, sweeps }: Figures, { result }: Verdict): Rep
   const sources = Object.keys(run.pinned).sort();
   if (run.kind === 'verification') {
     const key: KeyState = { id: run.fromKeyId, before: 'active', after: 'active' };
-    return { from: key, to: key, sources };
+    return { from: key, to: key, only: null, sources };
+  }
+  if (run.job.only !== undefined) {
+    const key: KeyState = { id: run.fromKeyId, before: 'active', after: 'active' };
+    return { from: key, to: key, only: run.job.only, sources };
   }
   const done = result === 'verified' || result === 'verified-with-exceptions';
   const sealed = isWriting(run.kind) && ranges.tally.rotated + sweeps.tally.rotated > 0;
   return {
     from: { id: run.fromKeyId, before: 'active', after: done ? 'deactivated' : 'active' },
     to: { id: run.toKeyId, before: 'pre-active', after: sealed ? 'active' : 'pre-active' },
+    only: null,
     sources,
   };
 }

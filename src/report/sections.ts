@@ -2,6 +2,7 @@ import { isWriting } from '../checkpoint/run.ts';
 import { count, thousands } from './count.ts';
 import type { Figures } from './figures.ts';
 import { bullets, labelled, table, wrap } from './layout.ts';
+import { onlyText } from './only-key.ts';
 import type { Report } from './report.ts';
 import { duration, moment } from './time.ts';
 
@@ -51,16 +52,19 @@ export function authoritySection({ authority: { operator, approver, ticket, reas
   ];
 }
 
-export function keysSection({ keys: { from, to, sources }, run }: Report): string[] {
+export function keysSection({ keys: { from, to, only, sources }, run }: Report): string[] {
   const rows =
-    run.kind === 'verification'
-      ? [['key', from.id, from.before, from.after]]
+    run.kind === 'verification' || only !== null
+      ? [[only === null ? 'key' : 'instance key', from.id, from.before, from.after]]
       : [
           ['old key', from.id, from.before, from.after],
           ['new key', to.id, to.before, to.after],
         ];
   return [
     ...table(['', 'key id', 'before', 'after'], rows, 'left'),
+    ...(only === null
+      ? []
+      : wrap(`All values were encrypted with ${onlyText(only)}; this report calls it the new key.`)),
     ...(sources.length === 0
       ? []
       : wrap(

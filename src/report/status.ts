@@ -1,5 +1,6 @@
 import { count, thousands } from './count.ts';
 import { labelled, table, wrap } from './layout.ts';
+import { onlyText } from './only-key.ts';
 import { isRotated, percentOf, type Standing } from './standing.ts';
 import { moment, span } from './time.ts';
 
@@ -8,7 +9,12 @@ const barWidth = 10;
 /** The status of a run in a few lines. */
 export function statusText(standing: Standing): string {
   const { run, keys, times, proof, exceptions, database, verdict } = standing.report;
-  const which = run.kind === 'verification' ? `key ${keys.to.id}` : `key ${keys.from.id} to ${keys.to.id}`;
+  const which =
+    keys.only !== null
+      ? `to ${onlyText(keys.only)}`
+      : run.kind === 'verification'
+        ? `key ${keys.to.id}`
+        : `key ${keys.from.id} to ${keys.to.id}`;
   const lines = [
     ...wrap(verdict.text),
     ...labelled('Run', `${run.id} (${run.kind}), ${which}`),

@@ -15,6 +15,9 @@ const files = [
   'The original encrypted files, in the folder next to them whose name ends in _MasterKeyRotationBackup.',
 ];
 
+const otherKeys =
+  'The instance key, with the data keys of the same copy of the database, decrypts all of these: keep it as long as one of them may be needed. If a data key was compromised, so are the secrets in them: replace these secrets where they were issued.';
+
 /** Where ciphertext under the old key may survive; sentences. Empty: nothing was rotated. */
 export function survivalOf(run: Run): string[] {
   if (!isWriting(run.kind)) return [];
@@ -26,6 +29,8 @@ export function survivalOf(run: Run): string[] {
     ...(run.job.leftOut === undefined
       ? []
       : ['The encrypted files beside the database, which were left out of this run.']),
-    `The ${left} key (${run.fromKeyId}) decrypts all of these: keep it in a safe place as long as one of them may be needed, then destroy both. If the ${left} key was compromised, so are the secrets in them: replace these secrets where they were issued.`,
+    run.job.only !== undefined
+      ? otherKeys
+      : `The ${left} key (${run.fromKeyId}) decrypts all of these: keep it in a safe place as long as one of them may be needed, then destroy both. If the ${left} key was compromised, so are the secrets in them: replace these secrets where they were issued.`,
   ];
 }

@@ -2,6 +2,7 @@ import { count, thousands } from './count.ts';
 import { derivedSection } from './derived-secrets.ts';
 import { exceptionsSection } from './exceptions.ts';
 import { bullets, labelled, section, title, wrap } from './layout.ts';
+import { onlyText } from './only-key.ts';
 import { placesSection } from './places.ts';
 import type { Report } from './report.ts';
 import {
@@ -68,8 +69,9 @@ function rotationSummary({ keys, run, totals, exceptions }: Report): string[] {
   const shown = lines.filter(([n], i) => n > 0 || i === 0 || i === lines.length - 1);
   const room = Math.max(...shown.map(([n]) => thousands(n).length));
   return [
-    ...labelled('New key', keys.to.id),
-    ...labelled('Old key', keys.from.id),
+    ...(keys.only === null
+      ? [...labelled('New key', keys.to.id), ...labelled('Old key', keys.from.id)]
+      : [...labelled('New key', onlyText(keys.only)), ...labelled('Old keys', 'all others of the values')]),
     ...wrap(`Processed ${count(tally.rows, 'row')} with ${count(tally.values, 'value')}:`),
     ...shown.map(([n, what]) => `  ${thousands(n).padStart(room)} ${what}`),
   ];

@@ -9,6 +9,17 @@ import { Keyring } from '../keys/keyring.ts';
 const type = 'data_encryption';
 const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
+/** A data key that is in no database yet. */
+export interface NewDataKey {
+  readonly id: string;
+  /** 64 hex characters, as n8n stores it. */
+  readonly secret: string;
+}
+
+export function makeDataKey(): NewDataKey {
+  return { id: newId(), secret: randomBytes(32).toString('hex') };
+}
+
 /** What a rotation of the data key has written. */
 export interface AddedKeys {
   readonly active: string;
@@ -17,7 +28,7 @@ export interface AddedKeys {
 }
 
 /**
- * Makes a data key and makes it the active one, as n8n does, in one transaction: there is one active key at every moment.
+ * Adds a data key and makes it the active one, as n8n does, in one transaction: there is one active key at every moment.
  * The first one also keeps the legacy key, with which n8n reads values without a key id.
  *
  * @param known the data keys as they were last read: the transaction is refused if they have changed since
@@ -27,9 +38,9 @@ export async function addDataKey(
   table: string,
   known: readonly DataKey[],
   master: Key,
+  { id: active, secret }: NewDataKey,
 ): Promise<AddedKeys> {
   const like = known.find(({ algorithm }) => algorithm === dataAlgorithm)?.value ?? '';
-  const active = newId();
   const legacy = known.some(({ algorithm }) => algorithm === legacyAlgorithm) ? null : newId();
   await database.transaction(async (trx) => {
     await assertUnchanged(trx, table, known);
@@ -40,7 +51,6 @@ export async function addDataKey(
       const value = wrap(master.text, master, like);
       await trx(table).insert({ id: legacy, type, value, algorithm: legacyAlgorithm, status: 'inactive' });
     }
-    const secret = randomBytes(32).toString('hex');
     const value = wrap(secret, master, like);
     await trx(table).insert({ id: active, type, value, algorithm: dataAlgorithm, status: 'active' });
     const [stored] = await trx(table).where({ id: active }).select('value');
@@ -48,6 +58,20 @@ export async function addDataKey(
       throw new Error('the data key does not read back as it was written');
   });
   return { active, legacy };
+}
+
+/** Leaves no data key active: values are then encrypted in the legacy format. */
+export async function deactivateDataKeys(
+  database: Database,
+  table: string,
+  known: readonly DataKey[],
+): Promise<void> {
+  await database.transaction(async (trx) => {
+    await assertUnchanged(trx, table, known);
+    await trx(table)
+      .where({ type, status: 'active' })
+      .update({ status: 'inactive', updatedAt: trx.fn.now() });
+  });
 }
 
 /** Removes one data key, if its row is exactly what was read. Throws `data-key-unknown` if it has changed. */

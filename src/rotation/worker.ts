@@ -246,7 +246,7 @@ async function contextOf(
           .then((catalog) =>
             findKeyring(database, catalog, run.job, newKey, run.kind === 'verification' ? others : []),
           )
-          .then((ring) => ring.storing(stored));
+          .then((all) => (run.job.only === undefined ? all.storing(stored) : all.narrowed(run.job.only)));
         found = { round, ring };
         // A failure is not kept, otherwise every later try would fail too
         ring.catch(() => {

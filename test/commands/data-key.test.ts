@@ -5,10 +5,16 @@ import { Places } from '../rotation/places.ts';
 import { keysOf } from '../support/n8n/decrypt.ts';
 import { sealUnder } from '../support/n8n/encrypt.ts';
 import type { FixtureName } from '../support/n8n/fixture.ts';
-import { clearDataKeys, emptyDeploymentKey, upTo217 } from '../support/n8n/shapes.ts';
+import {
+  addCredential,
+  clearDataKeys,
+  emptyDeploymentKey,
+  otherInstanceKey,
+  upTo217,
+} from '../support/n8n/shapes.ts';
 import { type Place, withStore } from '../support/n8n/store.ts';
 import { deploymentKeyRows, expectEverySecret, truthOf } from '../support/n8n/truth.ts';
-import { type Ended, start } from './keyturn.ts';
+import { type Ended, keyturn, start } from './keyturn.ts';
 
 const older = 'x6ijBTbxjwI1jaEM';
 const newer = 'ggu5QgulojUDDqnv';
@@ -21,12 +27,18 @@ beforeEach(() => {
 afterEach(() => places.leave());
 
 /** Runs a data-key command on the place with its instance key. */
-async function run(place: Place, instanceKey: string, words: readonly string[]): Promise<Ended> {
+async function run(
+  place: Place,
+  instanceKey: string,
+  words: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
   const keyFile = join(places.dir, 'instance.key');
   writeFileSync(keyFile, instanceKey, { mode: 0o600 });
   const key = words[0] === 'list' ? [] : ['--current-key-file', keyFile];
   const { child, ended } = start(['data-key', ...words, '--database', place.url, ...key], {
     cwd: places.dir,
+    env,
   });
   child.stdin.end();
   return ended;
@@ -207,4 +219,115 @@ describe('retire', () => {
     expect((await dataRows(place)).map((row) => row.id)).not.toContain(id);
     expect(await lostSecrets(place, 'legacy-sqlite')).toEqual([]);
   });
+});
+
+const counts = async (place: Place) => {
+  const keys = await list(place);
+  return Object.fromEntries(keys.filter(({ values }) => values !== 0).map(({ id, values }) => [id, values]));
+};
+const activeKey = async (place: Place): Promise<string> =>
+  (await dataRows(place)).find(({ status }) => status === 'active')?.id ?? 'none';
+
+describe('re-encryption', () => {
+  test.each<FixtureName>(['mixed-sqlite', 'legacy-postgres'])(
+    'encrypts every value of %s with the new key, and back in the legacy format',
+    async (name) => {
+      const place = await places.fixture(name);
+      const { instanceKey } = truthOf(name);
+      const before = Object.values(await counts(place)).reduce<number>((sum, n) => sum + Number(n), 0);
+      const there = await run(place, instanceKey, ['rotate', '--reencrypt', backup, enabled]);
+      expect([there.code, there.stdout]).toEqual([0, expect.stringContaining('VERIFIED')]);
+      const active = await activeKey(place);
+      expect(await counts(place)).toEqual({ [active]: before });
+      expect(await lostSecrets(place, name)).toEqual([]);
+      const old = (await dataRows(place)).filter(
+        ({ id, algorithm }) => id !== active && algorithm === 'aes-256-gcm',
+      );
+      for (const { id } of old) expect((await run(place, instanceKey, ['retire', id, backup])).code).toBe(0);
+      expect(await lostSecrets(place, name)).toEqual([]);
+      const back = await run(place, instanceKey, ['rotate', '--to', 'legacy', backup]);
+      expect([back.code, back.stdout]).toEqual([0, expect.stringContaining('VERIFIED')]);
+      expect(await activeKey(place)).toBe('none');
+      const legacyId = (await dataRows(place)).find(({ algorithm }) => algorithm === 'aes-256-cbc')?.id ?? '';
+      expect(await counts(place)).toEqual({ [legacyId]: before });
+      expect(await lostSecrets(place, name)).toEqual([]);
+      expect((await run(place, instanceKey, ['retire', active, backup])).code).toBe(0);
+    },
+    60_000,
+  );
+
+  test('composes with the rotation of the instance key, before and after', async () => {
+    const place = await places.fixture('mixed-sqlite');
+    const truth = truthOf('mixed-sqlite');
+    const keys = [truth.instanceKey, 'the second instance key', 'the third instance key'];
+    const rotate = async (from: string, to: string): Promise<void> => {
+      const [current, next] = ['from.key', 'to.key'].map((file) => join(places.dir, `${to}.${file}`)) as [
+        string,
+        string,
+      ];
+      writeFileSync(current, from, { mode: 0o600 });
+      writeFileSync(next, to, { mode: 0o600 });
+      const { code, stderr } = await keyturn(
+        [
+          ...['rotate', '--job', 'n8n', '--database', place.url, '--current-key-file', current],
+          ...['--new-key-file', next, '--iReallyWantToRotateMyMasterKey', backup],
+        ],
+        { cwd: places.dir },
+      );
+      expect([code, code === 0 ? '' : stderr]).toEqual([0, '']);
+    };
+    await rotate(keys[0] as string, keys[1] as string);
+    expect((await run(place, keys[1] as string, ['rotate', '--reencrypt', backup])).code).toBe(0);
+    expect((await run(place, keys[1] as string, ['rotate', '--reencrypt', backup])).code).toBe(0);
+    const active = await activeKey(place);
+    await rotate(keys[1] as string, keys[2] as string);
+    expect(Object.keys(await counts(place))).toEqual([active]);
+    const all = await expectEverySecret(place, keys[2] as string, truth);
+    expect(all.filter((line) => !line.startsWith('deployment_key data_encryption:'))).toEqual([]);
+    const verified = await keyturn(
+      ['verify', '--database', place.url, '--current-key-file', join(places.dir, `${keys[2]}.to.key`)],
+      { cwd: places.dir },
+    );
+    expect([verified.code, verified.stdout]).toEqual([0, expect.stringContaining('VERIFIED')]);
+  }, 60_000);
+
+  test('of values under a legacy key that differs from the instance key leaves none behind', async () => {
+    const place = await places.fixture('mixed-sqlite');
+    const truth = await otherInstanceKey(place, truthOf('mixed-sqlite'), 'another instance key');
+    for (const words of [['--reencrypt'], ['--to', 'legacy']]) {
+      const { code, stdout, stderr } = await run(place, truth.instanceKey, ['rotate', ...words, backup]);
+      expect([code, stdout, code === 0 ? '' : stderr]).toEqual([0, expect.stringContaining('VERIFIED'), '']);
+      const rows = await dataRows(place);
+      expect(keysOf(rows, truth.instanceKey).legacyKey).toBe(truth.instanceKey);
+      const all = await expectEverySecret(place, truth.instanceKey, truth);
+      expect(all.filter((line) => !line.startsWith('deployment_key data_encryption:'))).toEqual([]);
+    }
+  }, 60_000);
+
+  test('that was killed is resumed with the same key, and a legacy value that was written since is found', async () => {
+    const place = await places.fixture('mixed-sqlite');
+    const truth = truthOf('mixed-sqlite');
+    const words = ['rotate', '--reencrypt', backup, '--workers', '1'];
+    const killed = await run(place, truth.instanceKey, words, {
+      KEYTURN_TEST_KILL_AT: 'verify:1',
+      NODE_OPTIONS: `--import=${new URL('../support/kill-at.mjs', import.meta.url).href}`,
+    });
+    expect(killed.signal).toBe('SIGKILL');
+    const active = await activeKey(place);
+    const late = await addCredential(place, truth, { id: 'AAlateLateLate00', data: { late: true } });
+    const refused = await run(place, truth.instanceKey, ['rotate', backup]);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('is unfinished')]);
+    const keyFile = join(places.dir, 'instance.key');
+    const resumed = await keyturn(['resume', '--database', place.url, '--current-key-file', keyFile], {
+      cwd: places.dir,
+    });
+    expect([resumed.code, resumed.stdout, resumed.code === 0 ? '' : resumed.stderr]).toEqual([
+      0,
+      expect.stringContaining('VERIFIED'),
+      '',
+    ]);
+    expect(await counts(place)).toEqual({ [active]: 105 });
+    const all = await expectEverySecret(place, truth.instanceKey, late);
+    expect(all.filter((line) => !line.startsWith('deployment_key data_encryption:'))).toEqual([]);
+  }, 60_000);
 });

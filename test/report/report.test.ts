@@ -108,6 +108,7 @@ describe('a verified run', () => {
     expect(states).toEqual({
       from: { id: '0011223344556677', before: 'active', after: 'deactivated' },
       to: { id: '8899aabbccddeeff', before: 'pre-active', after: 'active' },
+      only: null,
       sources: ['legacy'],
     });
     expect(inventory.absent).toEqual(['promotion_provider']);

@@ -5,6 +5,7 @@ import Sequencer from '@jest/test-sequencer';
  * earlier runs, which a fresh clone does not have, and then by size.
  */
 const long = [
+  'commands/data-key',
   'rotation/n8n',
   'commands/queue',
   'damage/data',

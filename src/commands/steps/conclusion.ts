@@ -87,7 +87,7 @@ function afterRotation({ job, toKeyId, inventory }: Run, newKeyFile: string): Af
   return {
     document: { newKeyFile, derivedSecretsFile: kept },
     lines: [
-      `new key:  ${toKeyId} in ${newKeyFile}`,
+      `${job.only === undefined ? 'new key: ' : 'key:     '} ${toKeyId} in ${newKeyFile}`,
       ...(kept === null
         ? []
         : [

@@ -13,7 +13,7 @@ import { givenDecisions } from '../options/decide.ts';
 import { type HoldArguments, holdWords } from '../options/pace.ts';
 import { assertAlone } from './alone.ts';
 import { concludeRun } from './conclusion.ts';
-import { askCurrentKey, furtherKeys, planNewKey } from './key-sources.ts';
+import { askCurrentKey, furtherKeys, planNewKey, unchangedKey } from './key-sources.ts';
 import type { Opened } from './opened.ts';
 import { rollbackKeys } from './rollback-keys.ts';
 import { siteOf, withSite } from './run-site.ts';
@@ -80,7 +80,11 @@ async function keysOf(context: Context, args: ContinueArguments, { job, ...run }
   const others = furtherKeys(context, args, job.key, current);
   assertCurrentKey({ job, ...run }, current);
   const known = { current, name: job.name, retired: [], unfinished: run.toKeyId };
-  return { current, others, next: await planNewKey(context, args, known, job.key) };
+  const next =
+    job.only === undefined
+      ? await planNewKey(context, args, known, job.key)
+      : unchangedKey(current, args.currentKeyFile?.[0]);
+  return { current, others, next };
 }
 
 function keysBack(context: Context, args: ContinueArguments, { id, job, ...run }: Run): KeptKeys {

@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { KeyturnError } from '../../error.ts';
 import type { Key } from '../../keys/key.ts';
 import { readKeyFile } from '../../keys/key-file.ts';
 import type { KeyShape } from '../../keys/key-shape.ts';
@@ -79,6 +81,16 @@ export async function planNewKey(
   );
   for (const warning of plan.warnings) warn(context, warning);
   return plan;
+}
+
+/** Of a run that leaves the master key as it is. Throws `bad-option`: what names the key must outlive the process. */
+export function unchangedKey(key: Key, file: string | undefined): NewKeyPlan {
+  if (file === undefined) {
+    throw new KeyturnError('bad-option', 'this run needs the key in a file', {
+      hint: 'use --current-key-file FILE',
+    });
+  }
+  return { key, path: resolve(file), mustWrite: false, generated: false, warnings: [] };
 }
 
 /** The value of --masterKey; `-` reads it from stdin or a prompt. */
