@@ -148,7 +148,10 @@ export class Stage {
     stage.#folders.push(folder);
     writeFileSync(join(folder, 'old.key'), current.text);
     const first = await this.run();
-    const planned = await planRollback(stage.site(), first, stage.keys);
+    const planned = await planRollback(stage.site(), first, stage.keys).catch(async (error) => {
+      await stage.close();
+      throw error;
+    });
     stage.#run = await beginRollback(stage.site(), planned, join(folder, 'old.key'), {
       options: { ...optionsBack(first), ...scene.options },
       authority: { operator: 'a test' },
