@@ -4,7 +4,7 @@ const MB = 2 ** 20;
 
 /** Measured (bench/README.md): what the process takes without rows, each worker thread, and each byte of a chunk at work. */
 const ofProcess = 250 * MB;
-const ofWorker = 90 * MB;
+const ofWorker = 140 * MB;
 const perByte = 15;
 
 const smallest = 256 * 1024;

@@ -117,7 +117,7 @@ export const workerOptions = {
 export const memoryOptions = {
   memory: text(
     groups.execution,
-    'memory that this process may use, such as 500MB; chunks become small enough [default: 250MB, and 150MB for each worker thread]',
+    'memory that this process may use, such as 500MB; chunks become small enough [default: 250MB, and 200MB for each worker thread]',
   ),
 } as const satisfies Record<string, Options>;
 
