@@ -195,6 +195,34 @@ test('an undecided value that opens under both keys is rotated after a decision,
   expect(rows[1]?.JSON).toBe(written);
 });
 
+test('a value under the new key from the start is not rotated after a decision, though the old key opens it by chance', async () => {
+  const { world, where, run, rotate } = await small();
+  const put = (id: string, document: object) =>
+    world.exec('insert into Configuration values (?, ?)', [id, JSON.stringify(document)]);
+  const Odd = drawUntil(
+    () => sealText(Buffer.from([0, 255, 254, 253]), next),
+    (sealed) => {
+      const chance = openText(sealed, old);
+      return chance !== undefined && !isUtf8(chance);
+    },
+  );
+  await put('odd', { Odd });
+  for (let i = 0; i < 5; i++) {
+    const Value = drawUntil(
+      () => sealText(Buffer.from(`under the new key ${i}`), next),
+      (sealed) => openText(sealed, old) === undefined,
+    );
+    await put(`mixed ${i}`, { Value });
+  }
+  expectCode(await rotate([]), 3);
+  const retry = ['exceptions', 'retry', ...where, '--no-attachments', '--force'];
+  const retried = await run(...retry, '--decide', 'Configuration.JSON.Odd=rotate');
+  expectCode(retried, 3);
+  expect(retried.stderr).toContain('1 exception:\n  Configuration row odd, JSON.Odd: undecided\n');
+  const [row] = await world.exec("select JSON from Configuration where Id = 'odd'");
+  expect(JSON.parse(String(row?.JSON))).toEqual({ Odd });
+});
+
 test('a value beside an exception that was rotated and also opens under the old key by chance stays as it is', async () => {
   const { world, where, run, rotate } = await small();
   const secret = Buffer.from([0, 255, 254, 253]);

@@ -233,6 +233,23 @@ test('a value that opens under both keys is undecided, is not changed, and is no
   expect(ended.run.round).toBe(2);
 });
 
+test('a value that may have been under the new key from the start stays undecided when it is retried', async () => {
+  const place = await places.many('sqlite', 5, oldKey);
+  const both = openingUnderBoth(oldKey, newKey);
+  await withStore(place, (store) =>
+    store.run(`insert into "user" (id, "mfaSecret") values ('u1', ${sqlText(both)})`),
+  );
+  const options = { onException: 'skip', tryAllKeys: true } as const;
+  const stage = places.closing(await Stage.open(place, oldKey, newKey, { options }));
+  expect((await stage.finish()).run.state).toBe('verified-with-exceptions');
+  const retried = await stage.retry();
+  expect(retried.exceptions).toMatchObject([{ target: 'user', rowId: ['u1'], reason: 'undecided' }]);
+  await withStore(place, async (store) => {
+    const rows = await store.rows(`select "mfaSecret" as secret from "user" where id = 'u1'`);
+    expect(rows).toEqual([{ secret: both }]);
+  });
+});
+
 test('an undecided value stops the run with --on-exception stop', async () => {
   const place = await places.many('sqlite', 5, oldKey);
   const both = openingUnderBoth(oldKey, newKey);
