@@ -103,7 +103,7 @@ export function storeMasterKey(config: OctopusConfig, key: Key, shape: KeyShape,
     const stats = statSync(path);
     create(copy, text, null);
     create(fresh, changed, stats);
-    if (readFileSync(path, 'utf8') !== text) throw new Error('it was changed meanwhile');
+    if (readFileSync(path, 'utf8') !== text) throw new Error('the file was changed in the meantime');
     renameSync(fresh, path);
     isReplaced = true;
     syncFolder(dirname(path));
