@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { format } from '../job/format-schema.ts';
 import type { Job } from '../job/job.ts';
-import { type Authority, derivedSources, type Inventory, type RunOptions } from './run.ts';
+import { derivedSources } from './derived-secrets.ts';
+import type { Authority, Inventory, RunOptions } from './run.ts';
 
 /**
  * What the JSON texts of a run's row contain, as far as `status` and `report` read it without a key: a MAC authenticates

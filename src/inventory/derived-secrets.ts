@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { type DerivedSecrets, type DerivedSource, isFinished, type Run } from '../checkpoint/run.ts';
+import type { DerivedSecrets, DerivedSource } from '../checkpoint/derived-secrets.ts';
+import { isFinished, type Run } from '../checkpoint/run.ts';
 import type { Rows, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';

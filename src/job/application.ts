@@ -47,3 +47,10 @@ function prefixesOf(missing: readonly string[], names: readonly string[]): strin
     .filter((prefix) => rest.every((table) => names.includes(prefix + table)))
     .sort();
 }
+
+export function noColumn(table: string, column: string): KeyturnError {
+  return new KeyturnError('wrong-application', `table ${table} has no column ${column}`, {
+    hint: 'the job does not support this version of the application; if versions differ, use optional: true in the job',
+    facts: { table, column },
+  });
+}

@@ -1,9 +1,10 @@
 import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { wrongApplication } from './application.ts';
+import { noColumn, wrongApplication } from './application.ts';
 import { shapedTargets } from './everywhere.ts';
 import { filesTarget, filesTargetName } from './files.ts';
 import type { Field, Job, Target } from './job.ts';
+import { assertLabel } from './label.ts';
 import type { LoadedJob } from './load.ts';
 import type { FieldFile, JobFile, TargetFile, Where } from './schema.ts';
 
@@ -239,32 +240,6 @@ function rowId(declared: TargetFile, table: Table): readonly string[] {
   });
 }
 
-/** The column that names the key of a row can be set. */
-function assertLabel(table: Table, label: string, id: readonly string[], fields: readonly FieldFile[]): void {
-  const column = table.columns.find(({ name }) => name === label);
-  if (column === undefined) throw noColumn(table.name, label);
-  const longest = Math.max(...fields.map(({ set }) => (set?.column === label ? labelLength(set.to) : 0)));
-  const why = column.generated
-    ? 'the database computes it'
-    : column.holds === 'binary'
-      ? 'it is binary'
-      : id.includes(label)
-        ? 'it is part of the row id'
-        : column.maxLength !== null && longest > column.maxLength
-          ? `it has room for ${column.maxLength} characters only`
-          : null;
-  if (why === null) return;
-  throw new KeyturnError('wrong-application', `${table.name}.${label} cannot be set: ${why}`, {
-    hint: 'correct set in the job',
-    facts: { table: table.name, column: label },
-  });
-}
-
-/** A key id has 16 characters. */
-function labelLength(text: string): number {
-  return text.replaceAll('{keyId}', '0'.repeat(16)).length;
-}
-
 function placed(
   { optional: _, when, set, with: beside, ...field }: FieldFile,
   columns: readonly string[],
@@ -296,11 +271,4 @@ function hasColumns({ tables }: Schema, table: string, names: readonly string[])
 function needColumns(schema: Schema, table: string, names: readonly string[]): void {
   const lacking = names.find((name) => !hasColumns(schema, table, [name]));
   if (lacking !== undefined) throw noColumn(table, lacking);
-}
-
-function noColumn(table: string, column: string): KeyturnError {
-  return new KeyturnError('wrong-application', `table ${table} has no column ${column}`, {
-    hint: 'the job does not support this version of the application; if versions differ, use optional: true in the job',
-    facts: { table, column },
-  });
 }

@@ -1,4 +1,4 @@
-import type { DerivedSecrets, DerivedSource } from '../checkpoint/run.ts';
+import type { DerivedSecrets, DerivedSource } from '../checkpoint/derived-secrets.ts';
 import { labelled, wrap } from './layout.ts';
 import type { Report } from './report.ts';
 

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { DerivedSecrets } from '../checkpoint/derived-secrets.ts';
 import {
   type ExceptionReason,
   ExceptionTable,
@@ -6,15 +7,7 @@ import {
   undecidedReasons,
 } from '../checkpoint/exception-table.ts';
 import { ChunkFigures } from '../checkpoint/figures.ts';
-import {
-  type DerivedSecrets,
-  type Finding,
-  isWriting,
-  type Run,
-  type RunKind,
-  type RunOptions,
-  type RunState,
-} from '../checkpoint/run.ts';
+import type { Finding, Run, RunKind, RunOptions, RunState } from '../checkpoint/run.ts';
 import { type RunEvent, RunTable } from '../checkpoint/run-table.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
@@ -22,6 +15,7 @@ import { targetName } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import { auditChunks, nothingAudited } from './chunk-audit.ts';
 import { type Figures, figuresOf, sumFigures } from './figures.ts';
+import { type KeysReport, keysOf } from './keys.ts';
 import { type Pause, pausesOf } from './pauses.ts';
 import type { Places } from './places.ts';
 import { type Proof, proofOf, rowsOf } from './proof.ts';
@@ -31,15 +25,6 @@ import { type Verdict, verdictOf } from './verdict.ts';
 
 /** Exceptions that a report lists; `keyturn exceptions list` shows all. */
 const listedExceptions = 1000;
-
-/** A master key and its state before and after the run, in the terms of NIST SP 800-57. */
-export interface KeyState {
-  /** Public fingerprint; never the key. */
-  readonly id: string;
-  readonly before: 'pre-active' | 'active';
-  /** Deactivated: no longer used to encrypt, only to decrypt old copies. */
-  readonly after: 'pre-active' | 'active' | 'deactivated';
-}
 
 export interface TargetReport extends Figures {
   readonly target: string;
@@ -125,14 +110,7 @@ export interface Report {
   };
   /** The address of the database, without a password. */
   readonly database: string;
-  readonly keys: {
-    readonly from: KeyState;
-    readonly to: KeyState;
-    /** All values were encrypted with this key, and the master key stayed as it is: `data:<id>` or `primary`. Null: it was replaced. */
-    readonly only: string | null;
-    /** Names of keys found in the database. The run's row keeps them, wrapped with the new key, until `forget`. */
-    readonly sources: readonly string[];
-  };
+  readonly keys: KeysReport;
   readonly authority: {
     readonly operator: string;
     readonly approver: string | null;
@@ -283,26 +261,6 @@ function inventoryOf({ job, inventory }: Run): InventoryReport {
     places: placesOf(job, inventory),
     uncovered: inventory.uncovered ?? [],
     derivedSecrets: inventory.derived ?? null,
-  };
-}
-
-function keysOf(run: Run, { ranges, sweeps }: Figures, { result }: Verdict): Report['keys'] {
-  const sources = Object.keys(run.pinned).sort();
-  if (run.kind === 'verification') {
-    const key: KeyState = { id: run.fromKeyId, before: 'active', after: 'active' };
-    return { from: key, to: key, only: null, sources };
-  }
-  if (run.job.only !== undefined) {
-    const key: KeyState = { id: run.fromKeyId, before: 'active', after: 'active' };
-    return { from: key, to: key, only: run.job.only, sources };
-  }
-  const done = result === 'verified' || result === 'verified-with-exceptions';
-  const sealed = isWriting(run.kind) && ranges.tally.rotated + sweeps.tally.rotated > 0;
-  return {
-    from: { id: run.fromKeyId, before: 'active', after: done ? 'deactivated' : 'active' },
-    to: { id: run.toKeyId, before: 'pre-active', after: sealed ? 'active' : 'pre-active' },
-    only: null,
-    sources,
   };
 }
 

@@ -1,13 +1,8 @@
+import type { DerivedSecrets } from '../checkpoint/derived-secrets.ts';
 import { assertNoneUnfinished, openHistory } from '../checkpoint/history.ts';
 import { CheckpointMac } from '../checkpoint/mac.ts';
 import { otherKeyIds, pin } from '../checkpoint/pin.ts';
-import {
-  assertAuthentic,
-  assertKeys,
-  type DerivedSecrets,
-  type Run,
-  type RunOptions,
-} from '../checkpoint/run.ts';
+import { assertAuthentic, assertKeys, type Run, type RunOptions } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { migrate } from '../checkpoint/schema.ts';
 import type { RunLock } from '../databases/database.ts';
