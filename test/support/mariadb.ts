@@ -6,7 +6,7 @@ import mysql from 'mysql2/promise';
 import { makeCertificates } from './certificates.ts';
 import { install } from './debian.ts';
 import type { TestDatabase } from './postgres.ts';
-import { end, freePort, giveTo, launch, ownerOfServers, throwaway } from './throwaway.ts';
+import { end, freePort, giveTo, launch, ownerOfServers, type Throwaway, throwaway } from './throwaway.ts';
 
 const run = promisify(execFile);
 
@@ -73,11 +73,25 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
       log: at('log'),
       answers: () => answers(socketPath),
     });
+  return serverOf(
+    folder,
+    { url: `mariadb://keyturn:keyturn-test@127.0.0.1:${port}`, ca: at('ca.pem') },
+    start,
+    socketPath,
+  );
+}
+
+/** Starts a server, and returns what tests do with it. */
+export async function serverOf(
+  folder: Throwaway,
+  place: Pick<MariadbServer, 'url' | 'ca'>,
+  start: () => Promise<ChildProcess>,
+  socketPath: string,
+): Promise<MariadbServer> {
   let server = await start();
   await admit(socketPath);
   return {
-    url: `mariadb://keyturn:keyturn-test@127.0.0.1:${port}`,
-    ca: at('ca.pem'),
+    ...place,
     kill: (signal) => end(server, signal),
     async restart() {
       server = await start();
@@ -95,7 +109,7 @@ export async function answers(socketPath: string): Promise<boolean> {
   return root !== null;
 }
 
-export async function admit(socketPath: string): Promise<void> {
+async function admit(socketPath: string): Promise<void> {
   const root = await mysql.createConnection({ socketPath, user: 'root' });
   await root.query(`create user keyturn identified by 'keyturn-test'`);
   await root.query('grant all privileges on *.* to keyturn with grant option');

@@ -4,8 +4,8 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { admit, answers, type MariadbServer } from './mariadb.ts';
-import { end, freePort, giveTo, launch, ownerOfServers, throwaway } from './throwaway.ts';
+import { answers, type MariadbServer, serverOf } from './mariadb.ts';
+import { freePort, giveTo, launch, ownerOfServers, throwaway } from './throwaway.ts';
 
 const run = promisify(execFile);
 
@@ -66,20 +66,12 @@ export async function startMysql(config: readonly string[] = []): Promise<Mariad
       log: at('log'),
       answers: () => answers(socketPath),
     });
-  let server = await start();
-  await admit(socketPath);
-  return {
-    url: `mysql://keyturn:keyturn-test@127.0.0.1:${port}`,
-    ca: at('data/ca.pem'),
-    kill: (signal) => end(server, signal),
-    async restart() {
-      server = await start();
-    },
-    async stop() {
-      await end(server, 'SIGKILL');
-      await folder.remove();
-    },
-  };
+  return serverOf(
+    folder,
+    { url: `mysql://keyturn:keyturn-test@127.0.0.1:${port}`, ca: at('data/ca.pem') },
+    start,
+    socketPath,
+  );
 }
 
 /** It brings its own C library, so that it runs on an older Debian. */
