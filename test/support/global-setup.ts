@@ -1,5 +1,7 @@
 import { chmod, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import mysql from 'mysql2/promise';
+import pg from 'pg';
 import { install, isInstallable, isInstalled, type Package } from './debian.ts';
 import { type MariadbServer, startMariadb } from './mariadb.ts';
 import { obtainMysql, startMysql } from './mysql.ts';
@@ -57,11 +59,27 @@ async function share<T extends PostgresServer | MariadbServer>(
   variable: string,
   start: () => Promise<T>,
 ): Promise<void> {
-  if (process.env[variable]) return say(name, `the server in ${variable}`);
+  const given = process.env[variable];
+  if (given) return say(name, `${await versionOf(given)}, the server in ${variable}`);
   const server = await start();
   globalThis.keyturnTestServers.push(server);
   process.env[variable] = server.url;
-  say(name, `started on port ${new URL(server.url).port}`);
+  say(name, `${await versionOf(server.url)}, started on port ${new URL(server.url).port}`);
+}
+
+/** Which release ran is half of what a result means. */
+async function versionOf(url: string): Promise<string> {
+  if (url.startsWith('postgres')) {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    const { rows } = await client.query('show server_version');
+    await client.end();
+    return rows[0].server_version;
+  }
+  const client = await mysql.createConnection(url.replace(/^mariadb:/, 'mysql:'));
+  const [rows] = await client.query<mysql.RowDataPacket[]>('select version() as version');
+  await client.end();
+  return rows[0]?.version;
 }
 
 /** Starts while the others do: it takes the longest. A text says why there is none. */
