@@ -23,6 +23,8 @@ export class Planner {
   readonly #fixedRows: number | null;
   readonly #bytes: number;
   readonly #done = new Set<string>();
+  /** Bounds of each target. One that comes back means that the plan goes round in circles. */
+  readonly #bounds = new Map<string, Set<string>>();
 
   /**
    * @param fixedRows rows per chunk; null: sized by the time that the target's last chunks took.
@@ -54,12 +56,18 @@ export class Planner {
     const after = last?.upTo ?? null;
     const limit = { rows: await this.#rows(target), bytes: this.#bytes };
     const upTo = await this.#source.boundAfter(target, after, limit);
-    if (after !== null && upTo !== null && JSON.stringify(after) === JSON.stringify(upTo))
-      throw stuck(name, after);
+    this.#assertAdvances(name, after, upTo);
     await this.#chunks.insert([
       { target: name, phase: target.phase, parent: null, range: { after, upTo }, rowIds: null },
     ]);
     return true;
+  }
+
+  #assertAdvances(name: string, after: RowId | null, upTo: RowId | null): void {
+    if (after === null || upTo === null) return;
+    const bounds = this.#bounds.get(name) ?? new Set();
+    this.#bounds.set(name, bounds.add(JSON.stringify(after)));
+    if (bounds.has(JSON.stringify(upTo))) throw stuck(name, after);
   }
 
   async #rows(target: Target): Promise<number> {

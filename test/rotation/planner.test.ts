@@ -24,7 +24,7 @@ interface Ground {
   readonly chunks: ChunkTable;
   readonly target: Target;
   /** One by one, as the coordinator asks. */
-  planned(fixedRows: number | null): Promise<Range[]>;
+  planned(fixedRows: number | null, source?: RowSource): Promise<Range[]>;
 }
 
 /** A table `t` with a composite id in an order of its own: descending text, gaps, and letters that sort oddly. */
@@ -54,9 +54,9 @@ async function ground(engine: Engine, rows: number, bytes = 10): Promise<Ground>
     database,
     chunks,
     target,
-    async planned(fixedRows) {
+    async planned(fixedRows, source = new RowSource(database, null)) {
       const figures = new ChunkFigures(database.knex, 'run');
-      const planner = new Planner(new RowSource(database, null), chunks, figures, fixedRows);
+      const planner = new Planner(source, chunks, figures, fixedRows);
       while (await planner.planNext(target));
       const ranges: Range[] = [];
       for await (const { range } of chunks.ranges()) ranges.push(range);
@@ -161,4 +161,36 @@ test('the size of a chunk follows the speed of the last ones, between 200 and 2,
   expect(await sizeAt(0.001)).toBe(2000);
   expect(await sizeAt(0)).toBe(2000);
   expect(await sizeAt(0.5)).toBe(1400);
+});
+
+/** An engine that reads some row ids as others than it wrote, as MySQL did with integers beyond 2^63. */
+class Misreading extends RowSource {
+  readonly #bounds: readonly RowId[];
+  #asked = 0;
+
+  constructor(database: Database, bounds: readonly RowId[]) {
+    super(database, null);
+    this.#bounds = bounds;
+  }
+
+  override async boundAfter(): Promise<RowId | null> {
+    return this.#bounds[this.#asked++ % this.#bounds.length] ?? null;
+  }
+}
+
+test.each([
+  ['stays where it is', [['1', 'a']]],
+  [
+    'goes back to an earlier one',
+    [
+      ['1', 'a'],
+      ['2', 'b'],
+      ['3', 'c'],
+    ],
+  ],
+])('a plan whose bound %s ends with an error that names the table and the row', async (_, bounds) => {
+  const g = await ground('sqlite', 10);
+  await expect(g.planned(5, new Misreading(g.database, bounds))).rejects.toThrow(
+    new RegExp(`rows of t cannot be divided after row ${bounds.at(-1)?.join(', ')}`),
+  );
 });
