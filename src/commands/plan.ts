@@ -31,7 +31,7 @@ import { givenWindow, windowOptions } from './options/pace.ts';
 import { stillConnected } from './steps/alone.ts';
 import { estimateLines } from './steps/estimate-lines.ts';
 import { jobNamed } from './steps/job-named.ts';
-import { askCurrentKey, furtherKeys, namesCurrentKey, warn } from './steps/key-sources.ts';
+import { askCurrentKeys, namesCurrentKey, warn } from './steps/key-sources.ts';
 import { withDatabase } from './steps/opened.ts';
 import { fitJob, givenDerivedContext, type JobArguments, withDerivedSecrets } from './steps/prepared-run.ts';
 import { previewLines } from './steps/preview.ts';
@@ -230,9 +230,8 @@ async function surveyOf(
       refusals: [],
     };
   }
-  const current = await askCurrentKey(context, args, job.key);
+  const { current, others } = await askCurrentKeys(context, args, job.key);
   try {
-    const others = furtherKeys(context, args, job.key, current);
     const keys = { current, others, next: generateKey(job.key), generated: true };
     const found = await withDerivedSecrets(
       database,

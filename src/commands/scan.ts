@@ -14,7 +14,7 @@ import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
 import { currentKeyOptions, databaseOptions, decideOptions, groups, jobOptions } from './options/options.ts';
 import { jobNamed } from './steps/job-named.ts';
-import { askCurrentKey, furtherKeys, warn } from './steps/key-sources.ts';
+import { askCurrentKeys, warn } from './steps/key-sources.ts';
 import { withDatabase } from './steps/opened.ts';
 import { fitJob } from './steps/prepared-run.ts';
 
@@ -68,8 +68,7 @@ async function scanWith(
   job: Job,
   args: Given,
 ): Promise<CommandResult> {
-  const current = await askCurrentKey(context, args, job.key);
-  const others = furtherKeys(context, args, job.key, current);
+  const { current, others } = await askCurrentKeys(context, args, job.key);
   const rings = [];
   for (const key of [current, ...others])
     rings.push({ id: key.id, ring: await ringOf(database, catalog, job, key) });

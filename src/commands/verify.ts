@@ -33,7 +33,7 @@ import {
 import { authorityOf } from './options/run.ts';
 import { concludeVerification } from './steps/conclusion.ts';
 import { jobNamed } from './steps/job-named.ts';
-import { askCurrentKey, furtherKeys, warn } from './steps/key-sources.ts';
+import { askCurrentKeys, warn } from './steps/key-sources.ts';
 import { type Opened, withDatabase } from './steps/opened.ts';
 import { fitJob } from './steps/prepared-run.ts';
 import { withSite } from './steps/run-site.ts';
@@ -130,7 +130,9 @@ async function inventoryOf(
       ? await fitToDatabase(database, catalog, named, [ring])
       : await fitToRest(database, await addDecisions(database, named, decisions, [ring]), ring, false);
   const taken = await takeInventory(database, catalog, job, ring, attachmentsFolder(args), scan);
-  const oldKeys = (args.oldKeyFile ?? []).map((path) => readKeyFile(path, job.key).key);
+  const oldKeys = (args.oldKeyFile ?? [])
+    .map((path) => readKeyFile(path, job.key))
+    .flatMap(({ key, others }) => [key, ...others]);
   const recorded = reference?.inventory.undeclared ?? null;
   const inventory = {
     ...taken,
@@ -156,8 +158,7 @@ async function subjectOf(
   if (loaded === null && rotations[0] !== undefined) assertReadable(rotations[0]);
   const shape = loaded?.file.key ?? rotations[0]?.job.key;
   const keyShape = shape ?? jobNamed(undefined).file.key;
-  const key = await askCurrentKey(context, args, keyShape);
-  const others = furtherKeys(context, args, keyShape, key);
+  const { current: key, others } = await askCurrentKeys(context, args, keyShape);
   const found = rotations.find(({ toKeyId }) => toKeyId === key.id) ?? null;
   const isSame =
     loaded === null || (found?.job.hash === loaded.hash && lostPlaces(catalog, found.job).length === 0);

@@ -32,13 +32,18 @@ function placedTargets(job: JobFile): Placed[] {
 }
 
 function checkKey(job: JobFile): Problem[] {
-  const { form, bytes, generate } = job.key;
+  const { form, bytes, generate, list } = job.key;
   if (form === 'text') {
     return bytes === undefined
       ? []
       : [{ path: ['key', 'bytes'], message: 'only for a base64, base64url or hex key' }];
   }
   const problems: Problem[] = [];
+  if (list !== undefined)
+    problems.push({
+      path: ['key', 'list'],
+      message: 'only for a key that is text: other keys are always read so',
+    });
   if (generate.prefix !== undefined)
     problems.push({ path: ['key', 'generate', 'prefix'], message: 'only for a key that is text' });
   if (generate.as !== form) {

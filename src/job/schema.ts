@@ -210,6 +210,12 @@ export const jobSchema = z.strictObject({
         .describe(
           'What the application itself strips from a key: white space, or white space and one pair of quotes',
         ),
+      list: z
+        .boolean()
+        .optional()
+        .describe(
+          'True: the application writes several keys with commas between them, the first being the current one. Only with form: text; other keys are always read so',
+        ),
       bytes: z
         .array(z.number().int().positive())
         .optional()

@@ -16,13 +16,15 @@ import { isVirtual, NotAFile, readPlainFile } from '../plain-file.ts';
 import { syncFolder } from '../sync-folder.ts';
 import type { Key } from './key.ts';
 import type { KeyShape } from './key-shape.ts';
-import { parseKey, trimKey } from './key-text.ts';
+import { parseKey, parseKeys, trimKey } from './key-text.ts';
 
 /** More than any key needs. Prevents reading all of a wrong path, such as a database or /dev/zero. */
 const maxBytes = 64 * 1024;
 
 export interface ReadKey {
   readonly key: Key;
+  /** Older keys, if the file contains a list: the first is the current key. */
+  readonly others: readonly Key[];
   /** For the operator; never contain the key. */
   readonly warnings: readonly string[];
 }
@@ -32,9 +34,10 @@ export interface ReadKey {
  * (`<(vault read …)`), which is read once.
  *
  * @param pipes false for a new key: it must stay where it is (invariant 4)
+ * @param one whether a list of keys is an error
  * @throws KeyturnError `key-file-missing`, `key-file-unreadable`, `key-file-empty`, `key-shape`.
  */
-export function readKeyFile(path: string, shape: KeyShape, { pipes = true } = {}): ReadKey {
+export function readKeyFile(path: string, shape: KeyShape, { pipes = true, one = false } = {}): ReadKey {
   const { bytes, stats } = readBytes(path, pipes);
   if (bytes.length > maxBytes) {
     throw new KeyturnError('key-shape', `${path} is too large for a key file`, {
@@ -55,7 +58,7 @@ export function readKeyFile(path: string, shape: KeyShape, { pipes = true } = {}
   }
   refuseConfig(text, path);
   return {
-    key: parseKey(text, shape, path),
+    ...(one ? { key: parseKey(text, shape, path), others: [] } : parseKeys(text, shape, path)),
     warnings: [...openModes(path, stats), ...oddities(path, trimmed)],
   };
 }

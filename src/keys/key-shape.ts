@@ -10,6 +10,8 @@ export interface KeyShape {
   readonly form: 'text' | KeyEncoding;
   /** What the application itself strips: nothing, surrounding white space, or that and then one pair of quotes. */
   readonly trim: 'none' | 'space' | 'quotes';
+  /** Text keys may be written as a list with commas between them. Keys that are encoded always may: no encoding has a comma. */
+  readonly list?: boolean | undefined;
   /** Allowed lengths in bytes; default: any. */
   readonly bytes?: readonly number[] | undefined;
   readonly generate: {

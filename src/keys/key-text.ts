@@ -4,6 +4,35 @@ import { Key } from './key.ts';
 import type { KeyEncoding, KeyShape } from './key-shape.ts';
 
 /**
+ * Parses one key or, as the application's configuration writes several, a list with commas between them: the first is the
+ * current key, the others are older ones. Each counts once.
+ *
+ * @param from where the text came from, for the error message.
+ * @throws KeyturnError `key-shape`; the error never contains the text.
+ */
+export function parseKeys(
+  text: string,
+  shape: KeyShape,
+  from = 'the key',
+): { readonly key: Key; readonly others: readonly Key[] } {
+  const items = isListed(shape)
+    ? trimKey(text, shape)
+        .split(',')
+        .filter((item) => item.trim() !== '')
+    : [text];
+  const place = (at: number): string => (items.length === 1 ? from : `key ${at + 1} in ${from}`);
+  const keys = items.map((item, at) => parseKey(item, shape, place(at)));
+  const [key = parseKey(text, shape, from), ...others] = keys.filter(
+    (each, at) => keys.findIndex((known) => known.equals(each)) === at,
+  );
+  return { key, others };
+}
+
+function isListed({ form, list }: KeyShape): boolean {
+  return form !== 'text' || list === true;
+}
+
+/**
  * Parses the text form of a key, after removing what the application itself strips.
  *
  * @param from where the text came from, for the error message.
@@ -12,6 +41,10 @@ import type { KeyEncoding, KeyShape } from './key-shape.ts';
 export function parseKey(text: string, shape: KeyShape, from = 'the key'): Key {
   const value = trimKey(text, shape);
   if (value === '') throw new KeyturnError('key-shape', `${from} is empty`);
+  if (isListed(shape) && value.includes(','))
+    throw new KeyturnError('key-shape', `${from} is a list of keys, expected one key`, {
+      hint: 'remove the older keys and the commas',
+    });
   if (shape.form === 'text') return Key.fromText(value);
   const bytes = Buffer.from(value, shape.form);
   // Node's decoder skips invalid characters; only text that encodes back to itself is valid base64 or hex.

@@ -4,7 +4,7 @@ import { KeyturnError } from '../error.ts';
 import type { Key } from './key.ts';
 import { assertKept, folderWarnings, type ReadKey, readKeyFile } from './key-file.ts';
 import type { KeyShape } from './key-shape.ts';
-import { generateKey, parseKey } from './key-text.ts';
+import { generateKey, parseKey, parseKeys } from './key-text.ts';
 
 export interface CurrentKeySources {
   /** --current-key-file */
@@ -25,9 +25,9 @@ export async function currentKey(sources: CurrentKeySources, shape: KeyShape): P
   const { file, env, prompt } = sources;
   if (file !== undefined) return readKeyFile(file, shape);
   if (env !== undefined && env !== '')
-    return { key: parseKey(env, shape, 'KEYTURN_CURRENT_MASTER_KEY'), warnings: [] };
+    return { ...parseKeys(env, shape, 'KEYTURN_CURRENT_MASTER_KEY'), warnings: [] };
   if (prompt !== undefined)
-    return { key: parseKey(await prompt(), shape, 'the key that was entered'), warnings: [] };
+    return { ...parseKeys(await prompt(), shape, 'the key that was entered'), warnings: [] };
   throw new KeyturnError(
     'no-current-key',
     'no current master key given, and there is no terminal to ask for it',
@@ -95,7 +95,7 @@ function pathOf({ file, terminal }: NewKeySources, id: () => string): string {
 }
 
 function taken(path: string, given: Key | undefined, shape: KeyShape): NewKeyPlan {
-  const { key, warnings } = readKeyFile(path, shape, { pipes: false });
+  const { key, warnings } = readKeyFile(path, shape, { pipes: false, one: true });
   if (given !== undefined && !given.equals(key)) {
     throw new KeyturnError(
       'key-file-differs',

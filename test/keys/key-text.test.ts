@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { generateKey, parseKey } from '../../src/keys/key-text.ts';
+import { generateKey, parseKey, parseKeys } from '../../src/keys/key-text.ts';
 import { fernet, hex, n8n, octopus } from './shapes.ts';
 
 describe('a key of bytes', () => {
@@ -32,6 +32,42 @@ describe('a key of bytes', () => {
       expect(key.text).toBe(text);
     }
     for (let i = 0; i < 20; i++) expect(generateKey(fernet).text).toMatch(/^[A-Za-z0-9_-]{43}=$/);
+  });
+});
+
+describe('a list of keys', () => {
+  const [a, b, c] = [1, 2, 3].map((byte) => Buffer.alloc(32, byte).toString('base64url')) as [
+    string,
+    string,
+    string,
+  ];
+  const laravel = {
+    form: 'text',
+    trim: 'quotes',
+    list: true,
+    generate: { bytes: 32, as: 'base64' },
+  } as const;
+
+  test('has the current key first, and each older key once', () => {
+    const { key, others } = parseKeys(`${a},${b}, ${c},${a},\n`, fernet);
+    expect([key, ...others].map(({ text }) => text)).toEqual([a, b, c]);
+  });
+
+  test('of text keys is read only where the application writes lists', () => {
+    expect(parseKeys('"base64:x,base64:y"', laravel).others.map(({ text }) => text)).toEqual(['base64:y']);
+    expect(parseKeys('a key, with a comma', n8n).key.text).toBe('a key, with a comma');
+  });
+
+  test('is not a new key', () => {
+    expect(() => parseKey(`${a},${b}`, fernet, 'new.key')).toThrow(
+      'new.key is a list of keys, expected one key',
+    );
+    expect(() => parseKey('x,y', laravel)).toThrow('is a list of keys');
+  });
+
+  test('names the key that is wrong', () => {
+    expect(() => parseKeys(`${a},abcd`, fernet, 'old.key')).toThrow('key 2 in old.key is a 3-byte key');
+    expect(() => parseKeys(' , ', fernet, 'old.key')).toThrow('old.key is a list of keys');
   });
 });
 

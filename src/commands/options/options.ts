@@ -69,7 +69,7 @@ export const currentKeyOptions = {
     requiresArg: true,
     group: groups.keys,
     describe:
-      "file of the application's current key; repeat it for older keys that some values are still encrypted with [env: KEYTURN_CURRENT_MASTER_KEY; otherwise prompted for on a terminal]",
+      "file of the application's current key, or of a list with commas that begins with it; repeat it for older keys that some values are still encrypted with [env: KEYTURN_CURRENT_MASTER_KEY; otherwise prompted for on a terminal]",
   },
 } as const satisfies Record<string, Options>;
 

@@ -13,7 +13,7 @@ import { givenDecisions } from '../options/decide.ts';
 import { type HoldArguments, holdWords } from '../options/pace.ts';
 import { assertAlone } from './alone.ts';
 import { concludeRun } from './conclusion.ts';
-import { askCurrentKey, furtherKeys, planNewKey, unchangedKey } from './key-sources.ts';
+import { askCurrentKeys, furtherKeys, planNewKey, unchangedKey } from './key-sources.ts';
 import type { Opened } from './opened.ts';
 import { rollbackKeys } from './rollback-keys.ts';
 import { siteOf, withSite } from './run-site.ts';
@@ -76,8 +76,7 @@ export async function continueRun(
 }
 
 async function keysOf(context: Context, args: ContinueArguments, { job, ...run }: Run): Promise<KeptKeys> {
-  const current = await askCurrentKey(context, args, job.key);
-  const others = furtherKeys(context, args, job.key, current);
+  const { current, others } = await askCurrentKeys(context, args, job.key);
   assertCurrentKey({ job, ...run }, current);
   const known = { current, name: job.name, retired: [], unfinished: run.toKeyId };
   const next =
@@ -88,7 +87,7 @@ async function keysOf(context: Context, args: ContinueArguments, { job, ...run }
 }
 
 function keysBack(context: Context, args: ContinueArguments, { id, job, ...run }: Run): KeptKeys {
-  const { current, next, oldKeyFile } = rollbackKeys(context, args, job.key);
+  const { current, next, others, oldKeyFile } = rollbackKeys(context, args, job.key);
   const right = current.id === run.fromKeyId && next.id === run.toKeyId;
   if (!right)
     throw new KeyturnError(
@@ -100,5 +99,5 @@ function keysBack(context: Context, args: ContinueArguments, { id, job, ...run }
       },
     );
   const file = { path: oldKeyFile, mustWrite: false, generated: false, warnings: [] };
-  return { current, others: furtherKeys(context, args, job.key, next), next: { key: next, ...file } };
+  return { current, others: furtherKeys(context, args, job.key, next, others), next: { key: next, ...file } };
 }

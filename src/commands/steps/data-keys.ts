@@ -6,7 +6,7 @@ import type { Key } from '../../keys/key.ts';
 import type { Context } from '../command.ts';
 import { currentKeyOptions, databaseOptions, groups, jobOptions } from '../options/options.ts';
 import { jobNamed } from './job-named.ts';
-import { askCurrentKey } from './key-sources.ts';
+import { askCurrentKeys } from './key-sources.ts';
 import { fitJob } from './prepared-run.ts';
 
 /** Options of all commands for data keys. */
@@ -63,7 +63,7 @@ export async function askInstanceKey(
   { currentKeyFile }: { readonly currentKeyFile?: string | undefined },
 ): Promise<Key> {
   const files = currentKeyFile === undefined ? undefined : [currentKeyFile];
-  const master = await askCurrentKey(context, { currentKeyFile: files }, job.key);
+  const { current: master } = await askCurrentKeys(context, { currentKeyFile: files }, job.key);
   await openKeyring(database, catalog, job, master);
   return master;
 }

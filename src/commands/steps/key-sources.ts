@@ -6,14 +6,21 @@ import type { KeyShape } from '../../keys/key-shape.ts';
 import { currentKey, type NewKeyPlan, newKey } from '../../keys/master-key.ts';
 import type { Context } from '../command.ts';
 
-/** Reads the current key from the file, the environment or a prompt. */
-export async function askCurrentKey(
+/** The keys before a run: the application's own, and older ones that some values are still encrypted with. */
+export interface CurrentKeys {
+  readonly current: Key;
+  /** Each once, and none that is the current key. */
+  readonly others: readonly Key[];
+}
+
+/** Reads the current keys from the files, the environment or a prompt. The first is the application's own. */
+export async function askCurrentKeys(
   context: Context,
   args: { readonly currentKeyFile?: readonly string[] | undefined },
   shape: KeyShape,
-): Promise<Key> {
+): Promise<CurrentKeys> {
   const { environment, terminal } = context;
-  const { key, warnings } = await currentKey(
+  const { key, others, warnings } = await currentKey(
     {
       file: args.currentKeyFile?.[0],
       env: environment.KEYTURN_CURRENT_MASTER_KEY,
@@ -24,26 +31,24 @@ export async function askCurrentKey(
     shape,
   );
   for (const warning of warnings) warn(context, warning);
-  return key;
+  return { current: key, others: furtherKeys(context, args, shape, key, others) };
 }
 
-/**
- * Older keys that some values are still encrypted with: every --current-key-file but the first, which is the application's
- * own. Each key counts once.
- */
+/** Older keys: those listed with the current key, and every --current-key-file but the first. */
 export function furtherKeys(
   context: Context,
   args: { readonly currentKeyFile?: readonly string[] | undefined },
   shape: KeyShape,
   current: Key,
+  listed: readonly Key[],
 ): Key[] {
-  const keys: Key[] = [];
+  const keys = [current, ...listed];
   for (const path of args.currentKeyFile?.slice(1) ?? []) {
-    const { key, warnings } = readKeyFile(path, shape);
+    const { key, others, warnings } = readKeyFile(path, shape);
     for (const warning of warnings) warn(context, warning);
-    if (![current, ...keys].some((known) => known.equals(key))) keys.push(key);
+    keys.push(...[key, ...others].filter((each) => !keys.some((known) => known.equals(each))));
   }
-  return keys;
+  return keys.slice(1);
 }
 
 /** Whether the current key is given, so that nobody must be asked. */

@@ -19,7 +19,7 @@ import type { Context } from '../command.ts';
 import { type AttachmentsArguments, attachmentsFolder, takesAttachments } from '../options/attachments.ts';
 import { withDecisions } from '../options/decide.ts';
 import { withExclusions } from '../options/exclude.ts';
-import { askCurrentKey, furtherKeys, warn } from './key-sources.ts';
+import { askCurrentKeys, warn } from './key-sources.ts';
 import { previewLines } from './preview.ts';
 
 /** Everything that is known before the first change: the job for this database, both keys, and the preflight. */
@@ -62,8 +62,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   const catalog = await database.catalog();
   const fitted = fitJob(loaded, catalog, args);
-  const current = await askCurrentKey(context, args, fitted.key);
-  const others = furtherKeys(context, args, fitted.key, current);
+  const { current, others } = await askCurrentKeys(context, args, fitted.key);
   const next = await planKey(current, fitted);
   const derived = givenDerivedContext(args, runs, current);
   const found = await withDerivedSecrets(

@@ -19,7 +19,12 @@ export function rollbackKeys(
   context: Context,
   args: BothKeyFiles,
   shape: KeyShape,
-): { readonly current: Key; readonly next: Key; readonly oldKeyFile: string } {
+): {
+  readonly current: Key;
+  readonly next: Key;
+  readonly others: readonly Key[];
+  readonly oldKeyFile: string;
+} {
   const [oldFile] = args.currentKeyFile ?? [];
   if (oldFile === undefined || args.newKeyFile === undefined)
     throw new KeyturnError('bad-option', 'a rollback needs the files of both keys', {
@@ -28,7 +33,7 @@ export function rollbackKeys(
   const oldKeyFile = resolve(oldFile);
   assertKept(oldKeyFile);
   const old = readKeyFile(oldKeyFile, shape, { pipes: false });
-  const fresh = readKeyFile(args.newKeyFile, shape);
+  const fresh = readKeyFile(args.newKeyFile, shape, { one: true });
   for (const warning of [...old.warnings, ...fresh.warnings]) warn(context, warning);
-  return { current: fresh.key, next: old.key, oldKeyFile };
+  return { current: fresh.key, next: old.key, others: old.others, oldKeyFile };
 }

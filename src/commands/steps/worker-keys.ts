@@ -2,7 +2,7 @@ import type { Run } from '../../checkpoint/run.ts';
 import { KeyturnError } from '../../error.ts';
 import type { Key } from '../../keys/key.ts';
 import { readKeyFile } from '../../keys/key-file.ts';
-import { parseKey } from '../../keys/key-text.ts';
+import { parseKeys } from '../../keys/key-text.ts';
 import type { Context } from '../command.ts';
 import { warn } from './key-sources.ts';
 
@@ -39,13 +39,13 @@ function keyOf(context: Context, run: Run, wanted: string, { option, variable, f
     });
   };
   if (file === undefined && !text) return refuse('no key was given to this worker');
-  let key: Key;
+  let read: ReturnType<typeof parseKeys>;
   try {
-    const read = file === undefined ? null : readKeyFile(file, shape);
-    for (const warning of read?.warnings ?? []) warn(context, warning);
-    key = read?.key ?? parseKey(text ?? '', shape, variable);
+    const fromFile = file === undefined ? null : readKeyFile(file, shape);
+    for (const warning of fromFile?.warnings ?? []) warn(context, warning);
+    read = fromFile ?? parseKeys(text ?? '', shape, variable);
   } catch (error) {
     return refuse((error as Error).message, error);
   }
-  return key.id === wanted ? key : refuse(`${file ?? variable} contains key ${key.id}`);
+  return read.key.id === wanted ? read.key : refuse(`${file ?? variable} contains key ${read.key.id}`);
 }
