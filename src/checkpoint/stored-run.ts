@@ -20,7 +20,7 @@ const target = z.looseObject({
       column: z.string(),
       index: z.number(),
       format,
-      document: z.union([z.string(), z.looseObject({ json: z.union([z.literal('any'), strings]) })]),
+      document: z.union([z.string(), z.looseObject({ json: z.union([z.enum(['any', 'nested']), strings]) })]),
       when: z.array(z.looseObject({ index: z.number(), values: strings })),
     }),
   ),

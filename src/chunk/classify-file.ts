@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { ExceptionReason } from '../checkpoint/exception-table.ts';
+import type { Row } from '../databases/database.ts';
 import type { StoredFile } from '../files/stored-file.ts';
 import type { Key } from '../keys/key.ts';
+import { isDocuments, readDocument } from './document-file.ts';
 import { fileDigest, fileField } from './file-target.ts';
 import type { FileWork } from './file-work.ts';
 import type { ValueOutcome } from './value.ts';
+import { type VerifiedRow, verifyRows } from './verify-rows.ts';
 
 type FileOutcome = readonly [Exclude<ValueOutcome, 'nothing'>, ExceptionReason | null];
 
@@ -28,6 +31,11 @@ export async function classifyFile({ prepared, rotation }: FileWork, file: Store
  * A file that stays is digested as the verifier will read it: under the new key, which may seem to open it by chance.
  */
 export async function evidenceOf(work: FileWork, path: string, file: StoredFile): Promise<Buffer> {
+  if (isDocuments(work.prepared)) {
+    const document = await readDocument(path, file);
+    if (document !== null) return digestOf(work, document.row);
+    return fileDigest(work.digestKey, path, 'stored', Buffer.from(await file.sha256(), 'hex'));
+  }
   const { cipher } = fileField(work.prepared);
   const key = work.rotation.to.primary;
   if (cipher.mayBe(file.size)) {
@@ -39,6 +47,11 @@ export async function evidenceOf(work: FileWork, path: string, file: StoredFile)
     }
   }
   return fileDigest(work.digestKey, path, 'stored', Buffer.from(await file.sha256(), 'hex'));
+}
+
+function digestOf({ prepared, rotation: { to }, digestKey }: FileWork, row: Row): Buffer {
+  const [{ id, digest }] = verifyRows(prepared, [row], to, digestKey) as [VerifiedRow];
+  return Buffer.from(id + digest, 'latin1');
 }
 
 /** Streams the plaintext of a file. `stored` is updated with the file's content. */

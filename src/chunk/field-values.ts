@@ -1,6 +1,6 @@
 import type { Row } from '../databases/database.ts';
 import type { Document } from '../documents/document.ts';
-import { documentOf } from '../documents/registry.ts';
+import { documentOf, isSearched } from '../documents/registry.ts';
 import type { Format } from '../formats/format.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Field, Rules, Target } from '../job/job.ts';
@@ -40,8 +40,7 @@ export function prepareTarget(
         field,
         document: documentOf(field, format.signature),
         format,
-        searching:
-          field.byShape === true || (typeof field.document === 'object' && field.document.json === 'any'),
+        searching: field.byShape === true || isSearched(field.document),
         rules: (field.byShape === true && rules) || null,
         layers,
       };

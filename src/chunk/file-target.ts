@@ -17,7 +17,7 @@ export const fileColumn = 'content';
 /** The folder of a target, on this host. */
 export function treeOf(target: Target, attachments: string | null, listings: Listings | null = null): Tree {
   if (attachments === null) throw unseen(target, 'started without --attachments');
-  return new Tree(attachments, target.tree?.folders ?? [], listings);
+  return new Tree(attachments, target.tree, listings);
 }
 
 /** Null: the job has no files. */
@@ -54,7 +54,7 @@ function unseen({ shape }: Target, why: string): KeyturnError {
   );
 }
 
-/** The only field of a target of files, with its cipher. */
+/** The only field of a target of whole files (not isDocuments), with its cipher. */
 export function fileField({
   target,
   fields,

@@ -40,19 +40,32 @@ export class RotatedFiles {
     this.#target = targetName(target);
   }
 
+  /** A file that counts as one value. */
   add(
     path: string,
     outcome: Exclude<ValueOutcome, 'nothing'>,
     digest: Buffer,
     reason: ExceptionReason | null = null,
   ): void {
+    this.addRow(this.rowOf(path, outcome, reason), digest);
+  }
+
+  addRow(row: RotatedRow, digest: Buffer): void {
+    this.rows.push(row);
+    this.#digests.push(digest);
+  }
+
+  rowOf(
+    path: string,
+    outcome: Exclude<ValueOutcome, 'nothing'>,
+    reason: ExceptionReason | null = null,
+  ): RotatedRow {
     const exception = { target: this.#target, rowId: [path], field: fileColumn, path: '' };
-    this.rows.push({
+    return {
       change: null,
       tally: { ...emptyTally(), rows: 1, values: 1, [outcome]: 1 },
       exceptions: reason === null ? [] : [{ ...exception, reason }],
-    });
-    this.#digests.push(digest);
+    };
   }
 
   digests(): Buffer {

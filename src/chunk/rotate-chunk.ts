@@ -6,7 +6,7 @@ import { isWriting, type Run } from '../checkpoint/run.ts';
 import { holdsRun } from '../checkpoint/run-table.ts';
 import { addTally, emptyTally } from '../checkpoint/tally.ts';
 import type { Batch, Row, Transaction } from '../databases/database.ts';
-import { KeyturnError } from '../error.ts';
+import { assertOneKey } from './assert-one-key.ts';
 import { hasPlainFields, isOneKeyEnough } from './bulk/field.ts';
 import { type BulkRotation, rotateBulk } from './bulk/rotate.ts';
 import type { ChunkDone } from './chunk-news.ts';
@@ -101,7 +101,7 @@ async function takeRows(
   const rotate = (some: readonly Row[], as: Rotation = rotation): RotatedRows =>
     rotateRows(target, some, as, key, { readBack: !isWriting(run.kind) });
   const tried = rotate(rows);
-  assertOneKey(tried, chunk);
+  assertOneKey(tried.rows, chunk.target);
   const asLeft =
     run.kind === 'rollback'
       ? await rotatedBefore(context, run, target, chunk.target, rows, tried)
@@ -132,18 +132,6 @@ async function readBatch(
   if (!isWriting(run.kind) || !isBounded) return null;
   if (!hasPlainFields(prepared) || !isOneKeyEnough(prepared, rotation)) return null;
   return batches.readBatch(prepared.target.shape, range);
-}
-
-/**
- * A value is under the new key where none was expected. From now on, every key is tried on every value: otherwise a
- * value that seems to open under the current key by chance would be lost.
- */
-function assertOneKey({ rows }: RotatedRows, { target }: Chunk): void {
-  if (!rows.some(({ exceptions }) => exceptions.some(({ reason }) => reason === 'under-new-key'))) return;
-  throw new KeyturnError('mixed-keys', `some values of ${target} are already under the new key`, {
-    hint: 'stop the application, then run keyturn resume, which tries both keys on every value',
-    facts: { target },
-  });
 }
 
 /** Files have no transactions: they are renamed before the checkpoint, after their intents are committed. */

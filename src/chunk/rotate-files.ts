@@ -6,13 +6,17 @@ import type { Intent } from '../checkpoint/file-intents.ts';
 import { NewFile } from '../files/new-file.ts';
 import { StoredFile } from '../files/stored-file.ts';
 import type { Tree } from '../files/tree.ts';
+import { targetName } from '../job/job.ts';
 import { syncFolder } from '../sync-folder.ts';
+import { assertOneKey } from './assert-one-key.ts';
 import { publishStep } from './chunk-step.ts';
 import type { Rotation } from './classify.ts';
 import { classifyFile, evidenceOf, openedBlocks } from './classify-file.ts';
+import { isDocuments, readDocument, rowOfFile } from './document-file.ts';
 import type { PreparedTarget } from './field-values.ts';
 import { fileDigest, fileField, pathOf } from './file-target.ts';
 import { type FileWork, RotatedFiles } from './file-work.ts';
+import { type RotatedRow, rotateRows } from './rotate-rows.ts';
 import { Stale } from './worker-context.ts';
 
 /** After this many attempts, a file that is written while it is rotated is left alone. */
@@ -47,6 +51,8 @@ interface Sealed {
   readonly file: StoredFile;
   readonly next: NewFile;
   readonly intent: Intent;
+  /** What becomes of the file, for the checkpoint. */
+  readonly row: RotatedRow;
 }
 
 /**
@@ -144,7 +150,7 @@ async function rotateFile(
     const stored = await file.sha256();
     const done = known.find((intent) => intent.new === stored);
     if (done !== undefined) {
-      rotated.add(path, 'rotated', done.digest);
+      rotated.addRow(await rowOfOriginal(work, path, done, rotated), done.digest);
       return 'done';
     }
     // In later passes, this worker itself has seen the change and reads the file again
@@ -153,6 +159,7 @@ async function rotateFile(
       return 'done';
     }
   }
+  if (isDocuments(work.prepared)) return rotateDocument(work, path, file, rotated);
   const [outcome, reason] = await classifyFile(work, file);
   if (outcome === 'rotated') return seal(work, path, file, rotated);
   const stored = await file.sha256();
@@ -187,8 +194,7 @@ async function seal(
     rotated.add(path, 'rotated', digestOf(said));
     return 'done';
   }
-  const name = `.keyturn-${work.run}-${work.chunk.chunk}-${randomBytes(8).toString('hex')}`;
-  const next = await NewFile.create(join(dirname(work.tree.at(path)), name));
+  const next = await createNext(work, path);
   try {
     await next.write(head);
     for await (const block of blocks) {
@@ -202,7 +208,7 @@ async function seal(
       new: await next.finish(file),
       digest: digestOf(plain.digest()),
     };
-    if (await file.isUnchanged()) return { path, file, next, intent };
+    if (await file.isUnchanged()) return { path, file, next, intent, row: rotated.rowOf(path, 'rotated') };
   } catch (error) {
     await next.discard();
     // The end of the file opened, so another program has written to the file since; the next pass reads it again
@@ -210,6 +216,59 @@ async function seal(
   }
   await next.discard();
   return 'changed';
+}
+
+/** A document is read as a whole, and its values become what they would become in a row. */
+async function rotateDocument(
+  work: FileWork,
+  path: string,
+  file: StoredFile,
+  rotated: RotatedFiles,
+): Promise<Sealed | 'done' | 'changed'> {
+  const { prepared, rotation, digestKey, originals } = work;
+  const document = await readDocument(path, file);
+  if (document === null) {
+    rotated.add(path, 'exceptions', await evidenceOf(work, path, file), 'malformed-document');
+    return 'done';
+  }
+  const result = rotateRows(prepared, [document.row], rotation, digestKey, { readBack: originals === null });
+  assertOneKey(result.rows, targetName(prepared.target));
+  const [row] = result.rows as [RotatedRow];
+  const digest = result.digests(() => true);
+  if (row.change === null || originals === null) {
+    rotated.addRow(row, digest);
+    return 'done';
+  }
+  const next = await createNext(work, path);
+  try {
+    await next.write(Buffer.from(row.change.new[0] ?? ''));
+    const intent = { path, old: document.sha256, new: await next.finish(file), digest };
+    if (await file.isUnchanged()) return { path, file, next, intent, row: { ...row, change: null } };
+  } catch (error) {
+    await next.discard();
+    throw error;
+  }
+  await next.discard();
+  return 'changed';
+}
+
+/** What became of a file that this chunk has renamed before. The original still tells how many values that were. */
+async function rowOfOriginal(
+  { prepared, rotation, digestKey, originals }: FileWork,
+  path: string,
+  { old }: Intent,
+  rotated: RotatedFiles,
+): Promise<RotatedRow> {
+  const kept = isDocuments(prepared) ? await originals?.read(path, old) : undefined;
+  const row = kept === undefined || kept === null ? null : rowOfFile(path, kept);
+  if (row === null) return rotated.rowOf(path, 'rotated');
+  const [again] = rotateRows(prepared, [row], rotation, digestKey).rows as [RotatedRow];
+  return { ...again, change: null };
+}
+
+function createNext({ run, chunk, tree }: FileWork, path: string): Promise<NewFile> {
+  const name = `.keyturn-${run}-${chunk.chunk}-${randomBytes(8).toString('hex')}`;
+  return NewFile.create(join(dirname(tree.at(path)), name));
 }
 
 /** Replaces the old files with the new ones. Returns those that were changed meanwhile. */
@@ -228,12 +287,12 @@ async function replace(work: FileWork, sealed: readonly Sealed[], rotated: Rotat
   }
   syncFolders(kept.map(({ path }) => originals.placeOf(path)));
   publishStep('rename', run, chunk.chunk);
-  for (const { path, file, next, intent } of kept) {
+  for (const { path, file, next, intent, row } of kept) {
     if (await file.isUnchanged()) {
       // Another worker has taken over the chunk and removed the new file
       if (!(await next.replace(tree.at(path)))) throw new Stale();
       publishStep('renamed', run, chunk.chunk);
-      rotated.add(path, 'rotated', intent.digest);
+      rotated.addRow(row, intent.digest);
     } else changed.push(path);
   }
   syncFolders(kept.map(({ path }) => tree.at(path)));

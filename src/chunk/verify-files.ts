@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { lstat, open } from 'node:fs/promises';
+import { lstat, open, readFile } from 'node:fs/promises';
 import type { Range } from '../databases/database.ts';
 import { type Tree, unlessMissing } from '../files/tree.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { digestBytes, entryBytes } from './digest.ts';
+import { isDocuments, isReadable, rowOfFile } from './document-file.ts';
 import type { PreparedTarget } from './field-values.ts';
 import { fileColumn, fileDigest, fileField, pathOf } from './file-target.ts';
-import type { VerifiedRow } from './verify-rows.ts';
+import { type VerifiedRow, verifyRows } from './verify-rows.ts';
 
 /** Reads files one after the other with one ring, independently of what the rotation saw or decided. */
 export async function* verifyFiles(
@@ -33,6 +34,7 @@ async function verifyFile(
   ring: Keyring,
   key: Buffer,
 ): Promise<VerifiedRow | null> {
+  if (isDocuments(prepared)) return verifyDocument(place, path, prepared, ring, key);
   const { field, cipher } = fileField(prepared);
   const size = (await lstat(place).catch(unlessMissing))?.size;
   if (size === undefined) return null;
@@ -45,19 +47,53 @@ async function verifyFile(
   );
   if (sha256 === undefined) return null;
   const closed = size > 0 && (shaped ? !mine && field.closed === 'exception' : field.foreign === 'exception');
-  const digest = fileDigest(key, path, mine ? 'plaintext' : 'stored', sha256).toString('latin1');
+  const digest = fileDigest(key, path, mine ? 'plaintext' : 'stored', sha256);
+  return verifiedFile(path, digest, {
+    opened: mine,
+    closed,
+    dependsOn: (old) => old.each.some(({ primary }) => opens(primary) && !ring.holds(primary)),
+  });
+}
+
+/** A file that counts as one value. */
+function verifiedFile(
+  path: string,
+  entry: Buffer,
+  { opened, closed, dependsOn }: { opened: boolean; closed: boolean; dependsOn: (old: Keyring) => boolean },
+): VerifiedRow {
+  const digest = entry.toString('latin1');
   return {
     row: { id: [path], values: [] },
     values: 1,
-    opened: mine,
+    opened,
     closed: closed ? [{ field: fileColumn, path: '' }] : [],
-    isResolved: () => mine,
+    isResolved: () => opened,
     strays: () => [],
     mislabelled: [],
-    dependsOn: (old) => old.each.some(({ primary }) => opens(primary) && !ring.holds(primary)),
+    dependsOn,
     id: digest.slice(0, digestBytes),
     digest: digest.slice(digestBytes, entryBytes),
   };
+}
+
+async function verifyDocument(
+  place: string,
+  path: string,
+  prepared: PreparedTarget,
+  ring: Keyring,
+  key: Buffer,
+): Promise<VerifiedRow | null> {
+  const stats = await lstat(place).catch(unlessMissing);
+  if (stats === undefined) return null;
+  const bytes = isReadable(stats.size) ? await readFile(place).catch(unlessMissing) : null;
+  if (bytes === undefined) return null;
+  const row = bytes && rowOfFile(path, bytes);
+  if (row !== null) return verifyRows(prepared, [row], ring, key)[0] ?? null;
+  const stored = await storedOf(place).catch(unlessMissing);
+  if (stored === undefined) return null;
+  const closed = prepared.fields[0]?.field.closed === 'exception';
+  const none = { opened: false, closed, dependsOn: () => false };
+  return verifiedFile(path, fileDigest(key, path, 'stored', stored), none);
 }
 
 async function readTail(place: string, size: number, length: number): Promise<Buffer> {

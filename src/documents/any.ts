@@ -1,9 +1,8 @@
-import { type Document, type Leaf, MalformedDocument } from './document.ts';
-import { escaped } from './json.ts';
+import { type Document, MalformedDocument } from './document.ts';
 import { nestedStrings } from './json-nested.ts';
 import { readNested } from './json-reader.ts';
+import { nested } from './nested.ts';
 import { siblingsAt } from './siblings.ts';
-import { splice } from './splice.ts';
 
 /**
  * Text that may contain ciphertext anywhere. In JSON, a leaf is any string at any depth, also in JSON inside strings.
@@ -14,9 +13,7 @@ export const any: Document = {
   leaves(value) {
     return orWhole(value, nestedStrings, { path: '', text: value, start: 0, end: value.length, within: 0 });
   },
-  edit(value, edits) {
-    return splice(value, edits, escapedWithin);
-  },
+  edit: nested.edit,
   read(value) {
     return orWhole(value, readNested, { path: '', text: value });
   },
@@ -24,12 +21,6 @@ export const any: Document = {
     return siblingsAt(unmarked(value), path);
   },
 };
-
-function escapedWithin(text: string, { within = 0 }: Leaf): string {
-  let encoded = text;
-  for (let level = 0; level < within; level++) encoded = escaped(encoded);
-  return encoded;
-}
 
 /** A byte order mark is not part of the JSON (RFC 8259, section 8.1). A space in its place keeps all offsets. */
 function unmarked(value: string): string {

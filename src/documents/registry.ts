@@ -3,6 +3,7 @@ import type { Document } from './document.ts';
 import { gzip } from './gzip.ts';
 import { json } from './json.ts';
 import { list } from './list.ts';
+import { nested } from './nested.ts';
 import { respelled } from './respelled.ts';
 import { text } from './text.ts';
 import { type ValueShape, within } from './within.ts';
@@ -14,7 +15,12 @@ export type DeclaredDocument =
   | 'any'
   | 'gzip'
   | 'within'
-  | { readonly json: readonly string[] | 'any' };
+  | { readonly json: readonly string[] | 'any' | 'nested' };
+
+/** Any string of the document may be ciphertext. Those that are not are not values. */
+export function isSearched(document: DeclaredDocument): boolean {
+  return typeof document === 'object' && typeof document.json === 'string';
+}
 
 /** How a column carries ciphertext, as a field or a canary says it. */
 export interface Carried {
@@ -38,7 +44,7 @@ function declaredDocument(declared: DeclaredDocument, shape: ValueShape | undefi
   if (declared === 'list') return list;
   if (declared === 'any') return any;
   if (declared === 'gzip') return gzip;
-  if (typeof declared === 'object') return json(declared.json);
+  if (typeof declared === 'object') return declared.json === 'nested' ? nested : json(declared.json);
   if (shape === undefined) throw new RangeError('values without a shape are not found inside other text');
   return within(shape);
 }

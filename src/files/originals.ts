@@ -93,7 +93,7 @@ export class Originals {
    */
   async keep(path: string, file: StoredFile, sha256: string, as: 'link' | 'copy'): Promise<boolean> {
     await this.#makeFolder(dirname(path));
-    for (const place of [this.placeOf(path), `${this.placeOf(path)}.${sha256.slice(0, 16)}`]) {
+    for (const place of this.#placesOf(path, sha256)) {
       const kept = await sha256Of(place);
       if (kept === sha256) return true;
       if (kept !== null) continue;
@@ -112,8 +112,19 @@ export class Originals {
     });
   }
 
+  /** The original with this SHA-256 in hex; null: there is none. */
+  async read(path: string, sha256: string): Promise<Buffer | null> {
+    for (const place of this.#placesOf(path, sha256))
+      if ((await sha256Of(place)) === sha256) return readFile(place);
+    return null;
+  }
+
   placeOf(path: string): string {
     return join(this.folder, path);
+  }
+
+  #placesOf(path: string, sha256: string): readonly string[] {
+    return [this.placeOf(path), `${this.placeOf(path)}.${sha256.slice(0, 16)}`];
   }
 
   /** Warnings for the operator. The originals stay, so their space is needed twice. */

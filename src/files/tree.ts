@@ -13,6 +13,14 @@ export interface PathRange {
   readonly upTo: string | null;
 }
 
+/** Which files of a folder belong to a tree. Absent or empty: all. */
+export interface TreeFilter {
+  /** Names of subfolders. */
+  readonly folders?: readonly string[];
+  /** Names of files, in any subfolder. */
+  readonly names?: readonly string[];
+}
+
 /** Size of a tree. Symbolic links and special files are not followed, only counted as `passedOver`. */
 export interface TreeCount {
   readonly files: number;
@@ -26,16 +34,18 @@ export interface TreeCount {
  */
 export class Tree {
   readonly folder: string;
-  readonly #only: ReadonlySet<string> | null;
+  readonly #folders: ReadonlySet<string> | null;
+  readonly #names: ReadonlySet<string> | null;
   readonly #listings: Listings | null;
 
   /**
-   * @param folders names of the subfolders that belong to the tree, whether they exist or not; none: the whole folder.
+   * @param only the subfolders and the file names that belong to the tree, whether they exist or not; none: all.
    * @param listings entries that `files` and `boundAfter` may use; null: each folder is read when it is needed.
    */
-  constructor(folder: string, folders: readonly string[], listings: Listings | null = null) {
+  constructor(folder: string, only: TreeFilter = {}, listings: Listings | null = null) {
     this.folder = resolve(folder);
-    this.#only = folders.length === 0 ? null : new Set(folders);
+    this.#folders = setOf(only.folders);
+    this.#names = setOf(only.names);
     this.#listings = listings;
   }
 
@@ -95,8 +105,9 @@ export class Tree {
     const entries = await this.#entries(folder, this.#listings);
     for (let i = firstFrom(entries, nextPart(folder, range.after)); i < entries.length; i++) {
       const entry = entries[i] as Dirent;
-      if (folder === '' && this.#only !== null && !this.#only.has(entry.name)) continue;
+      if (folder === '' && this.#folders?.has(entry.name) === false) continue;
       if (ownName.test(entry.name)) continue;
+      if (!entry.isDirectory() && this.#names?.has(entry.name) === false) continue;
       const path = joined(folder, entry.name);
       if (range.upTo !== null && comparePaths(path, range.upTo) > 0) return;
       if (entry.isDirectory()) {
@@ -114,6 +125,10 @@ export class Tree {
       throw unreadable(place, error);
     });
   }
+}
+
+function setOf(names: readonly string[] = []): ReadonlySet<string> | null {
+  return names.length === 0 ? null : new Set(names);
 }
 
 function joined(folder: string, name: string): string {

@@ -1,11 +1,13 @@
+import { documentPages } from '../chunk/document-file.ts';
 import { hasNewKey } from '../chunk/field-counts.ts';
 import { prepareTarget } from '../chunk/field-values.ts';
-import type { Database } from '../databases/database.ts';
+import { treeOf } from '../chunk/file-target.ts';
+import type { Database, Row } from '../databases/database.ts';
 import { provesKey } from '../formats/format.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Job, Target } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { pagesOf } from './pages.ts';
+import { page, pagesOf } from './pages.ts';
 import type { ScanResult } from './scan.ts';
 
 /** Where values are already under the new key: the application was started with it too early, or another tool stopped halfway. */
@@ -29,23 +31,29 @@ export const newKeyUnused: NewKeyUse = { some: false, doubtful: false };
 export async function findNewKey(
   database: Database,
   job: Job,
-  from: Keyring,
-  to: Keyring,
-  scan: ScanResult | null,
+  { from, to }: { readonly from: Keyring; readonly to: Keyring },
+  { scan, attachments }: { readonly scan: ScanResult | null; readonly attachments: string | null },
 ): Promise<NewKeyUse> {
   const everywhere = { some: true, doubtful: true };
   if (scan?.places.some(({ values }) => (values[to.primary.id] ?? 0) > 0) === true) return everywhere;
   const targets = job.targets.filter((each) => isToRead(each, job));
   const inDoubt = targets.filter((each) => isInDoubt(each, job));
-  for (const target of inDoubt) if (await isUsedIn(database, target, job, from, to)) return everywhere;
+  const isUsedIn = async (target: Target): Promise<boolean> => {
+    const prepared = prepareTarget(target, job.everywhere);
+    for await (const rows of rowsOf(database, target, attachments))
+      if (hasNewKey(prepared, rows, { from, to, mode: 'chunk' })) return true;
+    return false;
+  };
+  for (const target of inDoubt) if (await isUsedIn(target)) return everywhere;
   for (const target of targets.filter((each) => !inDoubt.includes(each)))
-    if (await isUsedIn(database, target, job, from, to)) return { some: true, doubtful: false };
+    if (await isUsedIn(target)) return { some: true, doubtful: false };
   return newKeyUnused;
 }
 
 /** Tables whose values the scan has not counted. */
 function isToRead({ fields, onlyVerified, tree }: Target, { everywhere }: Job): boolean {
-  if (onlyVerified === true || tree !== undefined) return false;
+  if (onlyVerified === true) return false;
+  if (tree !== undefined) return fields.some(({ format }) => formatOf(format).files === undefined);
   return fields.some(({ byShape }) => !(byShape === true && everywhere !== undefined));
 }
 
@@ -55,15 +63,11 @@ function isInDoubt({ fields }: Target, { everywhere }: Job): boolean {
   );
 }
 
-async function isUsedIn(
+function rowsOf(
   database: Database,
   target: Target,
-  { everywhere }: Job,
-  from: Keyring,
-  to: Keyring,
-): Promise<boolean> {
-  const prepared = prepareTarget(target, everywhere);
-  for await (const rows of pagesOf(database, target.shape))
-    if (hasNewKey(prepared, rows, { from, to, mode: 'chunk' })) return true;
-  return false;
+  attachments: string | null,
+): AsyncIterable<readonly Row[]> {
+  if (target.tree === undefined) return pagesOf(database, target.shape);
+  return documentPages(treeOf(target, attachments), page);
 }

@@ -1,7 +1,7 @@
 import type { Row, RowId, RowShape, Rows } from '../databases/database.ts';
 
 /** Rows in memory at one time; documents can be megabytes. */
-const page = { rows: 500, bytes: 8 * 1024 * 1024 };
+export const page = { rows: 500, bytes: 8 * 1024 * 1024 };
 
 /** All rows of a table with a row id, in pages. */
 export async function* pagesOf(database: Rows, shape: RowShape): AsyncGenerator<readonly Row[]> {

@@ -92,7 +92,7 @@ async function lookAt(
   const rings = generated ? [from] : [from, to];
   const { job, scan } = await fitToDatabase(database, catalog, declared, rings);
   const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
-  const use = generated ? newKeyUnused : await findNewKey(database, job, from, to, scan);
+  const use = generated ? newKeyUnused : await findNewKey(database, job, { from, to }, { scan, attachments });
   const tryAll = use.doubtful;
   const sampled = await sampleTargets(database, { job, from, to, tryAll, skips, attachments });
   assertOpens(sampled, skips);

@@ -1,9 +1,11 @@
+import { documentPages, isDocuments } from '../chunk/document-file.ts';
 import { countByField, type FieldCounts } from '../chunk/field-counts.ts';
 import { prepareTarget } from '../chunk/field-values.ts';
 import { treeOf } from '../chunk/file-target.ts';
 import { layerFormats } from '../chunk/layers.ts';
 import type { Database, Row, RowShape } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
+import type { Tree } from '../files/tree.ts';
 import { type Job, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { bytesOf } from './pages.ts';
@@ -43,7 +45,7 @@ export async function sampleTargets(database: Database, sampling: Sampling): Pro
   for (const target of job.targets.filter(({ onlyVerified }) => onlyVerified !== true)) {
     const prepared = prepareTarget(target, job.everywhere, layers);
     const name = targetName(target);
-    if (target.tree !== undefined) {
+    if (target.tree !== undefined && !isDocuments(prepared)) {
       const { opened, failed } = await sampleFiles(treeOf(target, attachments), prepared, from, sampledRows);
       const [field] = prepared.fields;
       const format = field?.format.name ?? '';
@@ -60,13 +62,21 @@ export async function sampleTargets(database: Database, sampling: Sampling): Pro
       });
       continue;
     }
-    const rows = await sampleRows(database, target.shape);
+    const rows =
+      target.tree === undefined
+        ? await sampleRows(database, target.shape)
+        : await firstDocuments(treeOf(target, attachments));
     const counts = countByField(prepared, rows, { from, to, mode: 'chunk', tryAll });
     const doubtful = counts.some(({ opened, closed, unparsed }) => closed + unparsed > opened);
     const remedy = doubtful ? hintOf(betterFields(prepared, rows, from)) : null;
     found.push(...counts.map((each) => ({ target: name, remedy, ...each })));
   }
   return found;
+}
+
+async function firstDocuments(tree: Tree): Promise<readonly Row[]> {
+  for await (const rows of documentPages(tree, { rows: 3 * sampledRows, bytes: manyBytes })) return rows;
+  return [];
 }
 
 /** Fewer rows of large documents: all are in memory at one time. */

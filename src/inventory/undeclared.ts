@@ -2,6 +2,7 @@ import type { Finding } from '../checkpoint/run.ts';
 import { fieldsOf, type PreparedTarget, prepareTarget } from '../chunk/field-values.ts';
 import type { Database, Row, RowShape, Table } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
+import { isSearched } from '../documents/registry.ts';
 import { KeyturnError } from '../error.ts';
 import type { Format } from '../formats/format.ts';
 import { formatOf } from '../formats/registry.ts';
@@ -126,7 +127,7 @@ function searchesOf(table: Table, job: Job): Search[] {
 
 /** Certain strings of JSON, or values inside other text, are only part of the value. */
 function isWhole(document: Field['document']): boolean {
-  return document !== 'within' && !(typeof document === 'object' && document.json !== 'any');
+  return document !== 'within' && (typeof document === 'string' || isSearched(document));
 }
 
 async function searchTable(

@@ -39,6 +39,7 @@ export function checkFormats(job: JobFile, names: readonly string[]): Problem[] 
 function checkPlaintexts(job: JobFile): Problem[] {
   const parts = [
     ...job.canary.map((part, i) => ({ part, path: ['canary', i] })),
+    ...(job.files === undefined ? [] : [{ part: job.files, path: ['files'] }]),
     ...job.phases.flatMap(({ targets }, p) =>
       targets.flatMap(({ fields }, t) =>
         fields.map((part, f) => ({ part, path: ['phases', p, 'targets', t, 'fields', f] })),
@@ -54,9 +55,23 @@ function checkPlaintexts(job: JobFile): Problem[] {
     }));
 }
 
+/** A format for whole files is streamed, and cannot look into them; a file is text for any other format. */
 function checkFiles({ files }: JobFile): Problem[] {
-  if (files === undefined || formatOf(files.format).files !== undefined) return [];
-  return [{ path: ['files', 'format'], message: 'must be a format for files: octopus-stream' }];
+  if (files === undefined) return [];
+  const format = formatOf(files.format);
+  if (format.files !== undefined)
+    return files.document === 'text' && files.plaintext === 'any' && !files.trim && files.lines === undefined
+      ? []
+      : [
+          {
+            path: ['files', 'document'],
+            message: `cannot be used with ${format.name}: the whole file is encrypted`,
+          },
+        ];
+  if (format.carries === 'text' && files.document !== 'gzip') return [];
+  return [
+    { path: ['files', 'format'], message: 'must be a format for text, or for whole files: octopus-stream' },
+  ];
 }
 
 export function checkFormat({ format, path }: Use, names: readonly string[]): Problem[] {

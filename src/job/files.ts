@@ -5,12 +5,12 @@ import type { FilesFile } from './schema.ts';
 export const filesTargetName = 'attachments/';
 
 /** Files are rotated first: tables with keys come after everything that their keys open. */
-export function filesTarget({ format, folders, foreign, closed }: FilesFile): Target {
+export function filesTarget({ folders, names, optional: _, ...field }: FilesFile): Target {
   const column = 'content';
   return {
     shape: { table: filesTargetName, id: ['path'], columns: [column], written: 1 },
     phase: 0,
-    fields: [{ column, document: 'text', format, plaintext: 'any', foreign, closed, index: 0, when: [] }],
-    tree: { folders },
+    fields: [{ ...field, column, index: 0, when: [] }],
+    tree: { folders, names },
   };
 }

@@ -22,7 +22,7 @@ export interface Target {
   readonly phase: number;
   readonly fields: readonly Field[];
   /** The target is not a table but a folder of files. A row is a file, and its row id is the path. */
-  readonly tree?: { readonly folders: readonly string[] };
+  readonly tree?: { readonly folders: readonly string[]; readonly names?: readonly string[] };
   /** The inventory found nothing here: only the verifier reads it. */
   readonly onlyVerified?: true;
 }

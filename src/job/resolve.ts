@@ -53,7 +53,7 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
       ...targets,
       ...shapedTargets(file, targets, exclude, catalog, filesTargets.length + file.phases.length),
     ],
-    ...(file.files !== undefined && filesTargets.length === 0 && { leftOut: filesTargetName }),
+    ...(file.files?.optional === false && filesTargets.length === 0 && { leftOut: filesTargetName }),
     absent,
     sourceKeys: present(file.sourceKeys, schema).map((source) => {
       needColumns(schema, source.table, [source.column, ...Object.keys(source.where)]);
@@ -73,8 +73,9 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
         unless: { ...unless, table: prefix + unless.table },
       }),
     })),
-    uncovered: present(file.uncovered, schema).filter(({ table, where }) =>
-      hasColumns(schema, table, Object.keys(where)),
+    uncovered: present(file.uncovered, schema).filter(
+      ({ table, where, files }) =>
+        hasColumns(schema, table, Object.keys(where)) && !(files && filesTargets.length > 0),
     ),
     afterwards: file.afterwards,
     afterRollback: file.afterRollback,

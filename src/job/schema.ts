@@ -25,8 +25,10 @@ const document = z
       .literal('within')
       .describe("Other text (YAML, markup, PHP's serialize): every value in it, found by its beginning"),
     z
-      .strictObject({ json: z.union([z.array(jsonPath).min(1), z.literal('any')]) })
-      .describe('JSON: the strings at these paths, or any string at any depth'),
+      .strictObject({ json: z.union([z.array(jsonPath).min(1), z.enum(['any', 'nested'])]) })
+      .describe(
+        'JSON: the strings at these paths, or any string at any depth (nested: also in JSON inside strings)',
+      ),
   ])
   .describe('How the column contains ciphertext. Default: text');
 
@@ -170,25 +172,50 @@ const uncovered = z.strictObject({
   table: z.string(),
   where,
   what: z.string().min(1).describe('What these rows are, in the plural, and where their data is'),
+  files: z
+    .boolean()
+    .default(false)
+    .describe('True: their data is in the files of the job, and covered with --attachments'),
 });
 
 const files = z
   .strictObject({
-    format: format.describe('Format of the files; it must support files (octopus-stream)'),
+    format: format.describe(
+      'Format of the files (octopus-stream), or of the values in them. Files of other formats than octopus-stream are read as UTF-8 text, of at most 256 MB',
+    ),
+    document: document.default('text').describe('How a file contains ciphertext. Default: text'),
+    trim,
+    lines,
+    plaintext: z
+      .enum(['any', 'utf8', 'json', 'plausible'])
+      .default('any')
+      .describe('What the plaintext must look like; not for octopus-stream'),
     folders: z
       .array(z.string().regex(/^(?!\.{1,2}$)[^/\0]+$/, 'the name of a subfolder, without slashes'))
       .default([])
       .describe('Subfolders that contain the files; they need not exist. Default: the whole folder'),
+    names: z
+      .array(z.string().regex(/^(?!\.{1,2}$)[^/\0]+$/, 'the name of a file, without slashes'))
+      .default([])
+      .describe('Names of the files, in any subfolder. Default: all files'),
+    optional: z
+      .boolean()
+      .default(false)
+      .describe('True: most installations have no such files, so that --attachments need not be given'),
     foreign: z
       .enum(['exception', 'leave'])
       .default('exception')
-      .describe('What to do with a file whose length is impossible in this format'),
+      .describe(
+        'What to do with a value that is not of this format (octopus-stream: a file whose length is impossible)',
+      ),
     closed: z
       .enum(['exception', 'look-alike'])
       .default('exception')
-      .describe('What to do with any other file that cannot be decrypted'),
+      .describe('What to do with any other value, or file, that cannot be decrypted'),
   })
-  .describe('Encrypted files outside the database, in the folder given with --attachments');
+  .describe(
+    'Files outside the database that are encrypted or contain ciphertext, in the folder given with --attachments',
+  );
 
 export const jobSchema = z.strictObject({
   job: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'lower-case letters, digits and hyphens'),

@@ -244,7 +244,10 @@ function inventoryOf({ job, inventory }: Run): InventoryReport {
         column: field.column,
         document:
           target.tree !== undefined ? 'file' : typeof field.document === 'string' ? field.document : 'json',
-        paths: typeof field.document === 'string' || field.document.json === 'any' ? [] : field.document.json,
+        paths:
+          typeof field.document === 'string' || typeof field.document.json === 'string'
+            ? []
+            : field.document.json,
         rows: rowsOf(target, field),
         format: formatOf(field.format).name,
         authenticated: formatOf(field.format).authenticated,

@@ -11,7 +11,7 @@ let originals: Originals;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'keyturn-originals-'));
   mkdirSync(join(folder, 'files'));
-  originals = new Originals(new Tree(join(folder, 'files'), []));
+  originals = new Originals(new Tree(join(folder, 'files'), {}));
 });
 afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -55,7 +55,7 @@ describe('the folder of the originals', () => {
   });
 
   test('that cannot be made is refused', async () => {
-    const nowhere = new Originals(new Tree(join(folder, 'nowhere', 'files'), []));
+    const nowhere = new Originals(new Tree(join(folder, 'nowhere', 'files'), {}));
     await expect(nowhere.assertWritable()).rejects.toMatchObject({
       ...inTheWay,
       message: expect.stringContaining('cannot be written'),

@@ -30,7 +30,7 @@ test('a range of paths contains the files between its bounds, whatever the names
   const paths = ['a', 'a.b', 'b/a', 'b/a b', 'b/c/d', 'b/c.d', 'b.b', 'é', '\u{1f600}', '\uff5e', 'z/y/x'];
   write(...paths);
   const sorted = [...paths].sort((a, b) => Buffer.compare(bytes(a), bytes(b)));
-  const tree = new Tree(folder, [], new Listings('this moment'));
+  const tree = new Tree(folder, {}, new Listings('this moment'));
   expect(await filesOf(tree)).toEqual(sorted);
   const bounds = [null, ...paths, 'b', 'b/', 'b/b', 'b/c', 'b/c/', '!', '~'];
   for (const after of bounds)
@@ -58,16 +58,16 @@ describe('a large folder that was read before', () => {
     ['some moment', 1200],
   ] as const)('is listed as of %s: %i files, after one was added', async (moment, expected) => {
     write(...many);
-    const tree = new Tree(folder, [], new Listings(moment));
+    const tree = new Tree(folder, {}, new Listings(moment));
     expect(await filesOf(tree)).toHaveLength(1200);
     write('many/since');
     expect(await filesOf(tree)).toHaveLength(expected);
-    expect(await filesOf(new Tree(folder, []))).toHaveLength(1201);
+    expect(await filesOf(new Tree(folder, {}))).toHaveLength(1201);
   });
 
   test("is read again for keyturn's own files, which another worker may have left", async () => {
     write(...many);
-    const tree = new Tree(folder, [], new Listings('some moment'));
+    const tree = new Tree(folder, {}, new Listings('some moment'));
     expect(await filesOf(tree)).toHaveLength(1200);
     const name = '.keyturn-20260101-000000-abcdef-7-0123456789abcdef';
     write(`many/${name}`);
@@ -76,7 +76,7 @@ describe('a large folder that was read before', () => {
 
   test('and was deleted has no files', async () => {
     write(...many, 'other');
-    const tree = new Tree(folder, [], new Listings('some moment'));
+    const tree = new Tree(folder, {}, new Listings('some moment'));
     expect(await filesOf(tree)).toHaveLength(1201);
     rmSync(join(folder, 'many'), { recursive: true });
     expect(await filesOf(tree)).toEqual(['other']);
@@ -88,7 +88,7 @@ describe('a folder of encrypted files is refused', () => {
 
   test('if it does not exist', async () => {
     const place = join(folder, 'nowhere');
-    await expect(filesOf(new Tree(place, []))).rejects.toMatchObject({
+    await expect(filesOf(new Tree(place, {}))).rejects.toMatchObject({
       ...missing,
       message: `${place} cannot be read`,
       facts: { path: place },
@@ -97,13 +97,13 @@ describe('a folder of encrypted files is refused', () => {
 
   test('if it is a file', async () => {
     write('a');
-    await expect(new Tree(join(folder, 'a'), []).count()).rejects.toMatchObject(missing);
+    await expect(new Tree(join(folder, 'a'), {}).count()).rejects.toMatchObject(missing);
   });
 
   test('if the name of a file in it is not UTF-8', async () => {
     const name = Buffer.concat([Buffer.from(join(folder, 'a')), Buffer.from([0xff])]);
     writeFileSync(name, '');
-    await expect(filesOf(new Tree(folder, []))).rejects.toMatchObject({
+    await expect(filesOf(new Tree(folder, {}))).rejects.toMatchObject({
       ...missing,
       message: expect.stringContaining('whose name is not UTF-8'),
     });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { edited, ShopFile } from './shop.ts';
+import { edited, ShopFile, valid } from './shop.ts';
 
 const shop = new ShopFile();
 
@@ -158,5 +158,40 @@ describe('how a column contains ciphertext', () => {
     ],
   ])('%s, is refused at its field', (_, text, expected) => {
     expect(shop.problems(text)).toEqual([expect.stringContaining(expected)]);
+  });
+});
+
+describe('files outside the database', () => {
+  const withFiles = (files: string): string => `${valid}files: ${files}\n`;
+
+  test('may be text with values of any format for text', () => {
+    expect(
+      shop.load(withFiles('{ format: n8n, document: { json: nested }, names: [a.json] }')).file.files,
+    ).toEqual({
+      ...{
+        format: 'n8n',
+        document: { json: 'nested' },
+        plaintext: 'any',
+        foreign: 'exception',
+        closed: 'exception',
+      },
+      ...{ folders: [], names: ['a.json'], optional: false },
+    });
+  });
+
+  test.each([
+    [
+      'a format for whole files does not look into them',
+      '{ format: octopus-stream, document: { json: any } }',
+      'files.document: cannot be used with octopus-stream: the whole file is encrypted',
+    ],
+    ['a gzip is not text', '{ format: n8n, document: gzip }', 'files.format: must be a format for text'],
+    [
+      'the name of a file is not a path',
+      '{ format: n8n, names: [a/b] }',
+      'files.names[0]: the name of a file',
+    ],
+  ])('are refused where %s', (_, files, expected) => {
+    expect(shop.problems(withFiles(files)).join('\n')).toContain(expected);
   });
 });

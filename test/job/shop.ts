@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect } from '@jest/globals';
 import { KeyturnError } from '../../src/error.ts';
 import { type LoadedJob, loadJob } from '../../src/job/load.ts';
 
-export const formats = ['n8n', 'n8n-wrapped'];
+export const formats = ['n8n', 'n8n-wrapped', 'octopus-stream'];
 /** A valid job, to be edited. */
 export const valid = `job: shop
 title: Shop

@@ -32,7 +32,7 @@ export function attachmentsFolder({ attachments }: AttachmentsArguments): string
  * @throws KeyturnError `bad-option`, `attachments-missing`.
  */
 export function takesAttachments({ file }: LoadedJob, args: AttachmentsArguments): boolean {
-  if (file.files !== undefined && args.attachments === undefined) throw notGiven(file.title);
+  if (file.files?.optional === false && args.attachments === undefined) throw notGiven(file.title);
   if (file.files === undefined && typeof args.attachments === 'string') throw notNeeded(file.title);
   assertFolder(args);
   return typeof args.attachments === 'string';
@@ -78,7 +78,7 @@ function notGiven(title: string): KeyturnError {
 }
 
 function notNeeded(title: string): KeyturnError {
-  return new KeyturnError('bad-option', `this job declares no files of ${title} outside the database`, {
+  return new KeyturnError('bad-option', `this run includes no files of ${title} outside the database`, {
     hint: 'remove --attachments',
   });
 }
