@@ -56,11 +56,15 @@ function count(counts: FieldCounts, { outcome, reason, plain }: Value): void {
   } else if (outcome === 'exceptions') counts.closed++;
 }
 
-/** Whether some value opens under the new key, but not under the current one. */
-export function hasNewKey(prepared: PreparedTarget, rows: readonly Row[], rotation: Rotation): boolean {
+/** The values that open under the new key, but not under the current one. */
+export function underNewKey(
+  prepared: PreparedTarget,
+  rows: readonly Row[],
+  rotation: Rotation,
+): readonly Value[] {
   const values = rows.flatMap((row, i) => valuesOf(prepared, row, i));
   classify(values, rotation);
-  return values.some(
+  return values.filter(
     ({ outcome, reason, isUnderNewKey }) =>
       isUnderNewKey && (outcome === 'current' || reason === 'under-new-key'),
   );

@@ -136,7 +136,12 @@ async function inventoryOf(
   const recorded = reference?.inventory.undeclared ?? null;
   const inventory = {
     ...taken,
-    leftover: await leftoverOf(database, catalog, job, taken.undeclared, { oldKeys, recorded }),
+    leftover: await leftoverOf(database, catalog, job, taken.undeclared, {
+      ring,
+      oldKeys,
+      recorded,
+      attachments: attachmentsFolder(args),
+    }),
     oldKeysTried: oldKeys.map(({ id }) => id),
   };
   const warnings = [...unknownOf(inventory), ...sealedOtherwise(inventory, job.everywhere?.decisions)];

@@ -1,13 +1,11 @@
-import { documentPages } from '../chunk/document-file.ts';
-import { hasNewKey } from '../chunk/field-counts.ts';
+import { underNewKey } from '../chunk/field-counts.ts';
 import { prepareTarget } from '../chunk/field-values.ts';
-import { treeOf } from '../chunk/file-target.ts';
-import type { Database, Row } from '../databases/database.ts';
+import type { Database } from '../databases/database.ts';
 import { provesKey } from '../formats/format.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Job, Target } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { page, pagesOf } from './pages.ts';
+import { targetPages } from './pages.ts';
 import type { ScanResult } from './scan.ts';
 
 /** Where values are already under the new key: the application was started with it too early, or another tool stopped halfway. */
@@ -40,8 +38,8 @@ export async function findNewKey(
   const inDoubt = targets.filter((each) => isInDoubt(each, job));
   const isUsedIn = async (target: Target): Promise<boolean> => {
     const prepared = prepareTarget(target, job.everywhere);
-    for await (const rows of rowsOf(database, target, attachments))
-      if (hasNewKey(prepared, rows, { from, to, mode: 'chunk' })) return true;
+    for await (const rows of targetPages(database, target, attachments))
+      if (underNewKey(prepared, rows, { from, to, mode: 'chunk' }).length > 0) return true;
     return false;
   };
   for (const target of inDoubt) if (await isUsedIn(target)) return everywhere;
@@ -61,13 +59,4 @@ function isInDoubt({ fields }: Target, { everywhere }: Job): boolean {
   return fields.some(
     ({ format, byShape }) => !provesKey(formatOf(format)) && !(byShape === true && everywhere !== undefined),
   );
-}
-
-function rowsOf(
-  database: Database,
-  target: Target,
-  attachments: string | null,
-): AsyncIterable<readonly Row[]> {
-  if (target.tree === undefined) return pagesOf(database, target.shape);
-  return documentPages(treeOf(target, attachments), page);
 }

@@ -1,7 +1,10 @@
+import { documentPages } from '../chunk/document-file.ts';
+import { treeOf } from '../chunk/file-target.ts';
 import type { Row, RowId, RowShape, Rows } from '../databases/database.ts';
+import type { Target } from '../job/job.ts';
 
 /** Rows in memory at one time; documents can be megabytes. */
-export const page = { rows: 500, bytes: 8 * 1024 * 1024 };
+const page = { rows: 500, bytes: 8 * 1024 * 1024 };
 
 /** All rows of a table with a row id, in pages. */
 export async function* pagesOf(database: Rows, shape: RowShape): AsyncGenerator<readonly Row[]> {
@@ -11,6 +14,16 @@ export async function* pagesOf(database: Rows, shape: RowShape): AsyncGenerator<
     yield await database.readRange(shape, { after, upTo });
     after = upTo;
   }
+}
+
+/** All rows of a target: those of a table, or its files, each a row. */
+export function targetPages(
+  database: Rows,
+  target: Target,
+  attachments: string | null,
+): AsyncIterable<readonly Row[]> {
+  if (target.tree === undefined) return pagesOf(database, target.shape);
+  return documentPages(treeOf(target, attachments), page);
 }
 
 /** Reads all rows of a table in pages. A table without a row id is read with one query. */

@@ -160,11 +160,11 @@ function verificationStatement(run: Run, { verification: found, exceptions }: Fi
   ];
 }
 
-/** What is known of the old keys outside the fields of the job. */
+/** What is known of the old keys where the scan with one key sees no error. */
 function oldKeysText({ inventory: { oldKeysTried = [], leftover = [] } }: Run): string {
   if (oldKeysTried.length === 0) return 'The old key was not tried.';
   const found = leftover.length === 0 ? 'no value' : 'values, listed in the verdict,';
-  return `Outside the fields of the job, the old key ${oldKeysTried.join(', ')} decrypts ${found}.`;
+  return `Outside the fields of the job, and among look-alikes in them, the old key ${oldKeysTried.join(', ')} decrypts ${found}.`;
 }
 
 /** The rows of its target that a field applies to: `type = data_encryption`; empty: all rows. */

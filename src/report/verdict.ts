@@ -93,7 +93,7 @@ function leftoverText(leftover: readonly Leftover[]): string {
       keyId === null ? 'look encrypted, and the key does not decrypt them' : `still use the old key ${keyId}`;
     return `${placeText(table, column, '')} (${count(values, 'value')} that ${what})`;
   });
-  return `there is ciphertext outside the fields of the job: ${places.join('; ')}`;
+  return `there is ciphertext that the rotation did not reach: ${places.join('; ')}`;
 }
 
 /** Rows that differ from what the run wrote: nothing is claimed for them, and the verdict names who accepted them. */
