@@ -61,11 +61,21 @@ function wrap(key: Key, name: string, newKey: Key, runId: string): string {
   const cipher = createCipheriv('aes-256-gcm', wrappingKey(newKey, runId), nonce);
   cipher.setAAD(Buffer.from(name));
   // Text keys keep every UTF-16 unit (n8n reads a key as latin1, and an unpaired surrogate has no UTF-8).
-  const sealed = Buffer.concat([
-    cipher.update(key.isText ? `t${key.text}` : `b${key.bytes.toString('base64')}`, 'utf16le'),
-    cipher.final(),
-  ]);
+  const sealed = Buffer.concat([cipher.update(written(key), 'utf16le'), cipher.final()]);
   return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
+}
+
+function written({ isText, text, bytes, parts }: Key): string {
+  const own = isText ? `t${text}` : `b${bytes.toString('base64')}`;
+  if (parts.size === 0) return own;
+  return `p${JSON.stringify([own, [...parts].map(([name, part]) => [name, written(part)])])}`;
+}
+
+function read(text: string): Key {
+  if (text.startsWith('t')) return Key.fromText(text.slice(1));
+  if (text.startsWith('b')) return Key.fromBytes(Buffer.from(text.slice(1), 'base64'));
+  const [own, parts] = JSON.parse(text.slice(1)) as [string, [string, string][]];
+  return read(own).with(new Map(parts.map(([name, part]) => [name, read(part)])));
 }
 
 function unwrap(wrapped: string, name: string, newKey: Key, runId: string): Key {
@@ -75,9 +85,7 @@ function unwrap(wrapped: string, name: string, newKey: Key, runId: string): Key 
     decipher.setAAD(Buffer.from(name));
     decipher.setAuthTag(bytes.subarray(12, 28));
     const text = Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf16le');
-    return text.startsWith('t')
-      ? Key.fromText(text.slice(1))
-      : Key.fromBytes(Buffer.from(text.slice(1), 'base64'));
+    return read(text);
   } catch (cause) {
     throw notDecrypted(name, cause);
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { format } from '../job/format-schema.ts';
+import { fieldFormat } from '../job/format-schema.ts';
 import type { Job } from '../job/job.ts';
 import { derivedSources } from './derived-secrets.ts';
 import type { Authority, Inventory, RunOptions } from './run.ts';
@@ -19,7 +19,7 @@ const target = z.looseObject({
     z.looseObject({
       column: z.string(),
       index: z.number(),
-      format,
+      format: fieldFormat,
       document: z.union([z.string(), z.looseObject({ json: z.union([z.enum(['any', 'nested']), strings]) })]),
       when: z.array(z.looseObject({ index: z.number(), values: strings })),
     }),

@@ -7,7 +7,7 @@ import { settleLabels } from './labels.ts';
 import { peelAsVerified, settleNested } from './nested.ts';
 import { isPlausible } from './plausible.ts';
 import { type Ruling, rulingFor } from './rules.ts';
-import { textsOf, type Value } from './value.ts';
+import { openValues, type Value } from './value.ts';
 
 export interface Rotation {
   readonly from: Keyring;
@@ -74,12 +74,13 @@ function classifyByProof(
   { from, to }: Rotation,
   kept: KeptKeys,
 ): void {
-  const openings = format.open(textsOf(values), from);
+  const openings = openValues(format, values, from);
   for (const ring of [...from.others, to]) {
     const closed = openings.flatMap((opening, at) => (opening === 'closed' ? [at] : []));
     if (closed.length === 0) break;
-    const again = format.open(
-      closed.map((at) => values[at]?.text ?? ''),
+    const again = openValues(
+      format,
+      closed.map((at) => values[at] as Value),
       ring,
     );
     closed.forEach((at, i) => {
@@ -99,11 +100,11 @@ function classifyByCurrentKey(
   { from, to }: Rotation,
   kept: KeptKeys,
 ): void {
-  const openings = format.open(textsOf(values), from);
+  const openings = openValues(format, values, from);
   for (const [i, value] of values.entries()) markByOpening(value, openings[i] ?? 'closed', from, to, kept);
   const closed = values.filter(({ reason }) => reason === 'does-not-open' || reason === 'implausible');
   if (closed.length === 0) return;
-  const after = format.open(textsOf(closed), to);
+  const after = openValues(format, closed, to);
   closed.forEach((value, i) => {
     if (typeof plausible(after[i] ?? 'closed', value) !== 'object') return;
     value.reason = 'under-new-key';
@@ -126,7 +127,7 @@ function markByOpening(value: Value, opening: Opening, from: Keyring, to: Keyrin
 function openWithNewKeys(values: readonly Value[], to: Keyring): void {
   const left = values.filter(isLeft);
   for (const [format, batch] of byFormat(left)) {
-    const openings = format.open(textsOf(batch), to);
+    const openings = openValues(format, batch, to);
     batch.forEach((value, i) => {
       const opening = plausible(openings[i] ?? 'closed', value);
       if (!isOpened(opening)) return;
@@ -158,9 +159,8 @@ function classifyByAllKeys(
   { from, to, asLeft }: Rotation,
   kept: KeptKeys,
 ): void {
-  const texts = textsOf(values);
-  const before = from.each.map((ring) => format.open(texts, ring));
-  const after = format.open(texts, to);
+  const before = from.each.map((ring) => openValues(format, values, ring));
+  const after = openValues(format, values, to);
   values.forEach((value, i) => {
     const olds = before.map((openings) => plausible(openings[i] ?? 'closed', value)).filter(isOpened);
     const current = plausible(after[i] ?? 'closed', value);

@@ -9,6 +9,7 @@ import { digestAll, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, type PreparedField, type PreparedTarget } from './field-values.ts';
 import { peel, sealLayers } from './layers.ts';
+import { placesOf } from './places.ts';
 import { slices } from './slices.ts';
 import { storedIn, storeIn } from './stored.ts';
 import { textsOf, type Value, valuesOf } from './value.ts';
@@ -110,6 +111,7 @@ function assertReadable(values: readonly Value[], to: Keyring): void {
     const openings = format.open(
       batch.map((value) => value.sealed as string),
       to,
+      placesOf(batch, format),
     );
     batch.forEach((value, i) => {
       const opening = openings[i];
@@ -157,7 +159,7 @@ function seal(values: readonly Value[], { to }: Rotation): void {
           : sealLayers(value.plain as Buffer, value.layers, to),
       );
     }
-    const sealed = format.seal(plain, to, textsOf(batch));
+    const sealed = format.seal(plain, to, textsOf(batch), placesOf(batch, format));
     for (const [i, value] of batch.entries()) value.sealed = sealed[i] ?? null;
   }
 }

@@ -1,8 +1,11 @@
 import type { ExceptionReason } from '../checkpoint/exception-table.ts';
 import type { Row } from '../databases/database.ts';
 import { type Leaf, MalformedDocument } from '../documents/document.ts';
+import type { Format, Opening, Place } from '../formats/format.ts';
+import type { Keyring } from '../keys/keyring.ts';
 import { fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 import type { Layer } from './layers.ts';
+import { placesIn, placesOf } from './places.ts';
 import { storedIn } from './stored.ts';
 
 /** What becomes of a value. Each outcome is a field of the tally, except `nothing`. */
@@ -25,6 +28,8 @@ export interface Value {
   readonly text: string;
   readonly path: string;
   readonly leaf: Leaf | null;
+  /** Where it is, if its format depends on that. */
+  readonly place: Place | null;
   outcome: ValueOutcome;
   reason: ExceptionReason | null;
   plain: Buffer | null;
@@ -53,6 +58,7 @@ export function valuesOf(prepared: PreparedTarget, row: Row, index: number): Val
       row: index,
       stored: stored ?? '',
       labelled: set === undefined ? null : (row.values[set.index] ?? null),
+      placeOf: placesIn(field, prepared.target.shape.table, row),
     };
     if (stored === null || stored === '') {
       if (!field.searching) values.push(valueAt(place, null, 'empty'));
@@ -80,7 +86,10 @@ function valueAt(
     row,
     stored,
     labelled,
-  }: Pick<Value, 'prepared' | 'table' | 'row' | 'stored' | 'labelled'>,
+    placeOf,
+  }: Pick<Value, 'prepared' | 'table' | 'row' | 'stored' | 'labelled'> & {
+    readonly placeOf: (path: string) => Place | null;
+  },
   leaf: Leaf | null,
   outcome: ValueOutcome,
   reason: ExceptionReason | null = null,
@@ -88,7 +97,22 @@ function valueAt(
   const [text, path] = [leaf?.text ?? stored, leaf?.path ?? ''];
   const opened = { plain: null, sealed: null, layers: none, relabelled: null };
   const found = { isNested: false, isUnderNewKey: false };
-  return { prepared, table, row, stored, labelled, text, path, leaf, outcome, reason, ...opened, ...found };
+  const place = placeOf(path);
+  return {
+    prepared,
+    table,
+    row,
+    stored,
+    labelled,
+    text,
+    path,
+    leaf,
+    place,
+    outcome,
+    reason,
+    ...opened,
+    ...found,
+  };
 }
 
 /** The texts of the values, for formats. */
@@ -96,4 +120,9 @@ export function textsOf(values: readonly Value[]): string[] {
   const texts: string[] = [];
   for (const { text } of values) texts.push(text);
   return texts;
+}
+
+/** Opens values of one format. */
+export function openValues(format: Format, values: readonly Value[], ring: Keyring): Opening[] {
+  return format.open(textsOf(values), ring, placesOf(values, format));
 }

@@ -1,6 +1,6 @@
 import type { Row } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
-import { type Format, isKept, type Opening } from '../formats/format.ts';
+import { type Format, isKept, type Opening, type Place } from '../formats/format.ts';
 import { placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
@@ -8,6 +8,7 @@ import { addRow, type Evidence } from './evidence.ts';
 import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 import { labelText } from './labels.ts';
 import { type Layer, peel } from './layers.ts';
+import { placesIn, placesOf } from './places.ts';
 import { isPlausible } from './plausible.ts';
 import { isLeftBehind, type Ruling, rulingFor } from './rules.ts';
 import { storedIn } from './stored.ts';
@@ -19,6 +20,8 @@ interface Reading {
   readonly path: string;
   readonly stored: string;
   readonly text: string;
+  /** Where it is, if its format depends on that. */
+  readonly place: Place | null;
   /** False: empty, or malformed as a whole. */
   readonly openable: boolean;
   plain: Buffer | null;
@@ -97,11 +100,13 @@ export function verifyRows(
 function readRow(prepared: PreparedTarget, row: Row): Reading[] {
   return fieldsOf(prepared, row).flatMap((field) => {
     const stored = storedIn(field.field, row) ?? '';
+    const placeOf = placesIn(field, prepared.target.shape.table, row);
     const reading = (path: string, text: string): Reading => ({
       prepared: field,
       path,
       stored,
       text,
+      place: placeOf(path),
       openable: true,
       plain: null,
       layers: [],
@@ -147,12 +152,17 @@ function openingsOf(format: Format, readings: readonly Reading[], ring: Keyring)
   const openings = format.open(
     readings.map(({ text }) => text),
     ring,
+    placesOf(readings, format),
   );
   for (const other of ring.others) {
     const closed = openings.flatMap((opening, at) => (opening === 'closed' ? [at] : []));
     const again = format.open(
       closed.map((at) => readings[at]?.text ?? ''),
       other,
+      placesOf(
+        closed.map((at) => readings[at] as Reading),
+        format,
+      ),
     );
     closed.forEach((at, i) => {
       openings[at] = again[i] ?? 'closed';
@@ -216,6 +226,7 @@ function anyOpens(readings: readonly Reading[], old: Keyring, ring: Keyring, tab
     const openings = format.open(
       batch.map((reading) => reading.text),
       old,
+      placesOf(batch, format),
     );
     const opened = batch.some((reading, i) => {
       const opening = openings[i];

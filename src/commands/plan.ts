@@ -9,7 +9,7 @@ import { takeInventory, uncoveredOf } from '../inventory/take-inventory.ts';
 import { assertDeclared } from '../inventory/undeclared.ts';
 import { assertWide, type Width, widthsOf } from '../inventory/widths.ts';
 import { type Job, targetName } from '../job/job.ts';
-import { generateKey } from '../keys/key-text.ts';
+import { generateKey, generateKeys } from '../keys/key-text.ts';
 import { Keyring } from '../keys/keyring.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
@@ -230,9 +230,9 @@ async function surveyOf(
       refusals: [],
     };
   }
-  const { current, others } = await askCurrentKeys(context, args, job.key);
+  const { current, others } = await askCurrentKeys(context, args, job);
   try {
-    const keys = { current, others, next: generateKey(job.key), generated: true };
+    const keys = { current, others, next: generateKeys(job, current), generated: true };
     const found = await withDerivedSecrets(
       database,
       catalog,

@@ -30,6 +30,7 @@ import { assertAlone } from './steps/alone.ts';
 import { concludeRun } from './steps/conclusion.ts';
 import { askConsent, assertConsent, type Consent } from './steps/consent.ts';
 import { continueRun } from './steps/continue-run.ts';
+import { keyFiles, namedKeyWords, newKeyFiles } from './steps/key-files.ts';
 import { warn } from './steps/key-sources.ts';
 import { type Opened, withDatabase, withRunLock } from './steps/opened.ts';
 import { assertReportFolder } from './steps/report-files.ts';
@@ -105,7 +106,7 @@ async function rollBack(
   const { database } = opened;
   const { terminal, signal } = context;
   assertReadable(first);
-  const { current, next, oldKeyFile } = rollbackKeys(context, args, first.job.key);
+  const { current, next, oldKeyFile } = rollbackKeys(context, args, first.job);
   const planned = await unlessStopped(signal, planRollback({ database }, first, { current, next }));
   terminal.say(`${first.job.title} database ${database.place}`);
   terminal.say(`rolling back run ${first.id} (${first.state}), from key ${current.id} to key ${next.id}`);
@@ -120,10 +121,10 @@ async function rollBack(
   });
   const conclusion = {
     database,
-    newKeyFile: args.newKeyFile ?? '',
-    currentKeyFile: args.currentKeyFile?.[0],
+    newKeyFile: newKeyFiles(args.newKeyFile, first.job).master ?? '',
+    currentKeyFile: keyFiles(args.currentKeyFile, first.job).master[0],
     reportDir: args.reportDir,
-    repeated: [...holdWords(args), ...coordinatorWords(args)],
+    repeated: [...namedKeyWords(args, first.job), ...holdWords(args), ...coordinatorWords(args)],
     hooks: args.hooks,
   };
   return concludeRun(context, conclusion, run, () =>

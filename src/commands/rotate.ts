@@ -44,6 +44,7 @@ import { askConsent, assertConsent, type Consent } from './steps/consent.ts';
 import { continueRun } from './steps/continue-run.ts';
 import { rotateDry } from './steps/dry-run.ts';
 import { jobNamed } from './steps/job-named.ts';
+import { keyFiles, namedKeyWords } from './steps/key-files.ts';
 import { planNewKey } from './steps/key-sources.ts';
 import { type Opened, withDatabase, withRunLock } from './steps/opened.ts';
 import { type PreparedRun, prepareRun } from './steps/prepared-run.ts';
@@ -141,7 +142,7 @@ async function rotateNew(
       loaded,
       runs,
       args,
-      (current, job) => planNewKey(context, args, { current, name: job.name, retired }, job.key),
+      (current, job) => planNewKey(context, args, { current, name: job.name, retired }, job),
       ({ path, mustWrite }) => (mustWrite ? `to be written to ${path}` : `in ${path}`),
     ),
   );
@@ -169,9 +170,14 @@ async function rotateNew(
   const conclusion = {
     database,
     newKeyFile: next.path,
-    currentKeyFile: args.currentKeyFile?.[0],
+    currentKeyFile: keyFiles(args.currentKeyFile, job).master[0],
     reportDir,
-    repeated: [...attachmentsWords(args), ...holdWords(args), ...coordinatorWords(args)],
+    repeated: [
+      ...namedKeyWords(args, job),
+      ...attachmentsWords(args),
+      ...holdWords(args),
+      ...coordinatorWords(args),
+    ],
     hooks: args.hooks,
   };
   return concludeRun(context, conclusion, run, () =>

@@ -68,7 +68,7 @@ async function scanWith(
   job: Job,
   args: Given,
 ): Promise<CommandResult> {
-  const { current, others } = await askCurrentKeys(context, args, job.key);
+  const { current, others } = await askCurrentKeys(context, args, job);
   const rings = [];
   for (const key of [current, ...others])
     rings.push({ id: key.id, ring: await ringOf(database, catalog, job, key) });

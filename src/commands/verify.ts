@@ -161,9 +161,8 @@ async function subjectOf(
   assertNoneUnfinished(runs, 'finish it with keyturn resume, which verifies everything at its end');
   const rotations = runs.filter(({ kind, state }) => isWriting(kind) && isVerified(state));
   if (loaded === null && rotations[0] !== undefined) assertReadable(rotations[0]);
-  const shape = loaded?.file.key ?? rotations[0]?.job.key;
-  const keyShape = shape ?? jobNamed(undefined).file.key;
-  const { current: key, others } = await askCurrentKeys(context, args, keyShape);
+  const shapes = loaded?.file ?? rotations[0]?.job ?? jobNamed(undefined).file;
+  const { current: key, others } = await askCurrentKeys(context, args, shapes);
   const found = rotations.find(({ toKeyId }) => toKeyId === key.id) ?? null;
   const isSame =
     loaded === null || (found?.job.hash === loaded.hash && lostPlaces(catalog, found.job).length === 0);

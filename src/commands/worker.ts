@@ -29,15 +29,19 @@ const options = {
   ...attachmentsOptions,
   'current-key-file': {
     type: 'string',
+    array: true,
     requiresArg: true,
     group: groups.keys,
-    describe: 'file of the old key of the run [env: KEYTURN_CURRENT_MASTER_KEY]',
+    describe:
+      'file of the old key of the run; NAME=FILE for a further key of the job [env: KEYTURN_CURRENT_MASTER_KEY]',
   },
   'new-key-file': {
     type: 'string',
+    array: true,
     requiresArg: true,
     group: groups.keys,
-    describe: 'file of the new key of the run [env: KEYTURN_NEW_MASTER_KEY]',
+    describe:
+      'file of the new key of the run; NAME=FILE for a further key of the job [env: KEYTURN_NEW_MASTER_KEY]',
   },
   concurrency: {
     type: 'string',

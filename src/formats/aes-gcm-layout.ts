@@ -1,3 +1,4 @@
+import type { Constant } from './described/description.ts';
 import { type EncodingName, encodings } from './encoding.ts';
 import type { Signature } from './signature.ts';
 
@@ -22,8 +23,8 @@ export interface AesGcmLayout {
           readonly bytes: number;
         };
       };
-  /** Additional authenticated data: the same for every value, as UTF-8. */
-  readonly aad: string;
+  /** Additional authenticated data, as UTF-8. What is not a text is left to a description. */
+  readonly aad: Constant;
 }
 
 export interface Part {

@@ -13,7 +13,10 @@ import type { Format, Opening } from './format.ts';
 import { keyBytesFor } from './key-bytes.ts';
 
 /** AES-GCM (NIST SP 800-38D) in the layout that a job describes: a raw or derived key, a random nonce per value. */
-export function aesGcm(layout: AesGcmLayout): Format {
+export type FixedLayout = AesGcmLayout & { readonly aad: string };
+
+/** @param layout with a fixed text as additional data */
+export function aesGcm(layout: FixedLayout): Format {
   const text = new AesGcmText(layout);
   const { signature } = text;
   return {
@@ -68,7 +71,7 @@ class GcmCipher {
   readonly #options: { readonly authTagLength: number };
   readonly #aad: Buffer;
 
-  constructor({ key, aad }: AesGcmLayout, tagBytes: number, master: Key) {
+  constructor({ key, aad }: FixedLayout, tagBytes: number, master: Key) {
     const bytes = derive(key, master);
     this.#key = createSecretKey(bytes);
     this.#name = `aes-${(bytes.length * 8) as 128 | 192 | 256}-gcm`;

@@ -12,6 +12,16 @@ import type { Signature } from './signature.ts';
  */
 export type Opening = { readonly plain: Buffer; readonly key: Key } | 'foreign' | 'closed';
 
+/** Where a value is, for formats whose keys or additional data depend on it. */
+export interface Place {
+  readonly table: string;
+  readonly column: string;
+  /** Name of the last member on the path inside a document; the column, if the value is the whole of it. */
+  readonly member: string;
+  /** What other columns of the row contain. */
+  readonly columns: Readonly<Record<string, string | null>>;
+}
+
 /** Opens and seals many short values at once, without a Buffer or a string for each. */
 export interface BulkCipher {
   /**
@@ -56,7 +66,8 @@ export interface Format {
   readonly odds: number;
   /**
    * Every value has a salt, an IV or a time stamp of its own, so that equal plaintexts have equal ciphertexts only where a
-   * value was copied. False: it may be so, or the application may derive the nonce from the plaintext.
+   * value was copied; or equal plaintexts are sealed to equal ciphertexts again. False: the application may derive the nonce
+   * from the plaintext, and sealing does not.
    */
   readonly random: boolean;
   /** How ciphertext is passed: as text, or (a binary column) as bytes with one character each. */
@@ -69,13 +80,15 @@ export interface Format {
   readonly bulk?: BulkCipher;
   /** Absent: the format is not used for files. */
   readonly files?: FileCipher;
-  /** One opening per value, in order. Never throws for bad data. */
-  open(sealed: readonly string[], ring: Keyring): Opening[];
+  /** What of a value's place the format depends on. Absent: nothing. */
+  readonly needs?: { readonly columns: readonly string[] };
+  /** One opening per value, in order. Never throws for bad data. @param places of the values, for formats that need them */
+  open(sealed: readonly string[], ring: Keyring, places?: readonly Place[]): Opening[];
   /**
    * Seals under the keys of the ring. `like[i]` is the ciphertext that `plain[i]` was opened from: the result has the
    * same form, and so the same length and alphabet, and fits its column (inventory/widths.ts).
    */
-  seal(plain: readonly Buffer[], ring: Keyring, like: readonly string[]): string[];
+  seal(plain: readonly Buffer[], ring: Keyring, like: readonly string[], places?: readonly Place[]): string[];
   /**
    * Whether a value that a key of the ring opens has the form of the only key that values may be under (`Keyring.only`).
    * Absent: each key has the same form.

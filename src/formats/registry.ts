@@ -3,18 +3,26 @@ import { aesGcm } from './aes-gcm.ts';
 import type { AesGcmLayout } from './aes-gcm-layout.ts';
 import { describedFormat } from './described/described.ts';
 import { complete, type DescriptionFile } from './described/description.ts';
+import { fromAesGcm } from './described/from-aes-gcm.ts';
 import { knownDescriptions } from './described/known.ts';
 import { fernet } from './fernet.ts';
 import type { Format } from './format.ts';
 import { n8n } from './n8n.ts';
 import { n8nWrapped } from './n8n-wrapped.ts';
 import { octopus, octopusStream } from './octopus.ts';
+import { underKey } from './under-key.ts';
 
 /** A format in a job file: a name, or a description. */
 export type DeclaredFormat =
   | string
   | { readonly 'aes-gcm': AesGcmLayout }
   | { readonly described: DescriptionFile };
+
+/** A format of a field, as a resolved job has it. */
+export type FieldFormat =
+  | DeclaredFormat
+  /** Under a further key of the job. */
+  | { readonly under: { readonly key: string; readonly format: FieldFormat } };
 
 const named: ReadonlyMap<string, Format> = new Map(
   [n8n, n8nWrapped, octopus, octopusStream, fernet].map((format) => [format.name, format]),
@@ -30,7 +38,7 @@ export const formatNames: readonly string[] = [...named.keys(), ...knownDescript
 const described = new Map<string, Format>();
 
 /** The format that a job declares; the same object for equal declarations. */
-export function formatOf(declared: DeclaredFormat): Format {
+export function formatOf(declared: FieldFormat): Format {
   if (typeof declared !== 'string') return describedBy(declared);
   const known = knownDescriptions.get(declared);
   const format = known === undefined ? named.get(declared) : describedBy({ described: known });
@@ -42,14 +50,28 @@ export function formatOf(declared: DeclaredFormat): Format {
   return format;
 }
 
-function describedBy(declared: Exclude<DeclaredFormat, string>): Format {
+function describedBy(declared: Exclude<FieldFormat, string>): Format {
   const description = canonicalJson(declared);
   const known = described.get(description);
   if (known !== undefined) return known;
-  const format =
-    'aes-gcm' in declared ? aesGcm(declared['aes-gcm']) : describedFormat(complete(declared.described));
+  const format = compiled(declared);
   described.set(description, format);
   return format;
+}
+
+function compiled(declared: Exclude<FieldFormat, string>): Format {
+  if ('under' in declared) return underKey(formatOf(declared.under.format), declared.under.key);
+  if ('described' in declared) return describedFormat(complete(declared.described));
+  const { aad } = declared['aes-gcm'];
+  return typeof aad === 'string'
+    ? aesGcm({ ...declared['aes-gcm'], aad })
+    : describedFormat(complete(fromAesGcm(declared['aes-gcm'])));
+}
+
+/** The description of a format that has one. */
+export function descriptionOf(declared: DeclaredFormat): DescriptionFile | undefined {
+  if (typeof declared === 'string') return knownDescriptions.get(declared);
+  return 'described' in declared ? declared.described : fromAesGcm(declared['aes-gcm']);
 }
 
 /** A database may return a stored job with its properties in another order. */

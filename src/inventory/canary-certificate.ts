@@ -2,7 +2,7 @@ import type { Rows, Table } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
 import { documentOf } from '../documents/registry.ts';
 import { formatOf } from '../formats/registry.ts';
-import type { CanaryFile } from '../job/schema.ts';
+import type { Canary } from '../job/job.ts';
 import { thumbprintsIn } from '../keys/certificate.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { rowsWhere } from './rows-where.ts';
@@ -20,7 +20,7 @@ export type CanaryResult = 'right' | 'wrong' | 'unknown';
 export async function tryCertificate(
   database: Rows,
   catalog: readonly Table[],
-  canary: CanaryFile,
+  canary: Canary,
   named: string,
   ring: Keyring,
 ): Promise<CanaryResult> {
@@ -53,7 +53,7 @@ export async function tryCertificate(
 }
 
 /** None if the value is not such a document: another row or another canary decides. */
-export function leavesOf(canary: CanaryFile, stored: string): { path: string; text: string }[] {
+export function leavesOf(canary: Canary, stored: string): { path: string; text: string }[] {
   try {
     return [...documentOf(canary, formatOf(canary.format).signature).read(stored)];
   } catch (error) {

@@ -1,10 +1,10 @@
+import { placeAt } from '../chunk/places.ts';
 import { isPlausible } from '../chunk/plausible.ts';
 import { storedIn } from '../chunk/stored.ts';
 import type { Rows, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';
-import type { Job } from '../job/job.ts';
-import type { CanaryFile } from '../job/schema.ts';
+import type { Canary, Job } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { type CanaryResult, leavesOf, tryCertificate } from './canary-certificate.ts';
 import { rowsWhere } from './rows-where.ts';
@@ -44,20 +44,28 @@ export async function tryCanary(
 async function openSample(
   database: Rows,
   catalog: readonly Table[],
-  canary: CanaryFile,
+  canary: Canary,
   ring: Keyring,
 ): Promise<{ opened: number; closed: number }> {
   const format = formatOf(canary.format);
+  const needed = format.needs?.columns ?? [];
   let opened = 0;
   let closed = 0;
-  for await (const { row, columns } of rowsWhere(database, catalog, { ...canary, also: canary.with ?? [] })) {
+  for await (const { row, columns } of rowsWhere(database, catalog, {
+    ...canary,
+    also: [...(canary.with ?? []), ...needed],
+  })) {
     const beside = canary.with?.map((column) => columns.indexOf(column));
     const stored = storedIn({ index: 0, ...(beside !== undefined && { beside }) }, row) ?? '';
     if (stored === '') continue;
-    const texts = leavesOf(canary, stored).map(({ text }) => text);
+    const leaves = leavesOf(canary, stored).filter(({ text }) => text !== '' && !format.isEmpty(text));
+    const context = Object.fromEntries(
+      needed.map((name) => [name, row.values[columns.indexOf(name)] ?? null]),
+    );
     for (const opening of format.open(
-      texts.filter((text) => text !== '' && !format.isEmpty(text)),
+      leaves.map(({ text }) => text),
       ring,
+      leaves.map(({ path }) => placeAt(canary.table, canary.column, path, context)),
     )) {
       if (opening === 'foreign') continue;
       if (opening !== 'closed' && isPlausible(opening.plain, canary.plaintext)) opened++;

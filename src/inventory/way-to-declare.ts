@@ -5,9 +5,8 @@ import { MalformedDocument } from '../documents/document.ts';
 import { type Carried, documentOf } from '../documents/registry.ts';
 import type { Format } from '../formats/format.ts';
 import { formatOf } from '../formats/registry.ts';
-import type { Field } from '../job/job.ts';
+import type { Canary, Field } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
-import type { CanaryFile } from '../job/schema.ts';
 import type { Keyring } from '../keys/keyring.ts';
 
 /** A text that contains values. */
@@ -85,11 +84,7 @@ export function betterFields(
 }
 
 /** Better declarations for a canary whose values do not open. */
-export function betterCanary(
-  canary: CanaryFile,
-  values: readonly (string | null)[],
-  ring: Keyring,
-): Better[] {
+export function betterCanary(canary: Canary, values: readonly (string | null)[], ring: Keyring): Better[] {
   const format = formatOf(canary.format);
   if (canary.with !== undefined) return [];
   const samples = values.flatMap((value) => sampleOf(value, format));

@@ -45,7 +45,7 @@ function checkParts(file: DescribedFile, parts: readonly Part[], problem: Report
   if (count('ciphertext') === 0) problems.push(problem(at, 'ciphertext is missing'));
   if (parts.filter((part) => part.bytes === null).length > 1 && file.parts !== undefined)
     problems.push(problem(at, 'only one part may be without a length'));
-  const hasOtherIv = file.iv !== undefined && !('hmac' in file.iv);
+  const hasOtherIv = file.iv !== undefined && ('hex' in file.iv || 'key' in file.iv);
   if (ivBytes > 0 && count('iv') === 0 && !hasOtherIv)
     problems.push(
       problem(at, `iv is missing: ${file.cipher} needs one, as a part or by iv: { hex: … } or { key: … }`),

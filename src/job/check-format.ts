@@ -1,5 +1,6 @@
 import { partOf } from '../formats/aes-gcm-layout.ts';
-import { formatOf } from '../formats/registry.ts';
+import { keyNames } from '../formats/described/key-steps.ts';
+import { descriptionOf, formatOf } from '../formats/registry.ts';
 import { checkDescription } from './check-description.ts';
 import type { FormatFile } from './format-schema.ts';
 import type { Problem } from './problem.ts';
@@ -8,45 +9,69 @@ import type { JobFile } from './schema.ts';
 interface Use {
   readonly format: FormatFile;
   readonly path: readonly PropertyKey[];
+  /** The further key that its values are under. */
+  readonly key?: string | undefined;
 }
 
 /** Checks what a schema cannot: that formats exist, that AES-GCM layouts are valid, that formats accept the key. */
 export function checkFormats(job: JobFile, names: readonly string[]): Problem[] {
   const uses: Use[] = [
     ...job.sourceKeys.map(({ format }, i) => ({ format, path: ['sourceKeys', i, 'format'] })),
-    ...job.canary.map(({ format }, i) => ({ format, path: ['canary', i, 'format'] })),
     ...(['text', 'binary'] as const).flatMap((part) => {
       const format = job.everywhere?.[part];
       return format === undefined ? [] : [{ format, path: ['everywhere', part] }];
     }),
     ...(job.files === undefined ? [] : [{ format: job.files.format, path: ['files', 'format'] }]),
-    ...job.phases.flatMap(({ targets }, p) =>
-      targets.flatMap(({ fields }, t) =>
-        fields.map(({ format }, f) => ({
-          format,
-          path: ['phases', p, 'targets', t, 'fields', f, 'format'],
-        })),
-      ),
-    ),
+    ...keyedParts(job).map(({ part: { format, key }, path }) => ({ format, key, path: [...path, 'format'] })),
   ];
-  const problems = uses.flatMap((use) => checkFormat(use, names));
+  const problems = [...uses.flatMap((use) => checkFormat(use, names)), ...checkKeyNames(job)];
   return problems.length > 0
     ? problems
     : [...checkFiles(job), ...checkPlaintexts(job), ...checkLengths(job, uses)];
 }
 
-/** A format in which every key opens every value: only the plaintext can tell. */
-function checkPlaintexts(job: JobFile): Problem[] {
-  const parts = [
-    ...job.canary.map((part, i) => ({ part, path: ['canary', i] })),
-    ...(job.files === undefined ? [] : [{ part: job.files, path: ['files'] }]),
+/** Every further key that a field or a format names is one of the job, and every one of the job is used. */
+function checkKeyNames(job: JobFile): Problem[] {
+  const { keys = {} } = job;
+  const used = new Set<string>();
+  const problems: Problem[] = [];
+  for (const { part, path } of keyedParts(job)) {
+    for (const name of [...(part.key === undefined ? [] : [part.key]), ...keyNamesIn(part.format)]) {
+      used.add(name);
+      if (Object.hasOwn(keys, name)) continue;
+      problems.push({
+        path: [...path, part.key === name ? 'key' : 'format'],
+        message: `needs the key ${name}: declare it in keys, such as keys: { ${name}: { form: text, generate: { bytes: 32, as: base64 } } }`,
+      });
+    }
+  }
+  const unused = Object.keys(keys).filter((name) => !used.has(name));
+  return [
+    ...problems,
+    ...unused.map((name) => ({ path: ['keys', name], message: 'no field and no format uses it' })),
+  ];
+}
+
+function keyNamesIn(format: FormatFile): string[] {
+  const description = descriptionOf(format);
+  return description === undefined ? [] : keyNames(description);
+}
+
+function keyedParts(job: JobFile) {
+  return [
+    ...job.canary.map((part, i) => ({ part, path: ['canary', i] as readonly PropertyKey[] })),
     ...job.phases.flatMap(({ targets }, p) =>
       targets.flatMap(({ fields }, t) =>
         fields.map((part, f) => ({ part, path: ['phases', p, 'targets', t, 'fields', f] })),
       ),
     ),
   ];
-  return parts
+}
+
+/** A format in which every key opens every value: only the plaintext can tell. */
+function checkPlaintexts(job: JobFile): Problem[] {
+  const files = job.files === undefined ? [] : [{ part: job.files, path: ['files'] }];
+  return [...keyedParts(job), ...files]
     .filter(({ part: { format, plaintext } }) => plaintext === 'any' && formatOf(format).odds === 1)
     .map(({ path }) => ({
       path: [...path, 'plaintext'],
@@ -121,18 +146,27 @@ function checkLayout(
   return [...counts, ...lengths, ...separated];
 }
 
-/** Reports one problem for the key, however many formats do not accept it. */
-function checkLengths({ key }: JobFile, uses: readonly Use[]): Problem[] {
-  const needs = uses
-    .map(({ format }) => formatOf(format))
-    .find(({ keyLengths }) => !allowsKey(key, keyLengths));
-  if (needs === undefined) return [];
-  const lengths = (needs.keyLengths ?? []).join(' or ');
-  return [
-    key.form === 'text'
-      ? { path: ['key', 'form'], message: `must be base64, base64url or hex: ${needs.name} needs a raw key` }
-      : { path: ['key', 'bytes'], message: `must be ${lengths}: ${needs.name} accepts no other length` },
-  ];
+/** Reports one problem for each key, however many formats do not accept it. */
+function checkLengths(job: JobFile, uses: readonly Use[]): Problem[] {
+  const keys = [undefined, ...Object.keys(job.keys ?? {})];
+  return keys.flatMap((name) => {
+    const shape = name === undefined ? job.key : job.keys?.[name];
+    const path = name === undefined ? ['key'] : ['keys', name];
+    const needs = uses
+      .filter(({ key }) => key === name)
+      .map(({ format }) => formatOf(format))
+      .find(({ keyLengths }) => shape !== undefined && !allowsKey(shape, keyLengths));
+    if (needs === undefined) return [];
+    const lengths = (needs.keyLengths ?? []).join(' or ');
+    return shape?.form === 'text'
+      ? [
+          {
+            path: [...path, 'form'],
+            message: `must be base64, base64url or hex: ${needs.name} needs a raw key`,
+          },
+        ]
+      : [{ path: [...path, 'bytes'], message: `must be ${lengths}: ${needs.name} accepts no other length` }];
+  });
 }
 
 function allowsKey({ form, bytes }: JobFile['key'], lengths: readonly number[] | undefined): boolean {

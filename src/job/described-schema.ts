@@ -3,10 +3,20 @@ import { cipherNames } from '../formats/described/cipher.ts';
 
 const bytes = z.int().min(1).max(1024);
 const hex = z.string().regex(/^([0-9a-fA-F]{2})*$/, 'pairs of hex digits');
-const atom = z.union([z.string(), z.strictObject({ hex })]);
-const constant = z
+const atom = z.union([
+  z.string(),
+  z.strictObject({ hex }),
+  z.strictObject({ key: z.string().min(1) }).describe('A further key of the job (keys), such as a salt'),
+  z.strictObject({ column: z.string().min(1) }).describe('What a column of the row contains'),
+  z
+    .strictObject({ place: z.enum(['table', 'column', 'member']) })
+    .describe('Name of the table, of the column, or of the member of a JSON document'),
+]);
+export const constant = z
   .union([atom, z.array(atom).min(1)])
-  .describe('A text as UTF-8, or { hex: … }, or a list of them, one after the other');
+  .describe(
+    'A text as UTF-8, or { hex: … }, { key: … }, { column: … }, { place: … }, or a list of them, one after the other',
+  );
 const salt = z.union([constant, z.strictObject({ part: z.literal('salt') })]);
 const hash = z.enum(['md5', 'sha1', 'sha256', 'sha384', 'sha512']);
 
@@ -16,6 +26,9 @@ const keyStep = z
       ...(['utf8', 'latin1', 'hex', 'base64', 'base64url', 'to-hex', 'to-base64'] as const),
       ...hash.options,
     ]),
+    z
+      .strictObject({ key: z.string().min(1) })
+      .describe('A further key of the job (keys) in the place of the master key'),
     z.strictObject({ strip: z.string(), decode: z.enum(['hex', 'base64', 'base64url']).optional() }),
     z.strictObject({
       slice: z.union([z.tuple([z.int().min(0)]), z.tuple([z.int().min(0), z.int().min(1)])]),
@@ -101,6 +114,9 @@ export const described = z
         z
           .strictObject({ hmac: hash })
           .describe('The IV is an HMAC of the plaintext: equal plaintexts stay equal'),
+        z
+          .strictObject({ hash, as: z.literal('hex').optional() })
+          .describe('The IV is a hash of the plaintext, as bytes or as the text of its hex digits'),
       ])
       .optional()
       .describe('Where the IV comes from. Default: from the part iv, random when encrypting'),
@@ -117,7 +133,9 @@ export const described = z
       .optional()
       .describe('An HMAC over the ciphertext'),
     keyId: z.array(keyStep).min(1).optional().describe('How the part key-id follows from the master key'),
-    aad: z.string().default('').describe('Additional authenticated data: a fixed text, as UTF-8'),
+    aad: constant
+      .default('')
+      .describe('Additional authenticated data: a text as UTF-8, or what it consists of'),
   })
   .describe('Layout and cipher of your own');
 

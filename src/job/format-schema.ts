@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { described } from './described-schema.ts';
+import type { FieldFormat } from '../formats/registry.ts';
+import { constant, described } from './described-schema.ts';
 
 const aesGcm = z
   .strictObject({
@@ -39,7 +40,9 @@ const aesGcm = z
       ])
       .default('raw')
       .describe('How the AES key is derived from the master key'),
-    aad: z.string().default('').describe('Additional authenticated data: a fixed text, as UTF-8'),
+    aad: constant
+      .default('')
+      .describe('Additional authenticated data: a text as UTF-8, { column: … } or what it consists of'),
   })
   .describe('AES-GCM in a layout of your own');
 
@@ -54,3 +57,8 @@ export const format = z
   .meta({ id: 'format' });
 
 export type FormatFile = z.infer<typeof format>;
+
+/** A format of a field in a resolved job. */
+export const fieldFormat: z.ZodType<FieldFormat> = z.lazy(() =>
+  z.union([format, z.strictObject({ under: z.strictObject({ key: z.string(), format: fieldFormat }) })]),
+) as z.ZodType<FieldFormat>;

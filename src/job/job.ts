@@ -1,12 +1,16 @@
 import type { RowShape } from '../databases/database.ts';
+import type { FieldFormat } from '../formats/registry.ts';
 import type { FormatFile } from './format-schema.ts';
 import type { CanaryFile, FieldFile, JobFile, SourceKeyFile } from './schema.ts';
 
 /** A field of a target; `index` is the position of its column in RowShape.columns, also inside `when`. */
-export interface Field extends Omit<FieldFile, 'when' | 'optional' | 'set' | 'with'> {
+export interface Field extends Omit<FieldFile, 'when' | 'optional' | 'set' | 'with' | 'format' | 'key'> {
+  readonly format: FieldFormat;
   readonly index: number;
   /** Positions of the columns with the other parts of its values. */
   readonly beside?: readonly number[];
+  /** Columns that the format needs of the row. */
+  readonly context?: readonly { readonly name: string; readonly index: number }[];
   readonly when: readonly { readonly index: number; readonly values: readonly string[] }[];
   /** The column that names the key of the row. */
   readonly set?: NonNullable<FieldFile['set']> & { readonly index: number };
@@ -37,6 +41,9 @@ export interface Decision {
   readonly as: 'rotate' | 'leave';
 }
 
+/** Values that show whether a key is the right one. */
+export type Canary = Omit<CanaryFile, 'format' | 'key'> & { readonly format: FieldFormat };
+
 /** Rules that decide what becomes of values that are found by shape. */
 export interface Rules {
   readonly sensitive: NonNullable<JobFile['everywhere']>['sensitive'];
@@ -55,6 +62,8 @@ export interface Job {
   /** Hex SHA-256 of the job file's bytes. */
   readonly hash: string;
   readonly key: JobFile['key'];
+  /** Further keys, by name. */
+  readonly keys?: JobFile['keys'];
   readonly phases: readonly string[];
   readonly targets: readonly Target[];
   /** The target of the job's files, if the user chose not to rotate them. */
@@ -67,7 +76,7 @@ export interface Job {
   readonly dataKeys?: string;
   /** The run leaves all values under this one key (`Keyring.only`), and the master key as it is. Absent: it replaces that. */
   readonly only?: string;
-  readonly canary: readonly CanaryFile[];
+  readonly canary: readonly Canary[];
   /** Undefined: the job declares all of its fields. */
   readonly everywhere?: Rules & { readonly text: FormatFile; readonly binary: FormatFile | undefined };
   readonly exclude: JobFile['exclude'];

@@ -1,5 +1,7 @@
 import type { Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
+import { columnNames } from '../formats/described/key-steps.ts';
+import { descriptionOf, type FieldFormat } from '../formats/registry.ts';
 import { noColumn, wrongApplication } from './application.ts';
 import { shapedTargets } from './everywhere.ts';
 import { filesTarget, filesTargetName } from './files.ts';
@@ -33,8 +35,8 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
   const schema = schemaOf(file, catalog, prefix);
   const filesTargets = options.files === true && file.files !== undefined ? [filesTarget(file.files)] : [];
   const exclude = present(file.exclude, schema);
-  const canary = present(file.canary, schema).filter(({ table, column, with: others = [], where }) =>
-    hasColumns(schema, table, [column, ...others, ...Object.keys(where ?? {})]),
+  const canary = present(file.canary, schema).filter(({ table, column, with: others = [], where, format }) =>
+    hasColumns(schema, table, [column, ...others, ...Object.keys(where ?? {}), ...contextOf(format)]),
   );
   assertDispensable(file, schema, exclude, canary);
   const { targets, absent } = resolveTargets(file, schema, filesTargets.length, exclude);
@@ -43,6 +45,7 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
     title: file.title,
     hash: loaded.hash,
     key: file.key,
+    ...(file.keys !== undefined && { keys: file.keys }),
     phases: [
       ...(filesTargets.length === 0 ? [] : ['files']),
       ...file.phases.map(({ name }) => name),
@@ -61,7 +64,9 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
     }),
     ...(file.dataKeys !== undefined &&
       schema.tables.has(prefix + file.dataKeys.table) && { dataKeys: prefix + file.dataKeys.table }),
-    canary: canary.filter(({ table, column }) => !isExcluded(exclude, table, column)),
+    canary: canary
+      .filter(({ table, column }) => !isExcluded(exclude, table, column))
+      .map(({ key, format, ...rest }) => ({ ...rest, format: fieldFormat(format, key) })),
     ...(file.everywhere !== undefined && {
       everywhere: { ...file.everywhere, binary: file.everywhere.binary, decisions: [], certain: [] },
     }),
@@ -146,7 +151,9 @@ function resolveTarget(
   const labels = unique(found.flatMap(({ set }) => (set === undefined ? [] : [set.column])));
   for (const label of labels) assertLabel(table, label, id, found);
   const written = unique([...found.map(({ column }) => column), ...beside, ...labels]);
-  const columns = unique([...written, ...found.flatMap(({ when }) => Object.keys(when ?? {}))]);
+  const read = found.flatMap(({ when, format }) => [...Object.keys(when ?? {}), ...contextOf(format)]);
+  const columns = unique([...written, ...read]);
+  assertContext(table, found, written);
   return {
     shape: { table: table.name, id, columns, written: written.length },
     phase,
@@ -204,7 +211,12 @@ function expand(field: FieldFile, declared: TargetFile, table: Table): FieldFile
   const names = field.column.endsWith('*')
     ? matching(field.column.slice(0, -1), declared, table)
     : [field.column];
-  const needed = [...names, ...(field.with ?? []), ...Object.keys(field.when ?? {})];
+  const needed = [
+    ...names,
+    ...(field.with ?? []),
+    ...Object.keys(field.when ?? {}),
+    ...contextOf(field.format),
+  ];
   const lacking = needed.find((name) => !table.columns.some((column) => column.name === name));
   if (names.length > 0 && lacking === undefined) return names.map((column) => ({ ...field, column }));
   if (field.optional) return [];
@@ -242,11 +254,16 @@ function rowId(declared: TargetFile, table: Table): readonly string[] {
 }
 
 function placed(
-  { optional: _, when, set, with: beside, ...field }: FieldFile,
+  { optional: _, when, set, with: beside, key, format, ...field }: FieldFile,
   columns: readonly string[],
 ): Field {
+  const context = contextOf(format);
   return {
     ...field,
+    format: fieldFormat(format, key),
+    ...(context.length > 0 && {
+      context: context.map((name) => ({ name, index: columns.indexOf(name) })),
+    }),
     ...(beside !== undefined && { beside: beside.map((column) => columns.indexOf(column)) }),
     ...(set !== undefined && { set: { ...set, index: columns.indexOf(set.column) } }),
     index: columns.indexOf(field.column),
@@ -255,6 +272,26 @@ function placed(
       values: typeof values === 'string' ? [values] : values,
     })),
   };
+}
+
+/** What a value is encrypted with must stay the same when the run writes the row. */
+function assertContext(table: Table, fields: readonly FieldFile[], written: readonly string[]): void {
+  const name = fields.flatMap(({ format }) => contextOf(format)).find((each) => written.includes(each));
+  if (name === undefined) return;
+  throw new KeyturnError(
+    'job-invalid',
+    `${table.name}.${name} is a field, and a format needs it as it is to decrypt other values of the row`,
+    { hint: 'correct the columns that the format names' },
+  );
+}
+
+function contextOf(format: FieldFile['format']): readonly string[] {
+  const description = descriptionOf(format);
+  return description === undefined ? [] : columnNames(description);
+}
+
+function fieldFormat(format: FieldFile['format'], key: string | undefined): FieldFormat {
+  return key === undefined ? format : { under: { key, format } };
 }
 
 /** Those whose table exists, with its real name. */

@@ -32,6 +32,12 @@ const document = z
   ])
   .describe('How the column contains ciphertext. Default: text');
 
+const under = z
+  .string()
+  .min(1)
+  .optional()
+  .describe('The further key of the job (keys) that values are under. Default: the master key');
+
 const beside = z
   .array(z.string().min(1))
   .min(1)
@@ -67,6 +73,7 @@ const field = z.strictObject({
   trim,
   lines,
   format,
+  key: under,
   plaintext: z
     .enum(['any', 'utf8', 'json', 'plausible'])
     .default('any')
@@ -149,6 +156,7 @@ const canary = z.strictObject({
   trim,
   lines,
   format,
+  key: under,
   plaintext: z.enum(['any', 'utf8', 'json', 'plausible']).default('any'),
   certificate: z
     .strictObject({
@@ -217,6 +225,34 @@ const files = z
     'Files outside the database that are encrypted or contain ciphertext, in the folder given with --attachments',
   );
 
+const keyShape = {
+  form: z
+    .enum(['text', 'base64', 'base64url', 'hex'])
+    .default('text')
+    .describe('How the key is written in its file'),
+  trim: z
+    .enum(['none', 'space', 'quotes'])
+    .default('space')
+    .describe(
+      'What the application itself strips from a key: white space, or white space and one pair of quotes',
+    ),
+  list: z
+    .boolean()
+    .optional()
+    .describe(
+      'True: the application writes several keys with commas between them, the first being the current one. Only with form: text; other keys are always read so',
+    ),
+  bytes: z.array(z.number().int().positive()).optional().describe('Allowed lengths of a raw key in bytes'),
+  generate: z.strictObject({
+    bytes: z.number().int().min(16),
+    as: z.enum(['base64', 'base64url', 'hex']),
+    prefix: z
+      .string()
+      .optional()
+      .describe('Before the encoded bytes, as the application writes it: base64:. Only with form: text'),
+  }),
+};
+
 export const jobSchema = z.strictObject({
   job: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'lower-case letters, digits and hyphens'),
   title: z.string(),
@@ -225,38 +261,20 @@ export const jobSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('True: the places are not known from the source or the schema of the application'),
-  key: z
-    .strictObject({
-      form: z
-        .enum(['text', 'base64', 'base64url', 'hex'])
-        .default('text')
-        .describe('How the key is written in its file'),
-      trim: z
-        .enum(['none', 'space', 'quotes'])
-        .default('space')
-        .describe(
-          'What the application itself strips from a key: white space, or white space and one pair of quotes',
-        ),
-      list: z
-        .boolean()
-        .optional()
-        .describe(
-          'True: the application writes several keys with commas between them, the first being the current one. Only with form: text; other keys are always read so',
-        ),
-      bytes: z
-        .array(z.number().int().positive())
-        .optional()
-        .describe('Allowed lengths of a raw key in bytes'),
-      generate: z.strictObject({
-        bytes: z.number().int().min(16),
-        as: z.enum(['base64', 'base64url', 'hex']),
-        prefix: z
-          .string()
+  key: z.strictObject(keyShape).describe('Shape of the master key'),
+  keys: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9-]*$/, 'lower-case letters, digits and hyphens'),
+      z.strictObject({
+        ...keyShape,
+        stays: z
+          .literal(true)
           .optional()
-          .describe('Before the encoded bytes, as the application writes it: base64:. Only with form: text'),
+          .describe('It is not replaced, such as a salt: the new keys are used with it too'),
       }),
-    })
-    .describe('Shape of the master key'),
+    )
+    .optional()
+    .describe('Further keys of the application, by name: --current-key-file NAME=FILE'),
   requires: z.array(z.string()).default([]).describe('Tables that every version of the application has'),
   prefixable: z.boolean().default(false).describe('Table names can have a prefix (--table-prefix)'),
   sourceKeys: z

@@ -4,6 +4,17 @@
  */
 export type KeyEncoding = 'base64' | 'base64url' | 'hex';
 
+/** What the keys of a job look like: the master key, and further ones by their names. */
+export interface KeyShapes {
+  readonly key: KeyShape;
+  readonly keys?: Readonly<Record<string, FurtherKeyShape>> | undefined;
+}
+
+export interface FurtherKeyShape extends KeyShape {
+  /** It is no secret to be replaced, such as a salt: the run leaves it as it is. */
+  readonly stays?: boolean | undefined;
+}
+
 /** What a system's master key looks like; the field `key` of a job file. */
 export interface KeyShape {
   /** How the key is written. `text`: the key is the text itself; otherwise the bytes that it encodes. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { KeyturnError } from '../error.ts';
 import { Key } from './key.ts';
-import type { KeyEncoding, KeyShape } from './key-shape.ts';
+import type { KeyEncoding, KeyShape, KeyShapes } from './key-shape.ts';
 
 /**
  * Parses one key or, as the application's configuration writes several, a list with commas between them: the first is the
@@ -75,6 +75,15 @@ export function generateKey(shape: KeyShape): Key {
   return shape.form === 'text'
     ? Key.fromText(`${shape.generate.prefix ?? ''}${text}`)
     : Key.fromBytes(bytes, text);
+}
+
+/** New keys in the place of these; those that stay are kept. */
+export function generateKeys({ key: shape, keys = {} }: KeyShapes, current: Key): Key {
+  const parts = Object.entries(keys).flatMap(([name, each]) => {
+    const part = each.stays === true ? current.parts.get(name) : generateKey(each);
+    return part === undefined ? [] : [[name, part] as const];
+  });
+  return generateKey(shape).with(new Map(parts));
 }
 
 /** Node omits the padding of base64url; Python's decoder rejects it without. */

@@ -21,6 +21,7 @@ export class Keyring {
    */
   readonly only: string | null;
   readonly #named: ReadonlyMap<string, Key>;
+  readonly #parts = new Map<string, Keyring>();
 
   constructor(
     primary: Key,
@@ -55,6 +56,17 @@ export class Keyring {
       this.others.map(({ primary }) => primary),
       stored,
     );
+  }
+
+  /** A ring whose master key is a further key of this one's (`Key.part`). Undefined: there is no such key. */
+  part(name: string): Keyring | undefined {
+    const known = this.#parts.get(name);
+    if (known !== undefined) return known;
+    const key = this.primary.part(name);
+    if (key === undefined) return undefined;
+    const ring = new Keyring(key);
+    this.#parts.set(name, ring);
+    return ring;
   }
 
   /** This ring alone, and each of the further keys as a ring of its own. */

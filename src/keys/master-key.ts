@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { KeyturnError } from '../error.ts';
 import type { Key } from './key.ts';
 import { assertKept, folderWarnings, type ReadKey, readKeyFile } from './key-file.ts';
-import type { KeyShape } from './key-shape.ts';
+import type { KeyShape, KeyShapes } from './key-shape.ts';
 import { generateKey, parseKey, parseKeys } from './key-text.ts';
 
 export interface CurrentKeySources {
@@ -43,6 +43,8 @@ export interface NewKeySources {
   /** The value of --masterKey (already read from stdin when it was `-`). */
   readonly masterKey?: string | undefined;
   readonly current: Key;
+  /** Files of the further keys, by name. */
+  readonly parts?: ReadonlyMap<string, string> | undefined;
   /** Id of the key to which the unfinished run rotates. */
   readonly unfinished?: string | undefined;
   /** Ids of the keys that earlier runs retired. */
@@ -61,25 +63,71 @@ export interface NewKeyPlan {
   /** It was made by this command: no value can be encrypted with it yet. */
   readonly generated: boolean;
   readonly warnings: readonly string[];
+  /** The further keys that the run replaces. */
+  readonly parts?: readonly Pick<NewKeyPlan, 'key' | 'path' | 'mustWrite'>[];
 }
 
 /**
  * The new key and its file. If the file exists, it contains the new key.
  *
+ * Further keys are in files of their own.
+ *
  * @throws KeyturnError `bad-option` (no file named and no terminal), `key-file-differs` (from --masterKey),
  * `other-keys` (not the key of the unfinished run), `key-retired`, `same-key`, and what readKeyFile and parseKey throw.
  */
-export function newKey(sources: NewKeySources, shape: KeyShape): NewKeyPlan {
+export function newKey(sources: NewKeySources, shapes: KeyShapes): NewKeyPlan {
   const { masterKey, unfinished } = sources;
+  const { key: shape } = shapes;
+  const parts = newParts(sources, shapes);
   const given = masterKey === undefined ? undefined : parseKey(masterKey, shape, '--masterKey');
   const candidate = given ?? (unfinished === undefined ? generateKey(shape) : undefined);
-  const path = pathOf(sources, () => unfinished ?? candidate?.id ?? '');
+  const path = pathOf(sources, () => unfinished ?? candidate?.with(parts?.keys ?? new Map()).id ?? '');
   assertKept(path);
 
   const made = given === undefined && unfinished === undefined;
-  const plan = existsSync(path) ? taken(path, given, shape) : planned(path, candidate, unfinished, made);
+  const alone = existsSync(path) ? taken(path, given, shape) : planned(path, candidate, unfinished, made);
+  const plan = parts === null ? alone : { ...alone, key: alone.key.with(parts.keys), parts: parts.replaced };
   refuse(plan, sources);
   return { ...plan, warnings: [...plan.warnings, ...folderWarnings(path)] };
+}
+
+/** The further keys after the run. Null: the job has none. */
+function newParts(
+  { current, parts: files = new Map(), unfinished }: NewKeySources,
+  { keys = {} }: KeyShapes,
+): { keys: Map<string, Key>; replaced: NonNullable<NewKeyPlan['parts']> } | null {
+  if (Object.keys(keys).length === 0) return null;
+  const found = new Map<string, Key>();
+  const replaced: NonNullable<NewKeyPlan['parts']>[number][] = [];
+  for (const [name, shape] of Object.entries(keys)) {
+    const file = files.get(name);
+    const old = current.parts.get(name);
+    if (shape.stays === true && file === undefined && old !== undefined) {
+      found.set(name, old);
+      continue;
+    }
+    if (file === undefined || shape.stays === true)
+      throw new KeyturnError(
+        'bad-option',
+        file === undefined
+          ? `the new key "${name}" is missing`
+          : `the job says that the key "${name}" stays as it is`,
+        {
+          hint:
+            file === undefined
+              ? `use --new-key-file ${name}=FILE; the file of the current key leaves it as it is`
+              : `remove --new-key-file ${name}=…`,
+        },
+      );
+    const path = resolve(file);
+    assertKept(path);
+    const exists = existsSync(path);
+    if (!exists && unfinished !== undefined) throw otherKeys(unfinished, `key file ${path} not found`);
+    const key = exists ? readKeyFile(path, shape, { pipes: false, one: true }).key : generateKey(shape);
+    found.set(name, key);
+    replaced.push({ key, path, mustWrite: !exists });
+  }
+  return { keys: found, replaced };
 }
 
 /**

@@ -76,7 +76,7 @@ export async function beginRun(
     .catalog()
     .then((catalog) => findDerivedSecrets(database, catalog, found.job, current, derived));
   const secrets = await Promise.race([unlessStopped(signal, reading), lock.lost]);
-  if (next.mustWrite) assertCreatable(next.path);
+  for (const { mustWrite, path } of [next, ...(next.parts ?? [])]) if (mustWrite) assertCreatable(path);
   makeDurable(next);
   const secretsFile = secrets === null || secrets.toSave.size === 0 ? null : derivedSecretsPath(next.path);
   if (secrets !== null && secretsFile !== null) {
@@ -133,7 +133,8 @@ export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: C
   return new RunTable(database.knex).update(run, part, mac);
 }
 
-function makeDurable({ path, key, mustWrite }: NewKeyPlan): void {
+function makeDurable({ path, key, mustWrite, parts = [] }: NewKeyPlan): void {
+  for (const part of parts) makeDurable({ ...part, generated: false, warnings: [] });
   if (mustWrite) writeKeyFile(path, key);
   else syncKeyFile(path);
 }

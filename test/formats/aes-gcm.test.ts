@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { aesGcm } from '../../src/formats/aes-gcm.ts';
-import type { AesGcmLayout } from '../../src/formats/aes-gcm-layout.ts';
+import { aesGcm, type FixedLayout } from '../../src/formats/aes-gcm.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Keyring } from '../../src/keys/keyring.ts';
 import { openOne, plainOf } from './opening.ts';
@@ -8,14 +7,14 @@ import { vectors } from './vectors.ts';
 
 const made = vectors('aes-gcm', ['key', 'layout', 'plain', 'sealed']).map((vector) => ({
   ...vector,
-  layout: vector.layout as unknown as AesGcmLayout,
+  layout: vector.layout as unknown as FixedLayout,
 }));
 
-function ringOf(key: string, { key: how }: AesGcmLayout): Keyring {
+function ringOf(key: string, { key: how }: FixedLayout): Keyring {
   return new Keyring(how === 'raw' ? Key.fromBytes(Buffer.from(key, 'base64'), key) : Key.fromText(key));
 }
 
-const usual: AesGcmLayout = {
+const usual: FixedLayout = {
   layout: ['nonce 12', 'ciphertext', 'tag 16'],
   encoding: 'base64',
   prefix: '',
@@ -25,7 +24,7 @@ const usual: AesGcmLayout = {
 };
 const ring = new Keyring(Key.fromText('the key'));
 
-function sealOne(layout: AesGcmLayout, plain: string, like = ''): string {
+function sealOne(layout: FixedLayout, plain: string, like = ''): string {
   return aesGcm(layout).seal([Buffer.from(plain)], ring, [like])[0] ?? '';
 }
 
@@ -58,7 +57,7 @@ describe('a value does not open with', () => {
     }
   });
 
-  test.each<[string, Partial<AesGcmLayout>]>([
+  test.each<[string, Partial<FixedLayout>]>([
     ['other additional data', { aad: 'b' }],
     ['another derivation', { key: { hkdf: { hash: 'sha256', salt: '', info: '', bytes: 32 } } }],
     ['another order', { layout: ['nonce 12', 'tag 16', 'ciphertext'] }],
@@ -74,9 +73,9 @@ describe('a value does not open with', () => {
 });
 
 describe('text of another layout', () => {
-  const separated: AesGcmLayout = { ...usual, encoding: 'hex', separator: ':' };
+  const separated: FixedLayout = { ...usual, encoding: 'hex', separator: ':' };
 
-  test.each<[string, AesGcmLayout, string]>([
+  test.each<[string, FixedLayout, string]>([
     ['clear text', usual, 'hello, world'],
     ['one byte too short for nonce and tag', usual, Buffer.alloc(27).toString('base64')],
     ['a line break after it', usual, `${sealOne(usual, 'x')}\n`],
@@ -134,7 +133,7 @@ test('a raw key must have a length of AES; a derived key may have any', () => {
 });
 
 test('values are searched for by their prefix if their text is one run of base64 or hex', () => {
-  const prefixes = (layout: Partial<AesGcmLayout>) => aesGcm({ ...usual, ...layout }).prefixes(ring);
+  const prefixes = (layout: Partial<FixedLayout>) => aesGcm({ ...usual, ...layout }).prefixes(ring);
   expect(prefixes({})).toEqual([]);
   expect(prefixes({ prefix: 'enc:' })).toEqual(['enc:']);
   expect(prefixes({ prefix: 'enc:', separator: '.' })).toEqual([]);

@@ -1,13 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import { expect, test } from '@jest/globals';
-import { aesGcm } from '../../src/formats/aes-gcm.ts';
-import type { AesGcmLayout } from '../../src/formats/aes-gcm-layout.ts';
+import { aesGcm, type FixedLayout } from '../../src/formats/aes-gcm.ts';
 import { formatOf, programmedFormats } from '../../src/formats/registry.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Keyring } from '../../src/keys/keyring.ts';
 import { Random } from '../support/random.ts';
 
-const gcm: AesGcmLayout = {
+const gcm: FixedLayout = {
   layout: ['nonce 12', 'ciphertext', 'tag 16'],
   encoding: 'base64',
   prefix: '',

@@ -22,7 +22,7 @@ export async function rotated(folder: string, job: string, url: string, oldKey: 
     const catalog = await site.database.catalog();
     const fitted = keyturn.resolveJob(keyturn.loadJob(job, keyturn.formatNames), catalog);
     const { key } = keyturn.readKeyFile(current, fitted.key);
-    const plan = keyturn.newKey({ file: next, current: key, retired: [] }, fitted.key);
+    const plan = keyturn.newKey({ file: next, current: key, retired: [] }, fitted);
     const keys = { current: key, next: plan.key };
     const found = await keyturn.preflight(site.database, catalog, fitted, keys);
     assertDeclared(found.inventory.undeclared);

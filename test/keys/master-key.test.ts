@@ -27,7 +27,7 @@ function stored(key: Key, at = path): string {
 }
 
 function plan(sources: Partial<NewKeySources>) {
-  return newKey({ current: old, retired: [], ...sources }, n8n);
+  return newKey({ current: old, retired: [], ...sources }, { key: n8n });
 }
 
 /** The refusal of newKey, which shows none of the keys. */

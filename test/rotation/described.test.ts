@@ -22,8 +22,8 @@ interface Scheme {
   readonly format: string;
   readonly unique?: true;
   newKey(): string;
-  seal(key: string, plain: string): string;
-  open(key: string, text: string): string | null;
+  seal(key: string, plain: string, row: number): string;
+  open(key: string, text: string, row: number): string | null;
 }
 
 const appKey = (key: string): Buffer => Buffer.from(key.slice('base64:'.length), 'base64');
@@ -76,7 +76,7 @@ const rails: Scheme = {
     decipher.setAuthTag(Buffer.from(h.at, 'base64'));
     try {
       const plain = decipher.update(p, 'base64', 'utf8') + decipher.final('utf8');
-      return this.seal(key, plain) === text ? plain : null;
+      return this.seal(key, plain, 0) === text ? plain : null;
     } catch {
       return null;
     }
@@ -125,6 +125,60 @@ const tutorial: Scheme = {
   },
 };
 
+const perRow: Scheme = {
+  name: 'AES-GCM whose additional data is the row id',
+  key: '{ form: hex, bytes: [32], generate: { bytes: 32, as: hex } }',
+  format: '{ aes-gcm: { layout: [nonce 12, ciphertext, tag 16], aad: ["account:", { column: id }] } }',
+  newKey: () => randomBytes(32).toString('hex'),
+  seal(key, plain, row) {
+    const iv = randomBytes(12);
+    const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'hex'), iv).setAAD(
+      Buffer.from(`account:${row}`),
+    );
+    return Buffer.concat([iv, cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
+      'base64',
+    );
+  },
+  open(key, text, row) {
+    const bytes = Buffer.from(text, 'base64');
+    const decipher = createDecipheriv('aes-256-gcm', Buffer.from(key, 'hex'), bytes.subarray(0, 12));
+    decipher.setAAD(Buffer.from(`account:${row}`)).setAuthTag(bytes.subarray(-16));
+    return decipher.update(bytes.subarray(12, -16), undefined, 'utf8') + decipher.final('utf8');
+  },
+};
+
+const awxPrefix = '$encrypted$UTF8$AESCBC$';
+const awxKeys = (key: string, row: number): [Buffer, Buffer] => {
+  const both = createHash('sha512').update(`${key}${row}secret`).digest();
+  return [both.subarray(0, 32), both.subarray(32)];
+};
+const awx: Scheme = {
+  name: 'AWX, whose keys depend on the row id and the name of the field',
+  key: '{ form: text, generate: { bytes: 50, as: base64 } }',
+  format: 'awx',
+  newKey: () => randomBytes(50).toString('base64'),
+  seal(key, plain, row) {
+    const [mac, aes] = awxKeys(key, row);
+    const iv = randomBytes(16);
+    const cipher = createCipheriv('aes-256-cbc', aes, iv);
+    const head = Buffer.concat([Buffer.from('800000000065a0b1c2', 'hex'), iv]);
+    const body = Buffer.concat([head, cipher.update(plain, 'utf8'), cipher.final()]);
+    const token = Buffer.concat([body, createHmac('sha256', mac).update(body).digest()]);
+    const ascii = token.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+    return awxPrefix + Buffer.from(ascii).toString('base64');
+  },
+  open(key, text, row) {
+    const [mac, aes] = awxKeys(key, row);
+    const ascii = Buffer.from(text.slice(awxPrefix.length), 'base64').toString();
+    const token = Buffer.from(ascii, 'base64url');
+    const body = token.subarray(0, -32);
+    if (!createHmac('sha256', mac).update(body).digest().equals(token.subarray(-32))) return null;
+    if (token.toString('hex', 0, 9) !== '800000000065a0b1c2') return null;
+    const decipher = createDecipheriv('aes-256-cbc', aes, body.subarray(9, 25));
+    return decipher.update(body.subarray(25), undefined, 'utf8') + decipher.final('utf8');
+  },
+};
+
 const rowCount = 60;
 const plainOf = (id: number): string => `secret ${id} äöü ${'x'.repeat(id % 23)}`;
 
@@ -143,11 +197,13 @@ describe.each([
     rmSync(folder, { recursive: true });
   });
 
-  test.each([laravel, rails, cloak, tutorial])('$name is rotated, killed and resumed', async (scheme) => {
-    const field = `{ column: secret, format: ${scheme.format}, plaintext: utf8 }`;
-    writeFileSync(
-      join(folder, 'job.yaml'),
-      `job: own
+  test.each([laravel, rails, cloak, tutorial, perRow, awx])(
+    '$name is rotated, killed and resumed',
+    async (scheme) => {
+      const field = `{ column: secret, format: ${scheme.format}, plaintext: utf8 }`;
+      writeFileSync(
+        join(folder, 'job.yaml'),
+        `job: own
 title: Own
 key: ${scheme.key}
 canary: [${field.replace('{', '{ table: account,')}]
@@ -155,30 +211,34 @@ phases:
   - name: values
     targets: [{ table: account, fields: [${field}] }]
 `,
-    );
-    const oldKey = scheme.newKey();
-    writeFileSync(join(folder, 'old.key'), oldKey, { mode: 0o600 });
-    await world.exec(
-      `create table account (id integer primary key, secret text${scheme.unique === true ? ' unique' : ''})`,
-    );
-    for (let id = 1; id <= rowCount; id++)
-      await world.exec(`insert into account values (${id}, '${scheme.seal(oldKey, plainOf(id))}')`);
-    const keys = ['--current-key-file', 'old.key', '--new-key-file', 'new.key'];
-    // This process has the SQLite file open
-    const more = [...keys, '--database', world.url, '--report-dir', 'report', '--workers', '1', '--force'];
-    const consent = ['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase'];
-    const killed = await keyturn(['rotate', '--job', 'job.yaml', '--chunk-rows', '10', ...consent, ...more], {
-      cwd: folder,
-      killAt: 'commit:3',
-    });
-    expect(killed.signal).toBe('SIGKILL');
-    const resumed = await keyturn(['resume', ...more], { cwd: folder });
-    expect([resumed.code, resumed.stderr]).toEqual([0, expect.anything()]);
-    const newKey = readFileSync(join(folder, 'new.key'), 'utf8').trim();
-    const rows = await world.exec('select id, secret from account order by id');
-    expect(rows.map(({ secret }) => scheme.open(newKey, String(secret)))).toEqual(
-      rows.map(({ id }) => plainOf(Number(id))),
-    );
-    expect(rows.length).toBe(rowCount);
-  });
+      );
+      const oldKey = scheme.newKey();
+      writeFileSync(join(folder, 'old.key'), oldKey, { mode: 0o600 });
+      await world.exec(
+        `create table account (id integer primary key, secret text${scheme.unique === true ? ' unique' : ''})`,
+      );
+      for (let id = 1; id <= rowCount; id++)
+        await world.exec(`insert into account values (${id}, '${scheme.seal(oldKey, plainOf(id), id)}')`);
+      const keys = ['--current-key-file', 'old.key', '--new-key-file', 'new.key'];
+      // This process has the SQLite file open
+      const more = [...keys, '--database', world.url, '--report-dir', 'report', '--workers', '1', '--force'];
+      const consent = ['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase'];
+      const killed = await keyturn(
+        ['rotate', '--job', 'job.yaml', '--chunk-rows', '10', ...consent, ...more],
+        {
+          cwd: folder,
+          killAt: 'commit:3',
+        },
+      );
+      expect(killed.signal).toBe('SIGKILL');
+      const resumed = await keyturn(['resume', ...more], { cwd: folder });
+      expect([resumed.code, resumed.stderr]).toEqual([0, expect.anything()]);
+      const newKey = readFileSync(join(folder, 'new.key'), 'utf8').trim();
+      const rows = await world.exec('select id, secret from account order by id');
+      expect(rows.map(({ id, secret }) => scheme.open(newKey, String(secret), Number(id)))).toEqual(
+        rows.map(({ id }) => plainOf(Number(id))),
+      );
+      expect(rows.length).toBe(rowCount);
+    },
+  );
 });

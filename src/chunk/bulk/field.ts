@@ -14,14 +14,15 @@ export function hasPlainFields({ target, fields }: PreparedTarget): boolean {
   );
 }
 
-function isPlain({ document, field, rules }: PreparedField): boolean {
+function isPlain({ document, field, format, rules }: PreparedField): boolean {
   return (
     document.name === 'text' &&
     rules === null &&
     field.beside === undefined &&
     field.when.length === 0 &&
     field.set === undefined &&
-    field.becomes === undefined
+    field.becomes === undefined &&
+    format.needs === undefined
   );
 }
 

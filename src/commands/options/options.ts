@@ -69,15 +69,19 @@ export const currentKeyOptions = {
     requiresArg: true,
     group: groups.keys,
     describe:
-      "file of the application's current key, or of a list with commas that begins with it; repeat it for older keys that some values are still encrypted with [env: KEYTURN_CURRENT_MASTER_KEY; otherwise prompted for on a terminal]",
+      "file of the application's current key, or of a list with commas that begins with it; repeat it for older keys that some values are still encrypted with; NAME=FILE for a further key of the job [env: KEYTURN_CURRENT_MASTER_KEY; otherwise prompted for on a terminal]",
   },
 } as const satisfies Record<string, Options>;
 
 export const newKeyOptions = {
-  'new-key-file': text(
-    groups.keys,
-    'file of the new key; if it does not exist, a new key is written to it (mode 0600) before the first change',
-  ),
+  'new-key-file': {
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    group: groups.keys,
+    describe:
+      'file of the new key; if it does not exist, a new key is written to it (mode 0600) before the first change; NAME=FILE for a further key of the job',
+  },
 } as const satisfies Record<string, Options>;
 
 export const masterKeyOptions = {

@@ -13,7 +13,8 @@ import { givenDecisions } from '../options/decide.ts';
 import { type HoldArguments, holdWords } from '../options/pace.ts';
 import { assertAlone } from './alone.ts';
 import { concludeRun } from './conclusion.ts';
-import { askCurrentKeys, furtherKeys, planNewKey, unchangedKey } from './key-sources.ts';
+import { keyFiles, namedKeyWords, newKeyFiles } from './key-files.ts';
+import { askCurrentKeys, planNewKey, unchangedKey, withOlder } from './key-sources.ts';
 import type { Opened } from './opened.ts';
 import { rollbackKeys } from './rollback-keys.ts';
 import { siteOf, withSite } from './run-site.ts';
@@ -26,7 +27,7 @@ export interface ContinueArguments
     Partial<Coordinating> {
   readonly pace?: Pace;
   readonly currentKeyFile?: readonly string[] | undefined;
-  readonly newKeyFile?: string | undefined;
+  readonly newKeyFile?: readonly string[] | undefined;
   readonly masterKey?: string | undefined;
   readonly decide?: readonly string[] | undefined;
   readonly force?: boolean | undefined;
@@ -64,10 +65,16 @@ export async function continueRun(
   });
   const conclusion = {
     database,
-    newKeyFile: found.kind === 'rollback' ? (args.newKeyFile ?? '') : next.path,
-    currentKeyFile: args.currentKeyFile?.[0],
+    newKeyFile:
+      found.kind === 'rollback' ? (newKeyFiles(args.newKeyFile, found.job).master ?? '') : next.path,
+    currentKeyFile: keyFiles(args.currentKeyFile, found.job).master[0],
     reportDir: args.reportDir,
-    repeated: [...attachmentsWords(args), ...holdWords(args), ...coordinatorWords(args)],
+    repeated: [
+      ...namedKeyWords(args, found.job),
+      ...attachmentsWords(args),
+      ...holdWords(args),
+      ...coordinatorWords(args),
+    ],
     hooks: args.hooks,
   };
   return concludeRun(context, conclusion, run, () =>
@@ -76,18 +83,18 @@ export async function continueRun(
 }
 
 async function keysOf(context: Context, args: ContinueArguments, { job, ...run }: Run): Promise<KeptKeys> {
-  const { current, others } = await askCurrentKeys(context, args, job.key);
+  const { current, others } = await askCurrentKeys(context, args, job);
   assertCurrentKey({ job, ...run }, current);
   const known = { current, name: job.name, retired: [], unfinished: run.toKeyId };
   const next =
     job.only === undefined
-      ? await planNewKey(context, args, known, job.key)
-      : unchangedKey(current, args.currentKeyFile?.[0]);
+      ? await planNewKey(context, args, known, job)
+      : unchangedKey(current, keyFiles(args.currentKeyFile, job).master[0]);
   return { current, others, next };
 }
 
 function keysBack(context: Context, args: ContinueArguments, { id, job, ...run }: Run): KeptKeys {
-  const { current, next, others, oldKeyFile } = rollbackKeys(context, args, job.key);
+  const { current, next, others, oldKeyFile } = rollbackKeys(context, args, job);
   const right = current.id === run.fromKeyId && next.id === run.toKeyId;
   if (!right)
     throw new KeyturnError(
@@ -99,5 +106,5 @@ function keysBack(context: Context, args: ContinueArguments, { id, job, ...run }
       },
     );
   const file = { path: oldKeyFile, mustWrite: false, generated: false, warnings: [] };
-  return { current, others: furtherKeys(context, args, job.key, next, others), next: { key: next, ...file } };
+  return { current, others: withOlder(context, args, job, [next, ...others]), next: { key: next, ...file } };
 }

@@ -63,7 +63,7 @@ export async function askInstanceKey(
   { currentKeyFile }: { readonly currentKeyFile?: string | undefined },
 ): Promise<Key> {
   const files = currentKeyFile === undefined ? undefined : [currentKeyFile];
-  const { current: master } = await askCurrentKeys(context, { currentKeyFile: files }, job.key);
+  const { current: master } = await askCurrentKeys(context, { currentKeyFile: files }, job);
   await openKeyring(database, catalog, job, master);
   return master;
 }

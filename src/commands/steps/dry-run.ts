@@ -2,7 +2,7 @@ import { assertNoneUnfinished, readHistory, retiredKeyIds } from '../../checkpoi
 import type { Authority, RunOptions } from '../../checkpoint/run.ts';
 import { assertWide } from '../../inventory/widths.ts';
 import type { LoadedJob } from '../../job/load.ts';
-import { generateKey } from '../../keys/key-text.ts';
+import { generateKeys } from '../../keys/key-text.ts';
 import { rehearse } from '../../rotation/local-run.ts';
 import type { Pace } from '../../rotation/pace.ts';
 import { unlessStopped } from '../../rotation/unless-stopped.ts';
@@ -14,7 +14,7 @@ import { type JobArguments, prepareRun } from './prepared-run.ts';
 import { withSite } from './run-site.ts';
 
 interface Given extends JobArguments {
-  readonly newKeyFile?: string | undefined;
+  readonly newKeyFile?: readonly string[] | undefined;
   readonly masterKey?: string | undefined;
   readonly workers?: string | undefined;
   readonly pace?: Pace;
@@ -44,8 +44,8 @@ export async function rotateDry(
       args,
       async (key, fitted) =>
         named
-          ? planNewKey(context, args, { current: key, name: fitted.name, retired }, fitted.key)
-          : { key: generateKey(fitted.key), path: '', mustWrite: false, generated: true, warnings: [] },
+          ? planNewKey(context, args, { current: key, name: fitted.name, retired }, fitted)
+          : { key: generateKeys(fitted, key), path: '', mustWrite: false, generated: true, warnings: [] },
       ({ path, mustWrite }) => (path === '' || mustWrite ? 'not saved in a dry run' : `in ${path}`),
     ),
   );

@@ -2,9 +2,10 @@ import { resolve } from 'node:path';
 import { KeyturnError } from '../../error.ts';
 import type { Key } from '../../keys/key.ts';
 import { readKeyFile } from '../../keys/key-file.ts';
-import type { KeyShape } from '../../keys/key-shape.ts';
+import type { KeyShape, KeyShapes } from '../../keys/key-shape.ts';
 import { currentKey, type NewKeyPlan, newKey } from '../../keys/master-key.ts';
 import type { Context } from '../command.ts';
+import { type KeyFileArguments, keyFiles, newKeyFiles } from './key-files.ts';
 
 /** The keys before a run: the application's own, and older ones that some values are still encrypted with. */
 export interface CurrentKeys {
@@ -13,76 +14,124 @@ export interface CurrentKeys {
   readonly others: readonly Key[];
 }
 
-/** Reads the current keys from the files, the environment or a prompt. The first is the application's own. */
+/**
+ * Reads the current keys from the files, the environment or a prompt. The first is the application's own, with the first of
+ * each further key of the job.
+ */
 export async function askCurrentKeys(
   context: Context,
-  args: { readonly currentKeyFile?: readonly string[] | undefined },
-  shape: KeyShape,
+  args: KeyFileArguments,
+  shapes: KeyShapes,
 ): Promise<CurrentKeys> {
   const { environment, terminal } = context;
+  const { master, named } = keyFiles(args.currentKeyFile, shapes);
   const { key, others, warnings } = await currentKey(
     {
-      file: args.currentKeyFile?.[0],
+      file: master[0],
       env: environment.KEYTURN_CURRENT_MASTER_KEY,
       prompt: terminal.interactive
         ? () => terminal.askSecret('Current master key (input is hidden)')
         : undefined,
     },
-    shape,
+    shapes.key,
   );
   for (const warning of warnings) warn(context, warning);
-  return { current: key, others: furtherKeys(context, args, shape, key, others) };
+  const masters = [key, ...others, ...master.slice(1).flatMap((path) => readKeys(context, path, shapes.key))];
+  return withParts(masters, currentParts(context, named, shapes));
 }
 
-/** Older keys: those listed with the current key, and every --current-key-file but the first. */
-export function furtherKeys(
+/** Older keys: those listed with the current key, and every further file of it. */
+export function withOlder(
   context: Context,
-  args: { readonly currentKeyFile?: readonly string[] | undefined },
-  shape: KeyShape,
-  current: Key,
+  args: KeyFileArguments,
+  shapes: KeyShapes,
   listed: readonly Key[],
-): Key[] {
-  const keys = [current, ...listed];
-  for (const path of args.currentKeyFile?.slice(1) ?? []) {
-    const { key, others, warnings } = readKeyFile(path, shape);
-    for (const warning of warnings) warn(context, warning);
-    keys.push(...[key, ...others].filter((each) => !keys.some((known) => known.equals(each))));
-  }
-  return keys.slice(1);
+): readonly Key[] {
+  const { master } = keyFiles(args.currentKeyFile, shapes);
+  const [current = listed[0] as Key, ...more] = listed;
+  const older = master.slice(1).flatMap((path) => readKeys(context, path, shapes.key));
+  return distinct([current, ...more, ...older.map((key) => key.with(current.parts))]).slice(1);
+}
+
+/** The keys of each name, the current one first. @throws KeyturnError `no-current-key` if one is missing. */
+function currentParts(
+  context: Context,
+  named: ReadonlyMap<string, readonly string[]>,
+  { keys = {} }: KeyShapes,
+): ReadonlyMap<string, readonly Key[]> {
+  return new Map(
+    Object.entries(keys).map(([name, shape]) => {
+      const files = named.get(name);
+      if (files === undefined)
+        throw new KeyturnError('no-current-key', `the current key "${name}" is missing`, {
+          hint: `use --current-key-file ${name}=FILE; the job has ${1 + Object.keys(keys).length} keys`,
+        });
+      return [name, files.flatMap((path) => readKeys(context, path, shape))];
+    }),
+  );
+}
+
+/** The current one of each name. @throws KeyturnError `no-current-key` if one is missing. */
+export function firstParts(
+  context: Context,
+  named: ReadonlyMap<string, readonly string[]>,
+  shapes: KeyShapes,
+): Map<string, Key> {
+  return new Map([...currentParts(context, named, shapes)].map(([name, [key]]) => [name, key as Key]));
+}
+
+/** The current key with the current further keys; then each older key with the current ones of all other names. */
+function withParts(masters: readonly Key[], parts: ReadonlyMap<string, readonly Key[]>): CurrentKeys {
+  const now = new Map([...parts].map(([name, [key]]) => [name, key as Key]));
+  const [master = masters[0] as Key] = masters;
+  const older = [...parts].flatMap(([name, [, ...others]]) =>
+    others.map((key) => master.with(new Map(now).set(name, key))),
+  );
+  const [current = master, ...others] = distinct([...masters.map((key) => key.with(now)), ...older]);
+  return { current, others };
+}
+
+function readKeys(context: Context, path: string, shape: KeyShape): Key[] {
+  const { key, others, warnings } = readKeyFile(path, shape);
+  for (const warning of warnings) warn(context, warning);
+  return [key, ...others];
+}
+
+function distinct(keys: readonly Key[]): Key[] {
+  return keys.filter((key, at) => keys.findIndex((known) => known.equals(key)) === at);
 }
 
 /** Whether the current key is given, so that nobody must be asked. */
-export function namesCurrentKey(
-  { environment }: Context,
-  args: { readonly currentKeyFile?: readonly string[] | undefined },
-): boolean {
+export function namesCurrentKey({ environment }: Context, args: KeyFileArguments): boolean {
   return args.currentKeyFile !== undefined || Boolean(environment.KEYTURN_CURRENT_MASTER_KEY);
 }
 
 /** The new key and its file. Nothing is written yet. */
 export async function planNewKey(
   context: Context,
-  args: { readonly newKeyFile?: string | undefined; readonly masterKey?: string | undefined },
+  args: KeyFileArguments & { readonly masterKey?: string | undefined },
   known: {
     readonly current: Key;
     readonly name: string;
     readonly retired: readonly string[];
     readonly unfinished?: string;
   },
-  shape: KeyShape,
+  shapes: KeyShapes,
 ): Promise<NewKeyPlan> {
   const { terminal, folder } = context;
   const masterKey = await readMasterKey(context, args.masterKey);
+  const files = newKeyFiles(args.newKeyFile, shapes);
   const plan = newKey(
     {
-      file: args.newKeyFile,
+      file: files.master,
+      parts: files.named,
       masterKey,
       current: known.current,
       unfinished: known.unfinished,
       retired: known.retired,
       terminal: terminal.interactive ? { folder, name: known.name } : undefined,
     },
-    shape,
+    shapes,
   );
   for (const warning of plan.warnings) warn(context, warning);
   return plan;

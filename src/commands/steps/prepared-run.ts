@@ -62,7 +62,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   const catalog = await database.catalog();
   const fitted = fitJob(loaded, catalog, args);
-  const { current, others } = await askCurrentKeys(context, args, fitted.key);
+  const { current, others } = await askCurrentKeys(context, args, fitted);
   const next = await planKey(current, fitted);
   const derived = givenDerivedContext(args, runs, current);
   const found = await withDerivedSecrets(

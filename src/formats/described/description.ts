@@ -3,8 +3,13 @@ import type { Padding } from './padding.ts';
 
 export type HashName = 'md5' | 'sha1' | 'sha256' | 'sha384' | 'sha512';
 
-/** A text as UTF-8, or bytes. */
-type Atom = string | { readonly hex: string };
+/** A text as UTF-8; bytes; a further key of the job; what a column of the row contains; or where the value is. */
+type Atom =
+  | string
+  | { readonly hex: string }
+  | { readonly key: string }
+  | { readonly column: string }
+  | { readonly place: 'table' | 'column' | 'member' };
 
 /** Several are one after the other. */
 export type Constant = Atom | readonly Atom[];
@@ -22,6 +27,8 @@ export type KeyStep =
   | 'to-hex'
   | 'to-base64'
   | HashName
+  /** A further key of the job, in the place of the master key. */
+  | { readonly key: string }
   /** What follows `strip` is decoded; a key without it is used as it is. */
   | { readonly strip: string; readonly decode?: 'hex' | 'base64' | 'base64url' | undefined }
   | { readonly slice: readonly [number] | readonly [number, number] }
@@ -94,6 +101,7 @@ export interface Description {
     | { readonly hex: string }
     | { readonly key: readonly KeyStep[] }
     | { readonly hmac: HashName }
+    | { readonly hash: HashName; readonly as?: 'hex' | undefined }
     | undefined;
   readonly key: readonly KeyStep[];
   readonly mac?:
@@ -104,7 +112,7 @@ export interface Description {
       }
     | undefined;
   readonly keyId?: readonly KeyStep[] | undefined;
-  readonly aad: string;
+  readonly aad: Constant;
 }
 
 /** A description as a job file has it: the padding may be left out. */

@@ -45,6 +45,16 @@ const fernetUnder = (...key: readonly KeyStep[]): Known => ({
   mac: { hash: 'sha256', over: ['before'], key: [...key, { slice: [0, 16] }] },
 });
 
+/** Rails' ActiveRecord::Encryption with AES-256-GCM; keys from the text of primary_key, or deterministic_key, and the salt. */
+const rails = (hash: 'sha1' | 'sha256'): Known => ({
+  json: { p: 'ciphertext base64', 'h.iv': 'iv 12 base64', 'h.at': 'tag 16 base64' },
+  cipher: 'aes-256-gcm',
+  key: ['utf8', { pbkdf2: { hash, salt: { key: 'salt' }, iterations: 65_536, bytes: 32 } }],
+});
+
+/** AWX: a Fernet token with AES-256 in base64; the key depends on the row and on the name of the field. */
+const awxKey: readonly KeyStep[] = ['utf8', { append: [{ column: 'id' }, { place: 'member' }] }, 'sha512'];
+
 const metabaseKey: KeyStep = { pbkdf2: { hash: 'sha512', salt: '', iterations: 100_000, bytes: 64 } };
 const jasyptKey: KeyStep = { pbkdf2: { hash: 'sha512', salt: part, iterations: 1000, bytes: 32 } };
 const nextcloudKey: KeyStep = { hkdf: { hash: 'sha512', salt: '', info: '', bytes: 64 } };
@@ -95,6 +105,17 @@ const known: Readonly<Record<string, Known>> = {
       bytes: 32,
     },
   }),
+  rails: rails('sha256'),
+  'rails-sha1': rails('sha1'),
+  'rails-deterministic': { ...rails('sha256'), iv: { hmac: 'sha256' } },
+  'rails-deterministic-sha1': { ...rails('sha1'), iv: { hmac: 'sha256' } },
+  awx: {
+    layers: [{ prefix: '$encrypted$UTF8$AESCBC$' }, 'base64', 'base64url'],
+    parts: [{ hex: '80' }, 'kept 8', 'iv 16', 'ciphertext', 'mac 32'],
+    cipher: 'aes-256-cbc',
+    key: [...awxKey, { slice: [32, 64] }],
+    mac: { hash: 'sha256', over: ['before'], key: [...awxKey, { slice: [0, 32] }] },
+  },
   metabase: {
     layers: ['base64'],
     parts: ['iv 16', 'ciphertext', 'mac 32'],

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Key } from '../../keys/key.ts';
+import type { Place } from '../format.ts';
 import type { Description } from './description.ts';
 import { DerivedKeys } from './key-steps.ts';
 import { joined, type Part, type PartName, type Value } from './piece.ts';
@@ -23,15 +24,19 @@ export class Mac {
     this.#before = parts.slice(0, at);
   }
 
-  matches(key: Key, value: Value): boolean {
+  get isPerValue(): boolean {
+    return this.#keys.isPerValue;
+  }
+
+  matches(key: Key, value: Value, place: Place | undefined): boolean {
     const found = value.bytes.get('mac');
-    const expected = this.of(key, value);
+    const expected = this.of(key, value, place);
     return found !== undefined && found.length === expected?.length && timingSafeEqual(found, expected);
   }
 
   /** Undefined: the key is not written as its steps expect it. */
-  of(key: Key, { bytes, texts }: Value): Buffer | undefined {
-    const secret = this.#keys.of(key, bytes.get('salt'));
+  of(key: Key, { bytes, texts }: Value, place: Place | undefined): Buffer | undefined {
+    const secret = this.#keys.of(key, { salt: bytes.get('salt'), place });
     if (secret === undefined) return undefined;
     const hmac = createHmac(this.#hash, secret);
     for (const part of this.#over) {
