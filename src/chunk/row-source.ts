@@ -1,7 +1,7 @@
 import type { Catalog, Database, Range, RowId, Rows } from '../databases/database.ts';
 import { Listings } from '../files/listings.ts';
 import type { Target } from '../job/job.ts';
-import { pathOf, treeOf } from './file-target.ts';
+import { pathOf, treeOf } from './files/file-target.ts';
 
 type Source = Catalog & Rows & Pick<Database, 'traits'>;
 

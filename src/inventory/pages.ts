@@ -1,5 +1,5 @@
-import { documentPages } from '../chunk/document-file.ts';
-import { treeOf } from '../chunk/file-target.ts';
+import { documentPages } from '../chunk/files/document-file.ts';
+import { treeOf } from '../chunk/files/file-target.ts';
 import type { Row, RowId, RowShape, Rows } from '../databases/database.ts';
 import type { Target } from '../job/job.ts';
 

@@ -1,5 +1,5 @@
 import type { Inventory } from '../checkpoint/run.ts';
-import { originalsOf } from '../chunk/file-target.ts';
+import { originalsOf } from '../chunk/files/file-target.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Job } from '../job/job.ts';

@@ -1,7 +1,7 @@
-import { documentPages, isDocuments } from '../chunk/document-file.ts';
 import { countByField, type FieldCounts } from '../chunk/field-counts.ts';
 import { prepareTarget } from '../chunk/field-values.ts';
-import { treeOf } from '../chunk/file-target.ts';
+import { documentPages, isDocuments } from '../chunk/files/document-file.ts';
+import { treeOf } from '../chunk/files/file-target.ts';
 import { layerFormats } from '../chunk/layers.ts';
 import type { Database, Row, RowShape } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';

@@ -7,7 +7,7 @@ import { HandedBack } from '../checkpoint/handed-back.ts';
 import { assertAuthentic, isWriting, type LatePlaces, type Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import { Sweeps } from '../checkpoint/sweeps.ts';
-import { originalsOf } from '../chunk/file-target.ts';
+import { originalsOf } from '../chunk/files/file-target.ts';
 import { RowSource } from '../chunk/row-source.ts';
 import { KeyturnError } from '../error.ts';
 import { type Target, targetName } from '../job/job.ts';

@@ -5,7 +5,7 @@ import { ExceptionTable } from '../checkpoint/exception-table.ts';
 import { CheckpointMac } from '../checkpoint/mac.ts';
 import { assertAuthentic, assertKeys, type Run, type RunKeys } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
-import { originalsOf } from '../chunk/file-target.ts';
+import { originalsOf } from '../chunk/files/file-target.ts';
 import type { RunLock } from '../databases/database.ts';
 import { lookAgain } from '../inventory/last-look.ts';
 import { processName } from './process-name.ts';

@@ -1,15 +1,15 @@
-import { isWriting, type Run } from '../checkpoint/run.ts';
-import type { RowId } from '../databases/database.ts';
-import { KeyturnError } from '../error.ts';
-import type { Listings } from '../files/listings.ts';
-import { Originals } from '../files/originals.ts';
-import { Tree } from '../files/tree.ts';
-import type { FileCipher } from '../formats/format.ts';
-import type { Job, Target } from '../job/job.ts';
-import { digestAll, Messages } from './digest.ts';
-import { addRow } from './evidence.ts';
-import type { PreparedField, PreparedTarget } from './field-values.ts';
-import type { WorkerContext } from './worker-context.ts';
+import { isWriting, type Run } from '../../checkpoint/run.ts';
+import type { RowId } from '../../databases/database.ts';
+import { KeyturnError } from '../../error.ts';
+import type { Listings } from '../../files/listings.ts';
+import { Originals } from '../../files/originals.ts';
+import { Tree } from '../../files/tree.ts';
+import type { FileCipher } from '../../formats/format.ts';
+import type { Job, Target } from '../../job/job.ts';
+import { digestAll, Messages } from '../digest.ts';
+import { addRow } from '../evidence.ts';
+import type { PreparedField, PreparedTarget } from '../field-values.ts';
+import type { WorkerContext } from '../worker-context.ts';
 
 /** The column that stands for the content of a file. */
 export const fileColumn = 'content';

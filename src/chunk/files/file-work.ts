@@ -1,15 +1,15 @@
-import type { Chunk } from '../checkpoint/chunk.ts';
-import type { ExceptionReason } from '../checkpoint/exception-table.ts';
-import type { Intent } from '../checkpoint/file-intents.ts';
-import { emptyTally } from '../checkpoint/tally.ts';
-import type { Originals } from '../files/originals.ts';
-import type { Tree } from '../files/tree.ts';
-import { targetName } from '../job/job.ts';
-import type { Rotation } from './classify.ts';
-import type { PreparedTarget } from './field-values.ts';
+import type { Chunk } from '../../checkpoint/chunk.ts';
+import type { ExceptionReason } from '../../checkpoint/exception-table.ts';
+import type { Intent } from '../../checkpoint/file-intents.ts';
+import { emptyTally } from '../../checkpoint/tally.ts';
+import type { Originals } from '../../files/originals.ts';
+import type { Tree } from '../../files/tree.ts';
+import { targetName } from '../../job/job.ts';
+import type { Rotation } from '../classify.ts';
+import type { PreparedTarget } from '../field-values.ts';
+import type { RotatedRow } from '../rotate-rows.ts';
+import type { ValueOutcome } from '../value.ts';
 import { fileColumn } from './file-target.ts';
-import type { RotatedRow } from './rotate-rows.ts';
-import type { ValueOutcome } from './value.ts';
 
 /** What is needed to rotate the files of a chunk. */
 export interface FileWork {

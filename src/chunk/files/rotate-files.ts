@@ -1,23 +1,23 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Chunk } from '../checkpoint/chunk.ts';
-import type { Intent } from '../checkpoint/file-intents.ts';
-import { NewFile } from '../files/new-file.ts';
-import { StoredFile } from '../files/stored-file.ts';
-import type { Tree } from '../files/tree.ts';
-import { targetName } from '../job/job.ts';
-import { syncFolder } from '../sync-folder.ts';
-import { assertOneKey } from './assert-one-key.ts';
-import { publishStep } from './chunk-step.ts';
-import type { Rotation } from './classify.ts';
+import type { Chunk } from '../../checkpoint/chunk.ts';
+import type { Intent } from '../../checkpoint/file-intents.ts';
+import { NewFile } from '../../files/new-file.ts';
+import { StoredFile } from '../../files/stored-file.ts';
+import type { Tree } from '../../files/tree.ts';
+import { targetName } from '../../job/job.ts';
+import { syncFolder } from '../../sync-folder.ts';
+import { assertOneKey } from '../assert-one-key.ts';
+import { publishStep } from '../chunk-step.ts';
+import type { Rotation } from '../classify.ts';
+import type { PreparedTarget } from '../field-values.ts';
+import { type RotatedRow, rotateRows } from '../rotate-rows.ts';
+import { Stale } from '../worker-context.ts';
 import { classifyFile, evidenceOf, openedBlocks } from './classify-file.ts';
 import { isDocuments, readDocument, rowOfFile } from './document-file.ts';
-import type { PreparedTarget } from './field-values.ts';
 import { fileDigest, fileField, pathOf } from './file-target.ts';
 import { type FileWork, RotatedFiles } from './file-work.ts';
-import { type RotatedRow, rotateRows } from './rotate-rows.ts';
-import { Stale } from './worker-context.ts';
 
 /** After this many attempts, a file that is written while it is rotated is left alone. */
 const mostPasses = 3;

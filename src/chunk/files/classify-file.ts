@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { ExceptionReason } from '../checkpoint/exception-table.ts';
-import type { Row } from '../databases/database.ts';
-import type { StoredFile } from '../files/stored-file.ts';
-import type { Key } from '../keys/key.ts';
+import type { ExceptionReason } from '../../checkpoint/exception-table.ts';
+import type { Row } from '../../databases/database.ts';
+import type { StoredFile } from '../../files/stored-file.ts';
+import type { Key } from '../../keys/key.ts';
+import type { ValueOutcome } from '../value.ts';
+import { type VerifiedRow, verifyRows } from '../verify-rows.ts';
 import { isDocuments, readDocument } from './document-file.ts';
 import { fileDigest, fileField } from './file-target.ts';
 import type { FileWork } from './file-work.ts';
-import type { ValueOutcome } from './value.ts';
-import { type VerifiedRow, verifyRows } from './verify-rows.ts';
 
 type FileOutcome = readonly [Exclude<ValueOutcome, 'nothing'>, ExceptionReason | null];
 

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat, open, readFile } from 'node:fs/promises';
-import type { Range } from '../databases/database.ts';
-import { type Tree, unlessMissing } from '../files/tree.ts';
-import type { Key } from '../keys/key.ts';
-import type { Keyring } from '../keys/keyring.ts';
-import { digestBytes, entryBytes } from './digest.ts';
+import type { Range } from '../../databases/database.ts';
+import { type Tree, unlessMissing } from '../../files/tree.ts';
+import type { Key } from '../../keys/key.ts';
+import type { Keyring } from '../../keys/keyring.ts';
+import { digestBytes, entryBytes } from '../digest.ts';
+import type { PreparedTarget } from '../field-values.ts';
+import { type VerifiedRow, verifyRows } from '../verify-rows.ts';
 import { isDocuments, isReadable, rowOfFile } from './document-file.ts';
-import type { PreparedTarget } from './field-values.ts';
 import { fileColumn, fileDigest, fileField, pathOf } from './file-target.ts';
-import { type VerifiedRow, verifyRows } from './verify-rows.ts';
 
 /** Reads files one after the other with one ring, independently of what the rotation saw or decided. */
 export async function* verifyFiles(
