@@ -51,7 +51,7 @@ const allowed = [
   ['src/commands/steps/site.ts', 'src/checkpoint/run.ts'],
   ['src/rotation/coordinator.ts', 'src/queue/queue.ts'],
   ['src/rotation/planner.ts', 'src/inventory/preflight.ts'],
-  ['src/inventory/preflight.ts', 'src/chunk/classify.ts'],
+  ['src/inventory/preflight.ts', 'src/chunk/values/classify.ts'],
   ['src/chunk/rotate-chunk.ts', 'src/checkpoint/run.ts'],
   ['src/chunk/rotate-chunk.ts', 'src/databases/database.ts'],
   ['src/chunk/rotate-chunk.ts', 'src/formats/format.ts'],

@@ -1,6 +1,6 @@
 import type { Row } from '../databases/database.ts';
 import type { Messages } from './digest.ts';
-import type { Layer } from './layers.ts';
+import type { Layer } from './values/layers.ts';
 
 /**
  * What the digest contains of one value: its plaintext if it opened, otherwise the stored text. Of a plaintext that is

@@ -1,6 +1,6 @@
 import type { Row } from '../databases/database.ts';
 import type { Format, Place } from '../formats/format.ts';
-import type { PreparedField } from './field-values.ts';
+import type { PreparedField } from './values/field-values.ts';
 
 const none = (): null => null;
 

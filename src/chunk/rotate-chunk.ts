@@ -11,15 +11,15 @@ import { hasPlainFields, isOneKeyEnough } from './bulk/field.ts';
 import { type BulkRotation, rotateBulk } from './bulk/rotate.ts';
 import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
-import type { Rotation } from './classify.ts';
 import { digestKey } from './digest.ts';
-import type { PreparedTarget } from './field-values.ts';
 import { seenTree } from './files/file-target.ts';
 import { rotateFiles } from './files/rotate-files.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
 import { rotatedBefore } from './rotated-before.ts';
 import { type Part, partOf, RowWriter } from './row-writer.ts';
 import { unchangedRows } from './unchanged-rows.ts';
+import type { Rotation } from './values/classify.ts';
+import type { PreparedTarget } from './values/field-values.ts';
 import { Contended, Stale, type WorkerContext } from './worker-context.ts';
 
 /** The rotated rows of a chunk. `write` must run in the transaction of the checkpoint. */

@@ -4,15 +4,15 @@ import type { Change, Row } from '../databases/database.ts';
 import type { Edit, Leaf } from '../documents/document.ts';
 import { targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { classify, type Rotation } from './classify.ts';
 import { digestAll, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
-import { byFormat, type PreparedField, type PreparedTarget } from './field-values.ts';
-import { peel, sealLayers } from './layers.ts';
 import { placesOf } from './places.ts';
 import { slices } from './slices.ts';
-import { storedIn, storeIn } from './stored.ts';
-import { textsOf, type Value, valuesOf } from './value.ts';
+import { classify, type Rotation } from './values/classify.ts';
+import { byFormat, type PreparedField, type PreparedTarget } from './values/field-values.ts';
+import { peel, sealLayers } from './values/layers.ts';
+import { storedIn, storeIn } from './values/stored.ts';
+import { textsOf, type Value, valuesOf } from './values/value.ts';
 
 export interface RotatedRow {
   readonly change: Change | null;

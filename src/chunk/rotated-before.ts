@@ -3,9 +3,9 @@ import { CheckpointMac } from '../checkpoint/mac.ts';
 import type { Run } from '../checkpoint/run.ts';
 import type { Row } from '../databases/database.ts';
 import { digestKey } from './digest.ts';
-import type { PreparedTarget } from './field-values.ts';
 import { unpackDigests } from './known-digests.ts';
 import type { RotatedRows } from './rotate-rows.ts';
+import type { PreparedTarget } from './values/field-values.ts';
 import { verifyRows } from './verify-rows.ts';
 import type { WorkerContext } from './worker-context.ts';
 

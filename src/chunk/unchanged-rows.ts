@@ -2,9 +2,9 @@ import type { Chunk } from '../checkpoint/chunk.ts';
 import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import type { Run } from '../checkpoint/run.ts';
 import { digestBytes } from './digest.ts';
-import type { PreparedTarget } from './field-values.ts';
 import { unpackDigests } from './known-digests.ts';
 import type { RotatedRows } from './rotate-rows.ts';
+import type { PreparedTarget } from './values/field-values.ts';
 import type { WorkerContext } from './worker-context.ts';
 
 /**

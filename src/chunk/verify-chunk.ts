@@ -13,11 +13,11 @@ import type { ChunkDone } from './chunk-news.ts';
 import { publishStep } from './chunk-step.ts';
 import { digestAll, digestBytes, digestKey, Messages } from './digest.ts';
 import { addRowId } from './evidence.ts';
-import type { PreparedTarget } from './field-values.ts';
 import { seenTree } from './files/file-target.ts';
 import { verifyFiles } from './files/verify-files.ts';
 import { KnownDigests, unpackDigests } from './known-digests.ts';
 import { slices } from './slices.ts';
+import type { PreparedTarget } from './values/field-values.ts';
 import { type VerifiedRow, verifyRows } from './verify-rows.ts';
 import { Stale, type WorkerContext } from './worker-context.ts';
 

@@ -5,14 +5,14 @@ import { placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
-import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
-import { labelText } from './labels.ts';
-import { type Layer, peel } from './layers.ts';
 import { placesIn, placesOf } from './places.ts';
-import { isPlausible } from './plausible.ts';
-import { isLeftBehind, type Ruling, rulingFor } from './rules.ts';
-import { storedIn } from './stored.ts';
-import { countStrays } from './strays.ts';
+import { byFormat, fieldsOf, type PreparedField, type PreparedTarget } from './values/field-values.ts';
+import { labelText } from './values/labels.ts';
+import { type Layer, peel } from './values/layers.ts';
+import { isPlausible } from './values/plausible.ts';
+import { isLeftBehind, type Ruling, rulingFor } from './values/rules.ts';
+import { storedIn } from './values/stored.ts';
+import { countStrays } from './values/strays.ts';
 
 /** A value as the verifier reads it: with the documents' second reading path and one ring. */
 interface Reading {

@@ -1,6 +1,6 @@
 import { placeAt } from '../chunk/places.ts';
-import { isPlausible } from '../chunk/plausible.ts';
-import { storedIn } from '../chunk/stored.ts';
+import { isPlausible } from '../chunk/values/plausible.ts';
+import { storedIn } from '../chunk/values/stored.ts';
 import type { Rows, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';

@@ -1,6 +1,6 @@
-import { classify } from '../chunk/classify.ts';
-import { type PreparedTarget, prepareTarget } from '../chunk/field-values.ts';
-import { type Value, valuesOf } from '../chunk/value.ts';
+import { classify } from '../chunk/values/classify.ts';
+import { type PreparedTarget, prepareTarget } from '../chunk/values/field-values.ts';
+import { type Value, valuesOf } from '../chunk/values/value.ts';
 import type { Database, Row, RowShape, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { formatOf } from '../formats/registry.ts';

@@ -1,11 +1,11 @@
 import type { Inventory } from '../checkpoint/run.ts';
 import { changedColumnsOnly } from '../chunk/changed-columns.ts';
 import { digestKey, entryBytes } from '../chunk/digest.ts';
-import { prepareTarget } from '../chunk/field-values.ts';
 import { treeOf } from '../chunk/files/file-target.ts';
 import { rehearseFiles } from '../chunk/files/rotate-files.ts';
-import { layerFormats } from '../chunk/layers.ts';
 import { type RotatedRows, rotateRows } from '../chunk/rotate-rows.ts';
+import { prepareTarget } from '../chunk/values/field-values.ts';
+import { layerFormats } from '../chunk/values/layers.ts';
 import type { Change, Database } from '../databases/database.ts';
 import { type Job, type Target, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';

@@ -1,6 +1,6 @@
 import type { Finding, Leftover } from '../checkpoint/run.ts';
-import { underNewKey } from '../chunk/field-counts.ts';
-import { prepareTarget } from '../chunk/field-values.ts';
+import { underNewKey } from '../chunk/values/field-counts.ts';
+import { prepareTarget } from '../chunk/values/field-values.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { formatOf } from '../formats/registry.ts';
 import type { Field, Job, Target } from '../job/job.ts';

@@ -1,5 +1,5 @@
-import { underNewKey } from '../chunk/field-counts.ts';
-import { prepareTarget } from '../chunk/field-values.ts';
+import { underNewKey } from '../chunk/values/field-counts.ts';
+import { prepareTarget } from '../chunk/values/field-values.ts';
 import type { Database } from '../databases/database.ts';
 import { provesKey } from '../formats/format.ts';
 import { formatOf } from '../formats/registry.ts';

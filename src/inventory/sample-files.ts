@@ -1,5 +1,5 @@
-import type { PreparedTarget } from '../chunk/field-values.ts';
 import { fileField } from '../chunk/files/file-target.ts';
+import type { PreparedTarget } from '../chunk/values/field-values.ts';
 import type { Originals } from '../files/originals.ts';
 import { StoredFile } from '../files/stored-file.ts';
 import type { Tree } from '../files/tree.ts';

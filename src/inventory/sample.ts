@@ -1,8 +1,8 @@
-import { countByField, type FieldCounts } from '../chunk/field-counts.ts';
-import { prepareTarget } from '../chunk/field-values.ts';
 import { documentPages, isDocuments } from '../chunk/files/document-file.ts';
 import { treeOf } from '../chunk/files/file-target.ts';
-import { layerFormats } from '../chunk/layers.ts';
+import { countByField, type FieldCounts } from '../chunk/values/field-counts.ts';
+import { prepareTarget } from '../chunk/values/field-values.ts';
+import { layerFormats } from '../chunk/values/layers.ts';
 import type { Database, Row, RowShape } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Tree } from '../files/tree.ts';

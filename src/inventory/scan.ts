@@ -1,6 +1,6 @@
 import type { PlaceCounts } from '../checkpoint/run.ts';
-import { isNamed, type Ruling, rulingOf } from '../chunk/rules.ts';
-import { countStrays, takesKey } from '../chunk/strays.ts';
+import { isNamed, type Ruling, rulingOf } from '../chunk/values/rules.ts';
+import { countStrays, takesKey } from '../chunk/values/strays.ts';
 import type { Database, Row, RowShape, Table } from '../databases/database.ts';
 import { any } from '../documents/any.ts';
 import { type Document, MalformedDocument } from '../documents/document.ts';

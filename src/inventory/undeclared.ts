@@ -1,5 +1,5 @@
 import type { Finding } from '../checkpoint/run.ts';
-import { fieldsOf, type PreparedTarget, prepareTarget } from '../chunk/field-values.ts';
+import { fieldsOf, type PreparedTarget, prepareTarget } from '../chunk/values/field-values.ts';
 import type { Database, Row, RowShape, Table } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
 import { isSearched } from '../documents/registry.ts';

@@ -1,5 +1,5 @@
-import { fieldsOf, type PreparedTarget } from '../chunk/field-values.ts';
-import { isPlausible } from '../chunk/plausible.ts';
+import { fieldsOf, type PreparedTarget } from '../chunk/values/field-values.ts';
+import { isPlausible } from '../chunk/values/plausible.ts';
 import type { Row } from '../databases/database.ts';
 import { MalformedDocument } from '../documents/document.ts';
 import { type Carried, documentOf } from '../documents/registry.ts';

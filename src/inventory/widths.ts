@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { fieldsOf, type PreparedField, type PreparedTarget, prepareTarget } from '../chunk/field-values.ts';
+import {
+  fieldsOf,
+  type PreparedField,
+  type PreparedTarget,
+  prepareTarget,
+} from '../chunk/values/field-values.ts';
 import type { Column, Database, Table } from '../databases/database.ts';
 import { type Document, type Leaf, MalformedDocument } from '../documents/document.ts';
 import { KeyturnError } from '../error.ts';

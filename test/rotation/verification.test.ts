@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { chunkTimeout } from '../../src/checkpoint/chunk.ts';
 import { ExceptionTable } from '../../src/checkpoint/exception-table.ts';
-import { prepareTarget } from '../../src/chunk/field-values.ts';
 import { rotateRows } from '../../src/chunk/rotate-rows.ts';
 import { RowSource } from '../../src/chunk/row-source.ts';
+import { prepareTarget } from '../../src/chunk/values/field-values.ts';
 import { verifyRows } from '../../src/chunk/verify-rows.ts';
 import { json } from '../../src/documents/json.ts';
 import { Key } from '../../src/keys/key.ts';

@@ -1,7 +1,7 @@
 import type { Texts } from '../../texts.ts';
 import { digestAll, Messages } from '../digest.ts';
 import { tags } from '../evidence.ts';
-import type { PreparedField } from '../field-values.ts';
+import type { PreparedField } from '../values/field-values.ts';
 
 /** What a value of an ordinary row is. */
 export const empty = 0;

@@ -1,7 +1,7 @@
 import { provesKey } from '../../formats/format.ts';
 import type { Keyring } from '../../keys/keyring.ts';
-import type { Rotation } from '../classify.ts';
-import type { PreparedField, PreparedTarget } from '../field-values.ts';
+import type { Rotation } from '../values/classify.ts';
+import type { PreparedField, PreparedTarget } from '../values/field-values.ts';
 
 /**
  * Whether ordinary rows of the target can be rotated and verified in bulk, by column: each field is a whole column, and no

@@ -4,8 +4,8 @@ import type { Field } from '../../job/job.ts';
 import type { Key } from '../../keys/key.ts';
 import type { Keyring } from '../../keys/keyring.ts';
 import { bytesAt, startsOf, type Texts, textAt } from '../../texts.ts';
-import { lookOf, peel } from '../layers.ts';
-import { isPlausible } from '../plausible.ts';
+import { lookOf, peel } from '../values/layers.ts';
+import { isPlausible } from '../values/plausible.ts';
 
 /** What may be concluded from an opened value without looking at anything else. */
 export interface Ordinary {

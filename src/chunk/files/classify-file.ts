@@ -3,7 +3,7 @@ import type { ExceptionReason } from '../../checkpoint/exception-table.ts';
 import type { Row } from '../../databases/database.ts';
 import type { StoredFile } from '../../files/stored-file.ts';
 import type { Key } from '../../keys/key.ts';
-import type { ValueOutcome } from '../value.ts';
+import type { ValueOutcome } from '../values/value.ts';
 import { type VerifiedRow, verifyRows } from '../verify-rows.ts';
 import { isDocuments, readDocument } from './document-file.ts';
 import { fileDigest, fileField } from './file-target.ts';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Row } from '../../databases/database.ts';
 import { StoredFile } from '../../files/stored-file.ts';
 import type { Tree } from '../../files/tree.ts';
-import type { PreparedTarget } from '../field-values.ts';
+import type { PreparedTarget } from '../values/field-values.ts';
 
 /** More than this is not read as a whole. V8 cannot make a string of more than 512 MB. */
 const mostBytes = 256 * 1024 * 1024;

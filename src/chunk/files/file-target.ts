@@ -8,7 +8,7 @@ import type { FileCipher } from '../../formats/format.ts';
 import type { Job, Target } from '../../job/job.ts';
 import { digestAll, Messages } from '../digest.ts';
 import { addRow } from '../evidence.ts';
-import type { PreparedField, PreparedTarget } from '../field-values.ts';
+import type { PreparedField, PreparedTarget } from '../values/field-values.ts';
 import type { WorkerContext } from '../worker-context.ts';
 
 /** The column that stands for the content of a file. */

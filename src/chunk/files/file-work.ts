@@ -5,10 +5,10 @@ import { emptyTally } from '../../checkpoint/tally.ts';
 import type { Originals } from '../../files/originals.ts';
 import type { Tree } from '../../files/tree.ts';
 import { targetName } from '../../job/job.ts';
-import type { Rotation } from '../classify.ts';
-import type { PreparedTarget } from '../field-values.ts';
 import type { RotatedRow } from '../rotate-rows.ts';
-import type { ValueOutcome } from '../value.ts';
+import type { Rotation } from '../values/classify.ts';
+import type { PreparedTarget } from '../values/field-values.ts';
+import type { ValueOutcome } from '../values/value.ts';
 import { fileColumn } from './file-target.ts';
 
 /** What is needed to rotate the files of a chunk. */

@@ -6,7 +6,7 @@ import { type Tree, unlessMissing } from '../../files/tree.ts';
 import type { Key } from '../../keys/key.ts';
 import type { Keyring } from '../../keys/keyring.ts';
 import { digestBytes, entryBytes } from '../digest.ts';
-import type { PreparedTarget } from '../field-values.ts';
+import type { PreparedTarget } from '../values/field-values.ts';
 import { type VerifiedRow, verifyRows } from '../verify-rows.ts';
 import { isDocuments, isReadable, rowOfFile } from './document-file.ts';
 import { fileColumn, fileDigest, fileField, pathOf } from './file-target.ts';

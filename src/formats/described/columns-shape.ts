@@ -13,7 +13,7 @@ import {
 } from './piece.ts';
 
 /**
- * Parts in several columns of a row. The content is a JSON array with the text of each column (chunk/stored.ts), which says
+ * Parts in several columns of a row. The content is a JSON array with the text of each column (chunk/values/stored.ts), which says
  * where one ends, whatever is in it. Binary columns have one character per byte.
  */
 export function columnsShape(columns: readonly ColumnText[]): Inner {

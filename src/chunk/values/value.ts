@@ -1,11 +1,11 @@
-import type { ExceptionReason } from '../checkpoint/exception-table.ts';
-import type { Row } from '../databases/database.ts';
-import { type Leaf, MalformedDocument } from '../documents/document.ts';
-import type { Format, Opening, Place } from '../formats/format.ts';
-import type { Keyring } from '../keys/keyring.ts';
+import type { ExceptionReason } from '../../checkpoint/exception-table.ts';
+import type { Row } from '../../databases/database.ts';
+import { type Leaf, MalformedDocument } from '../../documents/document.ts';
+import type { Format, Opening, Place } from '../../formats/format.ts';
+import type { Keyring } from '../../keys/keyring.ts';
+import { placesIn, placesOf } from '../places.ts';
 import { fieldsOf, type PreparedField, type PreparedTarget } from './field-values.ts';
 import type { Layer } from './layers.ts';
-import { placesIn, placesOf } from './places.ts';
 import { storedIn } from './stored.ts';
 
 /** What becomes of a value. Each outcome is a field of the tally, except `nothing`. */

@@ -1,8 +1,8 @@
-import { type Format, provesKey } from '../formats/format.ts';
-import { formatOf } from '../formats/registry.ts';
-import type { Job } from '../job/job.ts';
-import type { Key } from '../keys/key.ts';
-import type { Keyring } from '../keys/keyring.ts';
+import { type Format, provesKey } from '../../formats/format.ts';
+import { formatOf } from '../../formats/registry.ts';
+import type { Job } from '../../job/job.ts';
+import type { Key } from '../../keys/key.ts';
+import type { Keyring } from '../../keys/keyring.ts';
 import { isPlausible } from './plausible.ts';
 import { takesKey } from './strays.ts';
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import type { Field } from '../job/job.ts';
-import { isCertificateOrKey } from '../keys/certificate.ts';
+import type { Field } from '../../job/job.ts';
+import { isCertificateOrKey } from '../../keys/certificate.ts';
 
 /**
  * Whether a plaintext looks as the job says (invariant 6): with CBC, a wrong key yields valid padding for 1 value in

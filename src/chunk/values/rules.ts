@@ -1,6 +1,6 @@
-import type { Opening } from '../formats/format.ts';
-import type { Rules } from '../job/job.ts';
-import { namesOf, placeText } from '../job/place.ts';
+import type { Opening } from '../../formats/format.ts';
+import type { Rules } from '../../job/job.ts';
+import { namesOf, placeText } from '../../job/place.ts';
 import type { PreparedField } from './field-values.ts';
 import { isPlausible } from './plausible.ts';
 

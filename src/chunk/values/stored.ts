@@ -1,5 +1,5 @@
-import type { Row } from '../databases/database.ts';
-import type { Field } from '../job/job.ts';
+import type { Row } from '../../databases/database.ts';
+import type { Field } from '../../job/job.ts';
 
 type Columns = Pick<Field, 'index' | 'beside'>;
 

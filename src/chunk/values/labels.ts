@@ -1,5 +1,5 @@
-import type { Field } from '../job/job.ts';
-import type { Key } from '../keys/key.ts';
+import type { Field } from '../../job/job.ts';
+import type { Key } from '../../keys/key.ts';
 import type { Rotation } from './classify.ts';
 import type { Value } from './value.ts';
 

@@ -1,5 +1,5 @@
-import type { Format } from '../formats/format.ts';
-import type { Keyring } from '../keys/keyring.ts';
+import type { Format } from '../../formats/format.ts';
+import type { Keyring } from '../../keys/keyring.ts';
 import { isPlausible } from './plausible.ts';
 
 /**

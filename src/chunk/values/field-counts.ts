@@ -1,5 +1,5 @@
-import type { Row } from '../databases/database.ts';
-import { provesKey } from '../formats/format.ts';
+import type { Row } from '../../databases/database.ts';
+import { provesKey } from '../../formats/format.ts';
 import { classify, type Rotation } from './classify.ts';
 import type { PreparedTarget } from './field-values.ts';
 import { type Value, valuesOf } from './value.ts';

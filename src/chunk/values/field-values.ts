@@ -1,9 +1,9 @@
-import type { Row } from '../databases/database.ts';
-import type { Document } from '../documents/document.ts';
-import { documentOf, isSearched } from '../documents/registry.ts';
-import type { Format } from '../formats/format.ts';
-import { formatOf } from '../formats/registry.ts';
-import type { Field, Rules, Target } from '../job/job.ts';
+import type { Row } from '../../databases/database.ts';
+import type { Document } from '../../documents/document.ts';
+import { documentOf, isSearched } from '../../documents/registry.ts';
+import type { Format } from '../../formats/format.ts';
+import { formatOf } from '../../formats/registry.ts';
+import type { Field, Rules, Target } from '../../job/job.ts';
 
 /** A field with its document and format. */
 export interface PreparedField {

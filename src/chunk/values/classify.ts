@@ -1,7 +1,7 @@
-import type { ExceptionReason } from '../checkpoint/exception-table.ts';
-import { type Format, type Opening, provesKey } from '../formats/format.ts';
-import type { Key } from '../keys/key.ts';
-import type { Keyring } from '../keys/keyring.ts';
+import type { ExceptionReason } from '../../checkpoint/exception-table.ts';
+import { type Format, type Opening, provesKey } from '../../formats/format.ts';
+import type { Key } from '../../keys/key.ts';
+import type { Keyring } from '../../keys/keyring.ts';
 import { byFormat } from './field-values.ts';
 import { settleLabels } from './labels.ts';
 import { peelAsVerified, settleNested } from './nested.ts';

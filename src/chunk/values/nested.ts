@@ -1,6 +1,6 @@
-import type { Format } from '../formats/format.ts';
-import type { Key } from '../keys/key.ts';
-import type { Keyring } from '../keys/keyring.ts';
+import type { Format } from '../../formats/format.ts';
+import type { Key } from '../../keys/key.ts';
+import type { Keyring } from '../../keys/keyring.ts';
 import type { Rotation } from './classify.ts';
 import { peel } from './layers.ts';
 import type { Value } from './value.ts';
