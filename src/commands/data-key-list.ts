@@ -4,7 +4,7 @@ import {
   findDependents,
   legacyAlgorithm,
   total,
-} from '../inventory/data-keys.ts';
+} from '../inventory/keys/data-keys.ts';
 import { count, thousands } from '../report/count.ts';
 import { defineCommand } from './command.ts';
 import { dataKeyOptions, findDataKeys } from './steps/data-keys.ts';

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { assertNoneUnfinished, readHistory } from '../checkpoint/history.ts';
 import type { Database } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { type DataKey, findDependents, legacyAlgorithm, total } from '../inventory/data-keys.ts';
+import { type DataKey, findDependents, legacyAlgorithm, total } from '../inventory/keys/data-keys.ts';
 import { writeSecretFile } from '../keys/key-file.ts';
 import { count, thousands } from '../report/count.ts';
 import { removeDataKey } from '../rotation/data-keys.ts';

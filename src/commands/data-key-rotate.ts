@@ -1,7 +1,7 @@
 import { assertNoneUnfinished, readHistory } from '../checkpoint/history.ts';
 import type { Database } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { dataAlgorithm, findDependents, isWrapped, total } from '../inventory/data-keys.ts';
+import { dataAlgorithm, findDependents, isWrapped, total } from '../inventory/keys/data-keys.ts';
 import type { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
 import { addDataKey, deactivateDataKeys, makeDataKey } from '../rotation/data-keys.ts';

@@ -1,6 +1,6 @@
 import type { Database } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import { tryCanary, wrongKey } from '../inventory/canary.ts';
+import { tryCanary, wrongKey } from '../inventory/keys/canary.ts';
 import type { Key } from '../keys/key.ts';
 import { parseKey } from '../keys/key-text.ts';
 import { Keyring } from '../keys/keyring.ts';

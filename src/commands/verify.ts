@@ -3,10 +3,10 @@ import { assertReadable, type Inventory, isVerified, isWriting, type Run } from 
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { addDecisions } from '../inventory/add-decisions.ts';
+import { openKeyring } from '../inventory/keys/open-keyring.ts';
 import { fitToRest } from '../inventory/last-look.ts';
 import { leftoverOf } from '../inventory/leftover.ts';
 import { assertNothingLost, lostPlaces } from '../inventory/lost-places.ts';
-import { openKeyring } from '../inventory/open-keyring.ts';
 import { fitToDatabase } from '../inventory/preflight.ts';
 import { takeInventory, unknownOf } from '../inventory/take-inventory.ts';
 import type { Job } from '../job/job.ts';

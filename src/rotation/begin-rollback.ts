@@ -11,10 +11,10 @@ import {
 import { RunTable } from '../checkpoint/run-table.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
+import { findSourceKeys, replacedNames } from '../inventory/keys/source-keys.ts';
 import { fitToRest } from '../inventory/last-look.ts';
 import { assertNothingLost } from '../inventory/lost-places.ts';
 import { checkPrivileges } from '../inventory/privileges.ts';
-import { findSourceKeys, replacedNames } from '../inventory/source-keys.ts';
 import { takeInventory, unknownOf } from '../inventory/take-inventory.ts';
 import { assertDeclared } from '../inventory/undeclared.ts';
 import { assertWide, widthsOf } from '../inventory/widths.ts';

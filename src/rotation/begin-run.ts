@@ -13,7 +13,7 @@ import {
   findDerivedSecrets,
   keepSecrets,
   nothingKnown,
-} from '../inventory/derived-secrets.ts';
+} from '../inventory/keys/derived-secrets.ts';
 import { assertNothingLost } from '../inventory/lost-places.ts';
 import type { Preflight } from '../inventory/preflight.ts';
 import { assertDeclared } from '../inventory/undeclared.ts';

@@ -2,7 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import type { Database, Transaction } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { n8nWrapped } from '../formats/n8n-wrapped.ts';
-import { type DataKey, dataAlgorithm, legacyAlgorithm } from '../inventory/data-keys.ts';
+import { type DataKey, dataAlgorithm, legacyAlgorithm } from '../inventory/keys/data-keys.ts';
 import type { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
 

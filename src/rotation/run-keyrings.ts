@@ -1,6 +1,6 @@
 import { keyringBefore } from '../checkpoint/pin.ts';
 import type { Run, RunKeys } from '../checkpoint/run.ts';
-import { keyringAfter, replacedNames } from '../inventory/source-keys.ts';
+import { keyringAfter, replacedNames } from '../inventory/keys/source-keys.ts';
 import type { Job } from '../job/job.ts';
 import { Keyring } from '../keys/keyring.ts';
 

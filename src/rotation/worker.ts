@@ -16,7 +16,7 @@ import type { Database } from '../databases/database.ts';
 import { openDatabase } from '../databases/open.ts';
 import { KeyturnError, safeMessage } from '../error.ts';
 import { Listings } from '../files/listings.ts';
-import { findKeyring } from '../inventory/source-keys.ts';
+import { findKeyring } from '../inventory/keys/source-keys.ts';
 import { type Decision, type Job, type Rules, targetName } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';

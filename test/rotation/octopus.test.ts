@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { openDatabase } from '../../src/databases/open.ts';
 import { formatNames } from '../../src/formats/registry.ts';
-import { openKeyring } from '../../src/inventory/open-keyring.ts';
+import { openKeyring } from '../../src/inventory/keys/open-keyring.ts';
 import { loadJob } from '../../src/job/load.ts';
 import { resolveJob } from '../../src/job/resolve.ts';
 import { Key } from '../../src/keys/key.ts';

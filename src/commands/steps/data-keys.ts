@@ -1,6 +1,6 @@
 import type { Database, Table } from '../../databases/database.ts';
-import { type DataKey, dataKeyTable, readDataKeys } from '../../inventory/data-keys.ts';
-import { openKeyring } from '../../inventory/open-keyring.ts';
+import { type DataKey, dataKeyTable, readDataKeys } from '../../inventory/keys/data-keys.ts';
+import { openKeyring } from '../../inventory/keys/open-keyring.ts';
 import type { Job } from '../../job/job.ts';
 import type { Key } from '../../keys/key.ts';
 import type { Context } from '../command.ts';

@@ -1,12 +1,12 @@
 import type { Run } from '../../checkpoint/run.ts';
 import type { Database, Table } from '../../databases/database.ts';
-import { ApplicationEnvironment } from '../../inventory/application-environment.ts';
+import { ApplicationEnvironment } from '../../inventory/keys/application-environment.ts';
 import {
   type DerivedContext,
   derivedContext,
   derivedWarnings,
   findDerivedSecrets,
-} from '../../inventory/derived-secrets.ts';
+} from '../../inventory/keys/derived-secrets.ts';
 import { type Preflight, preflight } from '../../inventory/preflight.ts';
 import { assertDeclared } from '../../inventory/undeclared.ts';
 import type { Job } from '../../job/job.ts';

@@ -1,11 +1,11 @@
-import type { Row, Rows, Table } from '../databases/database.ts';
-import { KeyturnError } from '../error.ts';
-import { formatOf } from '../formats/registry.ts';
-import type { Job } from '../job/job.ts';
-import type { SourceKeyFile } from '../job/schema.ts';
-import { Key } from '../keys/key.ts';
-import { Keyring } from '../keys/keyring.ts';
-import { rowsWhere } from './rows-where.ts';
+import type { Row, Rows, Table } from '../../databases/database.ts';
+import { KeyturnError } from '../../error.ts';
+import { formatOf } from '../../formats/registry.ts';
+import type { Job } from '../../job/job.ts';
+import type { SourceKeyFile } from '../../job/schema.ts';
+import { Key } from '../../keys/key.ts';
+import { Keyring } from '../../keys/keyring.ts';
+import { rowsWhere } from '../rows-where.ts';
 
 /** The keyring that the database contains under the master key: the keys that the application would read with now. */
 export async function findKeyring(

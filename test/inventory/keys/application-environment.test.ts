@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { ApplicationEnvironment } from '../../src/inventory/application-environment.ts';
+import { ApplicationEnvironment } from '../../../src/inventory/keys/application-environment.ts';
 
 let dir: string;
 let files = 0;

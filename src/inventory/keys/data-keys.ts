@@ -1,12 +1,12 @@
-import type { Database, Row, RowId, RowShape, Table } from '../databases/database.ts';
-import { KeyturnError } from '../error.ts';
-import { cbcPrefix } from '../formats/n8n-cbc.ts';
-import { n8nWrapped } from '../formats/n8n-wrapped.ts';
-import type { Job } from '../job/job.ts';
-import { placeText } from '../job/place.ts';
-import type { Keyring } from '../keys/keyring.ts';
-import { readPages } from './pages.ts';
-import { rowsWhere } from './rows-where.ts';
+import type { Database, Row, RowId, RowShape, Table } from '../../databases/database.ts';
+import { KeyturnError } from '../../error.ts';
+import { cbcPrefix } from '../../formats/n8n-cbc.ts';
+import { n8nWrapped } from '../../formats/n8n-wrapped.ts';
+import type { Job } from '../../job/job.ts';
+import { placeText } from '../../job/place.ts';
+import type { Keyring } from '../../keys/keyring.ts';
+import { readPages } from '../pages.ts';
+import { rowsWhere } from '../rows-where.ts';
 
 /** A data key as its row has it: its value is wrapped, or in clear in early versions of n8n. */
 export interface DataKey {

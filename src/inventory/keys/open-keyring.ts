@@ -1,8 +1,8 @@
-import type { Rows, Table } from '../databases/database.ts';
-import { KeyturnError } from '../error.ts';
-import type { Job } from '../job/job.ts';
-import type { Key } from '../keys/key.ts';
-import { Keyring } from '../keys/keyring.ts';
+import type { Rows, Table } from '../../databases/database.ts';
+import { KeyturnError } from '../../error.ts';
+import type { Job } from '../../job/job.ts';
+import type { Key } from '../../keys/key.ts';
+import { Keyring } from '../../keys/keyring.ts';
 import { tryCanary, wrongKey } from './canary.ts';
 import type { CanaryResult } from './canary-certificate.ts';
 import { findKeyring } from './source-keys.ts';

@@ -1,5 +1,5 @@
-import { KeyturnError } from '../error.ts';
-import { NotAFile, readPlainFile } from '../plain-file.ts';
+import { KeyturnError } from '../../error.ts';
+import { NotAFile, readPlainFile } from '../../plain-file.ts';
 
 /** More than any environment has. */
 const maxBytes = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { keyNameWarnings } from '../../src/inventory/key-names.ts';
-import type { Job } from '../../src/job/job.ts';
-import { table } from '../job/catalog.ts';
+import { keyNameWarnings } from '../../../src/inventory/keys/key-names.ts';
+import type { Job } from '../../../src/job/job.ts';
+import { table } from '../../job/catalog.ts';
 
 function warned(prefix: string, columns: readonly string[] = []): readonly string[] {
   const format = { 'aes-gcm': { prefix } };

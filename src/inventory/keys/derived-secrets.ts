@@ -1,14 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
-import type { DerivedSecrets, DerivedSource } from '../checkpoint/derived-secrets.ts';
-import { isFinished, type Run } from '../checkpoint/run.ts';
-import type { Rows, Table } from '../databases/database.ts';
-import { KeyturnError } from '../error.ts';
-import type { Job } from '../job/job.ts';
-import { derivation } from '../keys/derived.ts';
-import type { Key } from '../keys/key.ts';
-import { writeSecretFile } from '../keys/key-file.ts';
+import type { DerivedSecrets, DerivedSource } from '../../checkpoint/derived-secrets.ts';
+import { isFinished, type Run } from '../../checkpoint/run.ts';
+import type { Rows, Table } from '../../databases/database.ts';
+import { KeyturnError } from '../../error.ts';
+import type { Job } from '../../job/job.ts';
+import { derivation } from '../../keys/derived.ts';
+import type { Key } from '../../keys/key.ts';
+import { writeSecretFile } from '../../keys/key-file.ts';
+import { rowsWhere } from '../rows-where.ts';
 import { ApplicationEnvironment } from './application-environment.ts';
-import { rowsWhere } from './rows-where.ts';
 
 type DerivedSecret = Job['derived'][number];
 

@@ -1,6 +1,6 @@
-import type { Table } from '../databases/database.ts';
-import type { Job } from '../job/job.ts';
-import { placeText } from '../job/place.ts';
+import type { Table } from '../../databases/database.ts';
+import type { Job } from '../../job/job.ts';
+import { placeText } from '../../job/place.ts';
 
 /** A part of a prefix that names a key: hexadecimal, a UUID, a long random text, or `key_1`. Not `enc`, `v2`, `aes256`. */
 const keyName =

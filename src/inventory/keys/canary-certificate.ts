@@ -1,11 +1,11 @@
-import type { Rows, Table } from '../databases/database.ts';
-import { MalformedDocument } from '../documents/document.ts';
-import { documentOf } from '../documents/registry.ts';
-import { formatOf } from '../formats/registry.ts';
-import type { Canary } from '../job/job.ts';
-import { thumbprintsIn } from '../keys/certificate.ts';
-import type { Keyring } from '../keys/keyring.ts';
-import { rowsWhere } from './rows-where.ts';
+import type { Rows, Table } from '../../databases/database.ts';
+import { MalformedDocument } from '../../documents/document.ts';
+import { documentOf } from '../../documents/registry.ts';
+import { formatOf } from '../../formats/registry.ts';
+import type { Canary } from '../../job/job.ts';
+import { thumbprintsIn } from '../../keys/certificate.ts';
+import type { Keyring } from '../../keys/keyring.ts';
+import { rowsWhere } from '../rows-where.ts';
 
 /** Whether a key is the right one; 'unknown': the database contains nothing to try it on. */
 export type CanaryResult = 'right' | 'wrong' | 'unknown';

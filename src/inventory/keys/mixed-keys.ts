@@ -1,12 +1,12 @@
-import { underNewKey } from '../chunk/values/field-counts.ts';
-import { prepareTarget } from '../chunk/values/field-values.ts';
-import type { Database } from '../databases/database.ts';
-import { provesKey } from '../formats/format.ts';
-import { formatOf } from '../formats/registry.ts';
-import type { Job, Target } from '../job/job.ts';
-import type { Keyring } from '../keys/keyring.ts';
-import { targetPages } from './pages.ts';
-import type { ScanResult } from './scan.ts';
+import { underNewKey } from '../../chunk/values/field-counts.ts';
+import { prepareTarget } from '../../chunk/values/field-values.ts';
+import type { Database } from '../../databases/database.ts';
+import { provesKey } from '../../formats/format.ts';
+import { formatOf } from '../../formats/registry.ts';
+import type { Job, Target } from '../../job/job.ts';
+import type { Keyring } from '../../keys/keyring.ts';
+import { targetPages } from '../pages.ts';
+import type { ScanResult } from '../scan.ts';
 
 /** Where values are already under the new key: the application was started with it too early, or another tool stopped halfway. */
 export interface NewKeyUse {

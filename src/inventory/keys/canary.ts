@@ -1,14 +1,14 @@
-import { placeAt } from '../chunk/places.ts';
-import { isPlausible } from '../chunk/values/plausible.ts';
-import { storedIn } from '../chunk/values/stored.ts';
-import type { Rows, Table } from '../databases/database.ts';
-import { KeyturnError } from '../error.ts';
-import { formatOf } from '../formats/registry.ts';
-import type { Canary, Job } from '../job/job.ts';
-import type { Keyring } from '../keys/keyring.ts';
+import { placeAt } from '../../chunk/places.ts';
+import { isPlausible } from '../../chunk/values/plausible.ts';
+import { storedIn } from '../../chunk/values/stored.ts';
+import type { Rows, Table } from '../../databases/database.ts';
+import { KeyturnError } from '../../error.ts';
+import { formatOf } from '../../formats/registry.ts';
+import type { Canary, Job } from '../../job/job.ts';
+import type { Keyring } from '../../keys/keyring.ts';
+import { rowsWhere } from '../rows-where.ts';
+import { type Better, betterCanary, hintOf } from '../way-to-declare.ts';
 import { type CanaryResult, leavesOf, tryCertificate } from './canary-certificate.ts';
-import { rowsWhere } from './rows-where.ts';
-import { type Better, betterCanary, hintOf } from './way-to-declare.ts';
 
 const sampled = 20;
 
