@@ -1,4 +1,4 @@
 /** Composition root of a worker thread. */
-import { serve } from './rotation/thread.ts';
+import { serve } from './rotation/workers/thread.ts';
 
 await serve();

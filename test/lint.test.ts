@@ -61,7 +61,7 @@ const allowed = [
   ['src/job/job.ts', 'src/databases/database.ts'],
   ['src/formats/n8n.ts', 'src/keys/keyring.ts'],
   ['src/report/report.ts', 'src/checkpoint/run.ts'],
-  ['src/worker-thread.ts', 'src/rotation/thread.ts'],
+  ['src/worker-thread.ts', 'src/rotation/workers/thread.ts'],
   ['src/databases/open.ts', 'src/databases/sqlite/database.ts'],
   ['src/databases/sqlite/database.ts', 'src/databases/database.ts'],
   ['src/databases/sqlite/database.ts', 'src/error.ts'],

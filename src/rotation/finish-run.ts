@@ -14,7 +14,7 @@ import { awaitingDatabase, Patience, reasonToWait, regain } from './regain.ts';
 import { keyringsOf } from './run-keyrings.ts';
 import { endOf } from './setback.ts';
 import { coordinate, type Site } from './site.ts';
-import { threadData } from './thread.ts';
+import { threadData } from './workers/thread.ts';
 
 /**
  * Finishes a run of the database, from whatever state it is in. If the connection is lost, waits some minutes for the

@@ -19,7 +19,7 @@ import type { Key } from '../keys/key.ts';
 import { Keyring } from '../keys/keyring.ts';
 import { insertRun, type Order, rotationOf } from './insert-run.ts';
 import { coordinate, type Site } from './site.ts';
-import { type ThreadData, threadData } from './thread.ts';
+import { type ThreadData, threadData } from './workers/thread.ts';
 
 /** Checkpoint tables in a local file, for runs that must not write to the database. Call `remove` after the report. */
 export interface LocalCheckpoint {

@@ -3,8 +3,8 @@ import { BullmqQueue } from '../queue/bullmq.ts';
 import { type Consumer, consume } from '../queue/consumer.ts';
 import { LocalQueue } from '../queue/local.ts';
 import type { Queue } from '../queue/queue.ts';
-import { Crew } from './crew.ts';
-import type { ThreadData } from './thread.ts';
+import { Crew } from './workers/crew.ts';
+import type { ThreadData } from './workers/thread.ts';
 
 /** How the chunks of a run are distributed. */
 export interface QueueSite {

@@ -10,8 +10,8 @@ import { Coordinator } from './coordinator.ts';
 import { type Pace, paceOf } from './pace.ts';
 import type { Progress } from './progress.ts';
 import { openRunQueue, type QueueSite } from './run-queue.ts';
-import type { ThreadData } from './thread.ts';
-import type { DatabaseAccess } from './worker.ts';
+import type { ThreadData } from './workers/thread.ts';
+import type { DatabaseAccess } from './workers/worker.ts';
 
 /** Where and how a run works. */
 export interface Site extends QueueSite, DatabaseAccess {

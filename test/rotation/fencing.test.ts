@@ -9,7 +9,7 @@ import { Key } from '../../src/keys/key.ts';
 import { Coordinator } from '../../src/rotation/coordinator.ts';
 import { paceOf } from '../../src/rotation/pace.ts';
 import { Planner } from '../../src/rotation/planner.ts';
-import type { ChunkWorker } from '../../src/rotation/worker.ts';
+import type { ChunkWorker } from '../../src/rotation/workers/worker.ts';
 import { expectMany } from '../support/n8n/many.ts';
 import { withStore } from '../support/n8n/store.ts';
 import { type Engine, engines, Places } from './places.ts';

@@ -22,7 +22,7 @@ import { beginRollback, optionsBack, planRollback } from '../../src/rotation/beg
 import { beginRun } from '../../src/rotation/begin-run.ts';
 import { finishRun, retryExceptions } from '../../src/rotation/finish-run.ts';
 import type { Site } from '../../src/rotation/site.ts';
-import { ChunkWorker } from '../../src/rotation/worker.ts';
+import { ChunkWorker } from '../../src/rotation/workers/worker.ts';
 import type { Place } from '../support/n8n/store.ts';
 
 /** What a concurrent writer does right before a step of a chunk: the first list the first time, and so on. */

@@ -1,7 +1,7 @@
 // `node take-chunk.mjs <chunk>`, settings as JSON on stdin: a worker in a process of its own takes one chunk.
 import { readFileSync } from 'node:fs';
 import { Key } from '../../dist/keys/key.js';
-import { ChunkWorker } from '../../dist/rotation/worker.js';
+import { ChunkWorker } from '../../dist/rotation/workers/worker.js';
 
 const { oldKey, newKey, ...settings } = JSON.parse(readFileSync(0, 'utf8'));
 const worker = await ChunkWorker.open({

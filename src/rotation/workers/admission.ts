@@ -1,6 +1,6 @@
-import { assertKeys, type Run, type RunKeys } from '../checkpoint/run.ts';
-import { KeyturnError } from '../error.ts';
-import { hostOf, processName } from './process-name.ts';
+import { assertKeys, type Run, type RunKeys } from '../../checkpoint/run.ts';
+import { KeyturnError } from '../../error.ts';
+import { hostOf, processName } from '../process-name.ts';
 import { type ThreadData, threadData } from './thread.ts';
 import type { DatabaseAccess } from './worker.ts';
 

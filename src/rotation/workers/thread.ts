@@ -1,11 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Run } from '../checkpoint/run.ts';
-import { engineOf } from '../databases/open.ts';
-import { KeyturnError } from '../error.ts';
-import { Key, type SentKey } from '../keys/key.ts';
-import type { Hint } from '../queue/queue.ts';
-import { aliveMs, type FromThread, sendError } from '../queue/thread-pool.ts';
-import { processName } from './process-name.ts';
+import type { Run } from '../../checkpoint/run.ts';
+import { engineOf } from '../../databases/open.ts';
+import { KeyturnError } from '../../error.ts';
+import { Key, type SentKey } from '../../keys/key.ts';
+import type { Hint } from '../../queue/queue.ts';
+import { aliveMs, type FromThread, sendError } from '../../queue/thread-pool.ts';
+import { processName } from '../process-name.ts';
 import { ChunkWorker, type DatabaseAccess, type WorkerSettings } from './worker.ts';
 
 /** WorkerSettings as they are sent to a thread: a Key cannot be sent as it is. */

@@ -1,6 +1,6 @@
-import type { ChunkNews } from '../chunk/chunk-news.ts';
-import type { Hint } from '../queue/queue.ts';
-import { ThreadPool } from '../queue/thread-pool.ts';
+import type { ChunkNews } from '../../chunk/chunk-news.ts';
+import type { Hint } from '../../queue/queue.ts';
+import { ThreadPool } from '../../queue/thread-pool.ts';
 import { isForOthers, type ThreadData } from './thread.ts';
 
 /** Returns the data for the threads of a run after checking that they may work on it. */

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isFinished, type Run } from '../checkpoint/run.ts';
-import { RunTable } from '../checkpoint/run-table.ts';
-import { assertVersion, checkpointVersion, readCheckpointVersion } from '../checkpoint/schema.ts';
-import type { ChunkNews } from '../chunk/chunk-news.ts';
-import type { Database } from '../databases/database.ts';
-import { KeyturnError, safeMessage } from '../error.ts';
-import { type Consumer, consume } from '../queue/consumer.ts';
-import type { Hint } from '../queue/queue.ts';
+import { isFinished, type Run } from '../../checkpoint/run.ts';
+import { RunTable } from '../../checkpoint/run-table.ts';
+import { assertVersion, checkpointVersion, readCheckpointVersion } from '../../checkpoint/schema.ts';
+import type { ChunkNews } from '../../chunk/chunk-news.ts';
+import type { Database } from '../../databases/database.ts';
+import { KeyturnError, safeMessage } from '../../error.ts';
+import { type Consumer, consume } from '../../queue/consumer.ts';
+import type { Hint } from '../../queue/queue.ts';
 import { Crew } from './crew.ts';
 import { isForOthers, type ThreadData } from './thread.ts';
 
