@@ -40,12 +40,12 @@ export {
 } from './rotation/begin-run.ts';
 export { finishRun, retryExceptions } from './rotation/finish-run.ts';
 export { type LocalRun, type Reading, rehearse, verifyDatabase } from './rotation/local-run.ts';
-export { type Pace, paceOf } from './rotation/pace.ts';
+export { type Pace, paceOf } from './rotation/pace/pace.ts';
+export { parseThrottle, ThrottlePace } from './rotation/pace/throttle.ts';
+export { DurationPace, parseWindow, WindowPace } from './rotation/pace/window.ts';
 export type { Progress } from './rotation/progress.ts';
 export type { Site } from './rotation/site.ts';
 export { isCoordinated, type Steered, steer } from './rotation/steering.ts';
-export { parseThrottle, ThrottlePace } from './rotation/throttle.ts';
-export { DurationPace, parseWindow, WindowPace } from './rotation/window.ts';
 
 /**
  * Opens a database and says how to work on it. Close `site.database` at the end.

@@ -12,8 +12,8 @@ import { type Job, targetName } from '../job/job.ts';
 import { generateKey, generateKeys } from '../keys/key-text.ts';
 import { Keyring } from '../keys/keyring.ts';
 import { sealedOtherwise } from '../report/sealed-otherwise.ts';
+import { windowLengthMs } from '../rotation/pace/window.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
-import { windowLengthMs } from '../rotation/window.ts';
 import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
 import { attachmentsFolder, attachmentsOptions } from './options/attachments.ts';
 import {

@@ -5,7 +5,7 @@ import { KeyturnError } from '../error.ts';
 import { count } from '../report/count.ts';
 import { beginRollback, optionsBack, planRollback } from '../rotation/begin-rollback.ts';
 import { finishRun } from '../rotation/finish-run.ts';
-import type { Pace } from '../rotation/pace.ts';
+import type { Pace } from '../rotation/pace/pace.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
 import {

@@ -7,7 +7,7 @@ import type { LoadedJob } from '../job/load.ts';
 import { count } from '../report/count.ts';
 import { type BeginStep, beginRun } from '../rotation/begin-run.ts';
 import { finishRun } from '../rotation/finish-run.ts';
-import type { Pace } from '../rotation/pace.ts';
+import type { Pace } from '../rotation/pace/pace.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
 import { attachmentsOptions, attachmentsWords } from './options/attachments.ts';

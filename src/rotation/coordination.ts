@@ -3,7 +3,7 @@ import type { CheckpointMac } from '../checkpoint/mac.ts';
 import type { LatePlaces, Run } from '../checkpoint/run.ts';
 import type { Database, RunLock } from '../databases/database.ts';
 import type { Queue } from '../queue/queue.ts';
-import type { Pace } from './pace.ts';
+import type { Pace } from './pace/pace.ts';
 import type { Progress } from './progress.ts';
 
 /** What a coordinator works with. */

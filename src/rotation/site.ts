@@ -7,7 +7,7 @@ import type { Database, RunLock } from '../databases/database.ts';
 import { within } from '../within.ts';
 import type { Coordination } from './coordination.ts';
 import { Coordinator } from './coordinator.ts';
-import { type Pace, paceOf } from './pace.ts';
+import { type Pace, paceOf } from './pace/pace.ts';
 import type { Progress } from './progress.ts';
 import { openRunQueue, type QueueSite } from './run-queue.ts';
 import type { ThreadData } from './workers/thread.ts';

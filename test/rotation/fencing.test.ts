@@ -7,7 +7,7 @@ import type { ChunkStep, ChunkStepMessage } from '../../src/chunk/chunk-step.ts'
 import { RowSource } from '../../src/chunk/row-source.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Coordinator } from '../../src/rotation/coordinator.ts';
-import { paceOf } from '../../src/rotation/pace.ts';
+import { paceOf } from '../../src/rotation/pace/pace.ts';
 import { Planner } from '../../src/rotation/planner.ts';
 import type { ChunkWorker } from '../../src/rotation/workers/worker.ts';
 import { expectMany } from '../support/n8n/many.ts';

@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import { KeyturnError } from '../../error.ts';
 import { type Hook, type HookEvent, Hooks, hookEvents } from '../../hooks/hooks.ts';
-import { parseDuration } from '../../rotation/window.ts';
+import { parseDuration } from '../../rotation/pace/window.ts';
 import type { Context } from '../command.ts';
 import { warn } from '../steps/key-sources.ts';
 import { groups } from './options.ts';

@@ -1,9 +1,15 @@
 import type { Options } from 'yargs';
 import type { Database } from '../../databases/database.ts';
 import { KeyturnError } from '../../error.ts';
-import { type Pace, paceOf } from '../../rotation/pace.ts';
-import { parseThrottle, ThrottlePace } from '../../rotation/throttle.ts';
-import { DurationPace, parseDuration, parseWindow, type Window, WindowPace } from '../../rotation/window.ts';
+import { type Pace, paceOf } from '../../rotation/pace/pace.ts';
+import { parseThrottle, ThrottlePace } from '../../rotation/pace/throttle.ts';
+import {
+  DurationPace,
+  parseDuration,
+  parseWindow,
+  type Window,
+  WindowPace,
+} from '../../rotation/pace/window.ts';
 import { groups } from './options.ts';
 
 const group = groups.execution;

@@ -1,6 +1,6 @@
 import { type Accepted, type Authority, defaultOptions, type RunOptions } from '../../checkpoint/run.ts';
 import { KeyturnError } from '../../error.ts';
-import { parseDuration } from '../../rotation/window.ts';
+import { parseDuration } from '../../rotation/pace/window.ts';
 import type { Context } from '../command.ts';
 import { count } from './options.ts';
 

@@ -4,7 +4,7 @@ import type { RunLock } from '../../databases/database.ts';
 import { KeyturnError } from '../../error.ts';
 import { type KeptKeys, resumeRun } from '../../rotation/begin-run.ts';
 import { finishRun } from '../../rotation/finish-run.ts';
-import type { Pace } from '../../rotation/pace.ts';
+import type { Pace } from '../../rotation/pace/pace.ts';
 import type { Site } from '../../rotation/site.ts';
 import type { CommandResult, Context } from '../command.ts';
 import { type AttachmentsArguments, assertAttachments, attachmentsWords } from '../options/attachments.ts';

@@ -4,7 +4,7 @@ import { assertWide } from '../../inventory/widths.ts';
 import type { LoadedJob } from '../../job/load.ts';
 import { generateKeys } from '../../keys/key-text.ts';
 import { rehearse } from '../../rotation/local-run.ts';
-import type { Pace } from '../../rotation/pace.ts';
+import type { Pace } from '../../rotation/pace/pace.ts';
 import { unlessStopped } from '../../rotation/unless-stopped.ts';
 import type { CommandResult, Context } from '../command.ts';
 import { concludeLocal } from './conclusion.ts';

@@ -1,6 +1,6 @@
 import type { Hooks } from '../../hooks/hooks.ts';
 import { chunkBytesWithin } from '../../rotation/memory.ts';
-import type { Pace } from '../../rotation/pace.ts';
+import type { Pace } from '../../rotation/pace/pace.ts';
 import type { Progress } from '../../rotation/progress.ts';
 import type { Site } from '../../rotation/site.ts';
 import { bytesOf } from '../../rotation/size.ts';

@@ -1,7 +1,7 @@
 import { isFinished, type Request, type Run } from '../../checkpoint/run.ts';
 import { KeyturnError } from '../../error.ts';
+import { parseDuration } from '../../rotation/pace/window.ts';
 import { type Steered, steer } from '../../rotation/steering.ts';
-import { parseDuration } from '../../rotation/window.ts';
 import type { CommandResult, Context } from '../command.ts';
 import { groups } from '../options/options.ts';
 import type { Opened } from './opened.ts';

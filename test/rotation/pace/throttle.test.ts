@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
-import type { Database } from '../../src/databases/database.ts';
-import { openDatabase } from '../../src/databases/open.ts';
-import type { Pace } from '../../src/rotation/pace.ts';
-import { paceOf } from '../../src/rotation/pace.ts';
-import { parseThrottle, ThrottlePace } from '../../src/rotation/throttle.ts';
-import { createDatabase } from '../support/postgres.ts';
+import type { Database } from '../../../src/databases/database.ts';
+import { openDatabase } from '../../../src/databases/open.ts';
+import type { Pace } from '../../../src/rotation/pace/pace.ts';
+import { paceOf } from '../../../src/rotation/pace/pace.ts';
+import { parseThrottle, ThrottlePace } from '../../../src/rotation/pace/throttle.ts';
+import { createDatabase } from '../../support/postgres.ts';
 
 let dir: string;
 let sqlite: Database;

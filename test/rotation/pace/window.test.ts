@@ -6,7 +6,7 @@ import {
   WindowPace,
   windowEnd,
   windowOpens,
-} from '../../src/rotation/window.ts';
+} from '../../../src/rotation/pace/window.ts';
 
 const night = parseWindow('22:00-06:00', 'Europe/Berlin');
 const at = (time: string): Date => new Date(time);

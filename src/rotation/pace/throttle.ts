@@ -1,8 +1,8 @@
 import { stat, statfs } from 'node:fs/promises';
-import type { Database } from '../databases/database.ts';
-import { KeyturnError } from '../error.ts';
+import type { Database } from '../../databases/database.ts';
+import { KeyturnError } from '../../error.ts';
+import { bytesOf } from '../size.ts';
 import type { Hold, Pace, PaceFacts } from './pace.ts';
-import { bytesOf } from './size.ts';
 
 /**
  * A limit that holds the run back while the machine is busy with other work. A check that fails is 'unknown': the run

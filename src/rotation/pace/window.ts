@@ -1,6 +1,6 @@
 import { DateTime, IANAZone } from 'luxon';
 import ms, { type StringValue } from 'ms';
-import { KeyturnError } from '../error.ts';
+import { KeyturnError } from '../../error.ts';
 import type { Hold, Pace, PaceFacts } from './pace.ts';
 
 /** A daily maintenance window in a time zone; it may cross midnight. Both ends are wall-clock times. */
