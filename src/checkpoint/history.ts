@@ -56,7 +56,10 @@ export function assertNoneUnfinished(runs: readonly Run[], hint = 'finish it wit
 export function retiredKeyIds(runs: readonly Run[]): string[] {
   return runs
     .filter(({ kind, state, job }) => isWriting(kind) && isVerified(state) && job.only === undefined)
-    .flatMap(({ fromKeyId, pinned }) => [fromKeyId, ...otherKeyIds(pinned)]);
+    .flatMap(({ fromKeyId, toKeyId, pinned }) => [
+      ...(fromKeyId === toKeyId ? [] : [fromKeyId]),
+      ...otherKeyIds(pinned),
+    ]);
 }
 
 /** The run with this id, or the newest. */

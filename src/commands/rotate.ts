@@ -3,6 +3,7 @@ import type { Run } from '../checkpoint/run.ts';
 import type { RunLock } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { assertWide } from '../inventory/widths.ts';
+import { changesFormat } from '../job/job.ts';
 import type { LoadedJob } from '../job/load.ts';
 import { count } from '../report/count.ts';
 import { type BeginStep, beginRun } from '../rotation/begin-run.ts';
@@ -142,7 +143,8 @@ async function rotateNew(
       loaded,
       runs,
       args,
-      (current, job) => planNewKey(context, args, { current, name: job.name, retired }, job),
+      (current, job) =>
+        planNewKey(context, args, { current, name: job.name, retired, maySame: changesFormat(job) }, job),
       ({ path, mustWrite }) => (mustWrite ? `to be written to ${path}` : `in ${path}`),
     ),
   );

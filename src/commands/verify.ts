@@ -124,7 +124,7 @@ async function inventoryOf(
   args: Given,
 ): Promise<{ job: Job; inventory: Inventory }> {
   const decisions = givenDecisions(named, args.decide);
-  const { ring } = await openKeyring(database, catalog, named, key, { others });
+  const { ring } = await openKeyring(database, catalog, named, key, { others, after: true });
   const { job, scan } =
     reference === null
       ? await fitToDatabase(database, catalog, named, [ring])

@@ -1,6 +1,7 @@
 import { KeyturnError } from '../error.ts';
 import { aesGcm } from './aes-gcm.ts';
 import type { AesGcmLayout } from './aes-gcm-layout.ts';
+import { changedFormat } from './changed-format.ts';
 import { describedFormat } from './described/described.ts';
 import { complete, type DescriptionFile } from './described/description.ts';
 import { fromAesGcm } from './described/from-aes-gcm.ts';
@@ -22,7 +23,9 @@ export type DeclaredFormat =
 export type FieldFormat =
   | DeclaredFormat
   /** Under a further key of the job. */
-  | { readonly under: { readonly key: string; readonly format: FieldFormat } };
+  | { readonly under: { readonly key: string; readonly format: FieldFormat } }
+  /** One before the run, another one after it. */
+  | { readonly changed: { readonly before: FieldFormat; readonly after: FieldFormat } };
 
 const named: ReadonlyMap<string, Format> = new Map(
   [n8n, n8nWrapped, octopus, octopusStream, fernet].map((format) => [format.name, format]),
@@ -61,6 +64,8 @@ function describedBy(declared: Exclude<FieldFormat, string>): Format {
 
 function compiled(declared: Exclude<FieldFormat, string>): Format {
   if ('under' in declared) return underKey(formatOf(declared.under.format), declared.under.key);
+  if ('changed' in declared)
+    return changedFormat(formatOf(declared.changed.before), formatOf(declared.changed.after));
   if ('described' in declared) return describedFormat(complete(declared.described));
   const { aad } = declared['aes-gcm'];
   return typeof aad === 'string'

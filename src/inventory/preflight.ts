@@ -2,7 +2,7 @@ import type { Inventory } from '../checkpoint/run.ts';
 import { originalsOf } from '../chunk/files/file-target.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
-import type { Job } from '../job/job.ts';
+import { changesFormat, type Job } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
@@ -74,7 +74,7 @@ async function lookAt(
   attachments: string | null,
 ): Promise<Preflight> {
   const { current, next, others = [], generated = false, skips = false, added } = keys;
-  if (declared.only === undefined && current.equals(next)) {
+  if (declared.only === undefined && current.equals(next) && !changesFormat(declared)) {
     throw new KeyturnError('same-key', 'the new key is the current key', {
       hint: 'use another new key',
     });

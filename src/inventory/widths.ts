@@ -8,6 +8,7 @@ import {
 import type { Column, Database, Table } from '../databases/database.ts';
 import { type Document, type Leaf, MalformedDocument } from '../documents/document.ts';
 import { KeyturnError } from '../error.ts';
+import { isChanged, lengthAfter } from '../formats/changed-format.ts';
 import type { Job } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { readPages } from './pages.ts';
@@ -26,9 +27,9 @@ export interface Width {
 
 /**
  * Checks whether the new values of all rows fit. A format seals a plaintext again to the same length (format.ts), and
- * documents do not escape it and keep the number of lines, so most columns need no check. Three things can grow:
+ * documents do not escape it and keep the number of lines, so most columns need no check. What can grow:
  * - the master key itself, whose plaintext changes, and with it line ends or a length around it;
- * - a value that gets another form (`Keyring.only`);
+ * - a value that gets another form (`Keyring.only`) or another format;
  * - a gzip: repeated ciphertext compresses well, but after sealing it is no longer repeated. All of them are read.
  *
  * @param to the keys after the rotation; for gzips, any keys that the formats accept will do
@@ -81,8 +82,8 @@ async function longestGrown(
   to: Keyring,
 ): Promise<Map<string, number>> {
   const most = new Map<string, number>();
-  const mayGrow = ({ field }: PreparedField): boolean =>
-    (field.document === 'gzip' || field.becomes === 'primary' || to.only !== null) &&
+  const mayGrow = ({ field, format }: PreparedField): boolean =>
+    (field.document === 'gzip' || field.becomes === 'primary' || to.only !== null || isChanged(format)) &&
     limited.some(({ name }) => name === field.column);
   if (!prepared.fields.some(mayGrow)) return most;
   await readPages(database, prepared.target.shape, (rows) => {
@@ -95,7 +96,9 @@ async function longestGrown(
             ? packedLength
             : field.field.becomes === 'primary'
               ? lengthWithKey
-              : lengthOfOneForm;
+              : isChanged(field.format)
+                ? lengthInNewFormat
+                : lengthOfOneForm;
         most.set(column, Math.max(most.get(column) ?? 0, length(field, value, to)));
       }
   });
@@ -113,6 +116,18 @@ function lengthWithKey(
   return document.edit(
     value,
     filled.map((leaf) => ({ leaf, text })),
+  ).length;
+}
+
+/** Length with every value in the new format, as long as its plaintext may be. */
+function lengthInNewFormat({ document, format }: PreparedField, value: string): number {
+  if (!isChanged(format)) return value.length;
+  return document.edit(
+    value,
+    leavesOf(document, value).map((leaf) => ({
+      leaf,
+      text: 'x'.repeat(lengthAfter(format, leaf.text.length)),
+    })),
   ).length;
 }
 

@@ -23,11 +23,16 @@ export function checkFormats(job: JobFile, names: readonly string[]): Problem[] 
     }),
     ...(job.files === undefined ? [] : [{ format: job.files.format, path: ['files', 'format'] }]),
     ...keyedParts(job).map(({ part: { format, key }, path }) => ({ format, key, path: [...path, 'format'] })),
+    ...keyedParts(job).flatMap(({ part, path }) =>
+      'becomes' in part && typeof part.becomes === 'object'
+        ? [{ format: part.becomes.format, key: part.key, path: [...path, 'becomes', 'format'] }]
+        : [],
+    ),
   ];
   const problems = [...uses.flatMap((use) => checkFormat(use, names)), ...checkKeyNames(job)];
   return problems.length > 0
     ? problems
-    : [...checkFiles(job), ...checkPlaintexts(job), ...checkLengths(job, uses)];
+    : [...checkFiles(job), ...checkPlaintexts(job), ...checkLengths(job, uses), ...checkChanges(job)];
 }
 
 /** Every further key that a field or a format names is one of the job, and every one of the job is used. */
@@ -66,6 +71,35 @@ function keyedParts(job: JobFile) {
       ),
     ),
   ];
+}
+
+/** What a change of format cannot do. */
+function checkChanges(job: JobFile): Problem[] {
+  return job.phases.flatMap(({ targets }, p) =>
+    targets.flatMap(({ fields }, t) =>
+      fields.flatMap(({ format: old, becomes, plaintext, document }, f) => {
+        if (typeof becomes !== 'object') return [];
+        const [before, after] = [formatOf(old), formatOf(becomes.format)];
+        const path = ['phases', p, 'targets', t, 'fields', f, 'becomes', 'format'];
+        const columns = [old, becomes.format].map((each) => descriptionOf(each)?.columns?.length ?? 1);
+        const message =
+          before.carries !== after.carries
+            ? `stores ${after.carries}, and ${before.name} stores ${before.carries}`
+            : columns[0] !== columns[1]
+              ? 'has its parts in another number of columns'
+              : before.needs !== undefined || after.needs !== undefined
+                ? 'cannot be used yet where a format depends on the row'
+                : document === 'within'
+                  ? 'cannot be used with document: within'
+                  : before === after
+                    ? 'is the format that the values have'
+                    : after.odds === 1 && plaintext === 'any'
+                      ? 'needs plaintext: utf8 or json: in it every key decrypts every value'
+                      : null;
+        return message === null ? [] : [{ path, message }];
+      }),
+    ),
+  );
 }
 
 /** A format in which every key opens every value: only the plaintext can tell. */

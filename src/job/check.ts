@@ -125,14 +125,14 @@ function checkField(
   if (field.when !== undefined && Object.keys(field.when).length === 0) {
     problems.push({ path: [...path, 'when'], message: 'names no column; omit it to select every row' });
   }
-  if (field.becomes !== undefined && !isLast) {
+  if (field.becomes === 'primary' && !isLast) {
     problems.push({
       path: [...path, 'becomes'],
       message: 'a field that contains the master key must be in the last phase',
     });
   }
   problems.push(...checkLabel(target, field, path), ...checkBeside(target, field, path));
-  if (field.foreign === 'replace' && field.becomes === undefined) {
+  if (field.foreign === 'replace' && field.becomes !== 'primary') {
     problems.push({ path: [...path, 'foreign'], message: 'replace requires becomes: primary' });
   }
   // The first field whose `when` matches applies, so a field after one without `when` would never apply

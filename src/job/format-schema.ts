@@ -60,5 +60,9 @@ export type FormatFile = z.infer<typeof format>;
 
 /** A format of a field in a resolved job. */
 export const fieldFormat: z.ZodType<FieldFormat> = z.lazy(() =>
-  z.union([format, z.strictObject({ under: z.strictObject({ key: z.string(), format: fieldFormat }) })]),
+  z.union([
+    format,
+    z.strictObject({ changed: z.strictObject({ before: fieldFormat, after: fieldFormat }) }),
+    z.strictObject({ under: z.strictObject({ key: z.string(), format: fieldFormat }) }),
+  ]),
 ) as z.ZodType<FieldFormat>;

@@ -4,7 +4,9 @@ import type { FormatFile } from './format-schema.ts';
 import type { CanaryFile, FieldFile, JobFile, SourceKeyFile } from './schema.ts';
 
 /** A field of a target; `index` is the position of its column in RowShape.columns, also inside `when`. */
-export interface Field extends Omit<FieldFile, 'when' | 'optional' | 'set' | 'with' | 'format' | 'key'> {
+export interface Field
+  extends Omit<FieldFile, 'when' | 'optional' | 'set' | 'with' | 'format' | 'key' | 'becomes'> {
+  readonly becomes?: 'primary';
   readonly format: FieldFormat;
   readonly index: number;
   /** Positions of the columns with the other parts of its values. */
@@ -39,6 +41,18 @@ export function targetName({ name, shape }: Target): string {
 export interface Decision {
   readonly place: string;
   readonly as: 'rotate' | 'leave';
+}
+
+/** Whether values get another format: then the key may stay as it is. */
+export function changesFormat({ targets }: Pick<Job, 'targets'>): boolean {
+  return targets.some(({ fields }) => fields.some(({ format }) => isChange(format)));
+}
+
+function isChange(format: FieldFormat): boolean {
+  return (
+    typeof format === 'object' &&
+    ('changed' in format || ('under' in format && isChange(format.under.format)))
+  );
 }
 
 /** Values that show whether a key is the right one. */

@@ -66,7 +66,10 @@ export function resolveJob(loaded: LoadedJob, catalog: readonly Table[], options
       schema.tables.has(prefix + file.dataKeys.table) && { dataKeys: prefix + file.dataKeys.table }),
     canary: canary
       .filter(({ table, column }) => !isExcluded(exclude, table, column))
-      .map(({ key, format, ...rest }) => ({ ...rest, format: fieldFormat(format, key) })),
+      .map(({ key, format, ...rest }) => ({
+        ...rest,
+        format: fieldFormat(format, key, becomesOf(file, prefix, rest)),
+      })),
     ...(file.everywhere !== undefined && {
       everywhere: { ...file.everywhere, binary: file.everywhere.binary, decisions: [], certain: [] },
     }),
@@ -180,7 +183,7 @@ function assertDispensable(
     ...file.phases.flatMap(({ targets }) =>
       targets.flatMap(({ table, fields }) =>
         fields.flatMap(({ column, becomes }) =>
-          becomes === undefined ? [] : [{ table: schema.prefix + table, column }],
+          becomes === 'primary' ? [{ table: schema.prefix + table, column }] : [],
         ),
       ),
     ),
@@ -254,13 +257,14 @@ function rowId(declared: TargetFile, table: Table): readonly string[] {
 }
 
 function placed(
-  { optional: _, when, set, with: beside, key, format, ...field }: FieldFile,
+  { optional: _, when, set, with: beside, key, format, becomes, ...field }: FieldFile,
   columns: readonly string[],
 ): Field {
   const context = contextOf(format);
   return {
     ...field,
-    format: fieldFormat(format, key),
+    format: fieldFormat(format, key, becomes),
+    ...(becomes === 'primary' && { becomes }),
     ...(context.length > 0 && {
       context: context.map((name) => ({ name, index: columns.indexOf(name) })),
     }),
@@ -290,8 +294,25 @@ function contextOf(format: FieldFile['format']): readonly string[] {
   return description === undefined ? [] : columnNames(description);
 }
 
-function fieldFormat(format: FieldFile['format'], key: string | undefined): FieldFormat {
-  return key === undefined ? format : { under: { key, format } };
+function fieldFormat(
+  format: FieldFile['format'],
+  key: string | undefined,
+  becomes: FieldFile['becomes'],
+): FieldFormat {
+  const own = typeof becomes === 'object' ? { changed: { before: format, after: becomes.format } } : format;
+  return key === undefined ? own : { under: { key, format: own } };
+}
+
+/** What the values of a canary become: a field of the same column says it. */
+function becomesOf(
+  { phases }: JobFile,
+  prefix: string,
+  { table, column }: { readonly table: string; readonly column: string },
+): FieldFile['becomes'] {
+  return phases
+    .flatMap(({ targets }) => targets.filter((target) => prefix + target.table === table))
+    .flatMap(({ fields }) => fields.filter((field) => field.column === column))
+    .find(({ becomes }) => typeof becomes === 'object')?.becomes;
 }
 
 /** Those whose table exists, with its real name. */

@@ -94,9 +94,14 @@ const field = z.strictObject({
       'What to do with a value of this format that cannot be decrypted: record an exception, or leave it as a look-alike that is not ours',
     ),
   becomes: z
-    .literal('primary')
+    .union([
+      z
+        .literal('primary')
+        .describe('The plaintext is the master key itself and is replaced with the new one'),
+      z.strictObject({ format }).describe('The values get another format in the same run'),
+    ])
     .optional()
-    .describe('The plaintext is the master key itself and is replaced with the new one'),
+    .describe('What values become, beside being under the new key'),
   set: z
     .strictObject({
       column: z.string().min(1).describe('Column that names the key of the row'),

@@ -20,6 +20,8 @@ export class Keyring {
    * The name of the only key that values may be under, `primary` for the master key. Null: each value stays under its own.
    */
   readonly only: string | null;
+  /** Whether it is what the application reads with after the run: of a field that gets another format, the new one. */
+  readonly isAfter: boolean;
   readonly #named: ReadonlyMap<string, Key>;
   readonly #parts = new Map<string, Keyring>();
 
@@ -29,6 +31,7 @@ export class Keyring {
     others: Iterable<Key> = [],
     stored: Key | null = primary,
     only: string | null = null,
+    isAfter = false,
   ) {
     const map = new Map<string, Key>();
     for (const [name, key] of named) {
@@ -43,8 +46,15 @@ export class Keyring {
     this.primary = primary;
     this.stored = stored;
     this.only = only;
+    this.isAfter = isAfter;
     this.#named = map;
-    this.others = [...others].map((key) => new Keyring(key));
+    this.others = [...others].map((key) => new Keyring(key, [], [], key, null, isAfter));
+  }
+
+  /** The same keys, after the run. */
+  after(): Keyring {
+    const others = this.others.map(({ primary }) => primary);
+    return new Keyring(this.primary, this.#named, others, this.stored, this.only, true);
   }
 
   /** The same keys, with another key in the field that holds the master key. */
@@ -55,6 +65,8 @@ export class Keyring {
       named,
       this.others.map(({ primary }) => primary),
       stored,
+      this.only,
+      this.isAfter,
     );
   }
 
@@ -64,7 +76,7 @@ export class Keyring {
     if (known !== undefined) return known;
     const key = this.primary.part(name);
     if (key === undefined) return undefined;
-    const ring = new Keyring(key);
+    const ring = new Keyring(key, [], [], key, null, this.isAfter);
     this.#parts.set(name, ring);
     return ring;
   }
@@ -76,13 +88,13 @@ export class Keyring {
 
   /** The ring with which all values are under one key: the named one, or the master key. */
   narrowed(only: string): Keyring {
-    if (only === 'primary') return new Keyring(this.primary, [], [], this.primary, only);
+    if (only === 'primary') return new Keyring(this.primary, [], [], this.primary, only, this.isAfter);
     const key = this.named(only);
     if (key === undefined)
       throw new KeyturnError('source-key', `the key "${only}" is not in the database`, {
         hint: 'restore its row: values need it',
       });
-    return new Keyring(this.primary, [[only, key]], [], this.primary, only);
+    return new Keyring(this.primary, [[only, key]], [], this.primary, only, this.isAfter);
   }
 
   /** This ring with one more key. */

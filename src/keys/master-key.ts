@@ -45,6 +45,8 @@ export interface NewKeySources {
   readonly current: Key;
   /** Files of the further keys, by name. */
   readonly parts?: ReadonlyMap<string, string> | undefined;
+  /** The current key may stay: the run changes the format of values. */
+  readonly maySame?: boolean | undefined;
   /** Id of the key to which the unfinished run rotates. */
   readonly unfinished?: string | undefined;
   /** Ids of the keys that earlier runs retired. */
@@ -167,9 +169,13 @@ function planned(
   throw otherKeys(unfinished ?? '', `key file ${path} not found`);
 }
 
-function refuse({ key, path, mustWrite }: NewKeyPlan, { current, unfinished, retired }: NewKeySources): void {
+function refuse(
+  { key, path, mustWrite }: NewKeyPlan,
+  { current, unfinished, retired, maySame }: NewKeySources,
+): void {
   const source = mustWrite ? '--masterKey' : path;
   if (key.equals(current)) {
+    if (maySame === true) return;
     throw new KeyturnError('same-key', 'the new key is the current key', {
       hint: 'name a file that does not exist yet, and keyturn generates a key',
       facts: { keyId: key.id },

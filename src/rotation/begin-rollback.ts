@@ -11,6 +11,7 @@ import {
 import { RunTable } from '../checkpoint/run-table.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
+import type { FieldFormat } from '../formats/registry.ts';
 import { findSourceKeys, replacedNames } from '../inventory/keys/source-keys.ts';
 import { fitToRest } from '../inventory/last-look.ts';
 import { assertNothingLost } from '../inventory/lost-places.ts';
@@ -142,14 +143,23 @@ async function keysBefore(
   return new Keyring(next, [...known, ...added], further);
 }
 
-/** Labels name the old key again. */
+/** Labels name the old key again, and values get their old format. */
 function jobBack(job: Job): Job {
-  const fieldBack = (field: Field): Field =>
-    field.set === undefined
-      ? field
-      : { ...field, set: { ...field.set, was: field.set.to, to: field.set.was } };
+  const fieldBack = (field: Field): Field => ({
+    ...field,
+    format: formatBack(field.format),
+    ...(field.set !== undefined && { set: { ...field.set, was: field.set.to, to: field.set.was } }),
+  });
   return {
     ...job,
     targets: job.targets.map((target) => ({ ...target, fields: target.fields.map(fieldBack) })),
+    canary: job.canary.map((canary) => ({ ...canary, format: formatBack(canary.format) })),
   };
+}
+
+function formatBack(format: FieldFormat): FieldFormat {
+  if (typeof format === 'string') return format;
+  if ('under' in format) return { under: { ...format.under, format: formatBack(format.under.format) } };
+  if (!('changed' in format)) return format;
+  return { changed: { before: format.changed.after, after: format.changed.before } };
 }

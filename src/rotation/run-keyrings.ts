@@ -28,7 +28,7 @@ export function keyringsBack(job: Job, before: Keyring, { current, next }: RunKe
   const replaced = replacedNames(job).flatMap((name) => before.named(name) ?? []);
   return {
     from: new Keyring(current, namedIn(keyringAfter(job, before, current)), further),
-    to: new Keyring(next, namedIn(before), [], replaced[0] ?? next),
+    to: new Keyring(next, namedIn(before), [], replaced[0] ?? next).after(),
   };
 }
 

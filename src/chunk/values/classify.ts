@@ -1,4 +1,5 @@
 import type { ExceptionReason } from '../../checkpoint/exception-table.ts';
+import { provenSide } from '../../formats/changed-format.ts';
 import { type Format, type Opening, provesKey } from '../../formats/format.ts';
 import type { Key } from '../../keys/key.ts';
 import type { Keyring } from '../../keys/keyring.ts';
@@ -161,12 +162,17 @@ function classifyByAllKeys(
 ): void {
   const before = from.each.map((ring) => openValues(format, values, ring));
   const after = openValues(format, values, to);
+  const proven = provenSide(format);
   values.forEach((value, i) => {
     const olds = before.map((openings) => plausible(openings[i] ?? 'closed', value)).filter(isOpened);
     const current = plausible(after[i] ?? 'closed', value);
     const [old] = olds;
     const opening = before[0]?.[i] ?? 'closed';
-    if (old === undefined && !isOpened(current)) markByOpening(value, opening, from, to, kept);
+    if (isOpened(current) && proven.after) {
+      markCurrent(value, current);
+      value.isUnderNewKey = true;
+    } else if (old !== undefined && proven.before) markOpened(value, old, kept);
+    else if (old === undefined && !isOpened(current)) markByOpening(value, opening, from, to, kept);
     else if (old === undefined) {
       markCurrent(value, current as Opened);
       value.isUnderNewKey = true;

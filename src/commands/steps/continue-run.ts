@@ -2,6 +2,7 @@ import { assertCurrentKey } from '../../checkpoint/history.ts';
 import { assertReadable, type Run, type RunKeys, type RunOptions } from '../../checkpoint/run.ts';
 import type { RunLock } from '../../databases/database.ts';
 import { KeyturnError } from '../../error.ts';
+import { changesFormat } from '../../job/job.ts';
 import { type KeptKeys, resumeRun } from '../../rotation/begin-run.ts';
 import { finishRun } from '../../rotation/finish-run.ts';
 import type { Pace } from '../../rotation/pace/pace.ts';
@@ -85,7 +86,13 @@ export async function continueRun(
 async function keysOf(context: Context, args: ContinueArguments, { job, ...run }: Run): Promise<KeptKeys> {
   const { current, others } = await askCurrentKeys(context, args, job);
   assertCurrentKey({ job, ...run }, current);
-  const known = { current, name: job.name, retired: [], unfinished: run.toKeyId };
+  const known = {
+    current,
+    name: job.name,
+    retired: [],
+    unfinished: run.toKeyId,
+    maySame: changesFormat(job),
+  };
   const next =
     job.only === undefined
       ? await planNewKey(context, args, known, job)

@@ -1,6 +1,7 @@
 import { assertNoneUnfinished, readHistory, retiredKeyIds } from '../../checkpoint/history.ts';
 import type { Authority, RunOptions } from '../../checkpoint/run.ts';
 import { assertWide } from '../../inventory/widths.ts';
+import { changesFormat } from '../../job/job.ts';
 import type { LoadedJob } from '../../job/load.ts';
 import { generateKeys } from '../../keys/key-text.ts';
 import { rehearse } from '../../rotation/local-run.ts';
@@ -44,7 +45,12 @@ export async function rotateDry(
       args,
       async (key, fitted) =>
         named
-          ? planNewKey(context, args, { current: key, name: fitted.name, retired }, fitted)
+          ? planNewKey(
+              context,
+              args,
+              { current: key, name: fitted.name, retired, maySame: changesFormat(fitted) },
+              fitted,
+            )
           : { key: generateKeys(fitted, key), path: '', mustWrite: false, generated: true, warnings: [] },
       ({ path, mustWrite }) => (path === '' || mustWrite ? 'not saved in a dry run' : `in ${path}`),
     ),

@@ -115,6 +115,7 @@ export async function planNewKey(
     readonly name: string;
     readonly retired: readonly string[];
     readonly unfinished?: string;
+    readonly maySame?: boolean;
   },
   shapes: KeyShapes,
 ): Promise<NewKeyPlan> {
@@ -128,6 +129,7 @@ export async function planNewKey(
       masterKey,
       current: known.current,
       unfinished: known.unfinished,
+      maySame: known.maySame,
       retired: known.retired,
       terminal: terminal.interactive ? { folder, name: known.name } : undefined,
     },

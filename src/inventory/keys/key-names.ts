@@ -17,6 +17,7 @@ export function keyNameWarnings(catalog: readonly Table[], { targets }: Job): st
 
 function prefixOf(format: Job['targets'][number]['fields'][number]['format']): string {
   if (typeof format === 'string') return '';
+  if ('changed' in format) return prefixOf(format.changed.after);
   if ('under' in format) return prefixOf(format.under.format);
   if ('aes-gcm' in format) return format['aes-gcm'].prefix;
   const { layers, keyId } = format.described;

@@ -11,6 +11,7 @@ import { findKeyring } from './source-keys.ts';
  * The keyring of this database under a master key that the canary accepts.
  *
  * @param next a new key under which values may already be; null: none is
+ * @param after whether the database is one that a run has rotated
  * @throws KeyturnError `wrong-current-key`; `source-key` if the key is right, but does not open a key in the database.
  */
 export async function openKeyring(
@@ -18,7 +19,15 @@ export async function openKeyring(
   catalog: readonly Table[],
   job: Job,
   master: Key,
-  { others = [], next = null }: { readonly others?: readonly Key[]; readonly next?: Key | null } = {},
+  {
+    others = [],
+    next = null,
+    after = false,
+  }: {
+    readonly others?: readonly Key[];
+    readonly next?: Key | null;
+    readonly after?: boolean;
+  } = {},
 ): Promise<{ ring: Keyring; canary: Exclude<CanaryResult, 'wrong'> }> {
   let ring: Keyring;
   try {
@@ -36,10 +45,12 @@ export async function openKeyring(
       throw await wrongKey(database, catalog, job, bare);
     throw error;
   }
+  if (after) ring = ring.after();
   const canary = await tryCanary(database, catalog, job, ring);
   if (canary !== 'wrong') return { ring, canary };
   // The canary itself may already be under the new key, which proves that key, but nothing about other values
-  const already = next === null ? 'wrong' : await tryCanary(database, catalog, job, new Keyring(next));
+  const already =
+    next === null ? 'wrong' : await tryCanary(database, catalog, job, new Keyring(next).after());
   if (already === 'wrong') throw await wrongKey(database, catalog, job, ring);
   return { ring, canary: 'unknown' };
 }

@@ -67,7 +67,7 @@ async function* storedKeys(database: Rows, catalog: readonly Table[], job: Job):
 
 /** The keyring after the run: the new master key, and the source keys that the run does not replace. */
 export function keyringAfter(job: Job, from: Keyring, newKey: Key): Keyring {
-  if (job.only !== undefined) return from.narrowed(job.only);
+  if (job.only !== undefined) return from.narrowed(job.only).after();
   const replaced = new Set(replacedNames(job));
   const kept = from.names
     .filter((name) => !replaced.has(name))
@@ -75,7 +75,7 @@ export function keyringAfter(job: Job, from: Keyring, newKey: Key): Keyring {
   return new Keyring(
     newKey,
     kept.filter((entry): entry is readonly [string, Key] => entry[1] !== undefined),
-  );
+  ).after();
 }
 
 /** The source keys in whose place a rotation stores the master key. */

@@ -246,7 +246,8 @@ async function contextOf(
           .then((catalog) =>
             findKeyring(database, catalog, run.job, newKey, run.kind === 'verification' ? others : []),
           )
-          .then((all) => (run.job.only === undefined ? all.storing(stored) : all.narrowed(run.job.only)));
+          .then((all) => (run.job.only === undefined ? all.storing(stored) : all.narrowed(run.job.only)))
+          .then((all) => all.after());
         found = { round, ring };
         // A failure is not kept, otherwise every later try would fail too
         ring.catch(() => {
