@@ -4,6 +4,6 @@ import base from './jest.config.js';
 /** @type {import('jest').Config} */
 export default {
   ...base,
-  testMatch: ['<rootDir>/test/{faults,damage}/*.faults.ts'],
+  testMatch: ['<rootDir>/test/{faults,damage,hang}/*.faults.ts'],
   maxWorkers: 1,
 };

@@ -1,8 +1,12 @@
 #!/usr/bin/env node
+import { once } from 'node:events';
 import { availableParallelism, userInfo } from 'node:os';
 import type { Context } from './commands/command.ts';
 import { type Chosen, parseCommandLine } from './commands/command-line.ts';
 import { failureOf } from './commands/steps/failure.ts';
+import { readPipedOptions } from './commands/steps/piped.ts';
+import { KeyturnError } from './error.ts';
+import { InFlight } from './in-flight.ts';
 import { toolVersion, workerEntry } from './installation.ts';
 import { Console } from './terminal/console.ts';
 import { type LogLevel, openLog } from './terminal/log.ts';
@@ -11,6 +15,9 @@ import { type LogLevel, openLog } from './terminal/log.ts';
 const version = toolVersion();
 const terminal = new Console(process, showsUnicode());
 const stop = new AbortController();
+const inFlight = new InFlight();
+/** How long a command has to end by itself once it is asked to stop and no chunk is in flight. */
+const stopMs = 1_500;
 
 // The reader of the output may go away (`| head`). The run goes on, and the exit code shows its result.
 for (const output of [process.stdout, process.stderr]) output.on('error', ignoreClosedPipe);
@@ -19,7 +26,7 @@ process.exitCode = await main(process.argv.slice(2));
 // An unanswered question or an open stdin must not keep the process alive.
 process.stdin.unref?.();
 // Nor must a connection whose server is silent.
-setTimeout(() => process.exit(), 2_000).unref();
+setTimeout(() => process.exit(), stop.signal.aborted ? 100 : 2_000).unref();
 
 function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error;
@@ -45,6 +52,7 @@ async function run({ command, args }: Chosen): Promise<number> {
     terminal,
     log,
     signal: stop.signal,
+    inFlight,
     workerEntry,
     toolVersion: version,
     folder: process.cwd(),
@@ -52,7 +60,8 @@ async function run({ command, args }: Chosen): Promise<number> {
     cores: availableParallelism(),
   };
   try {
-    const { document, text, exitCode } = await command.run(context, args as never);
+    const result = readPipedOptions(command, args).then(() => command.run(context, args as never));
+    const { document, text, exitCode } = await Promise.race([result, overdue()]);
     if (!json) terminal.print(text);
     else if (document !== null) terminal.out(`${JSON.stringify(document, null, 2)}\n`);
     log.info({ exitCode }, 'done');
@@ -71,6 +80,15 @@ function fail(thrown: unknown, json: boolean): number {
   if (error.hint !== undefined) terminal.say(`keyturn: hint: ${error.hint}`);
   if (json) terminal.out(`${JSON.stringify({ ...document, error }, null, 2)}\n`);
   return exitCode;
+}
+
+/** A server that is silent, a question or a hook does not keep a command that is asked to stop. */
+async function overdue(): Promise<never> {
+  await once(stop.signal, 'abort');
+  await inFlight.quietFor(stopMs);
+  throw new KeyturnError('stopped', `stopped by ${String(stop.signal.reason)}`, {
+    hint: 'run the command again',
+  });
 }
 
 /** The first signal asks to stop. The second exits at once: the database rolls back the chunks in flight. */

@@ -1,5 +1,16 @@
-import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, type Stats } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { dirname, resolve, sep } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Folders of files that the kernel makes up: nothing that is written there stays. */
 const virtualFolders = ['/proc', '/sys', '/dev/fd'];
@@ -7,9 +18,14 @@ const virtualFolders = ['/proc', '/sys', '/dev/fd'];
 /** A pipe has to deliver everything within this time. */
 const pipeMs = 5_000;
 const pauseMs = 20;
+/** More than any file that may be a pipe. */
+const mostPiped = 1024 * 1024;
 
 /** A path that names no file on a disk. The message says what it is. */
 export class NotAFile extends Error {}
+
+/** What came through pipes, or why nothing did: a pipe can be read once only. */
+const piped = new Map<string, Buffer | Error>();
 
 /** Whether a file at this path would stay, whether or not there is one yet. */
 export function isVirtual(path: string): boolean {
@@ -31,9 +47,9 @@ function realOf(path: string): string {
 
 /**
  * Reads a file of a user's that is small by nature; one byte more than `maxBytes` tells that it is not. Never waits for
- * what does not come: not for a pipe that nobody writes, nor for a device that has no end.
+ * what does not come: not for a pipe, nor for a device that has no end.
  *
- * @param pipes a pipe is read too, once and within five seconds
+ * @param pipes a pipe that `readPipes` has read is taken too
  * @param virtual a file that the kernel makes up is read too
  * @throws NotAFile, and what the file system throws
  */
@@ -50,7 +66,7 @@ export function readPlainFile(
   try {
     const stats = fstatSync(fd);
     assertReadable(path, stats, { pipes, virtual });
-    return { bytes: stats.isFIFO() ? readPipe(fd, maxBytes) : readAll(fd, maxBytes), stats };
+    return { bytes: stats.isFIFO() ? contentOf(path) : readAll(fd, maxBytes), stats };
   } finally {
     closeSync(fd);
   }
@@ -77,9 +93,42 @@ function readAll(fd: number, maxBytes: number): Buffer {
   return buffer.subarray(0, length);
 }
 
+/**
+ * Reads those of the files that are pipes, once and within five seconds each. `readPlainFile` has their content then, and
+ * tells what is wrong with a file.
+ */
+export async function readPipes(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    if (piped.has(path) || !isPipe(path)) continue;
+    const fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    try {
+      piped.set(path, await readPipe(fd));
+    } catch (error) {
+      piped.set(path, error as Error);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+function isPipe(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isFIFO();
+  } catch {
+    return false;
+  }
+}
+
+function contentOf(path: string): Buffer {
+  const content = piped.get(path) ?? new NotAFile('it is a pipe');
+  if (content instanceof Error) throw content;
+  return content;
+}
+
 /** A pipe that nobody has opened for writing reads as empty, as does one at its end. */
-function readPipe(fd: number, maxBytes: number): Buffer {
-  const buffer = Buffer.alloc(maxBytes + 1);
+async function readPipe(fd: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(mostPiped);
   const until = performance.now() + pipeMs;
   let length = 0;
   while (length < buffer.length) {
@@ -87,9 +136,9 @@ function readPipe(fd: number, maxBytes: number): Buffer {
     if (got === 0 && length > 0) break;
     if (got !== null) length += got;
     if (performance.now() > until) throw new NotAFile('nothing more was written to the pipe for 5 seconds');
-    if (got === null || got === 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
+    if (got === null || got === 0) await sleep(pauseMs);
   }
-  return buffer.subarray(0, length);
+  return Buffer.from(buffer.subarray(0, length));
 }
 
 /** Null: nothing is there yet. */

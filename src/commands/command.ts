@@ -1,4 +1,5 @@
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs';
+import type { InFlight } from '../in-flight.ts';
 import type { Logger } from '../terminal/log.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 
@@ -9,6 +10,8 @@ export interface Context {
   readonly log: Logger;
   /** Aborted when the user asks to stop; its reason is the name of the signal, such as SIGINT. */
   readonly signal: AbortSignal;
+  /** What a request to stop waits for. */
+  readonly inFlight: InFlight;
   /** The module that a worker thread runs. */
   readonly workerEntry: URL;
   readonly toolVersion: string;
@@ -39,6 +42,8 @@ export interface Command {
   /** What to know before using the command, and one example. */
   readonly epilogue: string;
   readonly options: OptionTable;
+  /** Options whose file may be a pipe, besides those whose file may be one in every command. */
+  readonly piped?: readonly string[];
   readonly run: (context: Context, args: never) => Promise<CommandResult>;
 }
 
@@ -50,6 +55,7 @@ export function defineCommand<const O extends OptionTable>(command: {
   readonly describe: string;
   readonly epilogue: string;
   readonly options: O;
+  readonly piped?: readonly string[];
   readonly run: (context: Context, args: Arguments<O>) => Promise<CommandResult>;
 }): Command {
   return command;

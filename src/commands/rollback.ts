@@ -72,6 +72,7 @@ Example:
   keyturn rollback --database sqlite:database.sqlite \\
     --current-key-file old.key --new-key-file new.key`,
   options,
+  piped: ['new-key-file'],
   async run(context, args) {
     assertConsent(context, consents(args));
     const coordinating = await givenCoordinating(context, args);

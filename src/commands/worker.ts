@@ -73,6 +73,7 @@ Example:
   keyturn worker --queue redis://queue:6379 --database postgres://n8n@db/n8n \\
     --current-key-file old.key --new-key-file new.key`,
   options,
+  piped: ['new-key-file'],
   async run(context, args) {
     const queue = givenQueue(context, args);
     if (queue === null) {
@@ -114,6 +115,7 @@ async function work(
         concurrency,
         graceMs,
         signal,
+        inFlight: context.inFlight,
         exitWhenDone: args.exitWhenDone === true,
         admit: async (run) => admitted(context, opened, run, args),
         news: (news) => {

@@ -31,7 +31,7 @@ export interface ReadKey {
 
 /**
  * Reads a key from a file, in the text form that the application itself uses. The file may be a pipe
- * (`<(vault read …)`), which is read once.
+ * (`<(vault read …)`) that `readPipes` has read.
  *
  * @param pipes false for a new key: it must stay where it is (invariant 4)
  * @param one whether a list of keys is an error

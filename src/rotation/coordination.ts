@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import type { CheckpointMac } from '../checkpoint/mac.ts';
 import type { LatePlaces, Run } from '../checkpoint/run.ts';
 import type { Database, RunLock } from '../databases/database.ts';
+import type { InFlight } from '../in-flight.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Pace } from './pace/pace.ts';
 import type { Progress } from './progress.ts';
@@ -19,6 +20,7 @@ export interface Coordination {
   readonly lock: RunLock | null;
   /** Stops the run: chunks in progress finish, then the run pauses. The reason is part of the message. */
   readonly signal: AbortSignal;
+  readonly inFlight: InFlight;
   /** Windows and throttles. */
   readonly pace: Pace;
   /** Called about twice a second with the state of the run. */

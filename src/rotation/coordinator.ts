@@ -28,6 +28,8 @@ const askQueueMs = 1_000;
 /** Chunks in flight take about a second, and up to the limit of a statement. */
 const drainMs = 90_000;
 const giveUpMs = 10_000;
+/** A statement of the coordinator's own that takes longer is not waited for when the run is asked to stop. */
+const heedMs = 800;
 
 /** Plans and paces one run, from its present state to its end. */
 export class Coordinator {
@@ -66,16 +68,18 @@ export class Coordinator {
    * paused or failed, can be resumed, and the reason is thrown.
    */
   async finish(): Promise<Run> {
-    const { lock, database, queue } = this.#with;
+    const { lock, database, queue, signal, inFlight } = this.#with;
     try {
-      const work = this.#work();
+      const work = unlessStopped(signal, this.#work(), 'continue with keyturn resume', heedMs);
       // A statement that no answer comes to must not hold the run: the lock's own connection notices that first
       work.catch(() => undefined);
       return await (lock === null ? work : Promise.race([work, lock.lost]));
     } catch (thrown) {
       this.#ended = true;
       const error = foreseen(database, thrown);
-      await within(drainMs, queue.drain());
+      // Nothing commits once the lock is lost: another coordinator may hold it
+      const drained = lock === null ? queue.drain() : Promise.race([queue.drain(), lock.lost]);
+      await inFlight.during(within(drainMs, drained));
       await within(giveUpMs, this.#giveUp(error));
       throw error;
     }

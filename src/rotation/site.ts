@@ -4,6 +4,7 @@ import type { CheckpointMac } from '../checkpoint/mac.ts';
 import type { Run } from '../checkpoint/run.ts';
 import { RunTable } from '../checkpoint/run-table.ts';
 import type { Database, RunLock } from '../databases/database.ts';
+import { InFlight } from '../in-flight.ts';
 import { within } from '../within.ts';
 import type { Coordination } from './coordination.ts';
 import { Coordinator } from './coordinator.ts';
@@ -17,6 +18,8 @@ import type { DatabaseAccess } from './workers/worker.ts';
 export interface Site extends QueueSite, DatabaseAccess {
   readonly database: Database;
   readonly signal: AbortSignal;
+  /** Told what a request to stop has to wait for. */
+  readonly inFlight?: InFlight;
   readonly progress: (state: Progress) => void;
   /** What may hold the run back; default: nothing. */
   readonly pace?: Pace;
@@ -42,7 +45,15 @@ const endLeaseMs = 2_000;
 /** Coordinates a run to its end. */
 export async function coordinate(site: Site, session: Session): Promise<Run> {
   const { checkpoint, mac, lock, run, data, lookAgain = async () => null } = session;
-  const { database, attachments, signal, progress, pace = paceOf([]), chunkBytes } = site;
+  const {
+    database,
+    attachments,
+    signal,
+    inFlight = new InFlight(),
+    progress,
+    pace = paceOf([]),
+    chunkBytes,
+  } = site;
   const queue = await openRunQueue(site, data);
   const runs = new RunTable(checkpoint);
   // What a missed beat means is found out by whatever the coordinator writes next
@@ -57,6 +68,7 @@ export async function coordinate(site: Site, session: Session): Promise<Run> {
       chunkBytes,
       lock,
       signal,
+      inFlight,
       progress,
       pace,
       lookAgain,

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect } from '@jest/globals';
+import { BullmqQueue } from '../../src/queue/bullmq.ts';
 import { manySqlite } from '../support/n8n/many.ts';
 import { needing } from '../support/needing.ts';
+import { createDatabase } from '../support/postgres.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { Distributed, instanceKey, until } from './distributed.ts';
 import { consent, type Ended, emptyFolder, folderWith, keyturn, start } from './keyturn.ts';
@@ -98,6 +100,31 @@ test('a worker takes keys from the environment, and on SIGTERM finishes its chun
   expect(JSON.parse(stdout).chunks).toMatchObject({ rotated: row?.n, failed: 0 });
   // There is no other worker, and the coordinator says so.
   await until(async () => /^no worker is taking/.test((await site?.waiting()) ?? ''));
+});
+
+test('a worker that is offered the run of another database exits with 2', async () => {
+  site = await Distributed.open(redis.url);
+  const empty = await createDatabase();
+  const lost = site.start('worker', '--database', empty.url, '--queue', redis.url, ...site.keys, '--json');
+  await lost.said(/^waiting for a run/m);
+  const coordinator = site.rotate();
+  refused(await lost.ended, /^redis:\S+ offers run \S+, which is not in postgres:/, 'run-unknown');
+  coordinator.child.kill('SIGKILL');
+  await empty.close();
+});
+
+test('hints that a forgotten run left behind do not end a worker', async () => {
+  site = await Distributed.open(redis.url);
+  const queue = await BullmqQueue.open(redis.url, {});
+  await queue.offer([1, 2, 3].map((chunk) => ({ run: 'a-forgotten-run', chunk, generation: 1001 })));
+  const worker = site.worker();
+  await worker.said(/offers run a-forgotten-run, which is not in /);
+  await queue.close();
+  const coordinator = site.rotate();
+  await site.rotated(3);
+  coordinator.child.kill('SIGKILL');
+  worker.child.kill('SIGINT');
+  expect(await worker.ended).toMatchObject({ code: 0 });
 });
 
 test('after the grace time a worker leaves its chunk to others', async () => {

@@ -29,6 +29,7 @@ import {
 } from '../../src/keys/key-file.ts';
 import type { KeyShape } from '../../src/keys/key-shape.ts';
 import { generateKey } from '../../src/keys/key-text.ts';
+import { readPipes } from '../../src/plain-file.ts';
 import { fernet, hex, n8n, octopus } from './shapes.ts';
 
 const secret = 'aVerySecretKeyThatMayNotShow';
@@ -308,12 +309,17 @@ describe('a path that is not a regular file', () => {
   test('can be a pipe for the current key, and is read to its end', async () => {
     const pipe = fifo();
     const writer = spawn('sh', ['-c', `printf '%s' '${secret}' > '${pipe}'`]);
+    const ended = once(writer, 'exit');
+    await readPipes([pipe]);
     expect(readKeyFile(pipe, n8n).key.text).toBe(secret);
-    await once(writer, 'exit');
+    expect(readKeyFile(pipe, n8n).key.text).toBe(secret);
+    await ended;
   });
 
-  test('that is a pipe without a writer does not block forever', () => {
-    expect(refusal(() => readKeyFile(fifo(), n8n))).toMatchObject({
+  test('that is a pipe without a writer does not block forever', async () => {
+    const pipe = fifo();
+    await readPipes([pipe]);
+    expect(refusal(() => readKeyFile(pipe, n8n))).toMatchObject({
       code: 'key-file-unreadable',
       message: expect.stringContaining('nothing more was written to the pipe for 5 seconds'),
     });

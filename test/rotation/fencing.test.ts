@@ -5,6 +5,7 @@ import { chunkTimeout } from '../../src/checkpoint/chunk.ts';
 import type { Run } from '../../src/checkpoint/run.ts';
 import type { ChunkStep, ChunkStepMessage } from '../../src/chunk/chunk-step.ts';
 import { RowSource } from '../../src/chunk/row-source.ts';
+import { InFlight } from '../../src/in-flight.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Coordinator } from '../../src/rotation/coordinator.ts';
 import { paceOf } from '../../src/rotation/pace/pace.ts';
@@ -174,6 +175,7 @@ describe.each(engines)('on %s', (engine) => {
       queue,
       lock: await stage.locked(),
       signal: new AbortController().signal,
+      inFlight: new InFlight(),
       pace: paceOf([]),
       progress: () => {},
       lookAgain: async () => null,

@@ -69,6 +69,7 @@ export function siteOf(context: Context, opened: Opened, args: SiteArguments): S
     chunkBytes: chunkBytesWithin(memory, workers),
     workerEntry: context.workerEntry,
     signal: context.signal,
+    inFlight: context.inFlight,
     progress: () => undefined,
     warn: (text) => warn(context, text),
     toolVersion: context.toolVersion,

@@ -1,15 +1,34 @@
+import { setImmediate } from 'node:timers/promises';
 import type SqliteConnection from 'better-sqlite3';
 import knex, { type Knex } from 'knex';
+// @ts-expect-error knex declares no types for its dialects
+import dialect from 'knex/lib/dialects/better-sqlite3/index.js';
 import { quietKnex } from '../quiet-knex.ts';
 import { Sqlite } from './driver.ts';
+import { sqliteCode } from './file.ts';
 import type { SqliteValue } from './id.ts';
 
-/** An application that shares the file locks it for milliseconds; one that keeps the lock for this long has to be stopped. */
-const busyMs = 10_000;
+/**
+ * An application that shares the file locks it for milliseconds; one that keeps the lock for ten seconds has to be stopped.
+ * The driver is synchronous: a wait stops the event loop, and with it Ctrl-C, so a long wait is several short ones.
+ */
+const busyMs = 500;
+const busyTries = 20;
+
+const Dialect = dialect as new (
+  ...of: unknown[]
+) => { _query(connection: unknown, query: unknown): Promise<unknown> };
+
+/** A statement of a transaction too, BEGIN and COMMIT among them, has no effect where it finds the file locked. */
+class PatientDialect extends Dialect {
+  override _query(connection: unknown, query: unknown): Promise<unknown> {
+    return unlessBusy(() => super._query(connection, query));
+  }
+}
 
 export function sqliteKnex(path: string): Knex {
   const made = knex({
-    client: 'better-sqlite3',
+    client: PatientDialect as unknown as typeof Knex.Client,
     connection: { filename: path },
     useNullAsDefault: true,
     ...quietKnex,
@@ -19,6 +38,18 @@ export function sqliteKnex(path: string): Knex {
   made.client.driver = Sqlite;
   changeTransactions(made);
   return made;
+}
+
+/** Tries again while another connection has locked the file. */
+export async function unlessBusy<T>(work: () => T | Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries === busyTries || !sqliteCode(error).startsWith('SQLITE_BUSY')) throw error;
+      await setImmediate();
+    }
+  }
 }
 
 function prepareConnection(

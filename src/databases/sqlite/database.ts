@@ -17,7 +17,7 @@ import { asTable, missingTable } from '../known-tables.ts';
 import { rowBatches } from '../row-batches.ts';
 import { where } from '../statement.ts';
 import { readCatalog, type SqliteTable } from './catalog.ts';
-import { read, sqliteKnex } from './connection.ts';
+import { read, sqliteKnex, unlessBusy } from './connection.ts';
 import { assertExactId, exactRow } from './exact.ts';
 import { sqliteFailures } from './failures.ts';
 import { existingFile, fileRefusal } from './file.ts';
@@ -56,7 +56,7 @@ export async function openSqlite(url: SqliteUrl, create: boolean): Promise<Datab
 
 /**
  * There is one connection: while a transaction is open, everything else waits for its end. The driver is synchronous: a
- * wait for the lock of the file stops the event loop, for ten seconds at most.
+ * statement stops the event loop.
  */
 class SqliteDatabase implements Database {
   readonly place: string;
@@ -256,7 +256,7 @@ class SqliteDatabase implements Database {
     return onConnection(this.knex, trx, (connection: SqliteConnection.Database) => {
       // SQLite may have rolled back by itself; a statement would then run, and commit, on its own
       if (trx !== undefined && !connection.inTransaction) throw transactionOver();
-      return work(connection);
+      return trx === undefined ? unlessBusy(() => work(connection)) : work(connection);
     });
   }
 }

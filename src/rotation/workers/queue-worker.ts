@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFinished, type Run } from '../../checkpoint/run.ts';
 import { RunTable } from '../../checkpoint/run-table.ts';
@@ -5,6 +6,7 @@ import { assertVersion, checkpointVersion, readCheckpointVersion } from '../../c
 import type { ChunkNews } from '../../chunk/chunk-news.ts';
 import type { Database } from '../../databases/database.ts';
 import { KeyturnError, safeMessage } from '../../error.ts';
+import type { InFlight } from '../../in-flight.ts';
 import { type Consumer, consume } from '../../queue/consumer.ts';
 import type { Hint } from '../../queue/queue.ts';
 import { Crew } from './crew.ts';
@@ -13,6 +15,8 @@ import { isForOthers, type ThreadData } from './thread.ts';
 const lookMs = 1_000;
 /** Statements time out long before this. */
 const stuckMs = 15 * 60_000;
+/** A queue may deliver a hint twice by itself. */
+const timesOffered = 3;
 /** The queue's message about a hint that was given up; the reason was reported before. */
 const notTaken = 'the hint was not taken';
 
@@ -26,6 +30,8 @@ export interface QueueWorkerSettings {
   /** How long chunks in progress may take after a request to stop. */
   readonly graceMs: number;
   readonly signal: AbortSignal;
+  /** Told what a request to stop has to wait for. */
+  readonly inFlight: InFlight;
   readonly exitWhenDone: boolean;
   /** Checks the keys and the other requirements of a run; an error ends the worker. */
   readonly admit: (run: Run) => Promise<ThreadData>;
@@ -47,6 +53,8 @@ export class QueueWorker {
   /** Why the last chunk was handed back. */
   #unseen: string | null = null;
   #lastWarning = '';
+  /** How often hints of runs came that are not in this database. */
+  readonly #dropped = new Map<string, number>();
   /** When the chunks in progress were taken. */
   readonly #since = new Set<{ readonly at: number }>();
 
@@ -115,8 +123,10 @@ export class QueueWorker {
     try {
       const wedged = this.#consumer?.ended.then(() => true) ?? Promise.resolve(false);
       wedged.catch(() => undefined);
+      const stopped = aborted(this.#with.signal);
       while (!this.#with.signal.aborted && this.#refusal === null) {
-        if ((await this.#look()) && this.#with.exitWhenDone) break;
+        const over = await Promise.race([this.#look(), stopped]);
+        if (over && this.#with.exitWhenDone) break;
         if (await Promise.race([wedged, pause(this.#with.signal)])) break;
       }
     } finally {
@@ -142,6 +152,12 @@ export class QueueWorker {
     return false;
   }
 
+  /** A database without keyturn's tables has no run. */
+  async #found(id: string): Promise<Run | undefined> {
+    const version = await readCheckpointVersion(this.#with.database);
+    return version === 0 ? undefined : this.#runs.find(id);
+  }
+
   async #underway(): Promise<Run | undefined> {
     const version = await readCheckpointVersion(this.#with.database);
     // A coordinator is upgrading older tables, or will
@@ -156,11 +172,11 @@ export class QueueWorker {
     this.#since.add(since);
     try {
       if (!this.#admitted.has(hint.run)) {
-        const run = await this.#runs.find(hint.run);
-        if (run === undefined) throw this.#foreign(hint);
+        const run = await this.#found(hint.run);
+        if (run === undefined) throw this.#unknown(hint);
         if (isOver(run)) return;
       }
-      await this.#crew.take(hint);
+      await this.#with.inFlight.during(this.#crew.take(hint));
       this.#unseen = null;
     } catch (error) {
       if (isForOthers(error)) this.#unseen = (error as KeyturnError).message;
@@ -170,11 +186,24 @@ export class QueueWorker {
     }
   }
 
-  #foreign({ run }: Hint): KeyturnError {
+  /**
+   * A hint that was left behind by a run that was forgotten comes once. One that comes again and again has a coordinator,
+   * which works on another database: a worker without a run of its own is in the wrong place.
+   */
+  #unknown({ run, chunk, generation }: Hint): KeyturnError {
     const { place } = this.#with.database;
-    return new KeyturnError('run-unknown', `${this.place} offers run ${run}, which is not in ${place}`, {
-      hint: 'use a separate queue for each database',
-    });
+    const error = new KeyturnError(
+      'run-unknown',
+      `${this.place} offers run ${run}, which is not in ${place}`,
+      {
+        hint: 'use a separate queue for each database',
+      },
+    );
+    const hint = `${run} ${chunk} ${generation}`;
+    const times = (this.#dropped.get(hint) ?? 0) + 1;
+    this.#dropped.set(hint, times);
+    if (times >= timesOffered && (this.#run === null || isOver(this.#run))) this.#refuse(error);
+    return error;
   }
 
   /** Checked once per run; a refusal ends the worker. */
@@ -220,6 +249,12 @@ export class QueueWorker {
 /** Nothing works on the run any more, unless it is resumed. */
 function isOver({ state }: Run): boolean {
   return isFinished(state) || state === 'cancelled';
+}
+
+/** What has no end must not keep a worker that is asked to stop. */
+async function aborted(signal: AbortSignal): Promise<false> {
+  if (!signal.aborted) await once(signal, 'abort');
+  return false;
 }
 
 async function pause(signal: AbortSignal): Promise<false> {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Database } from '../../../src/databases/database.ts';
 import { openDatabase } from '../../../src/databases/open.ts';
 import type { KeyturnError } from '../../../src/error.ts';
+import { InFlight } from '../../../src/in-flight.ts';
 import { regain } from '../../../src/rotation/regain.ts';
 import { QueueWorker } from '../../../src/rotation/workers/queue-worker.ts';
 import { keyturn } from '../../support/cli.ts';
@@ -207,6 +208,7 @@ test.each([40613, 10928, 18401])(
       concurrency: 1,
       graceMs: 1_000,
       signal: stop.signal,
+      inFlight: new InFlight(),
       exitWhenDone: false,
       admit: async () => {
         throw new Error('no run was to be found');

@@ -36,7 +36,7 @@ describeDatabase('sqlite', sqliteFixture, {
   bytes: (value) => `x'${value.toString('hex')}'`,
   trigger: (name, event, table) => [`create trigger ${name} after ${event} on ${table} begin select 1; end`],
   uselessIndexes: incompleteIndexes,
-  impatient: 'pragma busy_timeout = 200',
+  impatient: 'pragma busy_timeout = 10',
   program: 'node',
   idCases: [
     {
@@ -124,7 +124,7 @@ describe('SQLite files', () => {
     const other = new SqliteConnection(path);
     other.exec('create table t (id integer primary key, v text)');
     const database = await openDatabase(`sqlite:${path}`);
-    await database.knex.raw('pragma busy_timeout = 50');
+    await database.knex.raw('pragma busy_timeout = 5');
     other.exec('begin immediate');
     const shape = { table: 't', id: ['id'], columns: ['v'], written: 1 };
     let inside: unknown;
