@@ -22,6 +22,16 @@ export async function onConnection<C, T>(
   }
 }
 
+/** For a query of the operator's, which must change nothing: read-only where the engine knows that, and rolled back. */
+export async function onlyReading<T>(knex: Knex, work: (trx: Transaction) => Promise<T>): Promise<T> {
+  const trx = await knex.transaction(undefined, { readOnly: true });
+  try {
+    return await work(trx);
+  } finally {
+    await trx.rollback();
+  }
+}
+
 export function transactionOver(): Error {
   return new Error('the transaction has ended, or never began');
 }

@@ -14,6 +14,9 @@ export interface Privileges {
   readonly update: ReadonlyMap<string, 'yes' | 'no' | 'unknown'>;
 }
 
+/** Runs a query of the operator's in a transaction that changes nothing. */
+export type Judge = (sql: string) => Promise<readonly (readonly unknown[])[]>;
+
 /** The server around the tables: who else is connected, what the login may do, what the load is. For SQLite, the file and its host. */
 export interface Server {
   /** Why nothing can be written to this database, whatever was granted; null: it can, as far as the engine says. */

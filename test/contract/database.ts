@@ -763,6 +763,19 @@ function describeSurroundings(both: Both, dialect: TestDialect): void {
       await eventually(async () => expect(await database.server.sessions()).toEqual(before));
     });
 
+    test("runs an operator's condition so that it changes nothing", async () => {
+      const [world, database] = both();
+      await world.exec('create table judged (n int)');
+      expect(await database.server.isTrue('select count(*) + 1 from judged')).toBe(true);
+      await database.server.isTrue('insert into judged (n) values (1)').catch(() => undefined);
+      expect(await database.count('judged')).toBe(0);
+      await world.exec('insert into judged (n) values (1)');
+      await database.transaction(async (trx) => {
+        await trx.raw('update judged set n = 2');
+      });
+      expect(await database.server.isTrue('select n - 2 from judged')).toBe(false);
+    });
+
     test('has no warning for a table that nothing copies', async () => {
       const [, database] = both();
       const warnings = await database.server.warnings(['catalog_pair']);

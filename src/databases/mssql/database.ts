@@ -12,7 +12,7 @@ import type {
   Transaction,
 } from '../database.ts';
 import { plainDialect } from '../dialect.ts';
-import { onConnection } from '../driver-connection.ts';
+import { onConnection, onlyReading } from '../driver-connection.ts';
 import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
 import { rowBatches } from '../row-batches.ts';
@@ -78,7 +78,8 @@ class MssqlDatabase implements Database {
     this.#tables = new KnownTables(this.place, () =>
       this.#session(undefined, (connection) => readCatalog(connection, url.schema)),
     );
-    this.server = new MssqlServer(this.#ask, url.schema, this.#tables);
+    const judge = (sql: string) => onlyReading(this.knex, (trx) => this.#rows(sql, [], trx));
+    this.server = new MssqlServer(this.#ask, judge, url.schema, this.#tables);
   }
 
   catalog(): Promise<readonly Table[]> {
@@ -203,8 +204,8 @@ class MssqlDatabase implements Database {
     return found;
   }
 
-  async #rows(sql: string, values: readonly Parameter[] = []): Promise<unknown[][]> {
-    return (await this.#session(undefined, (connection) => ask(connection, sql, values))).rows;
+  async #rows(sql: string, values: readonly Parameter[] = [], trx?: Transaction): Promise<unknown[][]> {
+    return (await this.#session(trx, (connection) => ask(connection, sql, values))).rows;
   }
 
   async #session<T>(trx: Transaction | undefined, work: (connection: Connection) => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 import { type Gauges, saysYes } from '../gauge.ts';
 import type { KnownTables } from '../known-tables.ts';
-import type { Privileges, Server, Session } from '../server.ts';
+import type { Judge, Privileges, Server, Session } from '../server.ts';
 import { assertSupported } from './access.ts';
 import type { MssqlTable } from './catalog.ts';
 import { mssqlGauges } from './gauges.ts';
@@ -12,12 +12,15 @@ type Answer = 'yes' | 'no' | 'unknown';
 export class MssqlServer implements Server {
   readonly gauges: Gauges;
   readonly #ask: Ask;
+  readonly #judge: Judge;
   readonly #schema: string;
   readonly #tables: KnownTables<MssqlTable>;
 
-  constructor(ask: Ask, schema: string, tables: KnownTables<MssqlTable>) {
+  /** @param judge runs a query of the operator's that must change nothing */
+  constructor(ask: Ask, judge: Judge, schema: string, tables: KnownTables<MssqlTable>) {
     this.gauges = mssqlGauges(ask);
     this.#ask = ask;
+    this.#judge = judge;
     this.#schema = schema;
     this.#tables = tables;
   }
@@ -68,7 +71,7 @@ export class MssqlServer implements Server {
   }
 
   async isTrue(sql: string): Promise<boolean> {
-    const [row] = await this.#ask(sql, []);
+    const [row] = await this.#judge(sql);
     return saysYes(row?.[0]);
   }
 }

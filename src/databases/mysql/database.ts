@@ -11,7 +11,7 @@ import type {
   Table,
   Transaction,
 } from '../database.ts';
-import { onConnection } from '../driver-connection.ts';
+import { onConnection, onlyReading } from '../driver-connection.ts';
 import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
 import { rowBatches } from '../row-batches.ts';
@@ -72,7 +72,9 @@ class MysqlDatabase implements Database {
     this.#server = server;
     this.knex = mysqlKnex(server, (connection, error) => this.#failed.set(connection, error));
     this.#tables = new KnownTables(place, () => readCatalog(this.#ask));
-    this.server = new MysqlServer(this.#ask, (sql) => this.#prepare(sql), this.#tables, server.mariadb);
+    const judge = (sql: string) => onlyReading(this.knex, (trx) => this.#rows(sql, undefined, trx));
+    const prepare = (sql: string) => this.#prepare(sql);
+    this.server = new MysqlServer(this.#ask, judge, prepare, this.#tables, server.mariadb);
   }
 
   catalog(): Promise<readonly Table[]> {

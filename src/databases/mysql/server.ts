@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Gauges, saysYes } from '../gauge.ts';
 import type { KnownTables } from '../known-tables.ts';
-import type { Privileges, Server, Session } from '../server.ts';
+import type { Judge, Privileges, Server, Session } from '../server.ts';
 import type { Ask, MysqlTable } from './catalog.ts';
 import { numberOf } from './error.ts';
 import { mysqlFailures } from './failures.ts';
@@ -23,13 +23,16 @@ const hiddenSentence =
 export class MysqlServer implements Server {
   readonly gauges: Gauges;
   readonly #ask: Ask;
+  readonly #judge: Judge;
   readonly #prepare: Prepare;
   readonly #tables: KnownTables<MysqlTable>;
   readonly #mariadb: boolean;
 
-  constructor(ask: Ask, prepare: Prepare, tables: KnownTables<MysqlTable>, mariadb: boolean) {
+  /** @param judge runs a query of the operator's that must change nothing */
+  constructor(ask: Ask, judge: Judge, prepare: Prepare, tables: KnownTables<MysqlTable>, mariadb: boolean) {
     this.gauges = mysqlGauges(ask);
     this.#ask = ask;
+    this.#judge = judge;
     this.#prepare = prepare;
     this.#tables = tables;
     this.#mariadb = mariadb;
@@ -81,7 +84,7 @@ export class MysqlServer implements Server {
   }
 
   async isTrue(sql: string): Promise<boolean> {
-    const [row] = await this.#ask(sql);
+    const [row] = await this.#judge(sql);
     return saysYes(row?.[0]);
   }
 }

@@ -15,7 +15,7 @@ import type {
   Transaction,
 } from '../database.ts';
 import { plainDialect } from '../dialect.ts';
-import { onConnection } from '../driver-connection.ts';
+import { onConnection, onlyReading } from '../driver-connection.ts';
 import { KnownTables } from '../known-tables.ts';
 import type { Login } from '../login.ts';
 import { quietKnex } from '../quiet-knex.ts';
@@ -76,7 +76,8 @@ class PostgresDatabase implements Database, Batches {
       pool: { min: 0, max: 4, afterCreate: prepareSession(config) },
     });
     this.knex.on('query-error', withoutRow);
-    this.server = new PostgresServer(this.#ask, this.knex, url.schema);
+    const judge = (sql: string) => onlyReading(this.knex, (trx) => this.#rows(sql, [], trx));
+    this.server = new PostgresServer(this.#ask, judge, this.knex, url.schema);
     this.#tables = new KnownTables(this.place, () =>
       this.#session(undefined, (client) => readCatalog(client, url.schema)),
     );

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { type Gauges, saysYes } from '../gauge.ts';
-import type { Privileges, Server, Session } from '../server.ts';
+import type { Judge, Privileges, Server, Session } from '../server.ts';
 import { postgresGauges } from './gauges.ts';
 
 /** Runs a statement with `$n` parameters; rows as arrays of texts. */
@@ -11,11 +11,14 @@ type Answer = 'yes' | 'no' | 'unknown';
 export class PostgresServer implements Server {
   readonly gauges: Gauges;
   readonly #ask: Ask;
+  readonly #judge: Judge;
   readonly #schema: string;
 
-  constructor(ask: Ask, knex: Knex, schema: string) {
+  /** @param judge runs a query of the operator's that must change nothing */
+  constructor(ask: Ask, judge: Judge, knex: Knex, schema: string) {
     this.gauges = postgresGauges(knex);
     this.#ask = ask;
+    this.#judge = judge;
     this.#schema = schema;
   }
 
@@ -54,7 +57,7 @@ export class PostgresServer implements Server {
   }
 
   async isTrue(sql: string): Promise<boolean> {
-    const [row] = await this.#ask(sql, []);
+    const [row] = await this.#judge(sql);
     return saysYes(row?.[0]);
   }
 }

@@ -76,7 +76,7 @@ class SqliteDatabase implements Database {
     this.#path = path;
     this.knex = sqliteKnex(path);
     this.server = new SqliteHost(path, (sql) =>
-      this.#session(undefined, (connection) => connection.prepare(sql).pluck().get()),
+      this.#session(undefined, (connection) => judge(connection, sql)),
     );
   }
 
@@ -258,5 +258,15 @@ class SqliteDatabase implements Database {
       if (trx !== undefined && !connection.inTransaction) throw transactionOver();
       return trx === undefined ? unlessBusy(() => work(connection)) : work(connection);
     });
+  }
+}
+
+/** The first column of the first row of a query of the operator's, which must change nothing. */
+function judge(connection: SqliteConnection.Database, sql: string): unknown {
+  connection.pragma('query_only = on');
+  try {
+    return connection.prepare(sql).pluck().get();
+  } finally {
+    connection.pragma('query_only = off');
   }
 }
