@@ -766,6 +766,7 @@ function describeSurroundings(both: Both, dialect: TestDialect): void {
     test("runs an operator's condition so that it changes nothing", async () => {
       const [world, database] = both();
       await world.exec('create table judged (n int)');
+      await database.catalog();
       expect(await database.server.isTrue('select count(*) + 1 from judged')).toBe(true);
       await database.server.isTrue('insert into judged (n) values (1)').catch(() => undefined);
       expect(await database.count('judged')).toBe(0);
