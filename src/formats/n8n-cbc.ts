@@ -1,15 +1,17 @@
 import { isUtf8 } from 'node:buffer';
-import { createCipheriv, createDecipheriv, hash } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { base64Length, canonicalBase64 } from './base64.ts';
+import { Md5Message } from './md5.ts';
 
 /**
  * n8n's older ciphertext, as CryptoJS and `openssl enc -aes-256-cbc -md md5` write it:
  * base64("Salted__" ‖ salt(8) ‖ AES-256-CBC/PKCS7), not authenticated.
  */
 
-const magic = Buffer.from('Salted__', 'latin1');
-const headerBytes = 16;
+export const cbcMagic = Buffer.from('Salted__', 'latin1');
+export const cbcHeaderBytes = 16;
 const blockBytes = 16;
+const hashBytes = 16;
 export const cbcSaltBytes = 8;
 
 /** What every value begins with. The eleventh character already contains bits of the salt. */
@@ -29,32 +31,24 @@ export const cbcOdds = 6.54e-7;
 export function parseCbc(text: string): Buffer | 'malformed' | 'foreign' {
   if (!text.startsWith(cbcPrefix)) return 'foreign';
   const bytes = canonicalBase64(text);
-  if (bytes === undefined || bytes.length < headerBytes + blockBytes || bytes.length % blockBytes !== 0) {
+  if (bytes === undefined || bytes.length < cbcHeaderBytes + blockBytes || bytes.length % blockBytes !== 0) {
     return 'malformed';
   }
-  return bytes.compare(magic, 0, magic.length, 0, magic.length) === 0 ? bytes : 'malformed';
+  return bytes.compare(cbcMagic, 0, cbcMagic.length, 0, cbcMagic.length) === 0 ? bytes : 'malformed';
 }
 
 export function cbcLength(plainBytes: number): number {
   const padded = (Math.floor(plainBytes / blockBytes) + 1) * blockBytes;
-  return base64Length(headerBytes + padded);
+  return base64Length(cbcHeaderBytes + padded);
 }
 
-/** One password, ready for many values: the hashed buffer is allocated once, and only its salt changes. */
+/** One password, ready for many values. */
 export class CbcCipher {
-  /** previous hash(16) ‖ password ‖ salt(8) */
-  readonly #hashed: Buffer;
-  /** The same, without the previous hash. */
-  readonly #first: Buffer;
-  readonly #derived = Buffer.alloc(48);
-  readonly #keys = { key: this.#derived.subarray(0, 32), iv: this.#derived.subarray(32) };
+  readonly #derivation: CbcDerivation;
 
   /** @param password n8n reads its key text as latin1: the low 8 bits of each UTF-16 code unit. */
   constructor(password: string) {
-    const bytes = Buffer.from(password, 'latin1');
-    this.#hashed = Buffer.alloc(16 + bytes.length + cbcSaltBytes);
-    bytes.copy(this.#hashed, 16);
-    this.#first = this.#hashed.subarray(16);
+    this.#derivation = new CbcDerivation(password);
   }
 
   /**
@@ -62,10 +56,10 @@ export class CbcCipher {
    * key (`cbcOdds`).
    */
   open(sealed: Buffer): Buffer | undefined {
-    const { key, iv } = this.#derive(sealed.subarray(magic.length, headerBytes));
+    const { key, iv } = this.#derivation.derive(sealed, cbcMagic.length);
     const decipher = createDecipheriv('aes-256-cbc', key, iv);
     try {
-      const plain = Buffer.concat([decipher.update(sealed.subarray(headerBytes)), decipher.final()]);
+      const plain = Buffer.concat([decipher.update(sealed.subarray(cbcHeaderBytes)), decipher.final()]);
       return isUtf8(plain) ? plain : undefined;
     } catch {
       return undefined;
@@ -73,21 +67,46 @@ export class CbcCipher {
   }
 
   seal(plain: Buffer, salt: Buffer): string {
-    const { key, iv } = this.#derive(salt);
+    const { key, iv } = this.#derivation.derive(salt, 0);
     const cipher = createCipheriv('aes-256-cbc', key, iv);
-    return Buffer.concat([magic, salt, cipher.update(plain), cipher.final()]).toString('base64');
+    return Buffer.concat([cbcMagic, salt, cipher.update(plain), cipher.final()]).toString('base64');
+  }
+}
+
+/** OpenSSL's EVP_BytesToKey with MD5 and one iteration. What is hashed is allocated once, and only its salt changes. */
+export class CbcDerivation {
+  /** password ‖ salt(8) */
+  readonly #first: Md5Message;
+  /** previous hash(16) ‖ password ‖ salt(8) */
+  readonly #next: Md5Message;
+  readonly #nextView: DataView;
+  readonly #derived = Buffer.alloc(48);
+  readonly #view = new DataView(this.#derived.buffer, this.#derived.byteOffset);
+  readonly #keys = { key: this.#derived.subarray(0, 32), iv: this.#derived.subarray(32) };
+
+  constructor(password: string) {
+    const bytes = Buffer.from(password, 'latin1');
+    this.#first = new Md5Message(bytes.length + cbcSaltBytes);
+    this.#next = new Md5Message(hashBytes + bytes.length + cbcSaltBytes);
+    this.#nextView = new DataView(this.#next.bytes.buffer);
+    this.#first.bytes.set(bytes);
+    this.#next.bytes.set(bytes, hashBytes);
   }
 
-  /**
-   * OpenSSL's EVP_BytesToKey with MD5 and one iteration: 32 bytes of key and 16 of IV, valid until the next call.
-   * Digests are binary strings, since a Buffer for each costs more than the hash.
-   */
-  #derive(salt: Buffer): { key: Buffer; iv: Buffer } {
-    salt.copy(this.#first, this.#first.length - cbcSaltBytes);
-    for (let at = 0; at < 48; at += 16) {
-      const digest = hash('md5', at === 0 ? this.#first : this.#hashed, 'binary');
-      this.#hashed.write(digest, 0, 'binary');
-      this.#derived.write(digest, at, 'binary');
+  /** 32 bytes of key and 16 of IV for the salt at `at`, valid until the next call. */
+  derive(bytes: Uint8Array, at: number): { readonly key: Buffer; readonly iv: Buffer } {
+    const first = this.#first.bytes;
+    const next = this.#next.bytes;
+    for (let k = 1; k <= cbcSaltBytes; k++) {
+      const byte = bytes[at + cbcSaltBytes - k] as number;
+      first[first.length - k] = byte;
+      next[next.length - k] = byte;
+    }
+    this.#first.digest(this.#view, 0);
+    for (let to = hashBytes; to < 3 * hashBytes; to += hashBytes) {
+      for (let k = 0; k < hashBytes; k += 4)
+        this.#nextView.setInt32(k, this.#view.getInt32(to - hashBytes + k));
+      this.#next.digest(this.#view, to);
     }
     return this.#keys;
   }

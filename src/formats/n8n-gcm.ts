@@ -15,6 +15,8 @@ const ivBytes = 12;
 const tagAt = 1 + gcmSaltBytes;
 const textAt = tagAt + tagBytes;
 const info = Buffer.from('n8n-encryption-v1', 'latin1');
+/** Offsets and lengths in bytes. */
+export const gcmLayout = { version, tagAt, textAt, keyBytes } as const;
 const cipherName = 'aes-256-gcm';
 const cipherOptions = { authTagLength: tagBytes };
 
@@ -28,6 +30,11 @@ export function gcmLength(plainBytes: number): number {
   return base64Length(textAt + plainBytes);
 }
 
+/** Derives the key and the nonce of a value from its salt. */
+export function gcmHkdf(inputKey: Buffer): Hkdf {
+  return new Hkdf(inputKey, info, keyBytes + ivBytes);
+}
+
 /** One input key, ready for many values: the buffers for derived keys and sealed values are allocated once. */
 export class GcmCipher {
   readonly #hkdf: Hkdf;
@@ -36,7 +43,7 @@ export class GcmCipher {
   #sealed = Buffer.alloc(1024, version);
 
   constructor(inputKey: Buffer) {
-    this.#hkdf = new Hkdf(inputKey, info, keyBytes + ivBytes);
+    this.#hkdf = gcmHkdf(inputKey);
     this.#key = this.#hkdf.derived.subarray(0, keyBytes);
     this.#iv = this.#hkdf.derived.subarray(keyBytes);
   }

@@ -3,6 +3,7 @@ import type { Keyring } from '../keys/keyring.ts';
 import type { Format, Opening } from './format.ts';
 import { CbcCipher, cbcOdds, cbcPrefix, cbcSaltBytes, parseCbc } from './n8n-cbc.ts';
 import { GcmCipher, gcmLength, gcmSaltBytes, parseGcm } from './n8n-gcm.ts';
+import { openGcmBulk, sealGcmBulk } from './n8n-gcm-bulk.ts';
 
 /**
  * The keys and secrets that n8n wraps with its instance key, in `deployment_key.value`:
@@ -17,6 +18,15 @@ export const n8nWrapped: Format = {
   odds: cbcOdds,
   random: true,
   carries: 'text',
+  bulk: {
+    open(sealed, ring) {
+      return openGcmBulk(inputKey(ring), sealed);
+    },
+    /** Values of the older form are not opened in bulk, and so not sealed. */
+    seal(plain, ring) {
+      return sealGcmBulk(inputKey(ring), plain);
+    },
+  },
 
   open(sealed, ring) {
     const gcm = gcmCipher(ring);
@@ -69,7 +79,11 @@ function opening(plain: Buffer | undefined, ring: Keyring): Opening {
   return plain === undefined ? 'closed' : { plain, key: ring.primary };
 }
 
-/** The input key is SHA-256 of the instance key's UTF-8 (UTF-8 here, latin1 for values). */
 function gcmCipher(ring: Keyring): GcmCipher {
-  return new GcmCipher(hash('sha256', Buffer.from(ring.primary.text, 'utf8'), 'buffer'));
+  return new GcmCipher(inputKey(ring));
+}
+
+/** SHA-256 of the instance key's UTF-8 (UTF-8 here, latin1 for values). */
+function inputKey(ring: Keyring): Buffer {
+  return hash('sha256', Buffer.from(ring.primary.text, 'utf8'), 'buffer');
 }

@@ -5,6 +5,7 @@ import type { Keyring } from '../keys/keyring.ts';
 import { canonicalBase64 } from './base64.ts';
 import type { Format, Opening } from './format.ts';
 import { CbcCipher, cbcLength, cbcOdds, cbcPrefix, cbcSaltBytes, parseCbc } from './n8n-cbc.ts';
+import { n8nCbcBulk } from './n8n-cbc-bulk.ts';
 import { GcmCipher, gcmSaltBytes, parseGcm } from './n8n-gcm.ts';
 
 /**
@@ -19,6 +20,7 @@ export const n8n: Format = {
   odds: cbcOdds,
   random: true,
   carries: 'text',
+  bulk: n8nCbcBulk,
 
   open(sealed, ring) {
     const ciphers = new Ciphers(ring);
