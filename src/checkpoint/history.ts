@@ -27,13 +27,27 @@ export async function readHistory(database: OwnTables): Promise<readonly Run[]> 
  */
 export async function openHistory(database: OwnTables, upgrade = false): Promise<readonly Run[]> {
   const runs = await readHistory(database);
+  if (await assertOpenable(database, runs, upgrade)) return runs;
+  await migrate(database);
+  return new RunTable(database.knex).list();
+}
+
+/**
+ * Whether keyturn's tables have this version, or there are none; false: they can be upgraded.
+ *
+ * @throws KeyturnError `checkpoint-version`
+ */
+export async function assertOpenable(
+  database: OwnTables,
+  runs: readonly Run[],
+  upgrade: boolean,
+): Promise<boolean> {
   const version = await readCheckpointVersion(database);
-  if (version === 0 || version === checkpointVersion) return runs;
+  if (version === 0 || version === checkpointVersion) return true;
   const unfinished = unfinishedRun(runs);
   if (unfinished !== undefined) throw begunBefore(unfinished);
   if (!upgrade) assertVersion(version);
-  await migrate(database);
-  return new RunTable(database.knex).list();
+  return false;
 }
 
 export function unfinishedRun(runs: readonly Run[]): Run | undefined {

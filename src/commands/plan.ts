@@ -1,17 +1,11 @@
-import { readHistory, unfinishedRun } from '../checkpoint/history.ts';
-import type { Inventory } from '../checkpoint/run.ts';
 import type { Database, Table } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import { type Estimate, estimate } from '../inventory/estimate.ts';
-import { type Preflight, preflight } from '../inventory/preflight.ts';
 import type { Sampled } from '../inventory/sample.ts';
-import { takeInventory, uncoveredOf } from '../inventory/take-inventory.ts';
-import { assertDeclared } from '../inventory/undeclared.ts';
-import { assertWide, type Width, widthsOf } from '../inventory/widths.ts';
+import { type Width, widthsOf } from '../inventory/widths.ts';
 import { type Job, targetName } from '../job/job.ts';
-import { generateKey, generateKeys } from '../keys/key-text.ts';
+import { generateKey } from '../keys/key-text.ts';
 import { Keyring } from '../keys/keyring.ts';
-import { sealedOtherwise } from '../report/sealed-otherwise.ts';
 import { windowLengthMs } from '../rotation/pace/window.ts';
 import { unlessStopped } from '../rotation/unless-stopped.ts';
 import { type Arguments, type CommandResult, type Context, defineCommand } from './command.ts';
@@ -25,17 +19,18 @@ import {
   forceOptions,
   groups,
   jobOptions,
+  reportOptions,
   workerOptions,
 } from './options/options.ts';
 import { givenWindow, windowOptions } from './options/pace.ts';
-import { stillConnected } from './steps/alone.ts';
 import { estimateLines } from './steps/estimate-lines.ts';
 import { jobNamed } from './steps/job-named.ts';
-import { askCurrentKeys, namesCurrentKey, warn } from './steps/key-sources.ts';
+import { namesCurrentKey, warn } from './steps/key-sources.ts';
 import { withDatabase } from './steps/opened.ts';
-import { fitJob, givenDerivedContext, type JobArguments, withDerivedSecrets } from './steps/prepared-run.ts';
+import { fitJob } from './steps/prepared-run.ts';
 import { previewLines } from './steps/preview.ts';
 import { RunFailure } from './steps/run-failure.ts';
+import { type Survey, surveyOf } from './steps/survey.ts';
 
 const options = {
   ...jobOptions,
@@ -47,6 +42,7 @@ const options = {
   ...workerOptions,
   ...windowOptions,
   ...forceOptions,
+  ...reportOptions,
   'sample-writes': {
     type: 'boolean',
     group: groups.execution,
@@ -87,19 +83,13 @@ async function planWith(
   args: Given,
 ): Promise<CommandResult> {
   const survey = await surveyOf(context, database, catalog, fitted, args);
-  const { inventory, warnings } = survey;
-  const connected = await stillConnected(database);
-  const refusals = [...survey.refusals, ...refusedFor(connected, args.force)];
+  const { inventory, warnings, unknown, refusals } = survey;
   const job = survey.found?.job ?? fitted;
   const widths = await withLongest(
     database,
     survey.found?.widths ?? (await widthsOf(database, catalog, job, new Keyring(generateKey(job.key)))),
   );
   const estimated = await estimateOf(context, database, job, survey, args);
-  const unknown = [
-    ...survey.unknown,
-    ...(connected === 'unseen' ? ['this database user cannot see who else is connected'] : []),
-  ];
   const lines = [
     `${job.title} database ${database.place}`,
     ...previewLines(job, inventory),
@@ -142,7 +132,6 @@ async function planWith(
     estimate: estimated,
   };
   for (const warning of warnings) warn(context, warning);
-  if (args.force === true && connected instanceof KeyturnError) warn(context, connected.message);
   const [refusal, ...others] = refusals;
   if (refusal !== undefined) {
     for (const line of lines) context.terminal.say(line);
@@ -153,25 +142,6 @@ async function planWith(
     throw new RunFailure(document, { cause: refusal });
   }
   return { exitCode: 0, document, text: `${lines.join('\n')}\n` };
-}
-
-function refusedFor(
-  connected: Awaited<ReturnType<typeof stillConnected>>,
-  force: boolean | undefined,
-): KeyturnError[] {
-  return connected instanceof KeyturnError && force !== true ? [connected] : [];
-}
-
-/** What plan knows of the database. */
-interface Survey {
-  readonly inventory: Inventory;
-  readonly warnings: readonly string[];
-  readonly unknown: readonly string[];
-  readonly keyId: string | null;
-  /** Null: a rotation could not begin, or there is no current key. */
-  readonly found: Preflight | null;
-  /** Why a rotation would be refused, in the order of its checks. */
-  readonly refusals: readonly KeyturnError[];
 }
 
 /** Null without the current key, or when a rotation would be refused. */
@@ -203,70 +173,6 @@ function assertSamplable(context: Context, args: Given): void {
   throw new KeyturnError('bad-option', '--sample-writes needs the current key', {
     hint: 'add --current-key-file, or remove --sample-writes',
   });
-}
-
-/** With the current key: everything that a rotation checks first, and why it would be refused. Without it: the counts only. */
-async function surveyOf(
-  context: Context,
-  database: Database,
-  catalog: readonly Table[],
-  job: Job,
-  args: JobArguments,
-): Promise<Survey> {
-  const runs = await readHistory(database);
-  const unfinished = unfinishedRun(runs);
-  if (unfinished !== undefined || !namesCurrentKey(context, args)) {
-    const why =
-      unfinished === undefined
-        ? 'without the current key, keyturn cannot check that values can be decrypted, or search for undeclared ciphertext: add --current-key-file'
-        : `run ${unfinished.id} is unfinished (${unfinished.state}): continue it with keyturn resume`;
-    const inventory = await takeInventory(database, catalog, job, null, attachmentsFolder(args));
-    return {
-      inventory,
-      warnings: uncoveredOf(inventory),
-      unknown: [why],
-      keyId: null,
-      found: null,
-      refusals: [],
-    };
-  }
-  const { current, others } = await askCurrentKeys(context, args, job);
-  try {
-    const keys = { current, others, next: generateKeys(job, current), generated: true };
-    const found = await withDerivedSecrets(
-      database,
-      catalog,
-      await preflight(database, catalog, job, keys, attachmentsFolder(args)),
-      current,
-      givenDerivedContext(args, runs, current),
-    );
-    const { inventory } = found;
-    return {
-      inventory,
-      warnings: [...found.warnings, ...sealedOtherwise(inventory, found.job.everywhere?.decisions)],
-      unknown: [],
-      keyId: current.id,
-      found,
-      refusals: [() => assertDeclared(inventory.undeclared), () => assertWide(found.widths, false)].flatMap(
-        refusalOf,
-      ),
-    };
-  } catch (error) {
-    if (!(error instanceof KeyturnError)) throw error;
-    const inventory = await takeInventory(database, catalog, job, null, attachmentsFolder(args));
-    const warnings = uncoveredOf(inventory);
-    return { inventory, warnings, unknown: [], keyId: null, found: null, refusals: [error] };
-  }
-}
-
-function refusalOf(check: () => void): KeyturnError[] {
-  try {
-    check();
-    return [];
-  } catch (error) {
-    if (error instanceof KeyturnError) return [error];
-    throw error;
-  }
 }
 
 /** With the length of the longest stored value. */

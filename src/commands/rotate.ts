@@ -1,7 +1,6 @@
 import { openHistory, retiredKeyIds, unfinishedRun } from '../checkpoint/history.ts';
 import type { Run } from '../checkpoint/run.ts';
 import type { RunLock } from '../databases/database.ts';
-import { KeyturnError } from '../error.ts';
 import { assertWide } from '../inventory/widths.ts';
 import { changesFormat } from '../job/job.ts';
 import type { LoadedJob } from '../job/load.ts';
@@ -51,6 +50,7 @@ import { type Opened, withDatabase, withRunLock } from './steps/opened.ts';
 import { type PreparedRun, prepareRun } from './steps/prepared-run.ts';
 import { assertReportFolder } from './steps/report-files.ts';
 import { siteOf, withSite } from './steps/run-site.ts';
+import { assertNoRollback, assertNotCancelled } from './steps/unfinished-run.ts';
 
 const options = {
   ...jobOptions,
@@ -194,19 +194,6 @@ function preparedLine(done: BeginStep, title: string): string {
   return `${table}.${column} was widened from ${width} to ${needed}`;
 }
 
-/** A backup may have been restored after the run was cancelled, so continuing it needs an explicit command. */
-function assertNotCancelled({ id, state }: Run): void {
-  if (state !== 'cancelled') return;
-  throw new KeyturnError(
-    'run-state',
-    `run ${id} was cancelled: some values use the old key and some the new one`,
-    {
-      hint: 'continue it with keyturn resume, or go back to the old key with keyturn rollback',
-      facts: { run: id },
-    },
-  );
-}
-
 /** A job that may miss a place: what it misses stays under the old key. */
 function unproven({ file }: LoadedJob, args: Given): Consent[] {
   if (!file.unproven) return [];
@@ -217,15 +204,6 @@ function unproven({ file }: LoadedJob, args: Given): Consent[] {
       question: `The job for ${file.title} was not compared with its source and may miss a table or column. Have you compared it with your version`,
     },
   ];
-}
-
-/** It goes the other way: whoever types rotate does not mean it. */
-function assertNoRollback({ id, kind, state }: Run): void {
-  if (kind !== 'rollback') return;
-  throw new KeyturnError('run-unfinished', `rollback ${id} is unfinished (${state})`, {
-    hint: 'finish it with keyturn resume, then rotate again',
-    facts: { run: id },
-  });
 }
 
 function consents(args: Given, prepared?: PreparedRun): Consent[] {

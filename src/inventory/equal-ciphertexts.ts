@@ -7,6 +7,7 @@ import { formatOf } from '../formats/registry.ts';
 import type { Field, Job, Target } from '../job/job.ts';
 import { placeText } from '../job/place.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import { atOnce, type Refuse } from './refuse.ts';
 import { sampleRows } from './sample.ts';
 
 /** Fewer rows with the ciphertext of another row may be chance: a default value, or a test. */
@@ -24,18 +25,22 @@ export async function assertRandom(
   job: Job,
   from: Keyring,
   to: Keyring,
+  refuse: Refuse = atOnce,
 ): Promise<void> {
   for (const target of job.targets) {
     const table = catalog.find(({ name }) => name === target.shape.table);
     const doubtful = target.fields.filter(mayBeEqual);
     if (table === undefined || target.onlyVerified === true || doubtful.length === 0) continue;
     const unique = doubtful.find(({ column }) => table.unique.includes(column));
-    if (unique !== undefined) throw refusal(table, unique.column, 'a unique index covers');
+    if (unique !== undefined) {
+      refuse(refusal(table, unique.column, 'a unique index covers'));
+      continue;
+    }
     const shape = { ...target.shape, columns: [...target.shape.columns, ...othersOf(table, target)] };
     const sample: Sample = { table, shape, rows: await sampleRows(database, shape) };
     const prepared = prepareTarget({ ...target, fields: doubtful }, job.everywhere);
     const equal = columnOfEquals(prepared, sample, from, to);
-    if (equal !== null) throw refusal(table, equal, 'equal plaintexts have equal ciphertexts in');
+    if (equal !== null) refuse(refusal(table, equal, 'equal plaintexts have equal ciphertexts in'));
   }
 }
 

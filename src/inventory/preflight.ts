@@ -13,6 +13,7 @@ import { findNewKey, newKeyUnused } from './keys/mixed-keys.ts';
 import { openKeyring } from './keys/open-keyring.ts';
 import { keyringAfter } from './keys/source-keys.ts';
 import { checkPrivileges, unreadable } from './privileges.ts';
+import { atOnce, attempt, type Refuse } from './refuse.ts';
 import { assertOpens, type Sampled, sampleTargets } from './sample.ts';
 import { filesWarnings } from './sample-files.ts';
 import { type ScanResult, scanDatabase, wantedOf } from './scan.ts';
@@ -47,12 +48,13 @@ export interface GivenKeys {
   readonly added?: { readonly name: string; readonly key: Key } | undefined;
   /** Values that do not open are skipped. */
   readonly skips?: boolean;
+  /** Default: the first reason not to begin is thrown. */
+  readonly refuse?: Refuse;
 }
 
 /**
  * Checks that this job can run on this database with these keys (invariant 6): canary, source keys, a sample of every
- * target, column widths, privileges, and ciphertext that no field declares. Throws at the first problem; writes
- * nothing.
+ * target, column widths, privileges, and ciphertext that no field declares. Writes nothing.
  */
 export function preflight(
   database: Database,
@@ -73,7 +75,7 @@ async function lookAt(
   keys: GivenKeys,
   attachments: string | null,
 ): Promise<Preflight> {
-  const { current, next, others = [], generated = false, skips = false, added } = keys;
+  const { current, next, others = [], generated = false, skips = false, refuse = atOnce, added } = keys;
   if (declared.only === undefined && current.equals(next) && !changesFormat(declared)) {
     throw new KeyturnError('same-key', 'the new key is the current key', {
       hint: 'use another new key',
@@ -81,7 +83,8 @@ async function lookAt(
   }
   const older = others.filter((key) => !key.equals(next) && !key.equals(current));
   // If ciphertext is found by shape, which tables are written is known only after the scan
-  const early = declared.everywhere === undefined ? await checkPrivileges(database, declared) : [];
+  const early =
+    declared.everywhere === undefined ? await attempt(refuse, () => checkPrivileges(database, declared)) : [];
   const { ring, canary } = await openKeyring(database, catalog, declared, current, {
     others: older,
     next: generated ? null : next,
@@ -91,24 +94,25 @@ async function lookAt(
   // No value can be under a key that was just generated
   const rings = generated ? [from] : [from, to];
   const { job, scan } = await fitToDatabase(database, catalog, declared, rings);
-  const privileges = declared.everywhere === undefined ? early : await checkPrivileges(database, job);
+  const privileges =
+    declared.everywhere === undefined ? early : await attempt(refuse, () => checkPrivileges(database, job));
   const use = generated ? newKeyUnused : await findNewKey(database, job, { from, to }, { scan, attachments });
   const tryAll = use.doubtful;
   const sampled = await sampleTargets(database, { job, from, to, tryAll, skips, attachments });
-  assertOpens(sampled, skips);
-  await assertRandom(database, catalog, job, from, to);
+  assertOpens(sampled, skips, refuse);
+  await assertRandom(database, catalog, job, from, to, refuse);
   const taken = await takeInventory(database, catalog, job, from, attachments, scan);
   const inventory = { ...taken, newKeyUnused: !use.some };
-  assertValues(job, canary, sampled, inventory);
+  await attempt(refuse, () => assertValues(job, canary, sampled, inventory));
   const widths = await widthsOf(database, catalog, job, to);
   const warnings = [
-    ...privileges,
+    ...(privileges ?? []),
     ...unknownOf(inventory),
     ...uncoveredOf(inventory),
     ...sampled.flatMap(nestedWarning),
     ...keyNameWarnings(catalog, job),
     ...(await writeWarnings(database, catalog, job)),
-    ...(await attachmentsWarnings(job, attachments)),
+    ...((await attempt(refuse, () => attachmentsWarnings(job, attachments))) ?? []),
   ];
   return { job, from, to, inventory, sampled, tryAll, widths, warnings };
 }

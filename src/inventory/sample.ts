@@ -1,14 +1,15 @@
 import { documentPages, isDocuments } from '../chunk/files/document-file.ts';
 import { treeOf } from '../chunk/files/file-target.ts';
 import { countByField, type FieldCounts } from '../chunk/values/field-counts.ts';
-import { prepareTarget } from '../chunk/values/field-values.ts';
+import { type PreparedTarget, prepareTarget } from '../chunk/values/field-values.ts';
 import { layerFormats } from '../chunk/values/layers.ts';
 import type { Database, Row, RowShape } from '../databases/database.ts';
 import { KeyturnError } from '../error.ts';
 import type { Tree } from '../files/tree.ts';
 import { type Job, targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { bytesOf } from './pages.ts';
+import { bytesOf, pagesOf } from './pages.ts';
+import { atOnce, type Refuse } from './refuse.ts';
 import { sampleFiles } from './sample-files.ts';
 import { betterFields, hintOf } from './way-to-declare.ts';
 
@@ -16,6 +17,9 @@ import { betterFields, hintOf } from './way-to-declare.ts';
 const sampledRows = 20;
 const fewRows = 4;
 const manyBytes = 1024 * 1024;
+/** Read to find values in columns that most rows leave empty. */
+const mostRows = 20_000;
+const mostBytes = 64 * 1024 * 1024;
 /** Fewer failures may be single damaged values. */
 const fewest = 4;
 
@@ -46,7 +50,7 @@ export async function sampleTargets(database: Database, sampling: Sampling): Pro
     const prepared = prepareTarget(target, job.everywhere, layers);
     const name = targetName(target);
     if (target.tree !== undefined && !isDocuments(prepared)) {
-      const { opened, failed } = await sampleFiles(treeOf(target, attachments), prepared, from, sampledRows);
+      const seen = await sampleFiles(treeOf(target, attachments), prepared, from, sampledRows);
       const [field] = prepared.fields;
       const format = field?.format.name ?? '';
       found.push({
@@ -54,9 +58,7 @@ export async function sampleTargets(database: Database, sampling: Sampling): Pro
         column: '',
         format,
         proves: false,
-        opened,
-        closed: failed,
-        unparsed: 0,
+        ...seen,
         nested: 0,
         remedy: null,
       });
@@ -66,10 +68,50 @@ export async function sampleTargets(database: Database, sampling: Sampling): Pro
       target.tree === undefined
         ? await sampleRows(database, target.shape)
         : await firstDocuments(treeOf(target, attachments));
-    const counts = countByField(prepared, rows, { from, to, mode: 'chunk', tryAll });
+    const rotation = { from, to, mode: 'chunk', tryAll } as const;
+    const first = countByField(prepared, rows, rotation);
+    const rare = target.tree === undefined ? rareColumns(prepared, first) : [];
+    const more = await rowsWithValues(database, target.shape, rare, rows);
+    const counts = more.length === 0 ? first : countByField(prepared, [...rows, ...more], rotation);
     const doubtful = counts.some(({ opened, closed, unparsed }) => closed + unparsed > opened);
     const remedy = doubtful ? hintOf(betterFields(prepared, rows, from)) : null;
     found.push(...counts.map((each) => ({ target: name, remedy, ...each })));
+  }
+  return found;
+}
+
+/** Columns of which the sample has hardly any value. What is found by shape was counted already. */
+function rareColumns({ fields }: PreparedTarget, counts: readonly FieldCounts[]): string[] {
+  const columns = new Set(
+    fields.filter(({ field }) => field.byShape !== true).map(({ field }) => field.column),
+  );
+  for (const { column, opened, closed, unparsed } of counts)
+    if (opened + closed + unparsed >= fewest) columns.delete(column);
+  return [...columns];
+}
+
+/** Rows that have something in columns which most rows leave empty: among the first of the table, besides the sample. */
+async function rowsWithValues(
+  database: Database,
+  shape: RowShape,
+  columns: readonly string[],
+  sample: readonly Row[],
+): Promise<Row[]> {
+  const known = new Set(sample.map(({ id }) => JSON.stringify(id)));
+  const left = new Map(columns.map((column) => [shape.columns.indexOf(column), sampledRows]));
+  const found: Row[] = [];
+  if (columns.length === 0 || known.size < sampledRows) return found;
+  let [rows, bytes] = [0, 0];
+  for await (const page of pagesOf(database, shape)) {
+    for (const row of page) {
+      const held = [...left].filter(([at, wanted]) => wanted > 0 && (row.values[at] ?? '') !== '');
+      if (held.length === 0 || known.has(JSON.stringify(row.id))) continue;
+      for (const [at, wanted] of held) left.set(at, wanted - 1);
+      found.push(row);
+    }
+    rows += page.length;
+    bytes += bytesOf(page);
+    if (rows > mostRows || bytes > mostBytes || [...left.values()].every((wanted) => wanted === 0)) break;
   }
   return found;
 }
@@ -102,14 +144,14 @@ export async function sampleRows(database: Database, shape: RowShape): Promise<R
  *
  * @throws KeyturnError `wrong-format`, `wrong-current-key`
  */
-export function assertOpens(sampled: readonly Sampled[], skips: boolean): void {
+export function assertOpens(sampled: readonly Sampled[], skips: boolean, refuse: Refuse = atOnce): void {
   for (const { target, column, format, proves, opened, closed, unparsed, remedy } of sampled) {
     const of = opened + closed + unparsed;
     const place = column === '' ? target : `${target}.${column}`;
-    if (unparsed >= fewest && unparsed > opened + closed)
-      throw wrongFormat(place, { format, unparsed, of, remedy });
     const few = skips && proves ? opened === 0 : closed > opened;
-    if (closed >= fewest && few) throw wrongKey(place, { closed, of, remedy });
+    if (unparsed >= fewest && unparsed > opened + closed)
+      refuse(wrongFormat(place, { format, unparsed, of, remedy }));
+    else if (closed >= fewest && few) refuse(wrongKey(place, { closed, of, remedy }));
   }
 }
 

@@ -1,6 +1,6 @@
-import { constants } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { constants, existsSync } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import type { Knex } from 'knex';
 import { altered } from '../../checkpoint/mac.ts';
 import { isFinished } from '../../checkpoint/run.ts';
@@ -25,11 +25,17 @@ export async function assertReportFolder({ folder }: Context, reportDir: string 
   const path = resolve(folder, reportDir ?? standard);
   if (isVirtual(path)) throw unwritable(path, undefined);
   try {
-    await mkdir(path, { recursive: true });
-    await access(path, constants.W_OK);
+    // The slash: a file in the place of a folder is an error too
+    await access(`${existing(path)}/`, constants.W_OK);
   } catch (cause) {
     throw unwritable(path, cause);
   }
+}
+
+/** The path, or the nearest folder above it that there is. */
+function existing(path: string): string {
+  const above = dirname(path);
+  return existsSync(path) || above === path ? path : existing(above);
 }
 
 function unwritable(path: string, cause: unknown): KeyturnError {
