@@ -1,6 +1,6 @@
 import yargs, { type Argv } from 'yargs';
 import { KeyturnError } from '../error.ts';
-import type { Command } from './command.ts';
+import type { Command, OptionTable } from './command.ts';
 import { assertNumbers, commonOptions } from './options/options.ts';
 import { commandsFor } from './registry.ts';
 
@@ -10,6 +10,12 @@ const widest = 120;
 export interface Chosen {
   readonly command: Command;
   readonly args: Readonly<Record<string, unknown>>;
+}
+
+interface Parsing {
+  readonly chosen: Chosen[];
+  /** Help or shell completion is asked for. */
+  readonly readsHelp: boolean;
 }
 
 /**
@@ -24,6 +30,7 @@ export async function parseCommandLine(
 ): Promise<Chosen | null> {
   const commands = await commandsFor(words[0]);
   const chosen: Chosen[] = [];
+  const readsHelp = words.some((word) => word.startsWith('--help') || word === '--get-yargs-completions');
   const parser = yargs([...words])
     .scriptName('keyturn')
     .usage('keyturn <command> [options]')
@@ -45,8 +52,8 @@ export async function parseCommandLine(
   for (const [name, group] of grouped(commands)) {
     const [only] = group;
     if (only !== undefined && group.length === 1 && name === only.words[0])
-      add(parser, only.words, only, chosen);
-    else addGroup(parser, name, group, chosen);
+      add(parser, only.words, only, { chosen, readsHelp });
+    else addGroup(parser, name, group, { chosen, readsHelp });
   }
   await parser.parseAsync();
   const [found] = chosen;
@@ -67,11 +74,11 @@ function grouped(all: readonly Command[]): Map<string, Command[]> {
   return groups;
 }
 
-function addGroup(parser: Argv, name: string, group: readonly Command[], chosen: Chosen[]): void {
+function addGroup(parser: Argv, name: string, group: readonly Command[], parsing: Parsing): void {
   const names = group.map(({ words }) => (words[0] ?? '').slice(name.length + 1));
   parser.command(name, names.join(', '), (inner) => {
     group.forEach((command, i) => {
-      add(inner, [names[i] ?? ''], command, chosen);
+      add(inner, [names[i] ?? ''], command, parsing);
     });
     inner.demandCommand(
       1,
@@ -82,7 +89,7 @@ function addGroup(parser: Argv, name: string, group: readonly Command[], chosen:
   });
 }
 
-function add(parser: Argv, words: readonly string[], command: Command, chosen: Chosen[]): void {
+function add(parser: Argv, words: readonly string[], command: Command, { chosen, readsHelp }: Parsing): void {
   const { positional } = command;
   const follows = positional === undefined ? '' : ` [${positional}..]`;
   parser.command(
@@ -91,7 +98,7 @@ function add(parser: Argv, words: readonly string[], command: Command, chosen: C
     (inner) =>
       inner
         .usage(`keyturn ${command.words[0]} [options]${follows}\n\n${command.describe}`)
-        .options({ ...command.options, ...commonOptions })
+        .options(readsHelp ? optionsOf(command) : hidden(optionsOf(command)))
         .epilogue(command.epilogue),
     (args) => {
       chosen.push({ command, args });
@@ -99,9 +106,20 @@ function add(parser: Argv, words: readonly string[], command: Command, chosen: C
   );
 }
 
+function optionsOf({ options }: Command): OptionTable {
+  return { ...options, ...commonOptions };
+}
+
+/** yargs lays out the help of a command before it runs it: without its options that takes no time. */
+function hidden(options: OptionTable): OptionTable {
+  return Object.fromEntries(
+    Object.entries(options).map(([name, option]) => [name, { ...option, hidden: true }]),
+  );
+}
+
 /** yargs turns an option that is given twice into a list. keyturn does not guess which of the two was meant. */
 function refuseRepeated({ command, args }: Chosen): void {
-  for (const [name, option] of Object.entries({ ...command.options, ...commonOptions })) {
+  for (const [name, option] of Object.entries(optionsOf(command))) {
     if (!Array.isArray(args[name]) || ('array' in option && option.array === true)) continue;
     throw new KeyturnError('bad-option', `--${name} is given more than once`, { hint: 'give it only once' });
   }
