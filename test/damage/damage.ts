@@ -59,16 +59,13 @@ export function at(moment: Moment, damages: readonly Omit<Damage, 'at'>[]): Dama
   return damages.map((damage) => ({ ...damage, at: moment }));
 }
 
-/** Far longer than any command takes. */
-const patienceMs = 120_000;
-
 /** Does the damage, gives the commands, and checks the data with a decryptor of its own. */
 export async function prove(world: World, damage: Damage): Promise<void> {
   await world.bring(damage.at);
   await damage.done(world);
   for (const { words, code, says = [] } of damage.seen) {
     const before = await world.cells();
-    const ended = await world.keyturn(words, undefined, patienceMs);
+    const ended = await world.keyturn(words);
     const told = ended.stdout + ended.stderr;
     expectDecent(words, ended);
     if (!([code].flat() as (number | null)[]).includes(ended.code))

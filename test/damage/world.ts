@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Engine } from '../rotation/places.ts';
 import { type Ended, keyturn } from '../support/cli.ts';
+import { keyturnHere } from '../support/in-process.ts';
 import {
   type Cells,
   ciphertexts,
@@ -19,6 +20,9 @@ import {
 } from './application.ts';
 import { type Ground, groundOf } from './ground.ts';
 import { lateRow, type Moment, moments, type Way } from './moments.ts';
+
+/** Far longer than any command takes. */
+const patienceMs = 60_000;
 
 /** The application's database, a folder with the job and the key files, and the command line. */
 export class World {
@@ -95,19 +99,17 @@ export class World {
     writeFileSync(this.file('new.key'), keys.new.master, secret);
   }
 
-  /** Adds the database, the key files and the consent to the command. */
-  keyturn(words: string, killAt?: string, patienceMs = 60_000): Promise<Ended> {
+  /** Adds the database, the key files and the consent to the command. It has a process of its own if it is to be killed. */
+  keyturn(words: string, killAt?: string): Promise<Ended> {
     const [command = '', ...more] = words.split(' ');
     const said = (name: string): string[] => (more.includes(name) ? [] : [name, defaults[name] ?? '']);
     const options = (takes[command] ?? []).flatMap(said);
     const consent = ['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase'];
     const database = ['--database', this.url];
     const args = [command, ...database, ...options, ...(command === 'rotate' ? consent : []), ...more];
-    return keyturn(args, {
-      cwd: this.folder,
-      killAfter: patienceMs,
-      ...(killAt !== undefined && { killAt }),
-    });
+    return killAt === undefined
+      ? keyturnHere(args, this.folder)
+      : keyturn(args, { cwd: this.folder, killAfter: patienceMs, killAt });
   }
 
   async insert(table: 'account', id: number, plain: string, side: Side): Promise<void> {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { expect } from '@jest/globals';
-import { consent, type Ended, emptyFolder, keyturn } from '../commands/keyturn.ts';
+import { consent, emptyFolder } from '../commands/keyturn.ts';
+import type { Ended } from '../support/cli.ts';
+import { keyturnHere } from '../support/in-process.ts';
 import { checkOctopus } from '../support/octopus/check.ts';
 import type { Dialect } from '../support/octopus/dialect.ts';
 import { makeOctopus, type Wish } from '../support/octopus/make.ts';
@@ -70,7 +72,7 @@ export async function sceneOf(
     truth,
     path,
     where: ['--database', world.url, ...current, '--new-key-file', file('new.key', next)],
-    run: (...args) => keyturn(args, { cwd: path }),
+    run: (...args) => keyturnHere(args, path),
     problems: () => checkOctopus(world.exec, dialect, truth, next, { seenBefore, oldKey: old }),
   };
 }
