@@ -15,10 +15,11 @@ import type { Field, Target } from '../../src/job/job.ts';
 import { Key } from '../../src/keys/key.ts';
 import { Keyring } from '../../src/keys/keyring.ts';
 import { textAt, textsOf } from '../../src/texts.ts';
+import { bytesFor } from '../support/random.ts';
 import { openFernet, sealFernet } from '../support/sealed.ts';
 
-const oldKey = randomBytes(32);
-const newKey = randomBytes(32);
+const oldKey = bytesFor(32, 'the old key');
+const newKey = bytesFor(32, 'the new key');
 const from = new Keyring(Key.fromBytes(oldKey));
 const to = new Keyring(Key.fromBytes(newKey));
 const digests = randomBytes(32);
@@ -43,7 +44,7 @@ const rotation = { from, to, mode: 'chunk' } as const;
 
 /** As openssl does it, one value at a time. */
 function sealCbc(key: Buffer, plain: string): string {
-  const iv = randomBytes(16);
+  const iv = bytesFor(16, key, plain);
   const cipher = createCipheriv('aes-256-cbc', key, iv);
   const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
   return `${sealed.toString('base64')}|${iv.toString('base64')}`;

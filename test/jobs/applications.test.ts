@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,7 @@ import {
   sqlalchemyAesCipher,
 } from '../support/applications/ciphers.ts';
 import { keyturn } from '../support/cli.ts';
+import { bytesFor } from '../support/random.ts';
 import { rotated } from './rotated.ts';
 
 type Stored = string | Buffer;
@@ -44,14 +45,15 @@ interface Place {
 
 interface Application {
   readonly job: string;
-  readonly key: () => string;
+  readonly key: string;
   readonly places: Readonly<Record<string, Place>>;
   readonly rows?: number;
 }
 
-const hex32 = (): string => randomBytes(32).toString('hex');
-const chars32 = (): string => randomBytes(16).toString('hex');
-const base64of32 = (): string => randomBytes(32).toString('base64');
+const bytes = (count: number): Buffer => bytesFor(count, 'the old key');
+const hex32 = bytes(32).toString('hex');
+const chars32 = bytes(16).toString('hex');
+const base64of32 = bytes(32).toString('base64');
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
 const member = (name: string, beside: object = {}): Around => ({
   wrap: (sealed) => JSON.stringify({ url: 'https://example.com/a:b', [name]: sealed, ...beside }),
@@ -98,7 +100,7 @@ const supersetPlaces = (place: Place): Record<string, Place> => ({
 const applications: readonly Application[] = [
   {
     job: 'flowise',
-    key: () => randomBytes(24).toString('base64'),
+    key: bytes(24).toString('base64'),
     places: {
       'credential.encryptedData': cryptoJs,
       'login_method.config': cryptoJs,
@@ -108,7 +110,7 @@ const applications: readonly Application[] = [
   },
   {
     job: 'airflow',
-    key: () => `${randomBytes(32).toString('base64url')}=`,
+    key: `${bytes(32).toString('base64url')}=`,
     places: {
       'connection.password': { ...fernet, flag: 'is_encrypted' },
       'connection.extra': { ...fernet, flag: 'is_extra_encrypted' },
@@ -246,7 +248,7 @@ const applications: readonly Application[] = [
   },
   {
     job: 'coolify',
-    key: () => `base64:${base64of32()}`,
+    key: `base64:${base64of32}`,
     places: {
       'environment_variables.value': laravel,
       'private_keys.private_key': laravel,
@@ -265,7 +267,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 test.each(applications)('the job $job rotates every place of the application', async (application) => {
   const path = join(folder, 'app.sqlite');
-  const oldKey = application.key();
+  const oldKey = application.key;
   const expected = build(path, application, oldKey);
 
   const { newKey, state } = await rotated(folder, application.job, `sqlite:${path}`, oldKey);
@@ -286,7 +288,7 @@ test.each(applications)('the test of $job has every table that the job has', ({ 
 });
 
 test('a job whose places are not from the source needs a confirmation of its own', async () => {
-  writeFileSync(join(folder, 'old.key'), chars32(), { mode: 0o600 });
+  writeFileSync(join(folder, 'old.key'), chars32, { mode: 0o600 });
   const consent = ['--iReallyWantToRotateMyMasterKey', '--iHaveBackedUpMyDatabase'];
   const { code, stderr } = await keyturn(
     [

@@ -1,10 +1,11 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Ended, keyturn } from '../support/cli.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { bytesFor } from '../support/random.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
 const secretOf = (key: string): Buffer => createHash('sha256').update(key).digest();
@@ -12,7 +13,7 @@ const secretOf = (key: string): Buffer => createHash('sha256').update(key).diges
 /** A hand-made layout, as tutorials have it. */
 const cbc = {
   seal(key: string, plain: string): string {
-    const iv = randomBytes(16);
+    const iv = bytesFor(16, key, plain);
     const cipher = createCipheriv('aes-256-cbc', key, iv);
     return `${iv.toString('hex')}:${cipher.update(plain, 'utf8', 'hex')}${cipher.final('hex')}`;
   },
@@ -60,7 +61,7 @@ let oldKey: string;
 async function begin(create: () => Promise<TestDatabase>): Promise<void> {
   folder = mkdtempSync(join(tmpdir(), 'keyturn-changed-'));
   world = await create();
-  oldKey = randomBytes(16).toString('hex');
+  oldKey = bytesFor(16, 'the old key').toString('hex');
   writeFileSync(join(folder, 'job.yaml'), job());
   writeFileSync(join(folder, 'old.key'), oldKey, { mode: 0o600 });
   await world.exec(`create table account (id integer primary key, secret text)`);

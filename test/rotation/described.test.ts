@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { keyturn } from '../support/cli.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { bytesFor } from '../support/random.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
 /** Formats that a job describes, written here once more from their specifications, one value at a time. */
@@ -112,9 +113,9 @@ const tutorial: Scheme = {
   name: 'a hex IV and a hex ciphertext under the 32 characters of the key',
   key: '{ form: text, generate: { bytes: 16, as: hex } }',
   format: `{ described: { separated: { by: ":", parts: [iv 16 hex, ciphertext hex] }, cipher: aes-256-cbc, key: [latin1] } }`,
-  newKey: () => randomBytes(16).toString('hex'),
+  newKey: () => bytesFor(16, 'the old key').toString('hex'),
   seal(key, plain) {
-    const iv = randomBytes(16);
+    const iv = bytesFor(16, key, plain);
     const cipher = createCipheriv('aes-256-cbc', key, iv);
     return `${iv.toString('hex')}:${cipher.update(plain, 'utf8', 'hex')}${cipher.final('hex')}`;
   },

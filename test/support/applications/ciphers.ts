@@ -9,6 +9,7 @@ import {
   randomBytes,
   scryptSync,
 } from 'node:crypto';
+import { bytesFor } from '../random.ts';
 
 /** Ciphers of libraries and applications, written from their sources once more, one value at a time. */
 export interface Cipher {
@@ -89,7 +90,7 @@ export function gcmParts(
 export function cbcParts(key: Buffer, encoding: BufferEncoding | 'raw', by = ''): Cipher {
   return {
     seal(plain) {
-      const iv = randomBytes(16);
+      const iv = bytesFor(16, key, plain);
       const sealed = cbc(key, iv, plain);
       if (encoding === 'raw') return Buffer.concat([iv, sealed]);
       if (by !== '') return iv.toString(encoding) + by + sealed.toString(encoding);
@@ -174,7 +175,7 @@ export function cryptoJsCipher(passphrase: string): Cipher {
   };
   return {
     seal(plain) {
-      const salt = randomBytes(8);
+      const salt = bytesFor(8, passphrase, plain);
       return Buffer.concat([Buffer.from('Salted__'), salt, cbc(...derive(salt), plain)]).toString('base64');
     },
     open(stored) {
@@ -251,7 +252,7 @@ export function activepiecesCipher(secret: string): Cipher {
   const key = Buffer.from(secret, 'latin1');
   return {
     seal(plain) {
-      const iv = randomBytes(16);
+      const iv = bytesFor(16, key, plain);
       return `{"iv": "${iv.toString('hex')}", "data": "${cbc(key, iv, plain).toString('hex')}"}`;
     },
     open(stored) {
