@@ -3,7 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { afterEach, expect, test } from '@jest/globals';
 import { sqliteLibrary } from '../../src/databases/sqlite/driver.ts';
-import { consent, type Ended, emptyFolder, keyturn } from '../commands/keyturn.ts';
+import { consent, emptyFolder } from '../commands/keyturn.ts';
+import type { Ended } from '../support/cli.ts';
+import { keyturnHere } from '../support/in-process.ts';
 import {
   openStream,
   openText,
@@ -57,7 +59,7 @@ async function small(): Promise<Scene> {
     ...['--new-key-file', file('new.key', next.toString('base64'))],
   ];
   const where = ['--database', world.url, ...keys];
-  const run = (...args: string[]) => keyturn(args, { cwd: path });
+  const run = (...args: string[]) => keyturnHere(args, path);
   return {
     world,
     where,

@@ -5,6 +5,7 @@ import { expect } from '@jest/globals';
 import { consent, emptyFolder } from '../commands/keyturn.ts';
 import { type Ended, keyturn, type Running } from '../support/cli.ts';
 import { makeTree, problemsOf, sealText, type Tree } from '../support/files/tree.ts';
+import { keyturnHere } from '../support/in-process.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { createSqlite } from '../support/sqlite.ts';
 
@@ -77,7 +78,8 @@ export async function sceneOf(
     where,
     attachments,
     rotation: ['rotate', '--job', join(path, 'job.yaml'), ...where, ...consent, '--force'],
-    run: (args, more = {}) => keyturn(args, { cwd: path, ...more }),
+    run: (args, more) =>
+      more === undefined ? keyturnHere(args, path) : keyturn(args, { cwd: path, ...more }),
   };
 }
 
