@@ -16,6 +16,7 @@ const exitCodes = {
   'key-file-empty': 2,
   'key-file-differs': 2,
   'key-file-unwritten': 2,
+  'key-command-failed': 2,
   'derived-secrets-missing': 2,
   'key-shape': 2,
   'key-retired': 2,

@@ -30,7 +30,7 @@ import { assertAlone } from './steps/alone.ts';
 import { concludeRun } from './steps/conclusion.ts';
 import { askConsent, assertConsent, type Consent } from './steps/consent.ts';
 import { continueRun } from './steps/continue-run.ts';
-import { keyFiles, namedKeyWords, newKeyFiles } from './steps/key-files.ts';
+import { keyFiles, keyWords, newKeyFiles } from './steps/key-files.ts';
 import { warn } from './steps/key-sources.ts';
 import { type Opened, withDatabase, withRunLock } from './steps/opened.ts';
 import { assertReportFolder } from './steps/report-files.ts';
@@ -59,6 +59,14 @@ const options = {
   ...coordinatorOptions,
   ...authorityOptions,
   ...reportOptions,
+  'current-key-command': {
+    ...currentKeyOptions['current-key-command'],
+    describe: 'command that prints the old key; it runs in a shell',
+  },
+  'new-key-command': {
+    ...newKeyOptions['new-key-command'],
+    describe: 'command that prints the new key',
+  },
 } as const;
 
 type Given = Arguments<typeof options> & Partial<Coordinating> & { readonly pace?: Pace };
@@ -107,7 +115,7 @@ async function rollBack(
   const { database } = opened;
   const { terminal, signal } = context;
   assertReadable(first);
-  const { current, next, oldKeyFile } = rollbackKeys(context, args, first.job);
+  const { current, next, oldKeyFile } = await rollbackKeys(context, args, first.job);
   const planned = await unlessStopped(signal, planRollback({ database }, first, { current, next }));
   terminal.say(`${first.job.title} database ${database.place}`);
   terminal.say(`rolling back run ${first.id} (${first.state}), from key ${current.id} to key ${next.id}`);
@@ -125,7 +133,11 @@ async function rollBack(
     newKeyFile: newKeyFiles(args.newKeyFile, first.job).master ?? '',
     currentKeyFile: keyFiles(args.currentKeyFile, first.job).master[0],
     reportDir: args.reportDir,
-    repeated: [...namedKeyWords(args, first.job), ...holdWords(args), ...coordinatorWords(args)],
+    repeated: [
+      ...keyWords(args, first.job, newKeyFiles(args.newKeyFile, first.job).master ?? ''),
+      ...holdWords(args),
+      ...coordinatorWords(args),
+    ],
     hooks: args.hooks,
   };
   return concludeRun(context, conclusion, run, () =>

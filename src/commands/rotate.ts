@@ -32,6 +32,7 @@ import {
   newKeyOptions,
   paceOptions,
   reportOptions,
+  storeKeyOptions,
   unprovenOptions,
   upgradeOptions,
 } from './options/options.ts';
@@ -44,7 +45,7 @@ import { askConsent, assertConsent, type Consent } from './steps/consent.ts';
 import { continueRun } from './steps/continue-run.ts';
 import { rotateDry } from './steps/dry-run.ts';
 import { jobNamed } from './steps/job-named.ts';
-import { keyFiles, namedKeyWords } from './steps/key-files.ts';
+import { keyFiles, keyWords } from './steps/key-files.ts';
 import { planNewKey } from './steps/key-sources.ts';
 import { type Opened, withDatabase, withRunLock } from './steps/opened.ts';
 import { type PreparedRun, prepareRun } from './steps/prepared-run.ts';
@@ -60,6 +61,7 @@ const options = {
   ...applicationEnvOptions,
   ...currentKeyOptions,
   ...newKeyOptions,
+  ...storeKeyOptions,
   ...masterKeyOptions,
   ...consentOptions,
   ...unprovenOptions,
@@ -175,7 +177,7 @@ async function rotateNew(
     currentKeyFile: keyFiles(args.currentKeyFile, job).master[0],
     reportDir,
     repeated: [
-      ...namedKeyWords(args, job),
+      ...keyWords(args, job, next.path),
       ...attachmentsWords(args),
       ...holdWords(args),
       ...coordinatorWords(args),

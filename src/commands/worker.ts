@@ -43,6 +43,18 @@ const options = {
     describe:
       'file of the new key of the run; NAME=FILE for a further key of the job [env: KEYTURN_NEW_MASTER_KEY]',
   },
+  'current-key-command': {
+    type: 'string',
+    requiresArg: true,
+    group: groups.keys,
+    describe: 'command that prints the old key of the run; it runs in a shell',
+  },
+  'new-key-command': {
+    type: 'string',
+    requiresArg: true,
+    group: groups.keys,
+    describe: 'command that prints the new key of the run',
+  },
   concurrency: {
     type: 'string',
     requiresArg: true,
@@ -139,10 +151,15 @@ async function work(
 }
 
 /** Reads the keys again for every run: the files may have changed. */
-function admitted(context: Context, { database, url, password }: Opened, run: Run, args: Given): ThreadData {
+async function admitted(
+  context: Context,
+  { database, url, password }: Opened,
+  run: Run,
+  args: Given,
+): Promise<ThreadData> {
   const { toolVersion, terminal, log } = context;
   const keys = (of: Run) => workerKeys(context, args, of);
-  const data = admit(run, {
+  const data = await admit(run, {
     databaseUrl: url,
     databasePassword: password,
     attachments: attachmentsFolder(args),

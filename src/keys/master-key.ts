@@ -7,8 +7,10 @@ import type { KeyShape, KeyShapes } from './key-shape.ts';
 import { generateKey, parseKey, parseKeys } from './key-text.ts';
 
 export interface CurrentKeySources {
-  /** --current-key-file */
+  /** --current-key-file, or a credential of systemd */
   readonly file?: string | undefined;
+  /** What was read from a command or from stdin, and from where. */
+  readonly read?: { readonly text: string; readonly from: string } | undefined;
   /** The value of KEYTURN_CURRENT_MASTER_KEY; empty counts as unset. */
   readonly env?: string | undefined;
   /** Prompts without echo; undefined without a terminal. */
@@ -22,7 +24,8 @@ export interface CurrentKeySources {
  * @throws KeyturnError `no-current-key`, and what readKeyFile and parseKey throw.
  */
 export async function currentKey(sources: CurrentKeySources, shape: KeyShape): Promise<ReadKey> {
-  const { file, env, prompt } = sources;
+  const { read, file, env, prompt } = sources;
+  if (read !== undefined) return { ...parseKeys(read.text, shape, read.from), warnings: [] };
   if (file !== undefined) return readKeyFile(file, shape);
   if (env !== undefined && env !== '')
     return { ...parseKeys(env, shape, 'KEYTURN_CURRENT_MASTER_KEY'), warnings: [] };
@@ -65,8 +68,12 @@ export interface NewKeyPlan {
   /** It was made by this command: no value can be encrypted with it yet. */
   readonly generated: boolean;
   readonly warnings: readonly string[];
+  /** It is not in a file: a command returns it. */
+  readonly external?: boolean;
+  /** Gives it to whatever keeps it, and reads it back. */
+  readonly store?: (() => Promise<void>) | undefined;
   /** The further keys that the run replaces. */
-  readonly parts?: readonly Pick<NewKeyPlan, 'key' | 'path' | 'mustWrite'>[];
+  readonly parts?: readonly Pick<NewKeyPlan, 'key' | 'path' | 'mustWrite' | 'external'>[];
 }
 
 /**
@@ -91,6 +98,26 @@ export function newKey(sources: NewKeySources, shapes: KeyShapes): NewKeyPlan {
   const plan = parts === null ? alone : { ...alone, key: alone.key.with(parts.keys), parts: parts.replaced };
   refuse(plan, sources);
   return { ...plan, warnings: [...plan.warnings, ...folderWarnings(path)] };
+}
+
+/** The new key that a command returns, or is about to keep. Refused like any other. */
+export function externalKey(
+  sources: NewKeySources,
+  shapes: KeyShapes,
+  found: { readonly key: Key; readonly path: string; readonly store?: NewKeyPlan['store'] },
+): NewKeyPlan {
+  const parts = newParts(sources, shapes);
+  const mustWrite = found.store !== undefined;
+  const plan = {
+    ...found,
+    external: true,
+    mustWrite,
+    generated: mustWrite,
+    warnings: [],
+    ...(parts !== null && { key: found.key.with(parts.keys), parts: parts.replaced }),
+  };
+  refuse(plan, sources);
+  return plan;
 }
 
 /** The further keys after the run. Null: the job has none. */

@@ -74,16 +74,16 @@ export async function planRollback(
  * Begins the rollback: the old key is durable before the first row changes (invariant 4), and the first run ends in the
  * transaction that inserts the rollback, so that its workers write nothing any more. Call `finishRun` next.
  *
- * @param oldKeyFile has been read: it contains the old key
+ * @param oldKeyFile has been read: it contains the old key; null: a command returns it
  */
 export async function beginRollback(
   site: Site,
   { first, job, inventory, before, keys }: PlannedRollback,
-  oldKeyFile: string,
+  oldKeyFile: string | null,
   { options, authority }: Order,
 ): Promise<Run> {
   const { database } = site;
-  syncKeyFile(oldKeyFile);
+  if (oldKeyFile !== null) syncKeyFile(oldKeyFile);
   const taken = await new RunTable(database.knex).takeOver(first, processName(), database.traits.oneHost);
   const rollback = {
     kind: 'rollback',

@@ -6,6 +6,7 @@ import { assertAuthentic, assertKeys, type Run, type RunOptions } from '../check
 import { RunTable } from '../checkpoint/run-table.ts';
 import { migrate } from '../checkpoint/schema.ts';
 import type { RunLock } from '../databases/database.ts';
+import { KeyturnError } from '../error.ts';
 import { addDecisions } from '../inventory/add-decisions.ts';
 import {
   type DerivedContext,
@@ -76,8 +77,8 @@ export async function beginRun(
     .catalog()
     .then((catalog) => findDerivedSecrets(database, catalog, found.job, current, derived));
   const secrets = await Promise.race([unlessStopped(signal, reading), lock.lost]);
-  for (const { mustWrite, path } of [next, ...(next.parts ?? [])]) if (mustWrite) assertCreatable(path);
-  makeDurable(next);
+  assertStorable(next, secrets?.toSave.size ?? 0);
+  await makeDurable(next);
   const secretsFile = secrets === null || secrets.toSave.size === 0 ? null : derivedSecretsPath(next.path);
   if (secrets !== null && secretsFile !== null) {
     keepSecrets(secretsFile, secrets.toSave, found.job.title);
@@ -117,7 +118,7 @@ export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: C
   const catalog = await unlessStopped(signal, database.catalog());
   assertNothingLost(catalog, run, 'run keyturn resume');
   const job = await unlessStopped(signal, addDecisions(database, run.job, changes.decisions, rings));
-  makeDurable(next);
+  await makeDurable(next);
   // Written only if something changes: a worker of the last session may still hold a lock on the run's row
   const known = otherKeyIds(run.pinned);
   const added = others.filter(({ id }) => !known.includes(id));
@@ -133,8 +134,19 @@ export async function resumeRun(site: Site, run: Run, keys: KeptKeys, changes: C
   return new RunTable(database.knex).update(run, part, mac);
 }
 
-function makeDurable({ path, key, mustWrite, parts = [] }: NewKeyPlan): void {
-  for (const part of parts) makeDurable({ ...part, generated: false, warnings: [] });
-  if (mustWrite) writeKeyFile(path, key);
+/** Checks, while nothing is written, that the keys and the secrets can be kept. */
+function assertStorable(next: NewKeyPlan, secrets: number): void {
+  for (const { mustWrite, path, external } of [next, ...(next.parts ?? [])])
+    if (mustWrite && external !== true) assertCreatable(path);
+  if (next.external === true && secrets > 0)
+    throw new KeyturnError('bad-option', 'secrets must be saved beside the file of the new key', {
+      hint: 'use --new-key-file: this application derives secrets from its key',
+    });
+}
+
+async function makeDurable({ path, key, mustWrite, external, store, parts = [] }: NewKeyPlan): Promise<void> {
+  for (const part of parts) await makeDurable({ ...part, generated: false, warnings: [] });
+  if (external === true) await store?.();
+  else if (mustWrite) writeKeyFile(path, key);
   else syncKeyFile(path);
 }

@@ -69,8 +69,9 @@ export const currentKeyOptions = {
     requiresArg: true,
     group: groups.keys,
     describe:
-      "file of the application's current key, or of a list with commas that begins with it; repeat it for older keys that some values are still encrypted with; NAME=FILE for a further key of the job [env: KEYTURN_CURRENT_MASTER_KEY; otherwise prompted for on a terminal]",
+      "file of the application's current key, or of a list with commas that begins with it; repeat it for older keys that some values are still encrypted with; NAME=FILE for a further key of the job [env: KEYTURN_CURRENT_MASTER_KEY; otherwise the credential keyturn-current-key of systemd, or prompted for on a terminal]; - reads it from stdin",
   },
+  'current-key-command': text(groups.keys, 'command that prints the current key; it runs in a shell'),
 } as const satisfies Record<string, Options>;
 
 export const newKeyOptions = {
@@ -82,6 +83,17 @@ export const newKeyOptions = {
     describe:
       'file of the new key; if it does not exist, a new key is written to it (mode 0600) before the first change; NAME=FILE for a further key of the job',
   },
+  'new-key-command': text(
+    groups.keys,
+    'command that prints the new key, which must exist, or is made and given to --store-key-command',
+  ),
+} as const satisfies Record<string, Options>;
+
+export const storeKeyOptions = {
+  'store-key-command': text(
+    groups.keys,
+    'command that stores a new key, which it reads from stdin, before the first change; --new-key-command must return it',
+  ),
 } as const satisfies Record<string, Options>;
 
 export const masterKeyOptions = {

@@ -1,4 +1,3 @@
-import { isAbsolute } from 'node:path';
 import type { Knex } from 'knex';
 import { ExceptionTable } from '../../checkpoint/exception-table.ts';
 import { isWithin } from '../../checkpoint/known-exceptions.ts';
@@ -44,7 +43,7 @@ export async function concludeRun(
   try {
     finished = await finish();
   } catch (error) {
-    const resume = resumeCommand(database, currentKeyFile, newKeyFile, repeated);
+    const resume = resumeCommand(database, repeated);
     const written = await tryReport(context, database.knex, run.id, reportDir);
     if (written !== null) {
       for (const line of exceptionLines(written.report)) context.terminal.say(line);
@@ -241,14 +240,6 @@ function resumeLine(error: unknown, written: WrittenReport | null): string {
 }
 
 /** The command that resumes the run; it contains no password and no key. */
-function resumeCommand(
-  database: Database,
-  currentKeyFile: string | undefined,
-  newKeyFile: string,
-  repeated: readonly string[],
-): string {
-  const words = ['keyturn', 'resume', '--database', database.place];
-  if (currentKeyFile !== undefined) words.push('--current-key-file', currentKeyFile);
-  words.push('--new-key-file', isAbsolute(newKeyFile) ? newKeyFile : `../${newKeyFile}`);
-  return [...words, ...repeated].map(shellWord).join(' ');
+function resumeCommand(database: Database, options: readonly string[]): string {
+  return ['keyturn', 'resume', '--database', database.place, ...options].map(shellWord).join(' ');
 }

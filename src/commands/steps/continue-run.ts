@@ -14,7 +14,7 @@ import { givenDecisions } from '../options/decide.ts';
 import { type HoldArguments, holdWords } from '../options/pace.ts';
 import { assertAlone } from './alone.ts';
 import { concludeRun } from './conclusion.ts';
-import { keyFiles, namedKeyWords, newKeyFiles } from './key-files.ts';
+import { type KeyFileArguments, keyFiles, keyWords, newKeyFiles } from './key-files.ts';
 import { askCurrentKeys, planNewKey, unchangedKey, withOlder } from './key-sources.ts';
 import type { Opened } from './opened.ts';
 import { rollbackKeys } from './rollback-keys.ts';
@@ -25,10 +25,9 @@ export interface ContinueArguments
   extends HoldArguments,
     CoordinatorArguments,
     AttachmentsArguments,
+    KeyFileArguments,
     Partial<Coordinating> {
   readonly pace?: Pace;
-  readonly currentKeyFile?: readonly string[] | undefined;
-  readonly newKeyFile?: readonly string[] | undefined;
   readonly masterKey?: string | undefined;
   readonly decide?: readonly string[] | undefined;
   readonly force?: boolean | undefined;
@@ -58,20 +57,21 @@ export async function continueRun(
   assertAttachments(found.job, args);
   await assertAlone(context, database, args.force);
   const keys: KeptKeys =
-    found.kind === 'rollback' ? keysBack(context, args, found) : await keysOf(context, args, found);
+    found.kind === 'rollback' ? await keysBack(context, args, found) : await keysOf(context, args, found);
   const { current, next } = keys;
   const run = await resumeRun(siteOf(context, opened, args), found, keys, {
     options: changed,
     decisions: givenDecisions(found.job, args.decide),
   });
+  const newKeyFile =
+    found.kind === 'rollback' ? (newKeyFiles(args.newKeyFile, found.job).master ?? '') : next.path;
   const conclusion = {
     database,
-    newKeyFile:
-      found.kind === 'rollback' ? (newKeyFiles(args.newKeyFile, found.job).master ?? '') : next.path,
+    newKeyFile,
     currentKeyFile: keyFiles(args.currentKeyFile, found.job).master[0],
     reportDir: args.reportDir,
     repeated: [
-      ...namedKeyWords(args, found.job),
+      ...keyWords(args, found.job, newKeyFile),
       ...attachmentsWords(args),
       ...holdWords(args),
       ...coordinatorWords(args),
@@ -100,8 +100,12 @@ async function keysOf(context: Context, args: ContinueArguments, { job, ...run }
   return { current, others, next };
 }
 
-function keysBack(context: Context, args: ContinueArguments, { id, job, ...run }: Run): KeptKeys {
-  const { current, next, others, oldKeyFile } = rollbackKeys(context, args, job);
+async function keysBack(
+  context: Context,
+  args: ContinueArguments,
+  { id, job, ...run }: Run,
+): Promise<KeptKeys> {
+  const { current, next, others, oldKeyFile } = await rollbackKeys(context, args, job);
   const right = current.id === run.fromKeyId && next.id === run.toKeyId;
   if (!right)
     throw new KeyturnError(
@@ -112,6 +116,12 @@ function keysBack(context: Context, args: ContinueArguments, { id, job, ...run }
         facts: { run: id, from: run.fromKeyId, to: run.toKeyId },
       },
     );
-  const file = { path: oldKeyFile, mustWrite: false, generated: false, warnings: [] };
+  const file = {
+    path: oldKeyFile ?? '',
+    external: oldKeyFile === null,
+    mustWrite: false,
+    generated: false,
+    warnings: [],
+  };
   return { current, others: withOlder(context, args, job, [next, ...others]), next: { key: next, ...file } };
 }

@@ -9,13 +9,13 @@ import type { Pace } from '../../rotation/pace/pace.ts';
 import { unlessStopped } from '../../rotation/unless-stopped.ts';
 import type { CommandResult, Context } from '../command.ts';
 import { concludeLocal } from './conclusion.ts';
+import type { KeyFileArguments } from './key-files.ts';
 import { planNewKey } from './key-sources.ts';
 import type { Opened } from './opened.ts';
 import { type JobArguments, prepareRun } from './prepared-run.ts';
 import { withSite } from './run-site.ts';
 
-interface Given extends JobArguments {
-  readonly newKeyFile?: readonly string[] | undefined;
+interface Given extends JobArguments, KeyFileArguments {
   readonly masterKey?: string | undefined;
   readonly workers?: string | undefined;
   readonly pace?: Pace;
@@ -33,7 +33,9 @@ export async function rotateDry(
   const { database } = opened;
   const runs = await readHistory(database);
   assertNoneUnfinished(runs, 'finish it with keyturn resume; a dry run needs a database that uses one key');
-  const named = args.newKeyFile !== undefined || args.masterKey !== undefined;
+  const named = [args.newKeyFile, args.masterKey, args.newKeyCommand, args.storeKeyCommand].some(
+    (each) => each !== undefined,
+  );
   const retired = retiredKeyIds(runs);
   const { current, next, found } = await unlessStopped(
     context.signal,

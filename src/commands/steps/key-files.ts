@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import { KeyturnError } from '../../error.ts';
 import type { KeyShapes } from '../../keys/key-shape.ts';
 
@@ -9,7 +10,10 @@ export interface KeyFiles {
 
 export interface KeyFileArguments {
   readonly currentKeyFile?: readonly string[] | undefined;
+  readonly currentKeyCommand?: string | undefined;
   readonly newKeyFile?: readonly string[] | undefined;
+  readonly newKeyCommand?: string | undefined;
+  readonly storeKeyCommand?: string | undefined;
 }
 
 /** A file whose name has an equals sign is not mistaken for a named key: only names of the job count. */
@@ -41,11 +45,21 @@ export function newKeyFiles(
   };
 }
 
-/** The options of the further keys, to repeat in the command that resumes a run. */
-export function namedKeyWords({ currentKeyFile, newKeyFile }: KeyFileArguments, shapes: KeyShapes): string[] {
-  const words = (option: string, given: readonly string[] | undefined): string[] =>
+/** The options that name the keys, for the command that resumes a run. @param newFile where the new key is */
+export function keyWords(args: KeyFileArguments, shapes: KeyShapes, newFile: string): string[] {
+  const { currentKeyFile, currentKeyCommand, newKeyFile, newKeyCommand } = args;
+  const named = (option: string, given: readonly string[] | undefined): string[] =>
     [...keyFiles(given, shapes).named].flatMap(([name, files]) =>
       files.flatMap((file) => [option, `${name}=${file}`]),
     );
-  return [...words('--current-key-file', currentKeyFile), ...words('--new-key-file', newKeyFile)];
+  const [current] = keyFiles(currentKeyFile, shapes).master;
+  return [
+    ...(currentKeyCommand === undefined ? [] : ['--current-key-command', currentKeyCommand]),
+    ...(current === undefined ? [] : ['--current-key-file', current]),
+    ...(newKeyCommand === undefined
+      ? ['--new-key-file', isAbsolute(newFile) ? newFile : `../${newFile}`]
+      : ['--new-key-command', newKeyCommand]),
+    ...named('--current-key-file', currentKeyFile),
+    ...named('--new-key-file', newKeyFile),
+  ];
 }

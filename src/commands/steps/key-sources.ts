@@ -1,10 +1,13 @@
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { KeyturnError } from '../../error.ts';
 import type { Key } from '../../keys/key.ts';
+import { outputOf } from '../../keys/key-command.ts';
 import { readKeyFile } from '../../keys/key-file.ts';
 import type { KeyShape, KeyShapes } from '../../keys/key-shape.ts';
 import { currentKey, type NewKeyPlan, newKey } from '../../keys/master-key.ts';
 import type { Context } from '../command.ts';
+import { planCommandKey } from './command-key.ts';
 import { type KeyFileArguments, keyFiles, newKeyFiles } from './key-files.ts';
 
 /** The keys before a run: the application's own, and older ones that some values are still encrypted with. */
@@ -24,10 +27,12 @@ export async function askCurrentKeys(
   shapes: KeyShapes,
 ): Promise<CurrentKeys> {
   const { environment, terminal } = context;
-  const { master, named } = keyFiles(args.currentKeyFile, shapes);
+  const { master: files, named } = keyFiles(args.currentKeyFile, shapes);
+  const read = await readText(context, args.currentKeyCommand, files);
   const { key, others, warnings } = await currentKey(
     {
-      file: master[0],
+      read,
+      file: files[0] ?? (environment.KEYTURN_CURRENT_MASTER_KEY ? undefined : credential(context)),
       env: environment.KEYTURN_CURRENT_MASTER_KEY,
       prompt: terminal.interactive
         ? () => terminal.askSecret('Current master key (input is hidden)')
@@ -36,8 +41,29 @@ export async function askCurrentKeys(
     shapes.key,
   );
   for (const warning of warnings) warn(context, warning);
-  const masters = [key, ...others, ...master.slice(1).flatMap((path) => readKeys(context, path, shapes.key))];
+  const older = args.currentKeyCommand === undefined ? files.slice(1) : files;
+  const masters = [key, ...others, ...older.flatMap((path) => readKeys(context, path, shapes.key))];
   return withParts(masters, currentParts(context, named, shapes));
+}
+
+/** A key from a command or from stdin. Undefined: from neither. */
+export async function readText(
+  { terminal, signal }: Context,
+  command: string | undefined,
+  files: readonly string[],
+): Promise<{ readonly text: string; readonly from: string } | undefined> {
+  const option = '--current-key-command';
+  if (command !== undefined)
+    return { text: await outputOf(command, option, signal), from: `the output of ${option}` };
+  return files[0] === '-' ? { text: await terminal.readInput(), from: 'stdin' } : undefined;
+}
+
+/** A file that systemd passes to a service (LoadCredential, LoadCredentialEncrypted). */
+function credential({ environment }: Context): string | undefined {
+  const folder = environment.CREDENTIALS_DIRECTORY;
+  if (!folder) return undefined;
+  const path = join(folder, 'keyturn-current-key');
+  return existsSync(path) ? path : undefined;
 }
 
 /** Older keys: those listed with the current key, and every further file of it. */
@@ -102,8 +128,13 @@ function distinct(keys: readonly Key[]): Key[] {
 }
 
 /** Whether the current key is given, so that nobody must be asked. */
-export function namesCurrentKey({ environment }: Context, args: KeyFileArguments): boolean {
-  return args.currentKeyFile !== undefined || Boolean(environment.KEYTURN_CURRENT_MASTER_KEY);
+export function namesCurrentKey(context: Context, args: KeyFileArguments): boolean {
+  return (
+    args.currentKeyFile !== undefined ||
+    args.currentKeyCommand !== undefined ||
+    Boolean(context.environment.KEYTURN_CURRENT_MASTER_KEY) ||
+    credential(context) !== undefined
+  );
 }
 
 /** The new key and its file. Nothing is written yet. */
@@ -122,19 +153,20 @@ export async function planNewKey(
   const { terminal, folder } = context;
   const masterKey = await readMasterKey(context, args.masterKey);
   const files = newKeyFiles(args.newKeyFile, shapes);
-  const plan = newKey(
-    {
-      file: files.master,
-      parts: files.named,
-      masterKey,
-      current: known.current,
-      unfinished: known.unfinished,
-      maySame: known.maySame,
-      retired: known.retired,
-      terminal: terminal.interactive ? { folder, name: known.name } : undefined,
-    },
-    shapes,
-  );
+  const sources = {
+    file: files.master,
+    parts: files.named,
+    masterKey,
+    current: known.current,
+    unfinished: known.unfinished,
+    maySame: known.maySame,
+    retired: known.retired,
+    terminal: terminal.interactive ? { folder, name: known.name } : undefined,
+  };
+  const plan =
+    args.newKeyCommand === undefined && args.storeKeyCommand === undefined
+      ? newKey(sources, shapes)
+      : await planCommandKey(context, args, sources, shapes);
   for (const warning of plan.warnings) warn(context, warning);
   return plan;
 }

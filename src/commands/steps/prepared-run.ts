@@ -19,6 +19,7 @@ import type { Context } from '../command.ts';
 import { type AttachmentsArguments, attachmentsFolder, takesAttachments } from '../options/attachments.ts';
 import { withDecisions } from '../options/decide.ts';
 import { withExclusions } from '../options/exclude.ts';
+import type { KeyFileArguments } from './key-files.ts';
 import { askCurrentKeys, warn } from './key-sources.ts';
 import { previewLines } from './preview.ts';
 
@@ -32,11 +33,10 @@ export interface PreparedRun {
   readonly derived: DerivedContext;
 }
 
-export interface JobArguments extends AttachmentsArguments {
+export interface JobArguments extends AttachmentsArguments, KeyFileArguments {
   readonly tablePrefix?: string | undefined;
   readonly exclude?: readonly string[] | undefined;
   readonly decide?: readonly string[] | undefined;
-  readonly currentKeyFile?: readonly string[] | undefined;
   readonly onException?: string | undefined;
   readonly applicationEnv?: readonly string[] | undefined;
 }

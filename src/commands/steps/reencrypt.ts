@@ -81,7 +81,7 @@ export async function reencrypt(
     newKeyFile: key.path,
     currentKeyFile: key.path,
     reportDir: args.reportDir,
-    repeated: [],
+    repeated: ['--current-key-file', key.path, '--new-key-file', key.path],
   };
   const keys = { current: key.key, next: key.key };
   return concludeRun(context, conclusion, run, () =>

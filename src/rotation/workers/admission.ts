@@ -10,7 +10,7 @@ export interface Applicant extends DatabaseAccess {
   readonly oneHost: boolean;
   readonly toolVersion: string;
   /** Called last, so that every other problem is reported first. */
-  readonly keys: (run: Run) => RunKeys;
+  readonly keys: (run: Run) => Promise<RunKeys>;
 }
 
 /**
@@ -18,10 +18,10 @@ export interface Applicant extends DatabaseAccess {
  *
  * @throws KeyturnError `other-keys`, `checkpoint-version` for a run of an incompatible keyturn, `other-host`.
  */
-export function admit(run: Run, applicant: Applicant): ThreadData {
+export async function admit(run: Run, applicant: Applicant): Promise<ThreadData> {
   assertCompatible(run, applicant.toolVersion);
   if (applicant.oneHost) assertHost(run);
-  const keys = applicant.keys(run);
+  const keys = await applicant.keys(run);
   assertKeys(run, keys.current, keys.next);
   return threadData(applicant, run, keys);
 }
