@@ -17,6 +17,7 @@ import { rotateFiles } from './files/rotate-files.ts';
 import { type RotatedRows, rotateRows } from './rotate-rows.ts';
 import { rotatedBefore } from './rotated-before.ts';
 import { type Part, partOf, RowWriter } from './row-writer.ts';
+import { rowsKnown } from './rows-known.ts';
 import { unchangedRows } from './unchanged-rows.ts';
 import type { Rotation } from './values/classify.ts';
 import type { PreparedTarget } from './values/field-values.ts';
@@ -52,7 +53,7 @@ export async function rotateChunk(
     // key
     mode: chunk.rowIds === null && target.target.onlyVerified !== true ? 'chunk' : 'sweep',
     tryAll: run.options.tryAllKeys === true,
-    isKeyUnused: run.inventory.newKeyUnused === true,
+    known: await rowsKnown(context, run, target, chunk),
     nested: run.options.nested,
   };
   let rows: number;

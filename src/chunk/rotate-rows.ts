@@ -4,7 +4,7 @@ import type { Change, Row } from '../databases/database.ts';
 import type { Edit, Leaf } from '../documents/document.ts';
 import { targetName } from '../job/job.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { digestAll, entryBytes, Messages } from './digest.ts';
+import { digestAll, digestBytes, entryBytes, Messages } from './digest.ts';
 import { addRow, type Evidence } from './evidence.ts';
 import { placesOf } from './places.ts';
 import { slices } from './slices.ts';
@@ -70,14 +70,16 @@ export function rotateRows(
     seal(all, rotation);
     if (readBack) assertReadable(all, rotation.to);
     const counted = values.map((each) => each.filter(isValue));
+    const entries = digestRows(slice, counted, digests, evidence);
     rotated.add(
       slice.map((row, i) => {
         const summary = summarise(prepared, row, counted[i] ?? []);
-        if (!isUnproven(counted[i] ?? [], rotation)) return summary;
+        const id = entries.toString('latin1', i * entryBytes, i * entryBytes + digestBytes);
+        if (!isUnproven(id, counted[i] ?? [], rotation)) return summary;
         rotated.unproven.add(first + i);
         return { ...summary, tally: emptyTally() };
       }),
-      digestRows(slice, counted, digests, evidence),
+      entries,
     );
     slice.forEach((row, i) => {
       const of = counted[i] ?? [];
@@ -88,9 +90,8 @@ export function rotateRows(
   return rotated;
 }
 
-/** A range is rotated once, with its checkpoint: it does not meet its own values. */
-function isUnproven(values: readonly Value[], { mode, isKeyUnused = false }: Rotation): boolean {
-  if (!isKeyUnused || mode !== 'chunk') return false;
+function isUnproven(id: string, values: readonly Value[], { known = null }: Rotation): boolean {
+  if (known === null || known.has(id)) return false;
   return values.some(({ isUnderNewKey, outcome }) => isUnderNewKey && outcome === 'current');
 }
 

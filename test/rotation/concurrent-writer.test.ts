@@ -183,6 +183,22 @@ describe.each(engines)('a writer on %s with the old key', (engine) => {
     expect(await expectMany(place, newKey, { credentials: few }, also)).toEqual([]);
   });
 
+  test.each(['read', 'open'] as const)(
+    'that changes its late row to the new key before the sweep has read or written it (%s) is noticed',
+    async (step) => {
+      const { stage } = await small(engine);
+      const sweep = (await rangesOf()).length + 1;
+      const ended = await stage.finish({
+        meddling: [
+          { step: 'verify', chunk: 1, times: [[insertOf('!late', { said: 'first' }, oldKey)]] },
+          { step, chunk: sweep, times: [[updateOf('!late', { said: 'second' }, newKey)]] },
+        ],
+      });
+      expect(ended.error).toMatchObject({ code: 'verification-failed', exitCode: 5 });
+      expect(String(ended.error)).toContain('credentials_entity !late');
+    },
+  );
+
   test('that changes which field applies has its row read again, as it is now', async () => {
     const { stage, place } = await small(engine);
     const chunk = (await rangesOf()).find(({ target }) => target === 'deployment_key')?.chunk ?? 0;

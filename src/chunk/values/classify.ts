@@ -22,8 +22,8 @@ export interface Rotation {
    * Values of chunks may be under any key too: every key is tried on every value whose opening alone proves nothing.
    */
   readonly tryAll?: boolean;
-  /** No value was under the new key before the run. Absent: some were, or it is not known. */
-  readonly isKeyUnused?: boolean;
+  /** Rows that may have values under the new key already, by the digest of their id. Absent or null: all. */
+  readonly known?: ReadonlySet<string> | null;
   /** For a sweep: indexes of rows in which a value that opens under both is known to be under the old keys. */
   readonly asLeft?: ReadonlySet<number>;
   /** The operator's decision on values that are encrypted twice. Absent: none, so each is an exception. */
