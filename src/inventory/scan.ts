@@ -147,8 +147,8 @@ class ScanCounts {
       if (!this.#wanted.text.some((format) => format.within?.(found)[0] === found))
         this.#addStrays(table, column, path, found);
     for (const { column, stored } of wholes) this.#addStrays(table, column, '', unpackedBytes(stored));
-    for (const format of this.#wanted.text) this.#try(table, format, texts);
-    for (const format of this.#wanted.binary) this.#try(table, format, wholes);
+    this.#tryAll(table, this.#wanted.text, texts);
+    this.#tryAll(table, this.#wanted.binary, wholes);
   }
 
   /** A row id is never written, so it must not contain ciphertext. */
@@ -180,15 +180,22 @@ class ScanCounts {
     }
   }
 
-  #try(table: string, format: Format, candidates: readonly Candidate[]): void {
+  /** What a key opens in one format is not counted in a second one that has the same layout. */
+  #tryAll(table: string, formats: readonly Format[], candidates: readonly Candidate[]): void {
+    let left = candidates;
+    for (const format of formats) left = this.#try(table, format, left);
+  }
+
+  /** Returns the candidates that no key opens. */
+  #try(table: string, format: Format, candidates: readonly Candidate[]): Candidate[] {
     const batch = candidates.map((candidate) => candidate.text);
     const openings = this.#wanted.rings.map(({ ring }) =>
       takesKey(format, ring) ? format.open(batch, ring) : [],
     );
-    candidates.forEach((candidate, i) => {
+    return candidates.filter((candidate, i) => {
       const perRing = openings.map((each) => each[i] ?? 'foreign');
-      if (perRing.every((opening) => opening === 'foreign')) return;
-      this.#count(table, format, candidate, perRing);
+      if (perRing.some((opening) => opening !== 'foreign')) this.#count(table, format, candidate, perRing);
+      return perRing.every((opening) => typeof opening === 'string');
     });
   }
 

@@ -71,6 +71,7 @@ test('scan --all-formats also finds formats of other systems, and shows what the
   const scanned = await keyturn(['scan', ...words, '--all-formats']);
   expect(scanned).toMatchObject({ code: 0 });
   expect(scanned.stdout).toMatch(/^credentials_entity\.data: n8n, \d+ values with key \w{16}$/m);
+  expect(scanned.stdout).not.toMatch(/^credentials_entity\.data: n8n-wrapped/m);
   expect(scanned.stdout).toMatch(
     /^notes\.body: n8n, 1 value with key \w{16}; not rotated, not declared by the job$/m,
   );
