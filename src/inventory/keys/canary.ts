@@ -92,7 +92,26 @@ export async function wrongKey(
     }
     better.push(...betterCanary(canary, values, ring));
   }
+  const doubtful = better.length > 0 ? null : await wrongCanary(database, catalog, job, ring);
   return new KeyturnError('wrong-current-key', `this key does not decrypt this ${job.title} database`, {
-    hint: hintOf(better) ?? 'use the key that the application uses now; nothing was changed',
+    hint: hintOf(better) ?? doubtful ?? 'use the key that the application uses now; nothing was changed',
   });
+}
+
+/** A key that opens values of another canary is right, and the format of this one is wrong. */
+async function wrongCanary(
+  database: Rows,
+  catalog: readonly Table[],
+  job: Job,
+  ring: Keyring,
+): Promise<string | null> {
+  let wrong: string | null = null;
+  for (const canary of job.canary.filter(({ certificate }) => certificate === undefined)) {
+    const { opened, closed } = await openSample(database, catalog, canary, ring);
+    const place = `${canary.table}.${canary.column}`;
+    if (opened === 0 && closed > 0) wrong ??= place;
+    else if (wrong !== null && opened > 0 && formatOf(canary.format).authenticated)
+      return `the key is right: it decrypts ${place}; correct the canary ${wrong} in the job; nothing was changed`;
+  }
+  return null;
 }
