@@ -95,6 +95,9 @@ describe.each([
     expect(openFernet(newKey, openAes(newKey, pin) ?? '')).toBe('twice, too');
     expect(openFernet(newKey, openFernet(newKey, (await row(51)).token) ?? '')).toBe('half');
     expect(report().totals.sweeps.tally.nested).toBe(3);
+    expect(resumed.stdout).toMatch(
+      /^again: {4}\d rows? retried or written during the run, \d values? rotated, 0 exceptions$/m,
+    );
     expect((await verify()).code).toBe(0);
   });
 

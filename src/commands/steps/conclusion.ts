@@ -162,6 +162,7 @@ function reportLines({ report, files }: WrittenReport): string[] {
     verdict.text,
     `run:      ${run.id} (${report.database})`,
     ...(run.kind === 'verification' ? [] : [`rows:     ${count(tally.rows, 'row')}, ${parts.join(', ')}`]),
+    ...(totals.sweeps.chunks === 0 ? [] : [againLine(totals.sweeps.tally)]),
     ...(run.kind === 'dry-run'
       ? []
       : [
@@ -174,6 +175,11 @@ function reportLines({ report, files }: WrittenReport): string[] {
 
 export function documentOf(written: WrittenReport | null): object {
   return written === null ? {} : { report: written.report, files: written.files };
+}
+
+/** Rows of sweeps: retried, or written during the run. */
+function againLine({ rows, rotated, exceptions }: Report['totals']['sweeps']['tally']): string {
+  return `again:    ${count(rows, 'row')} retried or written during the run, ${count(rotated, 'value')} rotated, ${thousands(exceptions)} exceptions`;
 }
 
 function exitCodeOf({ verdict }: Report): 0 | 3 | 5 {
