@@ -103,3 +103,32 @@ phases: [{ name: values, targets: [{ table: t, fields: [${fields}] }] }]
   ]);
   expect(code).toBe(2);
 });
+
+test('a canary that is declared in a wrong way is named where another one opens', async () => {
+  const key = randomBytes(32);
+  writeFileSync(folder.file('fernet.key'), key.toString('base64url'), { mode: 0o600 });
+  const path = folder.file('own.sqlite');
+  const made = new Sqlite(path);
+  made.exec('create table t (id integer primary key, a text, b text)');
+  const fernet = fernetCipher(key);
+  const insert = made.prepare('insert into t values (?, ?, ?)');
+  for (let id = 0; id < 9; id++) insert.run(id, fernet.seal(`a ${id}`), randomBytes(60).toString('base64'));
+  made.close();
+  writeFileSync(
+    folder.file('own.yaml'),
+    `job: own
+title: Own
+key: { form: base64url, bytes: [32], generate: { bytes: 32, as: base64url } }
+canary:
+  - { table: t, column: b, format: { aes-gcm: { layout: [nonce 16, ciphertext, tag 16] } } }
+  - { table: t, column: a, format: fernet }
+phases: [{ name: values, targets: [{ table: t, fields: [{ column: a, format: fernet, plaintext: utf8 }] }] }]
+`,
+  );
+  const words = ['plan', '--job', 'own.yaml', '--database', `sqlite:${path}`, '--json'];
+  const { stdout } = await keyturn([...words, '--current-key-file', 'fernet.key'], { cwd: folder.path });
+  expect(JSON.parse(stdout).error).toMatchObject({
+    code: 'wrong-current-key',
+    hint: expect.stringContaining('it decrypts t.a; correct the canary t.b in the job'),
+  });
+});

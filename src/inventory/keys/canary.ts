@@ -92,9 +92,9 @@ export async function wrongKey(
     }
     better.push(...betterCanary(canary, values, ring));
   }
-  const doubtful = better.length > 0 ? null : await wrongCanary(database, catalog, job, ring);
+  const doubtful = await wrongCanary(database, catalog, job, ring);
   return new KeyturnError('wrong-current-key', `this key does not decrypt this ${job.title} database`, {
-    hint: hintOf(better) ?? doubtful ?? 'use the key that the application uses now; nothing was changed',
+    hint: doubtful ?? hintOf(better) ?? 'use the key that the application uses now; nothing was changed',
   });
 }
 
