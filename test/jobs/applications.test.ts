@@ -277,7 +277,7 @@ test.each(applications)('the job $job rotates every place of the application', a
 });
 
 test('every job of an application is tried here, or has a test of its own', () => {
-  const elsewhere = ['example', 'n8n', 'octopus'];
+  const elsewhere = ['awx', 'example', 'mastodon', 'n8n', 'octopus'];
   expect([...elsewhere, ...applications.map(({ job }) => job)].sort()).toEqual(builtInJobs());
 });
 

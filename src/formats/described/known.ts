@@ -1,4 +1,4 @@
-import type { DescriptionFile, KeyStep } from './description.ts';
+import type { Constant, DescriptionFile, KeyStep } from './description.ts';
 
 type Known = Omit<DescriptionFile, 'name' | 'layers' | 'key' | 'aad'> &
   Partial<Pick<DescriptionFile, 'layers' | 'key' | 'aad'>>;
@@ -52,8 +52,43 @@ const rails = (hash: 'sha1' | 'sha256'): Known => ({
   key: ['utf8', { pbkdf2: { hash, salt: { key: 'salt' }, iterations: 65_536, bytes: 32 } }],
 });
 
-/** AWX: a Fernet token with AES-256 in base64; the key depends on the row and on the name of the field. */
-const awxKey: readonly KeyStep[] = ['utf8', { append: [{ column: 'id' }, { place: 'member' }] }, 'sha512'];
+/** AWX: a Fernet token with AES-256 in base64; the key depends on the row, if it has one, and on the name of the field. */
+const awx = (...of: readonly Constant[]): Known => {
+  const key: readonly KeyStep[] = ['utf8', { append: of.flat() as Constant }, 'sha512'];
+  return {
+    layers: [{ prefix: '$encrypted$UTF8$AESCBC$' }, 'base64', 'base64url'],
+    parts: [{ hex: '80' }, 'kept 8', 'iv 16', 'ciphertext', 'mac 32'],
+    cipher: 'aes-256-cbc',
+    key: [...key, { slice: [32, 64] }],
+    mac: { hash: 'sha256', over: ['before'], key: [...key, { slice: [0, 32] }] },
+  };
+};
+
+/** Spring Security's Encryptors: a password, and a salt in hex (the further key `salt`). */
+const springKey: readonly KeyStep[] = [
+  'utf8',
+  { pbkdf2: { hash: 'sha1', salt: { key: 'salt' }, iterations: 1024, bytes: 32 } },
+];
+
+const twenty = (scope: Constant): Known => ({
+  separated: {
+    by: ':',
+    parts: [{ text: 'enc' }, { text: 'v2' }, 'key-id 4 hex', 'iv 12 + ciphertext + tag 16 base64'],
+  },
+  cipher: 'aes-256-gcm',
+  key: [
+    'utf8',
+    {
+      hkdf: {
+        hash: 'sha256',
+        salt: { hex: '00'.repeat(32) },
+        info: ['twenty:enc:v2:', ...[scope].flat()] as Constant,
+        bytes: 32,
+      },
+    },
+  ],
+  keyId: ['utf8', 'sha256', { slice: [0, 4] }],
+});
 
 const metabaseKey: KeyStep = { pbkdf2: { hash: 'sha512', salt: '', iterations: 100_000, bytes: 64 } };
 const jasyptKey: KeyStep = { pbkdf2: { hash: 'sha512', salt: part, iterations: 1000, bytes: 32 } };
@@ -109,13 +144,8 @@ const known: Readonly<Record<string, Known>> = {
   'rails-sha1': rails('sha1'),
   'rails-deterministic': { ...rails('sha256'), iv: { hmac: 'sha256' } },
   'rails-deterministic-sha1': { ...rails('sha1'), iv: { hmac: 'sha256' } },
-  awx: {
-    layers: [{ prefix: '$encrypted$UTF8$AESCBC$' }, 'base64', 'base64url'],
-    parts: [{ hex: '80' }, 'kept 8', 'iv 16', 'ciphertext', 'mac 32'],
-    cipher: 'aes-256-cbc',
-    key: [...awxKey, { slice: [32, 64] }],
-    mac: { hash: 'sha256', over: ['before'], key: [...awxKey, { slice: [0, 32] }] },
-  },
+  awx: awx({ column: 'id' }, { place: 'member' }),
+  'awx-survey': awx('value'),
   metabase: {
     layers: ['base64'],
     parts: ['iv 16', 'ciphertext', 'mac 32'],
@@ -216,6 +246,15 @@ const known: Readonly<Record<string, Known>> = {
     cipher: 'aes-256-gcm',
     key: ['utf8', { scrypt: { salt: part, N: 16_384, r: 8, p: 1, bytes: 32 } }],
   },
+  'spring-gcm': {
+    layers: ['hex'],
+    parts: ['iv 16', 'ciphertext', 'tag 16'],
+    cipher: 'aes-256-gcm',
+    key: springKey,
+  },
+  'spring-cbc': { layers: ['hex'], parts: ['iv 16', 'ciphertext'], cipher: 'aes-256-cbc', key: springKey },
+  twenty: twenty({ column: 'workspaceId' }),
+  'twenty-instance': twenty('instance'),
   gitea: { layers: ['hex'], parts: ['iv 16', 'ciphertext'], cipher: 'aes-256-cfb', key: sha256Of },
 };
 
