@@ -77,6 +77,7 @@ const exitCodes = {
   'run-lock': 4,
   'verification-failed': 5,
   'checkpoint-altered': 5,
+  'report-altered': 5,
 } as const satisfies Record<string, 1 | 2 | 3 | 4 | 5>;
 
 export type ErrorCode = keyof typeof exitCodes;

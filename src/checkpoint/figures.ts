@@ -104,6 +104,19 @@ export class ChunkFigures {
     return ms <= 0 || done === 0 ? null : (done * 1000) / ms;
   }
 
+  /** When how many rows were committed, of all chunks, in no order. */
+  async commits(): Promise<{ time: number; rows: number; of: 'rotated' | 'verified' }[]> {
+    const chunks: ChunkRow[] = await this.#rows().select('rotated_at', 'row_count', 'verified_at', 'v_rows');
+    return chunks.flatMap(({ rotated_at, row_count, verified_at, v_rows }) => [
+      ...(rotated_at === null
+        ? []
+        : [{ time: Date.parse(rotated_at), rows: row_count, of: 'rotated' as const }]),
+      ...(verified_at === null
+        ? []
+        : [{ time: Date.parse(verified_at), rows: v_rows, of: 'verified' as const }]),
+    ]);
+  }
+
   /** Chunks that were tried more than once, that were split, and that failed. */
   async mishaps(): Promise<{ retried: number; split: number; failed: number }> {
     const count = (condition: string): Knex.Raw =>

@@ -123,7 +123,7 @@ async function rollBack(
   await assertAlone(context, database, args.force);
   const rows = planned.inventory.targets.reduce((sum, target) => sum + target.rows, 0);
   await askConsent(context, consents(args, `Re-encrypt ${count(rows, 'row')} with the old key ${next.id}`));
-  await assertReportFolder(context, args.reportDir);
+  await assertReportFolder(context, args);
   const run = await beginRollback(siteOf(context, opened, args), planned, oldKeyFile, {
     options: { ...optionsBack(first), ...givenOptions(args) },
     authority: authorityOf(context, args),
@@ -132,7 +132,7 @@ async function rollBack(
     database,
     newKeyFile: newKeyFiles(args.newKeyFile, first.job).master ?? '',
     currentKeyFile: keyFiles(args.currentKeyFile, first.job).master[0],
-    reportDir: args.reportDir,
+    report: args,
     repeated: [
       ...keyWords(args, first.job, newKeyFiles(args.newKeyFile, first.job).master ?? ''),
       ...holdWords(args),

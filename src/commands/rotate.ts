@@ -156,7 +156,7 @@ async function rotateNew(
   assertWide(found.widths, args.upgradeDatabase);
   await assertAlone(context, database, args.force);
   await askConsent(context, [...unproven(loaded, args), ...consents(args, prepared)]);
-  await assertReportFolder(context, args.reportDir);
+  await assertReportFolder(context, args);
   const rotation = {
     current,
     next,
@@ -170,12 +170,11 @@ async function rotateNew(
     terminal.say(preparedLine(done, job.title)),
   );
   const keys = { current, next: next.key };
-  const { reportDir } = args;
   const conclusion = {
     database,
     newKeyFile: next.path,
     currentKeyFile: keyFiles(args.currentKeyFile, job).master[0],
-    reportDir,
+    report: args,
     repeated: [
       ...keyWords(args, job, next.path),
       ...attachmentsWords(args),

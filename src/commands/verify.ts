@@ -112,7 +112,7 @@ async function verifyOpened(
     authority: authorityOf(context, args),
   } as const;
   const local = await withSite(context, opened, args, (site) => verifyDatabase(site, reading));
-  return concludeVerification(context, local, reference && { run: reference, database }, args.reportDir);
+  return concludeVerification(context, local, reference && { run: reference, database }, args);
 }
 
 /** After a rotation: the inventory of its run, and what was added since. Otherwise: a new inventory of everything. */

@@ -1,5 +1,5 @@
 import type { DerivedSecrets, DerivedSource } from '../checkpoint/derived-secrets.ts';
-import { labelled, wrap } from './layout.ts';
+import { type Block, bullets, gap, labelled, paragraph } from './layout.ts';
 import type { Report } from './report.ts';
 
 /** Each secret that the application derives from its key, and where the value in use is. */
@@ -19,19 +19,17 @@ export function derivedLines(
   return secrets.map(({ setting, source }) => [setting, texts[source]] as const);
 }
 
-export function derivedSection({ job, inventory: { derivedSecrets } }: Report): string[] {
+export function derivedSection({ job, inventory: { derivedSecrets } }: Report): Block[] {
   if (derivedSecrets === null) return [];
   const { file } = derivedSecrets;
   return [
     ...labelled('File', file ?? 'none'),
-    ...derivedLines(job.title, derivedSecrets).flatMap(([setting, text]) =>
-      wrap(`${setting}: ${text}`, '- '),
-    ),
+    ...derivedLines(job.title, derivedSecrets).flatMap(([setting, text]) => bullets([`${setting}: ${text}`])),
     ...(file === null
       ? []
       : [
-          '',
-          ...wrap(
+          gap,
+          ...paragraph(
             `Set only those that the environment of ${job.title} does not set already, and keep them set for good.`,
           ),
         ]),

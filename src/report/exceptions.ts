@@ -1,7 +1,7 @@
 import type { ExceptionReason } from '../checkpoint/exception-table.ts';
 import { isWriting } from '../checkpoint/run.ts';
 import { thousands } from './count.ts';
-import { bullets, table, wrap } from './layout.ts';
+import { type Block, bullets, gap, paragraph, table } from './layout.ts';
 import type { Report } from './report.ts';
 
 /** What each reason means, for people. */
@@ -27,8 +27,8 @@ const reasons: Readonly<Record<ExceptionReason, string>> = {
 };
 
 /** Why values could not be rotated, each with its place. */
-export function exceptionsSection({ exceptions: { count: all, listed }, run }: Report): string[] {
-  if (all === 0) return ['None.'];
+export function exceptionsSection({ exceptions: { count: all, listed }, run }: Report): Block[] {
+  if (all === 0) return paragraph('None.');
   const more = all - listed.length;
   const used = [...new Set(listed.map(({ reason }) => reason))].sort();
   const elsewhere = isWriting(run.kind)
@@ -46,8 +46,8 @@ export function exceptionsSection({ exceptions: { count: all, listed }, run }: R
       ]),
       'left',
     ),
-    ...(more <= 0 ? [] : wrap(`… and ${thousands(more)} more: ${elsewhere}.`)),
-    '',
+    ...(more <= 0 ? [] : paragraph(`… and ${thousands(more)} more: ${elsewhere}.`)),
+    gap,
     ...bullets(used.map((reason) => `${reason}: ${reasons[reason] ?? ''}`)),
   ];
 }

@@ -1,6 +1,6 @@
 import type { Rules } from '../job/job.ts';
 import { thousands } from './count.ts';
-import { bullets, table, wrap } from './layout.ts';
+import { type Block, bullets, gap, paragraph, table } from './layout.ts';
 
 /** Where a job that searches by shape found strings of its formats before the first change, and which rules applied. */
 export interface Places extends Rules {
@@ -18,21 +18,21 @@ export interface Places extends Rules {
   readonly sealedOtherwise: readonly string[];
 }
 
-export function placesSection({ sensitive, decisions, certain, found, sealedOtherwise }: Places): string[] {
+export function placesSection({ sensitive, decisions, certain, found, sealedOtherwise }: Places): Block[] {
   const known = [
     ...sensitive.map(sensitiveText),
     ...certain.map((place) => `${place} (all of its many values can be decrypted)`),
     ...decisions.map(({ place, as }) => `${place} (--decide: ${as})`),
   ];
   return [
-    ...wrap('Rules for a string that has the shape of ciphertext, in this order:'),
+    ...paragraph('Rules for a string that has the shape of ciphertext, in this order:'),
     ...bullets([
       'it decrypts to text, a certificate or a private key: rotated',
       `it is in a known sensitive place: rotated if it can be decrypted, otherwise an exception. Known: ${known.length === 0 ? 'none' : known.join('; ')}`,
       'it cannot be decrypted: a look-alike, left unchanged',
       'it decrypts to anything else (by chance 1 in 255): undecided, left unchanged',
     ]),
-    '',
+    gap,
     ...table(
       ['place', 'in', 'values', 'undecided', 'look-alikes', 'exceptions'],
       found.map(({ place, document, values, undecided, lookAlikes, exceptions }) => [
@@ -42,7 +42,7 @@ export function placesSection({ sensitive, decisions, certain, found, sealedOthe
       ]),
       'left',
     ),
-    ...(sealedOtherwise.length === 0 ? [] : ['', ...bullets(sealedOtherwise.map((each) => `${each}.`))]),
+    ...(sealedOtherwise.length === 0 ? [] : [gap, ...bullets(sealedOtherwise.map((each) => `${each}.`))]),
   ];
 }
 

@@ -21,6 +21,7 @@ import type { Places } from './places.ts';
 import { type Proof, proofOf, rowsOf } from './proof.ts';
 import { sealedOtherwise } from './sealed-otherwise.ts';
 import { survivalOf } from './survival.ts';
+import { type Timeline, timelineOf } from './timeline.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 
 /** Exceptions that a report lists; `keyturn exceptions list` shows all. */
@@ -122,6 +123,7 @@ export interface Report {
     readonly finished: string | null;
     readonly pauses: readonly Pause[];
   };
+  readonly timeline: Timeline | null;
   readonly options: RunOptions;
   readonly inventory: InventoryReport;
   readonly targets: readonly TargetReport[];
@@ -166,6 +168,7 @@ export async function reportOf(checkpoint: Knex, read: Run, authenticated = fals
     keys: keysOf(run, totals, verdict),
     authority: authorityOf(run),
     times: { created: run.createdAt, finished: finishedAt(run, history), pauses: pausesOf(history) },
+    timeline: await timelineOf(new ChunkFigures(checkpoint, run.id)),
     options: run.options,
     inventory: inventoryOf(run),
     targets,

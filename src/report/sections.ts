@@ -1,14 +1,14 @@
 import { isWriting } from '../checkpoint/run.ts';
 import { count, thousands } from './count.ts';
 import type { Figures } from './figures.ts';
-import { bullets, labelled, table, wrap } from './layout.ts';
+import { type Block, bullets, gap, labelled, paragraph, table } from './layout.ts';
 import { onlyText } from './only-key.ts';
 import type { Report } from './report.ts';
 import { duration, moment } from './time.ts';
 
 /** The sections of the report as lines. A section without lines is not shown. */
 
-export function runSection({ run, job, database, options, times }: Report): string[] {
+export function runSection({ run, job, database, options, times }: Report): Block[] {
   const { created, finished, pauses } = times;
   return [
     ...labelled('Run', `${run.id} (${run.kind})`),
@@ -43,7 +43,7 @@ function pauseText({ from, to, why }: Report['times']['pauses'][number]): string
   return `${moment(from)} UTC until ${moment(to)}, ${duration(from, to)} (${why})`;
 }
 
-export function authoritySection({ authority: { operator, approver, ticket, reason } }: Report): string[] {
+export function authoritySection({ authority: { operator, approver, ticket, reason } }: Report): Block[] {
   return [
     ...labelled('Operator', operator),
     ...labelled('Approver', approver ?? 'not stated'),
@@ -52,7 +52,7 @@ export function authoritySection({ authority: { operator, approver, ticket, reas
   ];
 }
 
-export function keysSection({ keys: { from, to, only, sources }, run }: Report): string[] {
+export function keysSection({ keys: { from, to, only, sources }, run }: Report): Block[] {
   const rows =
     run.kind === 'verification' || only !== null
       ? [[only === null ? 'key' : 'instance key', from.id, from.before, from.after]]
@@ -64,16 +64,16 @@ export function keysSection({ keys: { from, to, only, sources }, run }: Report):
     ...table(['', 'key id', 'before', 'after'], rows, 'left'),
     ...(only === null
       ? []
-      : wrap(`All values were encrypted with ${onlyText(only)}; this report calls it the new key.`)),
+      : paragraph(`All values were encrypted with ${onlyText(only)}; this report calls it the new key.`)),
     ...(sources.length === 0
       ? []
-      : wrap(
+      : paragraph(
           `Keys found in the database (${sources.join(', ')}) are stored with the run, wrapped with the new key, until keyturn forget.`,
         )),
   ];
 }
 
-export function inventorySection(report: Report): string[] {
+export function inventorySection(report: Report): Block[] {
   const { inventory } = report;
   const { declared, absent, undeclared, unread, unseen, unkeyed, exclusions } = inventory;
   const excluded = exclusions.filter(
@@ -81,7 +81,7 @@ export function inventorySection(report: Report): string[] {
   );
   return [
     ...table(['declared field', 'document', 'format', 'authenticated'], declaredRows(declared), 'left'),
-    '',
+    gap,
     ...phases(report),
     ...labelled('Not present', absent.length === 0 ? 'none' : absent.join(', ')),
     ...(undeclared.length === 0
@@ -126,7 +126,7 @@ function declaredRows(declared: Report['inventory']['declared']): string[][] {
   return [...new Map(rows.map((row) => [row.join('\n'), row])).values()];
 }
 
-function phases({ targets }: Report): string[] {
+function phases({ targets }: Report): Block[] {
   const names = [...new Set(targets.map(({ phase }) => phase))];
   return names.flatMap((name, i) => {
     const inIt = targets.filter(({ phase }) => phase === name).map(({ target }) => target);
@@ -140,7 +140,7 @@ function withTotal({ targets, totals }: Report): Named[] {
   return [...targets, { target: 'all targets', ...totals }];
 }
 
-export function rowsSection(report: Report): string[] {
+export function rowsSection(report: Report): Block[] {
   const all = withTotal(report);
   const { valuesAddUp, unbalancedChunks, rowsAccountedFor } = report.totals.reconciliation;
   return [
@@ -158,20 +158,20 @@ export function rowsSection(report: Report): string[] {
     ),
     ...(valuesAddUp
       ? []
-      : wrap(
+      : paragraph(
           `In ${count(unbalancedChunks, 'chunk')} the values do not add up: a value was counted twice or not at all.`,
         )),
     ...(rowsAccountedFor === false
-      ? wrap('The rows verified do not equal the rows read plus the rows added minus the rows deleted.')
+      ? paragraph('The rows verified do not equal the rows read plus the rows added minus the rows deleted.')
       : []),
     ...(rowsAccountedFor === true ? all.slice(0, -1).flatMap(traffic) : []),
   ];
 }
 
 /** Rows were added or deleted during the run, and the numbers agree on how many. */
-function traffic({ target, reconciliation, verification: { gone, new: fresh }, sweeps }: Named): string[] {
+function traffic({ target, reconciliation, verification: { gone, new: fresh }, sweeps }: Named): Block[] {
   if (reconciliation.rowsEqualVerified !== false) return [];
-  return wrap(
+  return paragraph(
     `${target}: rows were added or deleted during the run (${thousands(fresh)} new, ${thousands(sweeps.tally.rows)} swept, ${thousands(gone)} deleted); all are accounted for.`,
   );
 }
@@ -183,15 +183,17 @@ function reconcilesText({ verdict }: Report, { reconciliation }: Figures): strin
   return rowsAccountedFor === null && !verdict.result.startsWith('rehearsed') ? 'so far' : 'yes';
 }
 
-export function valuesSection(report: Report): string[] {
+export function valuesSection(report: Report): Block[] {
   if (report.run.kind === 'verification') return [];
   return tallyTable(withTotal(report), 'ranges');
 }
 
-export function sweepsSection(report: Report): string[] {
+export function sweepsSection(report: Report): Block[] {
   if (report.totals.sweeps.chunks === 0) return [];
   return [
-    ...wrap('Rows that were rotated again or added during the run. Do not add them to the tables above.'),
+    ...paragraph(
+      'Rows that were rotated again or added during the run. Do not add them to the tables above.',
+    ),
     ...tallyTable(
       withTotal(report).filter(({ sweeps }) => sweeps.chunks > 0),
       'sweeps',
@@ -200,7 +202,7 @@ export function sweepsSection(report: Report): string[] {
 }
 
 /** A column of zeros is left out, except for the three that always matter. */
-function tallyTable(all: readonly Named[], kind: 'ranges' | 'sweeps'): string[] {
+function tallyTable(all: readonly Named[], kind: 'ranges' | 'sweeps'): Block[] {
   const columns = [
     ['values', 'values'],
     ['rotated', 'rotated'],
@@ -221,7 +223,7 @@ function tallyTable(all: readonly Named[], kind: 'ranges' | 'sweeps'): string[] 
   );
 }
 
-export function verificationSection(report: Report): string[] {
+export function verificationSection(report: Report): Block[] {
   const { proof, run } = report;
   const exempt = proof.exempt.map(
     ({ target, field, rows }) => `${target}.${field}${rows === '' ? '' : ` where ${rows}`}`,
@@ -231,21 +233,21 @@ export function verificationSection(report: Report): string[] {
     ...bullets(proof.statement),
     ...(run.kind === 'verification' || !report.totals.verification.complete
       ? []
-      : ['', ...wrap('What "the old key decrypts nothing" means for each format:')]),
+      : [gap, ...paragraph('What "the old key decrypts nothing" means for each format:')]),
     ...(report.totals.verification.complete
       ? bullets(proof.formats.map(({ format, meaning }) => `${format}: ${meaning}.`))
       : []),
     ...(exempt.length === 0 || !isWriting(run.kind)
       ? []
       : [
-          '',
-          ...wrap('Not compared by digest, because they hold the master key itself and must change:'),
+          gap,
+          ...paragraph('Not compared by digest, because they hold the master key itself and must change:'),
           ...bullets(exempt),
         ]),
   ];
 }
 
-function verificationTable(report: Report): string[] {
+function verificationTable(report: Report): Block[] {
   return [
     ...table(
       ['target', 'rows', 'values', 'proven', 'new', 'changed', 'late', 'gone', 'except'],
@@ -254,13 +256,13 @@ function verificationTable(report: Report): string[] {
         return [target, ...[rows, values, proven, found.new, changed, late, gone, exceptions].map(thousands)];
       }),
     ),
-    '',
+    gap,
   ];
 }
 
-export function historySection({ history }: Report): string[] {
+export function historySection({ history }: Report): Block[] {
   return history.flatMap(({ at, event, detail }) => {
     const facts = Object.entries(detail).map(([name, value]) => ` ${name}=${value}`);
-    return wrap(`${event}${facts.join('')}`, `${moment(at)}  `);
+    return paragraph(`${event}${facts.join('')}`, `${moment(at)}  `);
   });
 }

@@ -1,5 +1,5 @@
 import { count, thousands } from './count.ts';
-import { labelled, table, wrap } from './layout.ts';
+import { type Block, gap, labelled, linesOf, paragraph, table } from './layout.ts';
 import { onlyText } from './only-key.ts';
 import { isRotated, percentOf, type Standing } from './standing.ts';
 import { moment, span } from './time.ts';
@@ -15,25 +15,25 @@ export function statusText(standing: Standing): string {
       : run.kind === 'verification'
         ? `key ${keys.to.id}`
         : `key ${keys.from.id} to ${keys.to.id}`;
-  const lines = [
-    ...wrap(verdict.text),
+  const blocks = [
+    ...paragraph(verdict.text),
     ...labelled('Run', `${run.id} (${run.kind}), ${which}`),
     ...labelled('State', run.reason === null ? run.state : `${run.state} (${run.reason.code})`),
     ...labelled('Database', database),
     ...labelled('Started', `${moment(times.created)} UTC`),
     ...(times.finished === null ? [] : labelled('Ended', `${moment(times.finished)} UTC`)),
-    ...workLines(standing),
+    ...workBlocks(standing),
     ...labelled(
       'Verification',
       proof.scans === 0 ? 'not started' : `${count(proof.scans, 'scan')}, ${count(proof.sweeps, 'sweep')}`,
     ),
     ...labelled('Chunks', chunksText(standing)),
     ...labelled('Exceptions', thousands(exceptions.count)),
-    ...workerLines(standing),
-    '',
+    ...workerBlocks(standing),
+    gap,
     ...progressTable(standing),
   ];
-  return `${lines.join('\n')}\n`;
+  return `${linesOf(blocks).join('\n')}\n`;
 }
 
 /** The status as one line for a log, always with the same keys in the same order. */
@@ -50,7 +50,7 @@ export function statusLine(standing: Standing, at: Date): string {
 }
 
 /** The current work; no lines for a finished run. */
-function workLines({
+function workBlocks({
   report,
   coordinated,
   waiting,
@@ -58,7 +58,7 @@ function workLines({
   stage,
   rowsPerSecond,
   secondsLeft,
-}: Standing): string[] {
+}: Standing): Block[] {
   if (report.times.finished !== null) return [];
   const speed =
     rowsPerSecond === null || secondsLeft === null
@@ -91,13 +91,13 @@ function chunksText({ report, chunks: { open, retried, split, failed } }: Standi
   return `${thousands(done)} done, ${thousands(open)} open, ${thousands(retried)} retried, ${thousands(split)} split, ${thousands(failed)} failed`;
 }
 
-function workerLines({ workers }: Standing): string[] {
+function workerBlocks({ workers }: Standing): Block[] {
   return workers.flatMap(({ worker, chunks, lastAt }, i) =>
     labelled(i === 0 ? 'Workers' : '', `${worker}: ${count(chunks, 'chunk')}, last at ${moment(lastAt)} UTC`),
   );
 }
 
-function progressTable({ report, stage, targets, percent }: Standing): string[] {
+function progressTable({ report, stage, targets, percent }: Standing): Block[] {
   const { run, proof, totals } = report;
   const heads = ['target', 'rows', 'rotated', '', 'verified', '', 'except', ''];
   const rows = [

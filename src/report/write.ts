@@ -1,21 +1,45 @@
+import type { KeyObject } from 'node:crypto';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyturnError } from '../error.ts';
 import { syncFolder } from '../sync-folder.ts';
+import { sealName } from './check-report.ts';
+import { reportHtml } from './html.ts';
 import type { Report } from './report.ts';
+import { sealReport } from './signature.ts';
 import { reportText } from './text.ts';
 
+/** Paths of the files of a report. */
+export interface ReportFiles {
+  readonly text: string;
+  readonly json: string;
+  readonly html: string;
+  readonly signature: string;
+}
+
 /**
- * Writes report.txt and report.json to a folder, and creates the folder if necessary. Both are complete on disk before
- * they get their names, so a full disk or a crash never leaves half a report, and never destroys an old one.
+ * Writes report.txt, report.json, report.html and report.sig to a folder, and creates the folder if necessary. All are
+ * complete on disk before they get their names, so a full disk or a crash never leaves half a report, and never destroys an
+ * old one.
  *
+ * @param key Ed25519 private key that signs the report; null: report.sig has no signature
  * @throws KeyturnError `report-unwritten`: the folder cannot be written to.
  */
-export async function writeReport(dir: string, report: Report): Promise<{ text: string; json: string }> {
-  const files = [
-    { path: join(dir, 'report.txt'), content: reportText(report) },
-    { path: join(dir, 'report.json'), content: `${JSON.stringify(report, null, 2)}\n` },
-  ].map((file) => ({ ...file, temporary: `${file.path}.${process.pid}.tmp` }));
+export async function writeReport(
+  dir: string,
+  report: Report,
+  key: KeyObject | null = null,
+): Promise<ReportFiles> {
+  const contents = {
+    'report.txt': reportText(report),
+    'report.json': `${JSON.stringify(report, null, 2)}\n`,
+    'report.html': reportHtml(report),
+  };
+  const seal = `${JSON.stringify(sealReport(report, contents, key), null, 2)}\n`;
+  const files = Object.entries({ ...contents, [sealName]: seal }).map(([name, content]) => {
+    const path = join(dir, name);
+    return { path, content, temporary: `${path}.${process.pid}.tmp` };
+  });
   try {
     await mkdir(dir, { recursive: true });
     for (const { temporary, content } of files) await writeDurably(temporary, content);
@@ -25,7 +49,12 @@ export async function writeReport(dir: string, report: Report): Promise<{ text: 
     for (const { temporary } of files) await rm(temporary, { force: true }).catch(() => {});
     throw unwritten(dir, cause);
   }
-  return { text: join(dir, 'report.txt'), json: join(dir, 'report.json') };
+  return {
+    text: join(dir, 'report.txt'),
+    json: join(dir, 'report.json'),
+    html: join(dir, 'report.html'),
+    signature: join(dir, sealName),
+  };
 }
 
 /** Removes what is there first: the file of a dead process, or a link to another file. */

@@ -21,11 +21,16 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('creates the folder and two files with the same data', async () => {
+test('creates the folder and files with the same data', async () => {
   const dir = join(folder, 'keyturn-reports', report.run.id);
   const written = await writeReport(dir, report);
-  expect(written).toEqual({ text: join(dir, 'report.txt'), json: join(dir, 'report.json') });
-  expect((await readdir(dir)).sort()).toEqual(['report.json', 'report.txt']);
+  expect(written).toEqual({
+    text: join(dir, 'report.txt'),
+    json: join(dir, 'report.json'),
+    html: join(dir, 'report.html'),
+    signature: join(dir, 'report.sig'),
+  });
+  expect((await readdir(dir)).sort()).toEqual(['report.html', 'report.json', 'report.sig', 'report.txt']);
   expect(JSON.parse(await readFile(written.json, 'utf8'))).toEqual(report);
   expect(await readFile(written.text, 'utf8')).toBe(reportText(report));
 });
@@ -87,6 +92,6 @@ test('a folder that cannot be created or written to is an error with a hint', as
       message: expect.stringContaining('permission denied'),
     });
     await chmod(dir, 0o700);
-    expect((await readdir(dir)).sort()).toEqual(['report.json', 'report.txt']);
+    expect(await readdir(dir)).toHaveLength(4);
   },
 );

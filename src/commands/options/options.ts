@@ -201,6 +201,7 @@ export const acceptOptions = {
 
 export const reportOptions = {
   'report-dir': text(groups.report, 'folder for the report [default: ./keyturn-reports/<run id>]'),
+  'sign-key': text(groups.report, 'file with an Ed25519 private key (PEM) that signs the report'),
 } as const satisfies Record<string, Options>;
 
 export const runOptions = {

@@ -12,7 +12,7 @@ import type { LocalRun } from '../../rotation/local-run.ts';
 import { within } from '../../within.ts';
 import type { CommandResult, Context } from '../command.ts';
 import { exceptionLine } from './exception-lines.ts';
-import { reportRun, type WrittenReport } from './report-files.ts';
+import { type ReportArguments, reportRun, type WrittenReport } from './report-files.ts';
 import { RunFailure } from './run-failure.ts';
 import { shellWord } from './shell-words.ts';
 
@@ -25,7 +25,7 @@ export interface Conclusion {
   readonly database: Database;
   readonly newKeyFile: string;
   readonly currentKeyFile: string | undefined;
-  readonly reportDir: string | undefined;
+  readonly report: ReportArguments;
   /** Options to repeat in the command that resumes the run. */
   readonly repeated: readonly string[];
   readonly hooks?: Hooks | undefined;
@@ -34,7 +34,7 @@ export interface Conclusion {
 /** Finishes a run, writes its report however it ended, and prints what to do next. */
 export async function concludeRun(
   context: Context,
-  { database, newKeyFile, currentKeyFile, reportDir, repeated, hooks }: Conclusion,
+  { database, newKeyFile, currentKeyFile, report: to, repeated, hooks }: Conclusion,
   run: Run,
   finish: () => Promise<Run>,
 ): Promise<CommandResult> {
@@ -44,7 +44,7 @@ export async function concludeRun(
     finished = await finish();
   } catch (error) {
     const resume = resumeCommand(database, repeated);
-    const written = await tryReport(context, database.knex, run.id, reportDir);
+    const written = await tryReport(context, database.knex, run.id, to);
     if (written !== null) {
       for (const line of exceptionLines(written.report)) context.terminal.say(line);
       if (written.files !== null) context.terminal.say(`report: ${written.files.text}`);
@@ -54,7 +54,7 @@ export async function concludeRun(
     await fireEnd(hooks, run.id, written);
     throw new RunFailure({ ...documentOf(written), resume }, { cause: error });
   }
-  const written = await reportRun(context, database.knex, finished.id, reportDir, true);
+  const written = await reportRun(context, database.knex, finished.id, to, true);
   await fireEnd(hooks, finished.id, written);
   const { document, lines, steps } =
     finished.kind === 'rollback'
@@ -113,11 +113,11 @@ function afterRollback({ job, toKeyId }: Run, oldKeyFile: string): Afterwards {
 export async function concludeLocal(
   context: Context,
   { run, checkpoint, problem }: LocalRun,
-  reportDir: string | undefined,
+  to: ReportArguments,
   exitCode: (report: Report) => Promise<0 | 3 | 5> = async (report) => exitCodeOf(report),
 ): Promise<CommandResult> {
   try {
-    const written = await reportRun(context, checkpoint.database.knex, run.id, reportDir, problem === null);
+    const written = await reportRun(context, checkpoint.database.knex, run.id, to, problem === null);
     const lines = reportLines(written);
     if (problem === null) {
       const document = documentOf(written);
@@ -135,9 +135,9 @@ export async function concludeVerification(
   context: Context,
   local: LocalRun,
   reference: { readonly run: Run; readonly database: Database } | null,
-  reportDir: string | undefined,
+  to: ReportArguments,
 ): Promise<CommandResult> {
-  return concludeLocal(context, local, reportDir, async (report) => {
+  return concludeLocal(context, local, to, async (report) => {
     const code = exitCodeOf(report);
     if (code !== 3) return code;
     const known = reference && new ExceptionTable(reference.database.knex, reference.run.id);
@@ -169,7 +169,9 @@ function reportLines({ report, files }: WrittenReport): string[] {
           `verified: ${count(rows, 'row')}, ${thousands(proven)} proven unchanged, ${thousands(changed)} changed since, ${thousands(fresh)} new, ${thousands(gone)} deleted`,
         ]),
     ...exceptionLines(report),
-    ...(files === null ? [] : [`report:   ${files.text}`, `          ${files.json}`]),
+    ...(files === null
+      ? []
+      : [`report:   ${files.text}`, `          ${files.html}`, `          ${files.json}`]),
   ];
 }
 
@@ -213,10 +215,10 @@ async function tryReport(
   context: Context,
   checkpoint: Knex,
   run: string,
-  reportDir: string | undefined,
+  to: ReportArguments,
 ): Promise<WrittenReport | null> {
   try {
-    return await within(reportMs, reportRun(context, checkpoint, run, reportDir, false));
+    return await within(reportMs, reportRun(context, checkpoint, run, to, false));
   } catch (error) {
     context.log.error({ run, error: (error as Error).name }, 'the report could not be written');
     return null;

@@ -17,6 +17,7 @@ import { concludeRun } from './conclusion.ts';
 import { type KeyFileArguments, keyFiles, keyWords, newKeyFiles } from './key-files.ts';
 import { askCurrentKeys, planNewKey, unchangedKey, withOlder } from './key-sources.ts';
 import type { Opened } from './opened.ts';
+import type { ReportArguments } from './report-files.ts';
 import { rollbackKeys } from './rollback-keys.ts';
 import { siteOf, withSite } from './run-site.ts';
 
@@ -26,13 +27,13 @@ export interface ContinueArguments
     CoordinatorArguments,
     AttachmentsArguments,
     KeyFileArguments,
+    ReportArguments,
     Partial<Coordinating> {
   readonly pace?: Pace;
   readonly masterKey?: string | undefined;
   readonly decide?: readonly string[] | undefined;
   readonly force?: boolean | undefined;
   readonly workers?: string | undefined;
-  readonly reportDir?: string | undefined;
 }
 
 /** A run to continue, and how. */
@@ -69,7 +70,7 @@ export async function continueRun(
     database,
     newKeyFile,
     currentKeyFile: keyFiles(args.currentKeyFile, found.job).master[0],
-    reportDir: args.reportDir,
+    report: args,
     repeated: [
       ...keyWords(args, found.job, newKeyFile),
       ...attachmentsWords(args),

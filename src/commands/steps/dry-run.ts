@@ -13,13 +13,13 @@ import type { KeyFileArguments } from './key-files.ts';
 import { planNewKey } from './key-sources.ts';
 import type { Opened } from './opened.ts';
 import { type JobArguments, prepareRun } from './prepared-run.ts';
+import type { ReportArguments } from './report-files.ts';
 import { withSite } from './run-site.ts';
 
-interface Given extends JobArguments, KeyFileArguments {
+interface Given extends JobArguments, KeyFileArguments, ReportArguments {
   readonly masterKey?: string | undefined;
   readonly workers?: string | undefined;
   readonly pace?: Pace;
-  readonly reportDir?: string | undefined;
 }
 
 /** The whole rotation without a write to the database: the checkpoint is a local file, and a generated key is not saved. */
@@ -60,5 +60,5 @@ export async function rotateDry(
   assertWide(found.widths, false);
   const keys = { current, next: next.key };
   const local = await withSite(context, opened, args, (site) => rehearse(site, order, keys, found));
-  return concludeLocal(context, local, args.reportDir);
+  return concludeLocal(context, local, args);
 }

@@ -16,12 +16,11 @@ import type { FoundKeys } from './data-keys.ts';
 import { warn } from './key-sources.ts';
 import type { Opened } from './opened.ts';
 import { previewLines } from './preview.ts';
-import { assertReportFolder } from './report-files.ts';
+import { assertReportFolder, type ReportArguments } from './report-files.ts';
 import { siteOf, withSite } from './run-site.ts';
 
-interface Given {
+interface Given extends ReportArguments {
   readonly workers?: string | undefined;
-  readonly reportDir?: string | undefined;
 }
 
 /** A run that leaves all values under one key, and the master key as it is. */
@@ -66,7 +65,7 @@ export async function reencrypt(
   assertDeclared(ready.inventory.undeclared);
   assertWide(ready.widths, false);
   await confirm();
-  await assertReportFolder(context, args.reportDir);
+  await assertReportFolder(context, args);
   await prepare();
   const site = siteOf(context, opened, args);
   const run = await beginRun(site, lock, {
@@ -80,7 +79,7 @@ export async function reencrypt(
     database,
     newKeyFile: key.path,
     currentKeyFile: key.path,
-    reportDir: args.reportDir,
+    report: args,
     repeated: ['--current-key-file', key.path, '--new-key-file', key.path],
   };
   const keys = { current: key.key, next: key.key };

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -8,20 +9,31 @@ import { RunTable } from '../../checkpoint/run-table.ts';
 import { KeyturnError } from '../../error.ts';
 import { isVirtual } from '../../plain-file.ts';
 import { buildReport, type Report } from '../../report/report.ts';
-import { writeReport } from '../../report/write.ts';
+import { type ReportFiles, writeReport } from '../../report/write.ts';
 import type { Context } from '../command.ts';
 import { warn } from './key-sources.ts';
+import { privateKeyOf } from './signing-key.ts';
 
 export interface WrittenReport {
   readonly report: Report;
   /** Absolute paths; null when they could not be written, after a warning. */
-  readonly files: { readonly text: string; readonly json: string } | null;
+  readonly files: ReportFiles | null;
+}
+
+/** Where the report goes, and who signs it. */
+export interface ReportArguments {
+  readonly reportDir?: string | undefined;
+  readonly signKey?: string | undefined;
 }
 
 const standard = 'keyturn-reports';
 
-/** Checks before the first change that the report folder can be written to. Throws `bad-option`. */
-export async function assertReportFolder({ folder }: Context, reportDir: string | undefined): Promise<void> {
+/** Checks before the first change that the report can be written and signed. Throws `bad-option`. */
+export async function assertReportFolder(
+  { folder }: Context,
+  { reportDir, signKey }: ReportArguments,
+): Promise<void> {
+  signKeyOf(folder, signKey);
   const path = resolve(folder, reportDir ?? standard);
   if (isVirtual(path)) throw unwritable(path, undefined);
   try {
@@ -45,6 +57,10 @@ function unwritable(path: string, cause: unknown): KeyturnError {
   });
 }
 
+function signKeyOf(folder: string, path: string | undefined): KeyObject | null {
+  return path === undefined ? null : privateKeyOf(resolve(folder, path));
+}
+
 /** The id is part of a path, and somebody may have edited it. */
 function assertFileName(runId: string): void {
   if (!/^[A-Za-z0-9-]+$/.test(runId)) throw altered(runId, 'its id');
@@ -55,12 +71,16 @@ export async function writeRunReport(
   { folder, log }: Context,
   checkpoint: Knex,
   runId: string,
-  reportDir: string | undefined,
+  { reportDir, signKey }: ReportArguments,
   authenticated = false,
-): Promise<WrittenReport & { readonly files: object }> {
+): Promise<WrittenReport & { readonly files: ReportFiles }> {
   assertFileName(runId);
   const report = await buildReport(checkpoint, runId, authenticated);
-  const files = await writeReport(resolve(folder, reportDir ?? `${standard}/${runId}`), report);
+  const files = await writeReport(
+    resolve(folder, reportDir ?? `${standard}/${runId}`),
+    report,
+    signKeyOf(folder, signKey),
+  );
   log.info({ run: runId, files }, 'report written');
   const reported = report.history.some(({ event }) => event === 'reported');
   if (isFinished(report.run.state) && !reported) await new RunTable(checkpoint).record(runId, 'reported');
@@ -72,11 +92,11 @@ export async function reportRun(
   context: Context,
   checkpoint: Knex,
   runId: string,
-  reportDir: string | undefined,
+  to: ReportArguments,
   authenticated: boolean,
 ): Promise<WrittenReport> {
   try {
-    return await writeRunReport(context, checkpoint, runId, reportDir, authenticated);
+    return await writeRunReport(context, checkpoint, runId, to, authenticated);
   } catch (error) {
     if (!(error instanceof KeyturnError)) throw error;
     warn(context, `${error.message}; ${error.hint ?? ''}`);

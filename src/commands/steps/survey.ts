@@ -15,7 +15,7 @@ import { attachmentsFolder } from '../options/attachments.ts';
 import { stillConnected } from './alone.ts';
 import { askCurrentKeys, namesCurrentKey } from './key-sources.ts';
 import { givenDerivedContext, type JobArguments, withDerivedSecrets } from './prepared-run.ts';
-import { assertReportFolder } from './report-files.ts';
+import { assertReportFolder, type ReportArguments } from './report-files.ts';
 import { assertNoRollback, assertNotCancelled } from './unfinished-run.ts';
 
 /** What plan knows of the database. */
@@ -30,9 +30,8 @@ export interface Survey {
   readonly refusals: readonly KeyturnError[];
 }
 
-export interface SurveyArguments extends JobArguments {
+export interface SurveyArguments extends JobArguments, ReportArguments {
   readonly force?: boolean | undefined;
-  readonly reportDir?: string | undefined;
 }
 
 /** Everything that a rotation checks first, as far as it can be checked without the current key, and why it would be refused. */
@@ -58,7 +57,7 @@ export async function surveyOf(
   const connected = await stillConnected(database);
   if (connected instanceof KeyturnError && args.force !== true) refuse(connected);
   if (connected === 'unseen' && args.force !== true) refuse(unseenSessions(database));
-  await attempt(refuse, () => assertReportFolder(context, args.reportDir));
+  await attempt(refuse, () => assertReportFolder(context, args));
   const found = looked?.found ?? null;
   const inventory =
     found?.inventory ?? (await takeInventory(database, catalog, job, null, attachmentsFolder(args)));
