@@ -1,7 +1,7 @@
 import { traitsOf } from '../formats/described/cipher.ts';
 import { complete } from '../formats/described/description.ts';
 import { type Part, type PartName, partNames } from '../formats/described/piece.ts';
-import { Shape } from '../formats/described/shape.ts';
+import { lengthOf, Shape } from '../formats/described/shape.ts';
 import type { DescribedFile } from './described-schema.ts';
 import type { Problem } from './problem.ts';
 
@@ -20,13 +20,19 @@ export function checkDescription(file: DescribedFile, path: readonly PropertyKey
     ];
   if (file.columns !== undefined && file.layers.length > 0)
     return [problem(['layers'], 'cannot be used with columns: each column has an encoding of its own')];
-  let parts: readonly Part[];
+  let shape: Shape;
   try {
-    ({ parts } = new Shape(complete(file)));
+    shape = new Shape(complete(file));
   } catch (error) {
     if (error instanceof RangeError) return [problem([shapes[0] ?? ''], error.message)];
     throw error;
   }
+  const { parts } = shape;
+  const open = shape.pieces.filter((piece) => lengthOf(piece) === null);
+  if (file.separated?.by === '' && open.length !== 1)
+    return [problem(['separated', 'by'], 'may be empty only if all parts but one have a length')];
+  if (JSON.stringify(file.aad).includes('"part"') && !parts.some(({ name }) => name === 'kept'))
+    return [problem(['aad'], 'needs the part kept')];
   return [...checkParts(file, parts, problem), ...checkUse(file, parts, problem)];
 }
 

@@ -88,9 +88,11 @@ export const described = z
       .describe('What is around the parts, from the outside in'),
     parts: z.array(piece).min(1).optional().describe('Bytes one after the other: [iv 16, ciphertext]'),
     separated: z
-      .strictObject({ by: z.string().min(1), parts: z.array(piece).min(1) })
+      .strictObject({ by: z.string(), parts: z.array(piece).min(1) })
       .optional()
-      .describe('Texts with a separator: { by: ":", parts: [iv 16 hex, ciphertext hex] }'),
+      .describe(
+        'Texts with a separator: { by: ":", parts: [iv 16 hex, ciphertext hex] }. Empty: nothing is between them, and all but one have a length',
+      ),
     json: z
       .record(z.string().min(1), z.string())
       .optional()
@@ -133,7 +135,8 @@ export const described = z
       .optional()
       .describe('An HMAC over the ciphertext'),
     keyId: z.array(keyStep).min(1).optional().describe('How the part key-id follows from the master key'),
-    aad: constant
+    aad: z
+      .union([constant, z.strictObject({ part: z.literal('kept') })])
       .default('')
       .describe('Additional authenticated data: a text as UTF-8, or what it consists of'),
   })

@@ -5,7 +5,7 @@ import { encodings } from '../encoding.ts';
 import type { Format, Opening, Place } from '../format.ts';
 import type { Signature } from '../signature.ts';
 import { type CipherTraits, decrypt, encrypt, traitsOf } from './cipher.ts';
-import type { Constant, Description } from './description.ts';
+import type { Description } from './description.ts';
 import { type Around, columnNames, constant, DerivedKeys, placeNames } from './key-steps.ts';
 import { Mac } from './mac.ts';
 import { padded, paddingOdds, unpadded } from './padding.ts';
@@ -83,7 +83,7 @@ class Compiled {
   readonly #ivKeys: DerivedKeys | null;
   readonly #mac: Mac | null;
   readonly #keyId: DerivedKeys | null;
-  readonly #aad: Constant;
+  readonly #aad: Description['aad'];
   readonly #aadIsPerValue: boolean;
   readonly #lengths: ReadonlyMap<PartName, number | null>;
 
@@ -213,7 +213,7 @@ class Compiled {
     const iv = bytes.get('iv') ?? this.#fixedIv(key, around, secret, null);
     if (iv === undefined) return 'the steps for the IV do not fit this key';
     const tag = bytes.get('tag') ?? Buffer.alloc(0);
-    const aad = constant(this.#aad, key, place);
+    const aad = this.#aadOf(value, key, place);
     const plain = decrypt(this.#description.cipher, secret, iv, { ciphertext: sealed, tag }, aad);
     if (plain === undefined) return 'the tag does not match: another key, or damaged';
     const { padding } = this.#description;
@@ -223,6 +223,8 @@ class Compiled {
   #sealValue(plain: Buffer, key: Key, like: string, place: Place | undefined): string {
     const { cipher, padding } = this.#description;
     const value = this.#kept(like, key);
+    const parsed = this.shape.parse(like);
+    const kept = 'value' in parsed ? parsed.value : null;
     const saltBytes = this.#lengths.get('salt');
     if (saltBytes != null) value.set('salt', randomBytes(saltBytes));
     const around = { salt: value.get('salt'), place };
@@ -237,7 +239,7 @@ class Compiled {
       secret,
       iv,
       padded(plain, padding),
-      constant(this.#aad, key, place),
+      this.#aadOf(kept, key, place),
       tagBytes,
     );
     value.set('ciphertext', ciphertext).set('tag', tag);
@@ -250,6 +252,14 @@ class Compiled {
     if (mac === undefined) throw new Error('the steps for the MAC do not fit this key');
     value.set('mac', mac);
     return this.shape.write(value, like);
+  }
+
+  /** @param value that the text of a part is taken from */
+  #aadOf(value: Value | null, key: Key, place: Place | undefined): Buffer {
+    const aad = this.#aad;
+    if (typeof aad === 'object' && 'part' in aad)
+      return Buffer.from(value?.texts.get(aad.part) ?? '', 'latin1');
+    return constant(aad, key, place);
   }
 
   /** The parts of the old value that stay, and the id of the new key. */

@@ -112,7 +112,8 @@ export interface Description {
       }
     | undefined;
   readonly keyId?: readonly KeyStep[] | undefined;
-  readonly aad: Constant;
+  /** `part`: the text of a part, as it is stored. */
+  readonly aad: Constant | { readonly part: 'kept' };
 }
 
 /** A description as a job file has it: the padding may be left out. */

@@ -253,6 +253,32 @@ const known: Readonly<Record<string, Known>> = {
     key: springKey,
   },
   'spring-cbc': { layers: ['hex'], parts: ['iv 16', 'ciphertext'], cipher: 'aes-256-cbc', key: springKey },
+  /** GitLab's *_token_encrypted: the IV follows from the token, so that equal tokens stay equal. */
+  'gitlab-token': {
+    layers: [{ prefix: '|' }],
+    separated: { by: '', parts: ['ciphertext + tag 16 base64', 'iv 12 text'] },
+    cipher: 'aes-256-gcm',
+    key: ['utf8', { slice: [0, 32] }],
+    iv: { hash: 'sha256', as: 'hex' },
+  },
+  'node-red': {
+    separated: { by: '', parts: ['iv 16 hex', 'ciphertext base64'] },
+    cipher: 'aes-256-ctr',
+    key: sha256Of,
+  },
+  /** JWE compact with direct encryption, A256GCM. */
+  'jwe-dir-gcm': {
+    separated: {
+      by: '.',
+      parts: [
+        'kept base64url',
+        { text: '' },
+        ...['iv 12 base64url', 'ciphertext base64url', 'tag 16 base64url'],
+      ],
+    },
+    cipher: 'aes-256-gcm',
+    aad: { part: 'kept' },
+  },
   twenty: twenty({ column: 'workspaceId' }),
   'twenty-instance': twenty('instance'),
   gitea: { layers: ['hex'], parts: ['iv 16', 'ciphertext'], cipher: 'aes-256-cfb', key: sha256Of },

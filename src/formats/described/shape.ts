@@ -38,8 +38,12 @@ export class Shape {
     this.beginning = wrappedBeginning(this.#layers, this.#inner.beginning);
   }
 
+  get pieces(): readonly Piece[] {
+    return this.#inner.pieces;
+  }
+
   get parts(): readonly Part[] {
-    return this.#inner.pieces.flatMap(({ parts }) => parts);
+    return this.pieces.flatMap(({ parts }) => parts);
   }
 
   parse(text: string): Parsed {
@@ -108,7 +112,8 @@ function separatedShape(by: string, pieces: readonly Piece[]): Inner {
     pieces,
     beginning: Buffer.from(constants.join('')),
     parse(content) {
-      const texts = content.split(by);
+      const texts = textsIn(content, by, pieces);
+      if (texts === null) return `${content.length} characters, too few for the parts`;
       if (texts.length !== pieces.length)
         return `${texts.length} parts with "${by}" between them where ${pieces.length} are expected`;
       const found: [readonly Part[], Buffer[], string][] = [];
@@ -124,7 +129,7 @@ function separatedShape(by: string, pieces: readonly Piece[]): Inner {
       return valueFrom(found);
     },
     write(value, like) {
-      const likes = like.split(by);
+      const likes = textsIn(like, by, pieces) ?? [];
       return pieces
         .map((piece, i) => encodePiece(piece, joined(piece.parts, value), likes[i] ?? ''))
         .join(by);
@@ -136,4 +141,24 @@ function separatedShape(by: string, pieces: readonly Piece[]): Inner {
       return lengths.reduce((sum, each) => sum + each, by.length * (pieces.length - 1));
     },
   };
+}
+
+/** Without a separator, every text but one has a known length. Null: the content is too short. */
+function textsIn(content: string, by: string, pieces: readonly Piece[]): string[] | null {
+  if (by !== '') return content.split(by);
+  const lengths = pieces.map(lengthOf);
+  const rest = content.length - lengths.reduce<number>((sum, length) => sum + (length ?? 0), 0);
+  if (rest < 0) return null;
+  let at = 0;
+  return lengths.map((length) => {
+    const start = at;
+    at += length ?? rest;
+    return content.slice(start, at);
+  });
+}
+
+/** Length in characters of a piece whose parts all have a length. Null: it may be of any length. */
+export function lengthOf({ parts, encoding }: Piece): number | null {
+  if (parts.some(({ bytes }) => bytes === null)) return null;
+  return encodings[encoding === 'text' ? 'raw' : encoding].length(bytesOf(parts, 0));
 }
