@@ -62,13 +62,30 @@ export function problemsOf(
     }
     if (issue.code !== 'invalid_union') return [{ path, message: plain(issue.message) }];
     // A branch that fails at its root was not meant; if all do, the message lists all alternatives
-    const meant = issue.errors.find((branch) => !branch.some(isOtherShape));
+    const candidates = issue.errors.filter((branch) => !branch.some(isOtherShape));
+    const named = candidates.map(otherNames);
+    const [unknown] = named;
+    if (unknown != null && named.every((names) => names !== null)) {
+      const known = named.map((names) => names?.missing).join(', ');
+      return [{ path: [...path, unknown.found], message: `unknown, expected ${known} or a name` }];
+    }
+    const meant = candidates.find((branch) => otherNames(branch) === null);
     if (meant !== undefined) return problemsOf(meant, path);
     const wanted = issue.errors.flatMap((branch) =>
       problemsOf(branch, path).map((problem) => problem.message),
     );
     return [{ path, message: [...new Set(wanted)].join(', or ') }];
   });
+}
+
+/** Of a branch for an object with one member of another name: that name, and the one that was given. */
+function otherNames(branch: readonly z.core.$ZodIssue[]): { missing: string; found: string } | null {
+  const [first, second] = [...branch].sort((a, b) => b.path.length - a.path.length);
+  const isPair = branch.length === 2 && first?.path.length === 1 && first.code === 'invalid_type';
+  if (!isPair || second?.code !== 'unrecognized_keys' || second.path.length > 0) return null;
+  return first.input === undefined && second.keys.length === 1
+    ? { missing: String(first.path[0]), found: second.keys[0] ?? '' }
+    : null;
 }
 
 function isOtherShape(issue: z.core.$ZodIssue): boolean {
