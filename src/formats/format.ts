@@ -24,8 +24,10 @@ export interface Place {
 
 /** Opens and seals many short values at once, without a Buffer or a string for each. */
 export interface BulkCipher {
+  /** The key of the ring that opens the values. Absent: the primary one. */
+  key?(ring: Keyring): Key;
   /**
-   * The plaintexts under the primary key of the ring. Where there is none, the length is `bulkClosed` or `bulkForeign`, with
+   * The plaintexts under that key. Where there is none, the length is `bulkClosed` or `bulkForeign`, with
    * the meaning of `Opening`, or `bulkSlow`: `open` must be asked.
    */
   open(sealed: Texts, ring: Keyring): Texts;

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto';
+import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import { startsOf, type Texts } from '../texts.ts';
 import { Aes256 } from './aes256.ts';
@@ -17,17 +18,18 @@ const prefix = Buffer.from(cbcPrefix);
 
 /** n8n's older form, for all values of a chunk at once: without a Buffer, a string and a cipher object for each. */
 export const n8nCbcBulk: BulkCipher = {
+  key: legacyKey,
   open(sealed, ring) {
     if (ring.only !== null) return { ...sealed, lengths: sealed.lengths.map(() => bulkSlow) };
-    return openAll(sealed, new CbcBlocks(passwordOf(ring)));
+    return openAll(sealed, new CbcBlocks(legacyKey(ring).text));
   },
   seal(plain, ring) {
-    return sealAll(plain, new CbcBlocks(passwordOf(ring)));
+    return sealAll(plain, new CbcBlocks(legacyKey(ring).text));
   },
 };
 
-function passwordOf(ring: Keyring): string {
-  return (ring.named('legacy') ?? ring.primary).text;
+function legacyKey(ring: Keyring): Key {
+  return ring.named('legacy') ?? ring.primary;
 }
 
 function openAll({ bytes, starts, lengths }: Texts, cipher: CbcBlocks): Texts {

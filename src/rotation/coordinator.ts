@@ -77,9 +77,7 @@ export class Coordinator {
     } catch (thrown) {
       this.#ended = true;
       const error = foreseen(database, thrown);
-      // Nothing commits once the lock is lost: another coordinator may hold it
-      const drained = lock === null ? queue.drain() : Promise.race([queue.drain(), lock.lost]);
-      await inFlight.during(within(drainMs, drained));
+      await inFlight.during(within(drainMs, queue.drain()));
       await within(giveUpMs, this.#giveUp(error));
       throw error;
     }

@@ -132,6 +132,8 @@ function files({ folder }: Aftermath): string[] {
     'report',
     'report/report.json',
     'report/report.txt',
+    'report/report.html',
+    'report/report.sig',
   ];
   const found = readdirSync(join(folder, 'kept'), { recursive: true }).map(String);
   return found.filter((name) => !expected.includes(name)).map((name) => `${name} is left`);

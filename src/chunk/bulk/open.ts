@@ -29,7 +29,7 @@ export function openOrdinary(format: Format, sealed: Texts, ordinary: Ordinary):
 
 function openBulk(format: Format, sealed: Texts, { ring, except }: Ordinary): Texts {
   const { bulk } = format;
-  if (bulk === undefined || except(ring.primary))
+  if (bulk === undefined || except(bulk.key?.(ring) ?? ring.primary))
     return { ...sealed, lengths: sealed.lengths.map(() => bulkSlow) };
   return bulk.open(sealed, ring);
 }
