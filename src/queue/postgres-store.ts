@@ -15,7 +15,12 @@ import { type AnyBackend, type JobStore, type Opened, queueName, type StoreOptio
 import { describeQueueUrl, type PostgresQueueUrl } from './queue-url.ts';
 import { isHopeless, patienceMs, unreachable } from './unreachable.ts';
 
-const backend = createPostgresBackend as unknown as AnyBackend;
+/** BullMQ makes the client of its subscription (LISTEN) from the module `pg`, and not from the configuration. */
+const backend = ((...of: Parameters<typeof createPostgresBackend>) => {
+  const made = createPostgresBackend(...of);
+  Object.assign(made.connection, { pgModule: { ...pg, Client: CalmClient } });
+  return made;
+}) as unknown as AnyBackend;
 
 export async function openPostgresStore(url: PostgresQueueUrl, options: StoreOptions): Promise<JobStore> {
   const place = describeQueueUrl(url);
@@ -28,14 +33,15 @@ export async function openPostgresStore(url: PostgresQueueUrl, options: StoreOpt
 }
 
 /**
- * BullMQ does not listen to the errors of a client that it has taken out of the pool. If the connection is lost between
- * two queries, such an error would end the process. The next query fails anyway. That BullMQ passes `Client` on to its
- * pool is not documented: test/queue/bullmq-postgres.test.ts fails when an upgrade changes it.
+ * BullMQ does not listen to the errors of a client that it has taken out of the pool, nor to those of its subscription's
+ * client while that connects and closes. If the connection is lost then, such an error would end the process. The next
+ * query fails anyway. That BullMQ passes `Client` on to its pool, and where it keeps `pgModule`, is not documented:
+ * test/queue/bullmq-postgres.test.ts fails when an upgrade changes it.
  */
-class ListeningClient extends pg.Client {
-  constructor(config?: pg.ClientConfig) {
-    super(config);
-    this.on('error', () => undefined);
+class CalmClient extends pg.Client {
+  override emit(event: string | symbol, ...details: unknown[]): boolean {
+    if (event === 'error' && this.listenerCount('error') === 0) return false;
+    return super.emit(event as 'error', ...(details as [Error]));
   }
 }
 
@@ -77,7 +83,7 @@ class PostgresStore implements JobStore {
       connection: {
         ...this.#config,
         ...pool,
-        Client: ListeningClient,
+        Client: CalmClient,
         schema: this.#url.schema,
         skipVersionCheck: true,
       },

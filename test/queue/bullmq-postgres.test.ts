@@ -1,7 +1,9 @@
+import type { EventEmitter } from 'node:events';
 import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { PostgresQueueBackend } from 'bullmq';
 import { BullmqQueue } from '../../src/queue/bullmq.ts';
 import { openStore } from '../../src/queue/open-store.ts';
 import { describeSharedQueue, type QueueServer } from '../contract/shared-queue.ts';
@@ -86,6 +88,21 @@ test('sslmode=verify-full requires the CA and the name of the server', async () 
   } finally {
     await server.stop();
     rmSync(folder, { recursive: true });
+  }
+});
+
+test('an error of the subscription that nobody listens to does not end the process', async () => {
+  const opened = (await openStore(database.url, {})).openEvents();
+  opened.it.on('error', () => undefined);
+  await opened.it.waitUntilReady();
+  try {
+    const { connection } = opened.it.getBackend() as PostgresQueueBackend;
+    const client = await connection.getListenClient();
+    // As BullMQ does while it closes
+    client.removeAllListeners();
+    expect(() => (client as unknown as EventEmitter).emit('error', new Error('57P01'))).not.toThrow();
+  } finally {
+    await opened.close();
   }
 });
 
