@@ -1,30 +1,25 @@
 import { isUtf8 } from 'node:buffer';
-import { createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
 import type { Key } from '../keys/key.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { startsOf, type Texts } from '../texts.ts';
 import { Aes256 } from './aes256.ts';
-import { decodeBase64, encodeBase64 } from './base64.ts';
+import { openBase64Bulk, type SaltedLayout, sealBase64Bulk, type ValueOpener } from './base64-bulk.ts';
 import { blockBytes, cbcBytes, paddingOf } from './cbc-lanes.ts';
-import { type BulkCipher, bulkClosed, bulkForeign, bulkSlow } from './format.ts';
-import { CbcDerivation, cbcHeaderBytes, cbcLength, cbcMagic, cbcPrefix, cbcSaltBytes } from './n8n-cbc.ts';
+import { type BulkCipher, bulkClosed, bulkSlow } from './format.ts';
+import { CbcDerivation, cbcHeaderBytes, cbcLength, cbcMagic, cbcSaltBytes } from './n8n-cbc.ts';
 
-/** Longer values, of which there are few, are opened one by one. In characters. */
-const longestText = 16 * 1024;
 /** For more blocks, a cipher object of node:crypto costs less than aes256.ts (bench/README.md). */
 const mostBlocks = 16;
-
-const prefix = Buffer.from(cbcPrefix);
 
 /** n8n's older form, for all values of a chunk at once: without a Buffer, a string and a cipher object for each. */
 export const n8nCbcBulk: BulkCipher = {
   key: legacyKey,
   open(sealed, ring) {
     if (ring.only !== null) return { ...sealed, lengths: sealed.lengths.map(() => bulkSlow) };
-    return openAll(sealed, new CbcBlocks(legacyKey(ring).text));
+    return openBase64Bulk(sealed, opener(new CbcBlocks(legacyKey(ring).text)));
   },
   seal(plain, ring) {
-    return sealAll(plain, new CbcBlocks(legacyKey(ring).text));
+    return sealBase64Bulk(plain, layoutOf(new CbcBlocks(legacyKey(ring).text)));
   },
 };
 
@@ -32,68 +27,35 @@ function legacyKey(ring: Keyring): Key {
   return ring.named('legacy') ?? ring.primary;
 }
 
-function openAll({ bytes, starts, lengths }: Texts, cipher: CbcBlocks): Texts {
-  const opened = { starts: new Int32Array(lengths.length), lengths: new Int32Array(lengths.length) };
-  let room = 0;
-  for (const length of lengths) if (length > 0 && length <= longestText) room += length;
-  const plain = Buffer.allocUnsafeSlow(room);
-  const value = Buffer.allocUnsafeSlow(longestText);
-  let end = 0;
-  for (let i = 0; i < lengths.length; i++) {
-    const length = lengths[i] as number;
-    opened.starts[i] = end;
-    opened.lengths[i] =
-      length <= 0
-        ? bulkForeign
-        : length > longestText || !begins(bytes, starts[i] as number, length)
-          ? bulkSlow
-          : openOne(value, decodeBase64(bytes, starts[i] as number, length, value, 0), plain, end, cipher);
-    end += Math.max(0, opened.lengths[i] as number);
-  }
-  return { bytes: plain.subarray(0, end), ...opened };
+/** Of the other form, and of none, `Format.open` tells more. */
+function opener(cipher: CbcBlocks): ValueOpener {
+  return (value, size, plain, at) => {
+    const sealedBytes = size - cbcHeaderBytes;
+    if (sealedBytes < blockBytes || sealedBytes % blockBytes !== 0) return bulkSlow;
+    for (let k = 0; k < cbcMagic.length; k++) if (value[k] !== cbcMagic[k]) return bulkSlow;
+    cipher.open(value, size, plain, at);
+    const end = at + sealedBytes;
+    const pad = paddingOf(plain, end);
+    if (pad === 0) return bulkClosed;
+    let high = 0;
+    for (let k = at; k < end - pad; k++) high |= plain[k] as number;
+    return high < 128 || isUtf8(plain.subarray(at, end - pad)) ? sealedBytes - pad : bulkClosed;
+  };
 }
 
-/** Whether it is of this form. Of the other form, and of none, `Format.open` tells more. */
-function begins(bytes: Buffer, at: number, length: number): boolean {
-  if (length < prefix.length) return false;
-  for (let k = 0; k < prefix.length; k++) if (bytes[at + k] !== prefix[k]) return false;
-  return true;
-}
-
-/** Length of the plaintext, which is at `at` in `plain`, or `bulkClosed`. */
-function openOne(value: Buffer, size: number, plain: Buffer, at: number, cipher: CbcBlocks): number {
-  const sealedBytes = size - cbcHeaderBytes;
-  if (size < 0 || sealedBytes < blockBytes || sealedBytes % blockBytes !== 0) return bulkClosed;
-  for (let k = prefix.length - 4; k < cbcMagic.length; k++) if (value[k] !== cbcMagic[k]) return bulkClosed;
-  cipher.open(value, size, plain, at);
-  const end = at + sealedBytes;
-  const pad = paddingOf(plain, end);
-  if (pad === 0) return bulkClosed;
-  let high = 0;
-  for (let k = at; k < end - pad; k++) high |= plain[k] as number;
-  return high < 128 || isUtf8(plain.subarray(at, end - pad)) ? sealedBytes - pad : bulkClosed;
-}
-
-function sealAll({ bytes, starts, lengths }: Texts, cipher: CbcBlocks): Texts {
-  const count = lengths.length;
-  const texts = lengths.map((length) => cbcLength(length));
-  const to = { starts: startsOf(texts), lengths: texts };
-  const all = Buffer.allocUnsafeSlow(texts.reduce((sum, length) => sum + length, 0));
-  const salts = randomFillSync(Buffer.allocUnsafeSlow(count * cbcSaltBytes));
-  const most = lengths.reduce((longest, length) => Math.max(longest, length), 0);
-  const value = Buffer.allocUnsafeSlow(cbcHeaderBytes + cbcBytes(most));
-  cbcMagic.copy(value);
-  for (let i = 0; i < count; i++) {
-    const length = lengths[i] as number;
-    const from = starts[i] as number;
-    const size = cbcHeaderBytes + cbcBytes(length);
-    salts.copy(value, cbcMagic.length, i * cbcSaltBytes, (i + 1) * cbcSaltBytes);
-    for (let k = 0; k < length; k++) value[cbcHeaderBytes + k] = bytes[from + k] as number;
-    value.fill(size - cbcHeaderBytes - length, cbcHeaderBytes + length, size);
-    cipher.seal(value, size);
-    encodeBase64(value, 0, size, all, to.starts[i] as number);
-  }
-  return { bytes: all, ...to };
+function layoutOf(cipher: CbcBlocks): SaltedLayout {
+  return {
+    beginning: cbcMagic,
+    saltBytes: cbcSaltBytes,
+    size: (plainBytes) => cbcHeaderBytes + cbcBytes(plainBytes),
+    textLength: cbcLength,
+    seal(plain, at, length, value) {
+      const size = cbcHeaderBytes + cbcBytes(length);
+      for (let k = 0; k < length; k++) value[cbcHeaderBytes + k] = plain[at + k] as number;
+      value.fill(size - cbcHeaderBytes - length, cbcHeaderBytes + length, size);
+      cipher.seal(value, size);
+    },
+  };
 }
 
 /** AES-256-CBC of whole blocks, each value under the key and the IV that follow from its salt. */
