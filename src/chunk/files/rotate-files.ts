@@ -1,23 +1,20 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Chunk } from '../../checkpoint/chunk.ts';
-import type { Intent } from '../../checkpoint/file-intents.ts';
-import { NewFile } from '../../files/new-file.ts';
 import { StoredFile } from '../../files/stored-file.ts';
 import type { Tree } from '../../files/tree.ts';
-import { targetName } from '../../job/job.ts';
 import { syncFolder } from '../../sync-folder.ts';
-import { assertOneKey } from '../assert-one-key.ts';
 import { publishStep } from '../chunk-step.ts';
-import { type RotatedRow, rotateRows } from '../rotate-rows.ts';
 import type { Rotation } from '../values/classify.ts';
 import type { PreparedTarget } from '../values/field-values.ts';
 import { Stale } from '../worker-context.ts';
 import { classifyFile, evidenceOf, openedBlocks } from './classify-file.ts';
-import { isDocuments, readDocument, rowOfFile } from './document-file.ts';
+import { isDocuments } from './document-file.ts';
 import { fileDigest, fileField, pathOf } from './file-target.ts';
 import { type FileWork, RotatedFiles } from './file-work.ts';
+import { rotateDocument, rowOfOriginal } from './rotate-document.ts';
+import { createNext, type Sealed } from './sealed-file.ts';
 
 /** After this many attempts, a file that is written while it is rotated is left alone. */
 const mostPasses = 3;
@@ -43,16 +40,6 @@ export function rehearseFiles(
     known: new Map(),
     intend: async () => undefined,
   });
-}
-
-/** A file and the file that will replace it, both open. */
-interface Sealed {
-  readonly path: string;
-  readonly file: StoredFile;
-  readonly next: NewFile;
-  readonly intent: Intent;
-  /** What becomes of the file, for the checkpoint. */
-  readonly row: RotatedRow;
 }
 
 /**
@@ -216,59 +203,6 @@ async function seal(
   }
   await next.discard();
   return 'changed';
-}
-
-/** A document is read as a whole, and its values become what they would become in a row. */
-async function rotateDocument(
-  work: FileWork,
-  path: string,
-  file: StoredFile,
-  rotated: RotatedFiles,
-): Promise<Sealed | 'done' | 'changed'> {
-  const { prepared, rotation, digestKey, originals } = work;
-  const document = await readDocument(path, file);
-  if (document === null) {
-    rotated.add(path, 'exceptions', await evidenceOf(work, path, file), 'malformed-document');
-    return 'done';
-  }
-  const result = rotateRows(prepared, [document.row], rotation, digestKey, { readBack: originals === null });
-  assertOneKey(result.rows, targetName(prepared.target));
-  const [row] = result.rows as [RotatedRow];
-  const digest = result.digests(() => true);
-  if (row.change === null || originals === null) {
-    rotated.addRow(row, digest);
-    return 'done';
-  }
-  const next = await createNext(work, path);
-  try {
-    await next.write(Buffer.from(row.change.new[0] ?? ''));
-    const intent = { path, old: document.sha256, new: await next.finish(file), digest };
-    if (await file.isUnchanged()) return { path, file, next, intent, row: { ...row, change: null } };
-  } catch (error) {
-    await next.discard();
-    throw error;
-  }
-  await next.discard();
-  return 'changed';
-}
-
-/** What became of a file that this chunk has renamed before. The original still tells how many values that were. */
-async function rowOfOriginal(
-  { prepared, rotation, digestKey, originals }: FileWork,
-  path: string,
-  { old }: Intent,
-  rotated: RotatedFiles,
-): Promise<RotatedRow> {
-  const kept = isDocuments(prepared) ? await originals?.read(path, old) : undefined;
-  const row = kept === undefined || kept === null ? null : rowOfFile(path, kept);
-  if (row === null) return rotated.rowOf(path, 'rotated');
-  const [again] = rotateRows(prepared, [row], rotation, digestKey).rows as [RotatedRow];
-  return { ...again, change: null };
-}
-
-function createNext({ run, chunk, tree }: FileWork, path: string): Promise<NewFile> {
-  const name = `.keyturn-${run}-${chunk.chunk}-${randomBytes(8).toString('hex')}`;
-  return NewFile.create(join(dirname(tree.at(path)), name));
 }
 
 /** Replaces the old files with the new ones. Returns those that were changed meanwhile. */
