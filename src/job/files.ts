@@ -1,5 +1,5 @@
 import type { Target } from './job.ts';
-import type { FilesFile } from './schema.ts';
+import type { FilesFile } from './outside-schema.ts';
 
 /** Cannot be the name of a table. */
 export const filesTargetName = 'attachments/';

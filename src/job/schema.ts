@@ -1,62 +1,8 @@
 import { z } from 'zod';
 import { everywhere } from './everywhere-schema.ts';
 import { format } from './format-schema.ts';
-
-/** Engines write a boolean in different ways; PostgreSQL true, the others 1. */
-const truth = z.boolean().transform((is) => (is ? ['true', '1'] : ['false', '0']));
-
-/** Selects rows: each named column must equal the given value, or one of them. */
-const where = z.record(z.string(), z.union([z.string(), truth, z.array(z.string()).min(1)]));
-
-const jsonPath = z
-  .string()
-  .regex(/^(\.[A-Za-z0-9_$-]+|\[\d+\])+$/, 'a path such as .clientSecret or .a.b[0]')
-  .describe('Path of a string, such as .clientSecret or .a.b[0]');
-
-const document = z
-  .union([
-    z.literal('text').describe('The whole value is one ciphertext'),
-    z.literal('list').describe('Ciphertexts separated by commas'),
-    z
-      .literal('any')
-      .describe('JSON: any string at any depth, also in JSON inside strings. Other text: the whole text'),
-    z.literal('gzip').describe('A gzip of such text in a binary column (SQL Server: COMPRESS of nvarchar)'),
-    z
-      .literal('within')
-      .describe("Other text (YAML, markup, PHP's serialize): every value in it, found by its beginning"),
-    z
-      .strictObject({ json: z.union([z.array(jsonPath).min(1), z.enum(['any', 'nested'])]) })
-      .describe(
-        'JSON: the strings at these paths, or any string at any depth (nested: also in JSON inside strings)',
-      ),
-  ])
-  .describe('How the column contains ciphertext. Default: text');
-
-const under = z
-  .string()
-  .min(1)
-  .optional()
-  .describe('The further key of the job (keys) that values are under. Default: the master key');
-
-const beside = z
-  .array(z.string().min(1))
-  .min(1)
-  .optional()
-  .describe('Columns that contain the other parts of each value, for a format with `columns`');
-
-const trim = z
-  .boolean()
-  .optional()
-  .describe('True: there may be white space around ciphertext; it is kept. Default: false');
-
-const lines = z
-  .number()
-  .int()
-  .positive()
-  .optional()
-  .describe(
-    "Number of characters per line, if ciphertext is broken into lines, which are kept (60: Ruby's pack, 76: MIME, MySQL's TO_BASE64). Default: one line",
-  );
+import { files, uncovered } from './outside-schema.ts';
+import { beside, document, lines, trim, under, where } from './value-schema.ts';
 
 const field = z.strictObject({
   column: z
@@ -181,55 +127,6 @@ const derived = z.strictObject({
   unless: z.strictObject({ table: z.string(), where }).describe('Nothing is kept if such a row exists'),
 });
 
-const uncovered = z.strictObject({
-  table: z.string(),
-  where,
-  what: z.string().min(1).describe('What these rows are, in the plural, and where their data is'),
-  files: z
-    .boolean()
-    .default(false)
-    .describe('True: their data is in the files of the job, and covered with --attachments'),
-});
-
-const files = z
-  .strictObject({
-    format: format.describe(
-      'Format of the files (octopus-stream), or of the values in them. Files of other formats than octopus-stream are read as UTF-8 text, of at most 256 MB',
-    ),
-    document: document.default('text').describe('How a file contains ciphertext. Default: text'),
-    trim,
-    lines,
-    plaintext: z
-      .enum(['any', 'utf8', 'json', 'plausible'])
-      .default('any')
-      .describe('What the plaintext must look like; not for octopus-stream'),
-    folders: z
-      .array(z.string().regex(/^(?!\.{1,2}$)[^/\0]+$/, 'the name of a subfolder, without slashes'))
-      .default([])
-      .describe('Subfolders that contain the files; they need not exist. Default: the whole folder'),
-    names: z
-      .array(z.string().regex(/^(?!\.{1,2}$)[^/\0]+$/, 'the name of a file, without slashes'))
-      .default([])
-      .describe('Names of the files, in any subfolder. Default: all files'),
-    optional: z
-      .boolean()
-      .default(false)
-      .describe('True: most installations have no such files, so that --attachments need not be given'),
-    foreign: z
-      .enum(['exception', 'leave'])
-      .default('exception')
-      .describe(
-        'What to do with a value that is not of this format (octopus-stream: a file whose length is impossible)',
-      ),
-    closed: z
-      .enum(['exception', 'look-alike'])
-      .default('exception')
-      .describe('What to do with any other value, or file, that cannot be decrypted'),
-  })
-  .describe(
-    'Files outside the database that are encrypted or contain ciphertext, in the folder given with --attachments',
-  );
-
 const keyShape = {
   form: z
     .enum(['text', 'base64', 'base64url', 'hex'])
@@ -333,7 +230,6 @@ export function jobJsonSchema(): object {
 /** A job file with defaults filled in. */
 export type JobFile = z.infer<typeof jobSchema>;
 export type FieldFile = z.infer<typeof field>;
-export type FilesFile = z.infer<typeof files>;
 export type TargetFile = z.infer<typeof target>;
 export type SourceKeyFile = z.infer<typeof sourceKey>;
 export type CanaryFile = z.infer<typeof canary>;
